@@ -1,0 +1,1 @@
+"""Planning and accounting of copies, without any I/O, clock or framework."""

@@ -1,0 +1,84 @@
+"""Batches: what a mapped copy task is told to do, in a few hundred bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s3copy_tasks.core.job import EffectiveJob
+from s3copy_tasks.errors import PLAN_MISMATCH, ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRange:
+    """A stretch of one entry, to be listed again, decided again and copied.
+
+    Attributes:
+        entry: index into the job's prefixes; None means the job's `objects`.
+        after: lower bound, exclusive; None means from the start. Below a prefix it is the part of the key
+            after the prefix, so that one bound serves both listings; for `objects` it is an index.
+        through: upper bound, inclusive, in the same terms.
+        found: objects that the plan saw inside.
+        objects: of these, the ones that need a copy (or a closer look).
+        bytes: size of those together.
+    """
+
+    entry: int | None
+    after: str | int | None
+    through: str | int
+    found: int
+    objects: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The ranges that one task copies.
+
+    Attributes:
+        id: position in the plan, from 0.
+        plan_id: of the plan that this belongs to.
+        label: for a person, in Airflow's grid.
+        ranges: at least one.
+    """
+
+    id: int
+    plan_id: str
+    label: str
+    ranges: tuple[KeyRange, ...]
+
+    @property
+    def found(self) -> int:
+        """Objects that the plan saw inside: what is unknown when the batch is lost."""
+        return sum(r.found for r in self.ranges)
+
+    @property
+    def objects(self) -> int:
+        """Objects that the plan means to copy."""
+        return sum(r.objects for r in self.ranges)
+
+    def check_belongs(self, job: EffectiveJob) -> None:
+        """Refuse a batch of another plan.
+
+        Raises:
+            ConfigError: the job was rendered again after this batch was planned.
+        """
+        if self.plan_id != plan_id(job):
+            msg = (
+                f"batch {self.id} belongs to another plan ({self.plan_id}, this run has {plan_id(job)}): "
+                "its task was cleared without its plan. Clear the run from preflight, downstream included"
+            )
+            raise ConfigError(msg, code=PLAN_MISMATCH)
+
+
+def plan_id(job: EffectiveJob) -> str:
+    """Name a plan by what it depends on: the config, the run, and when the run was prepared."""
+    started = job.run_started.isoformat() if job.run_started else "-"
+    return f"{job.digest[:12]}/{job.run_id}/{started}"
+
+
+def label(index: int, ranges: tuple[KeyRange, ...], job: EffectiveJob) -> str:
+    """Name a batch by its number and its first entry, "+n" standing for n other entries."""
+    entries = list(dict.fromkeys(r.entry for r in ranges))
+    first = "objects" if entries[0] is None else job.prefixes[entries[0]].source or "(whole bucket)"
+    more = f" +{len(entries) - 1}" if len(entries) > 1 else ""
+    return f"{index}: {first}{more}"

@@ -1,0 +1,113 @@
+"""Filters and the mapping of keys: which objects take part, and where they go."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.job import KEY_BYTES_MAX, Overwrite, key_bytes
+from s3copy_tasks.core.objects import Action, SkipReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from s3copy_tasks.core.job import EffectiveJob, Filters
+    from s3copy_tasks.core.objects import Decision, S3Object
+
+MULTIPART_STRADDLE_DAYS = 7
+"""How long a multipart upload may plausibly stay open: rule 12 of docs/design/unchanged.md."""
+
+
+def any_glob(patterns: Iterable[str]) -> re.Pattern[str]:
+    """Return one pattern that matches what any of the globs matches; none of them matches nothing."""
+    parts = [translate(pattern) for pattern in patterns]
+    return re.compile("|".join(parts) if parts else r"(?!)")
+
+
+def filtered(filters: Filters) -> Callable[[str, datetime], SkipReason | None]:
+    """Return a function of (key below the prefix, last modified) that says why an object is left out."""
+    include, exclude = any_glob(filters.include or ("*",)), any_glob(filters.exclude)
+    everything = not filters.include and not filters.exclude
+    since = filters.modified_since
+
+    def reason(suffix: str, last_modified: datetime) -> SkipReason | None:
+        if not everything:
+            if exclude.match(suffix):
+                return SkipReason.EXCLUDED
+            if not include.match(suffix):
+                return SkipReason.NOT_INCLUDED
+        if since is not None and last_modified < since:
+            return SkipReason.NOT_MODIFIED_SINCE
+        return None
+
+    return reason
+
+
+def is_copied_earlier(destination: S3Object | None, size: int, run_started: datetime | None) -> bool:
+    """Say whether this run wrote the destination before: right size, dated strictly after the run's start."""
+    return (
+        destination is not None
+        and run_started is not None
+        and destination.size == size
+        and _second(destination.last_modified) > _second(run_started)
+    )
+
+
+def compared(source: S3Object, destination: S3Object) -> Decision:
+    """Decide from two listings whether an object changed: docs/design/unchanged.md has the truth table."""
+    if source.size != destination.size:
+        return Action.COPY
+    if source.etag.strip('"') == destination.etag.strip('"'):
+        return SkipReason.UNCHANGED if not _older(destination, source) else Action.COPY
+    if _second(destination.last_modified) <= _second(source.last_modified):
+        return Action.COPY
+    age_days = (destination.last_modified - source.last_modified).total_seconds() / 86_400
+    if source.is_multipart and age_days <= MULTIPART_STRADDLE_DAYS:
+        return Action.COMPARE
+    return SkipReason.UNCHANGED
+
+
+class Decider:
+    """Decides for every object of a job, from the two listings alone.
+
+    Args:
+        job: the run.
+        retried: whether an earlier try of the same batch may have copied something already.
+    """
+
+    def __init__(self, job: EffectiveJob, *, retried: bool = False) -> None:
+        self._left_out = filtered(job.filters)
+        self._overwrite = job.overwrite
+        self._run_started = job.run_started if retried else None
+
+    def below_prefix(
+        self, source: S3Object, destination: S3Object | None, suffix: str, destination_key: str
+    ) -> Decision:
+        """Decide for an object that was listed below a prefix."""
+        reason = self._left_out(suffix, source.last_modified)
+        return reason or self.named(source, destination, destination_key)
+
+    def named(self, source: S3Object, destination: S3Object | None, destination_key: str) -> Decision:
+        """Decide for an object that the job names; filters do not apply to those."""
+        if len(destination_key) * 4 > KEY_BYTES_MAX and key_bytes(destination_key) > KEY_BYTES_MAX:
+            return Action.KEY_TOO_LONG
+        if destination is None:
+            return Action.COPY
+        if is_copied_earlier(destination, source.size, self._run_started):
+            return Action.COPIED_EARLIER
+        if self._overwrite is Overwrite.NEVER:
+            return SkipReason.EXISTS
+        if self._overwrite is Overwrite.ALWAYS:
+            return Action.COPY
+        return compared(source, destination)
+
+
+def _second(moment: datetime) -> datetime:
+    """S3 dates objects in whole seconds; some servers add a fraction to some replies."""
+    return moment.replace(microsecond=0)
+
+
+def _older(destination: S3Object, source: S3Object) -> bool:
+    return _second(destination.last_modified) < _second(source.last_modified)

@@ -1,0 +1,298 @@
+"""Metrics that add up: batches, entries and lost batches become one run by `sum`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks.core.objects import SkipReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+FAILURES_KEPT = 100
+"""Failures that metrics name. Every failure is counted, and every one is a log line."""
+_MESSAGE_CHARACTERS_MAX = 300
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal or a log would act on: keys and S3's messages are strangers' text."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Failure:
+    """One object, or one stretch of a listing, that did not make it.
+
+    Attributes:
+        entry: index of the prefix; -1 for the job's `objects`.
+        key: source key.
+        code: S3's error code, or one of `s3copy_tasks.errors`.
+        message: what S3 said, at most 300 characters.
+        attempts: requests that were made for it.
+    """
+
+    entry: int
+    key: str
+    code: str
+    message: str
+    attempts: int
+
+    def __str__(self) -> str:
+        tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        return f"{printable(self.key)}: {self.code} after {tries}: {printable(self.message)}"
+
+    @classmethod
+    def of(cls, *, entry: int | None, key: str, code: str, message: str, attempts: int) -> Failure:
+        """Make a failure, its message cut to what metrics may carry."""
+        short = message[:_MESSAGE_CHARACTERS_MAX]
+        return cls(entry=-1 if entry is None else entry, key=key, code=code, message=short, attempts=attempts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """Exact counts by code, and the failures that come first by entry and key.
+
+    Attributes:
+        by_code: objects (and unfinished stretches) by error code.
+        first: at most 100, sorted.
+        transient: how many of them another try of the task may well mend.
+    """
+
+    by_code: Mapping[str, int] = field(default_factory=dict)
+    first: tuple[Failure, ...] = ()
+    transient: int = 0
+
+    def __add__(self, other: Errors) -> Errors:
+        return Errors(
+            by_code=dict(sorted((Counter(self.by_code) + Counter(other.by_code)).items())),
+            first=tuple(sorted(self.first + other.first)[:FAILURES_KEPT]),
+            transient=self.transient + other.transient,
+        )
+
+    @property
+    def total(self) -> int:
+        """All errors, kept by name or not."""
+        return sum(self.by_code.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferMetrics:
+    """What a batch or a run came to. `a + b` is associative and commutative; `TransferMetrics()` is its zero.
+
+    Found = copied + skipped + failed + vanished + unknown, always.
+
+    Attributes:
+        operation_id: of the run; empty only in the zero.
+        start_time: None only where nothing started.
+        end_time: not before start_time.
+        total_files_found: objects of the source that were looked at.
+        files_copied_successfully: copies that S3 confirmed, by this try or an earlier one.
+        files_copied_earlier: of these, by an earlier try of the same run.
+        files_ambiguous: of these, copied because nothing could prove them unchanged.
+        files_skipped: objects by reason.
+        files_failed: objects that could not be copied.
+        files_vanished: objects that were gone when their turn came.
+        files_unknown: objects whose task died without an account.
+        total_bytes_transferred: bytes of the copied objects.
+        errors_encountered: why objects failed or are unknown.
+
+    Raises:
+        ValueError: a count is negative, the counts do not add up, or the times are reversed.
+    """
+
+    operation_id: str = ""
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    total_files_found: int = 0
+    files_copied_successfully: int = 0
+    files_copied_earlier: int = 0
+    files_ambiguous: int = 0
+    files_skipped: Mapping[SkipReason, int] = field(default_factory=dict)
+    files_failed: int = 0
+    files_vanished: int = 0
+    files_unknown: int = 0
+    total_bytes_transferred: int = 0
+    errors_encountered: Errors = field(default_factory=Errors)
+
+    def __post_init__(self) -> None:
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        negative = [name for name, count in counts.items() if count < 0]
+        if negative or any(count < 0 for count in self.files_skipped.values()):
+            msg = f"a count is below 0: {', '.join(negative) or 'files_skipped'}"
+            raise ValueError(msg)
+        if self.start_time and self.end_time and self.end_time < self.start_time:
+            msg = f"ended {self.end_time.isoformat()}, before its start {self.start_time.isoformat()}"
+            raise ValueError(msg)
+        accounted = (
+            self.files_copied_successfully
+            + sum(self.files_skipped.values())
+            + self.files_failed
+            + self.files_vanished
+            + self.files_unknown
+        )
+        if accounted != self.total_files_found:
+            msg = f"found {self.total_files_found} objects, but accounts for {accounted}"
+            raise ValueError(msg)
+
+    def __add__(self, other: TransferMetrics) -> TransferMetrics:
+        """Add two parts of one operation.
+
+        Raises:
+            ValueError: the parts belong to different operations.
+        """
+        ids = {self.operation_id, other.operation_id} - {""}
+        if len(ids) > 1:
+            msg = f"metrics of different operations do not add up: {', '.join(sorted(ids))}"
+            raise ValueError(msg)
+        counts: dict[str, int] = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
+        return TransferMetrics(
+            operation_id="".join(ids),
+            start_time=min(filter(None, (self.start_time, other.start_time)), default=None),
+            end_time=max(filter(None, (self.end_time, other.end_time)), default=None),
+            files_skipped=dict(sorted((Counter(self.files_skipped) + Counter(other.files_skipped)).items())),
+            errors_encountered=self.errors_encountered + other.errors_encountered,
+            **counts,
+        )
+
+    @property
+    def duration_seconds(self) -> float:
+        """Seconds from the start to the end; 0.0 where either is missing."""
+        if self.start_time is None or self.end_time is None:
+            return 0.0
+        return (self.end_time - self.start_time).total_seconds()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every object is accounted for: no stretch was given up or lost."""
+        return self.files_unknown == 0 and self.errors_encountered.total == self.files_failed
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the metrics as people and programs are promised them; plain JSON types.
+
+        The keys and their meaning are a contract: `docs/metrics.md`. More may follow, none goes away.
+        """
+        errors = self.errors_encountered
+        return {
+            "operation_id": self.operation_id,
+            "start_time": self.start_time.isoformat() if self.start_time else None,
+            "end_time": self.end_time.isoformat() if self.end_time else None,
+            "duration_seconds": self.duration_seconds,
+            "total_files_found": self.total_files_found,
+            "files_copied_successfully": self.files_copied_successfully,
+            "files_copied_earlier": self.files_copied_earlier,
+            "files_ambiguous": self.files_ambiguous,
+            "files_skipped": {str(reason): count for reason, count in self.files_skipped.items()},
+            "files_failed": self.files_failed,
+            "files_vanished": self.files_vanished,
+            "files_unknown": self.files_unknown,
+            "total_bytes_transferred": self.total_bytes_transferred,
+            "errors": [str(failure) for failure in errors.first],
+            "errors_by_code": dict(errors.by_code),
+        }
+
+
+_COUNTS = (
+    "total_files_found",
+    "files_copied_successfully",
+    "files_copied_earlier",
+    "files_ambiguous",
+    "files_failed",
+    "files_vanished",
+    "files_unknown",
+    "total_bytes_transferred",
+)
+
+
+def total(parts: Iterable[TransferMetrics]) -> TransferMetrics:
+    """Return the sum of any number of parts; of none, the zero."""
+    return sum(parts, start=TransferMetrics())
+
+
+class MetricsCollector:
+    """Counts what happens to the objects of one operation; safe to use from many threads.
+
+    Args:
+        operation_id: of the run.
+        clock: returns the time, with its zone.
+    """
+
+    def __init__(self, operation_id: str, clock: Callable[[], datetime]) -> None:
+        self._operation_id = operation_id
+        self._clock = clock
+        self._start = clock()
+        self._lock = Lock()
+        self._counts: Counter[str] = Counter()
+        self._skipped: Counter[SkipReason] = Counter()
+        self._by_code: Counter[str] = Counter()
+        self._first: list[Failure] = []
+        self._transient = 0
+
+    def copied(self, size: int, *, earlier: bool = False, ambiguous: bool = False) -> None:
+        """Count an object of `size` bytes that is at the destination now."""
+        with self._lock:
+            self._counts["files_copied_successfully"] += 1
+            self._counts["files_copied_earlier"] += earlier
+            self._counts["files_ambiguous"] += ambiguous
+            self._counts["total_bytes_transferred"] += size
+
+    def skipped(self, reason: SkipReason) -> None:
+        """Count an object that needs no copy."""
+        with self._lock:
+            self._skipped[reason] += 1
+
+    def vanished(self) -> None:
+        """Count an object that was listed and then gone."""
+        with self._lock:
+            self._counts["files_vanished"] += 1
+
+    def failed(self, failure: Failure, *, transient: bool = False) -> None:
+        """Count an object that could not be copied."""
+        with self._lock:
+            self._counts["files_failed"] += 1
+            self._note(failure, 1, transient=transient)
+
+    def unknown(self, objects: int, failure: Failure, *, transient: bool = False) -> None:
+        """Count objects that nobody can account for; `failure` says why. Zero objects leave the reason."""
+        with self._lock:
+            self._counts["files_unknown"] += objects
+            self._note(failure, max(objects, 1), transient=transient)
+
+    @property
+    def found(self) -> int:
+        """Objects accounted for up to now."""
+        with self._lock:
+            return self._found()
+
+    def metrics(self) -> TransferMetrics:
+        """Return what was counted up to now; the end time is now."""
+        with self._lock:
+            counts = {name: self._counts[name] for name in _COUNTS if name != "total_files_found"}
+            return TransferMetrics(
+                operation_id=self._operation_id,
+                start_time=self._start,
+                end_time=max(self._clock(), self._start),
+                total_files_found=self._found(),
+                files_skipped=dict(sorted(self._skipped.items())),
+                errors_encountered=Errors(
+                    by_code=dict(sorted(self._by_code.items())),
+                    first=tuple(sorted(self._first)[:FAILURES_KEPT]),
+                    transient=self._transient,
+                ),
+                **counts,
+            )
+
+    def _found(self) -> int:
+        fates = ("files_copied_successfully", "files_failed", "files_vanished", "files_unknown")
+        return self._skipped.total() + sum(self._counts[fate] for fate in fates)
+
+    def _note(self, failure: Failure, objects: int, *, transient: bool) -> None:
+        self._by_code[failure.code] += objects
+        self._transient += objects if transient else 0
+        self._first.append(failure)
+        if len(self._first) > 2 * FAILURES_KEPT:
+            self._first = sorted(self._first)[:FAILURES_KEPT]

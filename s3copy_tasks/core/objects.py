@@ -1,0 +1,103 @@
+"""One object of a bucket, and what can be decided about it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+_ETAG = re.compile(r'"?[0-9a-fA-F]{32}(-[1-9][0-9]{0,4})?"?')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Object:
+    """An object as a listing or a HEAD tells of it.
+
+    Attributes:
+        bucket: the bucket's name.
+        key: the whole key, decoded.
+        size: bytes.
+        last_modified: when S3 dates the object; a multipart upload is dated at its start.
+        etag: with or without quotes; `-N` at its end says that N parts were uploaded.
+        storage_class: as listed; S3 leaves STANDARD out of a HEAD's reply.
+        metadata: user metadata, None where it was not asked for (a listing has none).
+
+    Raises:
+        ValueError: a field breaks the rules above.
+    """
+
+    bucket: str
+    key: str
+    size: int
+    last_modified: datetime
+    etag: str
+    storage_class: str = "STANDARD"
+    metadata: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.bucket or not self.key:
+            msg = "an object needs a bucket and a key"
+            raise ValueError(msg)
+        if self.size < 0:
+            msg = f"an object's size is at least 0, not {self.size}"
+            raise ValueError(msg)
+        if self.last_modified.tzinfo is None:
+            msg = "last_modified needs a time zone"
+            raise ValueError(msg)
+        if not _ETAG.fullmatch(self.etag):
+            msg = f"not an ETag of S3: {self.etag!r}"
+            raise ValueError(msg)
+
+    @property
+    def is_multipart(self) -> bool:
+        """Whether the object was uploaded in parts: its date is then that of the upload's start."""
+        return "-" in self.etag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectDetails:
+    """What a HEAD adds to a listed object: the facts that a multipart copy must carry by itself.
+
+    Attributes:
+        object: the object.
+        headers: S3 parameter name to value, such as ContentType and CacheControl.
+        checksums: algorithm to base64 checksum, of the full object only (composite ones prove nothing
+            about an object in other parts).
+        tag_count: number of tags.
+    """
+
+    object: S3Object
+    headers: Mapping[str, str | datetime] = field(default_factory=dict)
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    tag_count: int = 0
+
+
+class SkipReason(StrEnum):
+    """Why an object that was found is not copied. The values are part of the metrics."""
+
+    UNCHANGED = "unchanged"
+    EXISTS = "exists"
+    EXCLUDED = "excluded"
+    NOT_INCLUDED = "not_included"
+    NOT_MODIFIED_SINCE = "not_modified_since"
+    DRY_RUN = "dry_run"
+
+
+class Action(Enum):
+    """What is done with an object that is not skipped."""
+
+    COPY = "copy"
+    COMPARE = "compare"
+    """Only a HEAD of both sides can tell whether it changed (rule 12: the source is multipart)."""
+    COPIED_EARLIER = "copied_earlier"
+    """An earlier try of this very batch copied it."""
+    KEY_TOO_LONG = "key_too_long"
+    """The destination key is longer than S3 allows: it fails without a request."""
+
+
+Decision: TypeAlias = Action | SkipReason

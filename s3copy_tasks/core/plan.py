@@ -1,0 +1,327 @@
+"""Two sorted listings become decisions, and decisions become batches of key ranges.
+
+A batch never lists keys: see docs/design/key-ranges.md. Memory does not grow with the bucket.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.batch import Batch, KeyRange, label, plan_id
+from s3copy_tasks.core.multipart import copy_requests
+from s3copy_tasks.core.objects import Action, SkipReason
+from s3copy_tasks.errors import NOT_SORTED, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.objects import Decision, S3Object
+
+BATCHES_MAX = 500
+RANGES_MAX = 2_000
+PLAN_BYTES_MAX = 1_000_000
+PAGE_KEYS = 1_000
+"""Keys in a page of a listing. A gap longer than this is cheaper to leave out than to list again."""
+LISTED_PER_COPY = 100
+"""A key that a batch lists but need not copy counts as this fraction of an object."""
+_RANGE_BYTES = 90  # JSON of a range without its bounds
+_COPY_OR_LIST_USD = 5.00 / 1_000_000
+_HEAD_USD = 0.40 / 1_000_000
+
+
+def merge(
+    source: Iterable[S3Object], destination: Iterable[S3Object], source_prefix: str, destination_prefix: str
+) -> Iterator[tuple[str, S3Object, S3Object | None]]:
+    """Yield (key below the prefix, source object, destination object or None) for every source object.
+
+    Both listings come in S3's order, UTF-8 binary, which is the order of Python's strings.
+
+    Raises:
+        RequestError: a listing is not in that order, as those of directory buckets are not.
+    """
+    cut, destinations = len(destination_prefix), _sorted(destination)
+    other = next(destinations, None)
+    for one in _sorted(source):
+        suffix = one.key[len(source_prefix) :]
+        while other is not None and other.key[cut:] < suffix:
+            other = next(destinations, None)
+        match = other if other is not None and other.key[cut:] == suffix else None
+        yield suffix, one, match
+
+
+def _sorted(listing: Iterable[S3Object]) -> Iterator[S3Object]:
+    last = ""
+    for one in listing:
+        if one.key <= last:
+            msg = f"the listing of {one.bucket} is not sorted: {one.key!r} comes after {last!r}"
+            raise RequestError(msg, code=NOT_SORTED)
+        last = one.key
+        yield one
+
+
+@dataclass(slots=True)
+class EntryPlan:
+    """What one entry of the job comes to. The whole entry, ranges and gaps alike.
+
+    Attributes:
+        path: where the entry stands in the config.
+        by_key: whether it stands for the single objects, which take a HEAD and no listing.
+        found: objects of the source.
+        objects: to be copied, or to be looked at closer.
+        bytes: size of those.
+        skipped: objects by reason.
+        batches: how many have a share of it.
+        copy_requests: COPY requests, parts of large objects included.
+        head_requests: HEAD requests.
+    """
+
+    path: str
+    source: str
+    destination: str
+    by_key: bool = False
+    found: int = 0
+    objects: int = 0
+    bytes: int = 0
+    batches: int = 0
+    copy_requests: int = 0
+    head_requests: int = 0
+    skipped: Counter[SkipReason] = field(default_factory=Counter)
+
+    @property
+    def list_requests(self) -> int:
+        """LIST requests, about: both sides for the plan, and again for the batches."""
+        pages = 0 if self.by_key else max(1, -(-self.found // PAGE_KEYS))
+        return pages * (4 if self.objects else 2)
+
+    @property
+    def cost_usd(self) -> float:
+        """Price of the requests in us-east-1, without transfer between regions.
+
+        https://aws.amazon.com/s3/pricing/
+        """
+        dear, cheap = self.copy_requests + self.list_requests, self.head_requests
+        return dear * _COPY_OR_LIST_USD + cheap * _HEAD_USD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run will do.
+
+    Attributes:
+        batches: at most 500.
+        outside: skipped objects by reason that lie in no batch's ranges: these the plan accounts for,
+            everything inside a range its batch does.
+        entries: what each entry comes to, in the job's order.
+    """
+
+    batches: tuple[Batch, ...]
+    outside: Counter[SkipReason]
+    entries: tuple[EntryPlan, ...]
+
+
+@dataclass(slots=True)
+class _Range:
+    """A range that still grows, with the gap of skipped objects before it."""
+
+    after: str | int | None
+    through: str | int
+    gap: Counter[SkipReason]
+    inside: Counter[SkipReason] = field(default_factory=Counter)
+    objects: int = 0
+    bytes: int = 0
+
+    @property
+    def weight(self) -> float:
+        return self.objects + self.inside.total() / LISTED_PER_COPY
+
+    @property
+    def json_bytes(self) -> int:
+        return _RANGE_BYTES + len(json.dumps([self.after, self.through]))
+
+    def absorb(self, follower: _Range) -> None:
+        """Take in the next range of the same entry, and the gap between."""
+        self.inside += follower.gap + follower.inside
+        self.through = follower.through
+        self.objects += follower.objects
+        self.bytes += follower.bytes
+
+
+@dataclass(slots=True)
+class _Entry:
+    """The cutting of one entry, in key order."""
+
+    plan: EntryPlan
+    ranges: list[_Range] = field(default_factory=list)
+    is_open: bool = False
+    last: str | int | None = None
+    pending: Counter[SkipReason] = field(default_factory=Counter)
+    pending_found: int = 0
+
+    @property
+    def closed(self) -> list[_Range]:
+        """The ranges that no longer grow."""
+        return self.ranges[:-1] if self.is_open else self.ranges
+
+
+class Planner:
+    """Cuts what has to be copied into key ranges while the decisions stream by.
+
+    Entries may come interleaved; the positions of one entry must ascend.
+    """
+
+    def __init__(self, job: EffectiveJob) -> None:
+        self._job = job
+        self._entries: dict[int | None, _Entry] = {
+            index: _Entry(EntryPlan(f"prefixes[{index}]", entry.source, entry.destination))
+            for index, entry in enumerate(job.prefixes)
+        }
+        if job.objects:
+            self._entries[None] = _Entry(EntryPlan("objects", "(by key)", "(by key)", by_key=True))
+        self._gap_max = PAGE_KEYS
+        self._objects_max: float = job.transfer.batch_objects
+        self._bytes_max = job.transfer.batch_bytes
+        self._ranges = 0
+        self._json_bytes = 0
+
+    def add(self, entry: int | None, position: str | int, size: int, decision: Decision) -> None:
+        """Take one decision: `position` is a key below the prefix, or an index into `objects`."""
+        cut = self._entries[entry]
+        cut.plan.found += 1
+        cut.plan.head_requests += 2 if cut.plan.by_key else 0
+        if isinstance(decision, SkipReason):
+            self._skip(cut, decision)
+        else:
+            self._take(cut, position, size, decision)
+        cut.last = position
+
+    def finish(self) -> Plan:
+        """Return the plan; nothing may be added afterwards."""
+        for cut in self._entries.values():
+            self._close(cut)
+        groups = self._packed()
+        while len(groups) > BATCHES_MAX:
+            self._grow()
+            self._halve()
+            groups = self._packed()
+        outside: Counter[SkipReason] = Counter()
+        for cut in self._entries.values():
+            outside.update(cut.pending)
+            for one in cut.ranges:
+                outside.update(one.gap)
+        for group in groups:
+            for entry in {one.entry for one in group}:
+                self._entries[entry].plan.batches += 1
+        return Plan(
+            batches=tuple(self._batch(index, group) for index, group in enumerate(groups)),
+            outside=outside,
+            entries=tuple(cut.plan for cut in self._entries.values()),
+        )
+
+    def _skip(self, cut: _Entry, reason: SkipReason) -> None:
+        cut.plan.skipped[reason] += 1
+        cut.pending[reason] += 1
+        cut.pending_found += 1
+        if cut.is_open and cut.pending_found > self._gap_max:
+            self._close(cut)
+
+    def _take(self, cut: _Entry, position: str | int, size: int, decision: Decision) -> None:
+        cut.plan.objects += 1
+        cut.plan.bytes += size
+        cut.plan.copy_requests += copy_requests(size)
+        cut.plan.head_requests += 2 if decision is Action.COMPARE else 0
+        taken = _Range(cut.last, position, cut.pending, objects=1, bytes=size)
+        cut.pending, cut.pending_found = Counter(), 0
+        if cut.is_open:
+            cut.ranges[-1].absorb(taken)
+        else:
+            cut.ranges.append(taken)
+            cut.is_open = True
+        if cut.ranges[-1].weight >= self._objects_max or cut.ranges[-1].bytes >= self._bytes_max:
+            self._close(cut)
+
+    def _close(self, cut: _Entry) -> None:
+        if not cut.is_open:
+            return
+        cut.is_open = False
+        self._ranges += 1
+        self._json_bytes += cut.ranges[-1].json_bytes
+        while self._ranges > RANGES_MAX or self._json_bytes > PLAN_BYTES_MAX:
+            before = self._ranges
+            self._gap_max *= 2
+            self._halve()
+            if self._ranges == before:
+                self._grow()
+            if self._gap_max > 2**60:  # one range for each entry: there is nothing left to join
+                return
+
+    def _grow(self) -> None:
+        self._objects_max *= 2
+        self._bytes_max *= 2
+
+    def _halve(self) -> None:
+        """Join neighbours, pair by pair, so that ranges stay of even size."""
+        for cut in self._entries.values():
+            cut.ranges = list(self._joined(cut))
+        closed = [one for cut in self._entries.values() for one in cut.closed]
+        self._ranges = len(closed)
+        self._json_bytes = sum(one.json_bytes for one in closed)
+
+    def _joined(self, cut: _Entry) -> Iterator[_Range]:
+        waiting: _Range | None = None
+        for one in cut.closed:
+            if waiting is not None and self._fits(waiting, one):
+                waiting.absorb(one)
+                yield waiting
+                waiting = None
+            else:
+                if waiting is not None:
+                    yield waiting
+                waiting = one
+        if waiting is not None:
+            yield waiting
+        yield from cut.ranges[len(cut.closed) :]
+
+    def _fits(self, one: _Range, follower: _Range) -> bool:
+        listed = follower.gap.total()
+        weight = one.weight + follower.weight + listed / LISTED_PER_COPY
+        return (
+            listed <= self._gap_max
+            and weight <= self._objects_max
+            and one.bytes + follower.bytes <= self._bytes_max
+        )
+
+    def _packed(self) -> list[list[KeyRange]]:
+        """Fill batches with ranges in order, each as full as its bounds allow."""
+        number, weight, size = 0, 0.0, 0
+        numbered: list[tuple[int, KeyRange]] = []
+        for entry, cut in self._entries.items():
+            for one in cut.ranges:
+                if numbered and (
+                    weight + one.weight > self._objects_max or size + one.bytes > self._bytes_max
+                ):
+                    number, weight, size = number + 1, 0.0, 0
+                weight, size = weight + one.weight, size + one.bytes
+                numbered.append((number, _frozen(entry, one)))
+        return [[r for _, r in group] for _, group in groupby(numbered, key=lambda pair: pair[0])]
+
+    def _batch(self, index: int, ranges: list[KeyRange]) -> Batch:
+        frozen = tuple(ranges)
+        return Batch(
+            id=index, plan_id=plan_id(self._job), label=label(index, frozen, self._job), ranges=frozen
+        )
+
+
+def _frozen(entry: int | None, one: _Range) -> KeyRange:
+    return KeyRange(
+        entry=entry,
+        after=one.after,
+        through=one.through,
+        found=one.objects + one.inside.total(),
+        objects=one.objects,
+        bytes=one.bytes,
+    )

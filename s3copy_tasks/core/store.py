@@ -1,0 +1,89 @@
+"""What the runner needs of a store: one bucket, a handful of verbs.
+
+The real one is `s3copy_tasks.s3.store.BucketStore`; tests bring one in memory. Every verb raises the
+errors of `s3copy_tasks.errors`, makes one request, and does not retry: the runner does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from s3copy_tasks.core.job import ObjectOptions
+    from s3copy_tasks.core.objects import ObjectDetails, S3Object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page of a listing.
+
+    Attributes:
+        objects: at most 1,000, in S3's order.
+        token: opens the next page; None after the last.
+    """
+
+    objects: tuple[S3Object, ...]
+    token: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyRequest:
+    """One object to be copied by the server.
+
+    Attributes:
+        source: as it was listed; its ETag pins the copy.
+        source_account: sent as the source bucket's expected owner.
+        key: destination key.
+        options: what the copy sets.
+        only_if_absent: refuse when the destination has the key.
+    """
+
+    source: S3Object
+    source_account: str | None
+    key: str
+    options: ObjectOptions
+    only_if_absent: bool = False
+
+
+class Store(Protocol):
+    """A bucket of S3, seen with one set of credentials."""
+
+    def list_page(self, prefix: str, *, after: str | None, token: str | None, recursive: bool) -> Page:
+        """Return a page of the keys that start with `prefix` and come after the whole key `after`."""
+
+    def head_object(self, key: str, *, checksums: bool = False) -> ObjectDetails | None:
+        """Return an object's details, None where there is no such object.
+
+        Asking for checksums needs the key's permissions where an object is encrypted by KMS.
+        """
+
+    def object_tags(self, key: str) -> Mapping[str, str]:
+        """Return an object's tags."""
+
+    def server_time(self) -> datetime:
+        """Return the server's clock, from the Date header of a reply; whole seconds."""
+
+    def copy_object(self, request: CopyRequest) -> str:
+        """Copy an object of at most 5 GiB; return the ETag with which S3 confirmed it."""
+
+    def create_multipart_upload(
+        self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
+    ) -> str:
+        """Start a multipart copy that carries everything a small copy carries; return the upload id."""
+
+    def copy_part(
+        self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
+    ) -> str:
+        """Copy a part, both bytes inclusive; return its ETag."""
+
+    def complete_multipart_upload(
+        self, request: CopyRequest, upload_id: str, etags: Mapping[int, str]
+    ) -> None:
+        """Make the object of its parts, ETags by part number."""
+
+    def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+        """Drop an upload and its parts; no error where it is gone already."""

@@ -1,0 +1,83 @@
+"""The errors of this package, grouped by what a caller does about them.
+
+Every error carries a `code`: S3's own code where S3 gave one, else one of the constants below.
+Codes are part of the interface: they stand in metrics, logs and exit messages. Add, never rename.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Codes of our own. S3's own codes (AccessDenied, NoSuchBucket, SlowDown, ...) are used as they come.
+ACCESS_BREAKER = "NotAttempted"
+BATCH_LOST = "BatchLost"
+CREDENTIALS = "RoleNotAssumed"
+DESTINATION_CONFLICT = "DestinationConflict"
+DIRECTORY_BUCKET = "DirectoryBucket"
+EMPTY_REPLY = "EmptyReply"
+ENDPOINT_UNREACHABLE = "EndpointUnreachable"
+INVALID_CONFIG = "InvalidConfig"
+KEY_TOO_LONG = "KeyTooLong"
+NOT_SORTED = "ListingNotSorted"
+NOTHING_FOUND = "NothingFound"
+PLAN_FAILED = "PlanFailed"
+PLAN_MISMATCH = "PlanMismatch"
+RELAY_NEEDED = "RelayNeeded"
+SOURCE_CHANGED = "SourceChanged"
+WRONG_ACCOUNT = "WrongAccount"
+
+
+class CopyError(Exception):
+    """The root of this package's errors.
+
+    Attributes:
+        code: a stable word for the kind of error.
+        message: one sentence, or a few lines, for a person. Holds no secret.
+        attempts: requests that were made before giving up.
+    """
+
+    attempts: int = 1
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by value: XCom, processes and retries carry errors around."""
+        return _rebuild, (type(self), self.message, self.code)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class ConfigError(CopyError):
+    """The configuration, or what it renders to, is wrong: mend the YAML."""
+
+
+class AccessError(CopyError):
+    """Credentials are missing, expired for good, or not allowed to: mend a role or a policy."""
+
+
+class MissingError(CopyError):
+    """A bucket, a prefix or an object is not there."""
+
+
+class ConditionError(CopyError):
+    """A precondition of a request did not hold: somebody wrote at the same time. Look again."""
+
+
+class RequestError(CopyError):
+    """S3 refused the request for a reason that repeating does not change."""
+
+
+class TransientError(CopyError):
+    """Worth another try: 5xx, resets, timeouts, truncated or empty replies."""
+
+
+class ThrottledError(TransientError):
+    """S3 asks for fewer requests (503 SlowDown, 429)."""
+
+
+def _rebuild(cls: type[CopyError], message: str, code: str) -> CopyError:
+    return cls(message, code=code)
