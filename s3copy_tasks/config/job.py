@@ -1,0 +1,133 @@
+"""A job as its file says: defaults filled in, templates not rendered yet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from s3copy_tasks.core.job import (
+    Filters,
+    Location,
+    ObjectEntry,
+    ObjectOptions,
+    Overwrite,
+    PrefixEntry,
+    TransferOptions,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_UNITS: dict[str, int] = {"B": 1} | {
+    f"{letter}{infix}B": base**power
+    for infix, base in (("", 1000), ("i", 1024))
+    for power, letter in enumerate("KMGT", start=1)
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyJob:
+    """One valid config file.
+
+    Attributes:
+        name: the file's stem.
+        file: where it was read from.
+        schedule: cron or a preset; None where it runs by hand or by assets.
+        schedule_assets: asset URIs whose update starts it.
+        start_date: midnight in the job's time zone.
+        prefixes: templates.
+        objects: templates.
+        filters: without its date, which is a template.
+        modified_since: template of a date.
+        retries: Airflow's, of a task.
+        digest: sha256 of the canonical config with its defaults.
+    """
+
+    name: str
+    file: Path
+    description: str
+    owner: str
+    tags: tuple[str, ...]
+    schedule: str | None
+    schedule_assets: tuple[str, ...]
+    timezone: ZoneInfo
+    start_date: datetime
+    source: Location
+    destination: Location
+    prefixes: tuple[PrefixEntry, ...]
+    objects: tuple[ObjectEntry, ...]
+    filters: Filters
+    modified_since: str | None
+    overwrite: Overwrite
+    options: ObjectOptions
+    transfer: TransferOptions
+    max_failed_objects: int
+    retries: int
+    digest: str
+
+    @classmethod
+    def of(cls, name: str, file: Path, document: dict[str, Any]) -> CopyJob:
+        """Make a job of a valid document with its defaults."""
+        schedule = document["schedule"]
+        by_assets = isinstance(schedule, dict)
+        filters, transfer, failure = document["filters"], document["transfer"], document["failure"]
+        zone = ZoneInfo(document["timezone"])
+        return cls(
+            name=name,
+            file=file,
+            description=document["description"],
+            owner=document["owner"],
+            tags=tuple(document["tags"]),
+            schedule=None if by_assets else schedule,
+            schedule_assets=tuple(schedule["assets"]) if by_assets else (),
+            timezone=zone,
+            start_date=datetime.combine(
+                date.fromisoformat(document["start_date"]), datetime.min.time(), tzinfo=zone
+            ),
+            source=Location(**document["source"]),
+            destination=Location(**document["destination"]),
+            prefixes=tuple(PrefixEntry(**entry) for entry in document["prefixes"]),
+            objects=tuple(ObjectEntry(**entry) for entry in document["objects"]),
+            filters=Filters(include=tuple(filters["include"]), exclude=tuple(filters["exclude"])),
+            modified_since=filters["modified_since"],
+            overwrite=Overwrite(document["overwrite"]),
+            options=ObjectOptions(**document["object"]),
+            transfer=TransferOptions(**(transfer | {"batch_bytes": parse_bytes(transfer["batch_bytes"])})),
+            max_failed_objects=failure["max_failed_objects"],
+            retries=failure["retries"],
+            digest=digest_of(document),
+        )
+
+    def templates(self) -> list[tuple[str, str]]:
+        """Return every template of the job with its path in the file."""
+        entries: list[tuple[str, PrefixEntry | ObjectEntry]] = [
+            *((f"prefixes[{i}]", entry) for i, entry in enumerate(self.prefixes)),
+            *((f"objects[{i}]", entry) for i, entry in enumerate(self.objects)),
+        ]
+        found = [
+            (f"{path}.{side}", getattr(entry, side))
+            for path, entry in entries
+            for side in ("source", "destination")
+        ]
+        if self.modified_since is not None:
+            found.append(("filters.modified_since", self.modified_since))
+        return found
+
+
+def parse_bytes(text: str | int) -> int:
+    """Return the bytes that `100 GiB`, `1 MB` or a number means."""
+    if isinstance(text, int):
+        return text
+    number, unit = re.findall(r"[0-9]+|[A-Za-z]+", text)
+    return int(number) * _UNITS[unit]
+
+
+def digest_of(document: dict[str, Any]) -> str:
+    """Return the sha256 of a document, whatever the order of its keys."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,107 @@
+"""Renders a job for one run. Happens once, in preflight; nothing after it reads YAML."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks.config.template import UnknownNameError, render
+from s3copy_tasks.config.validate import parse_moment
+from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, Overwrite, PrefixEntry
+from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from s3copy_tasks.config.job import CopyJob
+
+
+def render_job(
+    job: CopyJob,
+    names: Mapping[str, Any],
+    *,
+    run_id: str,
+    prefixes: Sequence[str] = (),
+    force: bool = False,
+    dry_run: bool = False,
+) -> EffectiveJob:
+    """Return the job as it runs once.
+
+    Args:
+        job: from its file.
+        names: values of the names that templates may use; dates only where the run has any.
+        run_id: names the run.
+        prefixes: source prefixes to copy alone, as they stand in the file; none means everything.
+        force: copy again what is unchanged.
+        dry_run: copy nothing.
+
+    Raises:
+        ConfigError: a template has no value in this run, or what it renders to is wrong.
+    """
+    rendered = _rendered(job, names)
+    chosen = _chosen(job, prefixes)
+    since = rendered.get("filters.modified_since")
+    return EffectiveJob(
+        name=job.name,
+        run_id=run_id,
+        digest=job.digest,
+        source=job.source,
+        destination=job.destination,
+        prefixes=tuple(
+            PrefixEntry(
+                source=rendered[f"prefixes[{i}].source"],
+                destination=rendered[f"prefixes[{i}].destination"],
+                recursive=job.prefixes[i].recursive,
+            )
+            for i in chosen
+        ),
+        objects=()
+        if prefixes
+        else tuple(
+            ObjectEntry(
+                source=rendered[f"objects[{i}].source"], destination=rendered[f"objects[{i}].destination"]
+            )
+            for i in range(len(job.objects))
+        ),
+        filters=replace(
+            job.filters, modified_since=None if since is None else parse_moment(since, job.timezone)
+        ),
+        overwrite=Overwrite.ALWAYS if force else job.overwrite,
+        options=job.options,
+        transfer=job.transfer,
+        max_failed_objects=job.max_failed_objects,
+        dry_run=dry_run,
+    )
+
+
+def _rendered(job: CopyJob, names: Mapping[str, Any]) -> dict[str, str]:
+    """Return every template's text by its path.
+
+    Raises:
+        ConfigError: names all that can't be rendered.
+    """
+    texts, problems = {}, []
+    for path, template in job.templates():
+        try:
+            texts[path] = render(template, names)
+            if path == "filters.modified_since":
+                parse_moment(texts[path], job.timezone)
+            if path.startswith("prefixes") and texts[path] and not texts[path].endswith("/"):
+                problems.append(f"{path}: {texts[path]!r} does not end with '/' after rendering")
+        except (UnknownNameError, ValueError) as error:
+            problems.append(f"{path}: {error}")
+    if problems:
+        lines = "\n".join(f"{job.file}: {problem}" for problem in problems)
+        raise ConfigError(lines, code=INVALID_CONFIG)
+    return texts
+
+
+def _chosen(job: CopyJob, prefixes: Sequence[str]) -> list[int]:
+    known = [entry.source for entry in job.prefixes]
+    unknown = sorted(set(prefixes) - set(known))
+    if unknown:
+        msg = (
+            f"{job.file} has no prefix {', '.join(map(repr, unknown))}. It has {', '.join(map(repr, known))}"
+        )
+        raise ConfigError(msg, code=INVALID_CONFIG)
+    return [i for i, source in enumerate(known) if not prefixes or source in prefixes]
