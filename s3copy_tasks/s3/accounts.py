@@ -1,0 +1,177 @@
+"""Roles become refreshable clients, source and destination apart.
+
+Connections come from Airflow's own lookup (`AIRFLOW_CONN_<ID>`, a secrets backend, the database), so a
+task, the command line and a test read the same ones. Airflow is imported here, when a client is made.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from s3copy_tasks.errors import CREDENTIALS, AccessError, CopyError
+from s3copy_tasks.s3.errors import from_client_error, from_transport
+from s3copy_tasks.s3.store import BucketStore
+
+if TYPE_CHECKING:
+    import boto3
+    from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
+    from mypy_boto3_s3.client import S3Client
+
+    from s3copy_tasks.core.job import Location
+
+COPY_READ_TIMEOUT_SECONDS = 300
+"""S3 holds the connection while it copies gigabytes (rule 21)."""
+_CONNECT_TIMEOUT_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsConnectionManager:
+    """Makes clients for one side of a job.
+
+    Attributes:
+        location: the bucket and how to reach it.
+        side: for messages and session names.
+        concurrency: connections to keep open.
+    """
+
+    location: Location
+    side: Literal["source", "destination"]
+    concurrency: int
+
+    def store(self) -> BucketStore:
+        """Return the bucket; it connects when it is first used, and again when credentials expire."""
+        return BucketStore(self.connect, self.location.bucket, self.location.account)
+
+    def connect(self) -> S3Client:
+        """Make a client; a role's credentials refresh by themselves.
+
+        Raises:
+            AccessError: there is no such connection, or the role can't be assumed.
+        """
+        wrapper, session = self._session()
+        return session.client(
+            "s3",
+            region_name=self.location.region or wrapper.region_name,
+            endpoint_url=_endpoint_url(self.location, wrapper),
+            verify=wrapper.verify,
+            config=_merged(wrapper, _s3_config(self.concurrency)),
+        )
+
+    def endpoint_url(self) -> str | None:
+        """Return the S3 endpoint of this side, None for AWS itself."""
+        return _endpoint_url(self.location, self._wrapper())
+
+    def principal(self) -> str:
+        """Return the ARN that requests are signed by; a description where STS can't be asked."""
+        wrapper, session = self._session()
+        sts = session.client(
+            "sts",
+            endpoint_url=_sts_endpoint(wrapper),
+            verify=wrapper.verify,
+            config=_sts_config(),
+            region_name=self.location.region or wrapper.region_name or "us-east-1",
+        )
+        try:
+            return sts.get_caller_identity()["Arn"]
+        except (ClientError, BotoCoreError):
+            return f"the {self.side} principal ({self._described()})"
+
+    def _described(self) -> str:
+        if self.location.role_arn:
+            return f"role {self.location.role_arn}"
+        if self.location.connection:
+            return f"Airflow connection {self.location.connection!r}"
+        return "the environment's own credentials"
+
+    def _session(self) -> tuple[AwsConnectionWrapper, boto3.session.Session]:
+        from airflow.providers.amazon.aws.hooks.base_aws import BaseSessionFactory  # noqa: PLC0415 - slow
+
+        wrapper = self._wrapper()
+        try:
+            session = BaseSessionFactory(conn=wrapper, config=_sts_config()).create_session()
+            if session.get_credentials() is None:
+                raise self._refused("there are no credentials")
+        except ClientError as error:
+            raise self._refused(str(from_client_error(error))) from None
+        except BotoCoreError as error:
+            raise self._refused(str(from_transport(error))) from None
+        return wrapper, session
+
+    def _refused(self, reason: str) -> CopyError:
+        msg = (
+            f"{self.side}: no session with {self._described()}: {reason}. "
+            "Check the role's trust policy (principal, ExternalId) and the connection's extra"
+        )
+        return AccessError(msg, code=CREDENTIALS)
+
+    def _wrapper(self) -> AwsConnectionWrapper:
+        from airflow.providers.amazon.aws.utils.connection_wrapper import (  # noqa: PLC0415 - slow
+            AwsConnectionWrapper,
+        )
+        from airflow.sdk import Connection  # noqa: PLC0415 - slow
+        from airflow.sdk.exceptions import AirflowNotFoundException  # noqa: PLC0415 - slow
+
+        place = self.location
+        if place.connection is None:
+            extra = _role_extra(place)
+            return AwsConnectionWrapper(
+                conn=Connection(conn_id=f"s3copy_{self.side}", conn_type="aws", extra=extra)
+            )
+        try:
+            return AwsConnectionWrapper(conn=Connection.get(place.connection))
+        except AirflowNotFoundException:
+            variable = f"AIRFLOW_CONN_{place.connection.upper()}"
+            msg = (
+                f"{self.side}.connection: Airflow has no connection {place.connection!r}. Add it in "
+                f"Airflow, or set {variable}"
+            )
+            raise AccessError(msg, code=CREDENTIALS) from None
+
+
+def _role_extra(place: Location) -> str:
+    extra: dict[str, Any] = {"region_name": place.region} if place.region else {}
+    if place.role_arn:
+        extra["role_arn"] = place.role_arn
+    if place.external_id:
+        extra["assume_role_kwargs"] = {"ExternalId": place.external_id}
+    return json.dumps(extra)
+
+
+def _s3_config(concurrency: int) -> Config:
+    """No retries in the client: `Sender` is their one owner (rule 20)."""
+    return Config(
+        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        read_timeout=COPY_READ_TIMEOUT_SECONDS,
+        max_pool_connections=max(10, 2 * concurrency),
+        retries={"mode": "standard", "total_max_attempts": 1},
+        tcp_keepalive=True,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        user_agent_extra="s3copy_tasks",
+    )
+
+
+def _sts_config() -> Config:
+    return Config(
+        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        read_timeout=30,
+        retries={"mode": "standard", "total_max_attempts": 3},
+    )
+
+
+def _endpoint_url(place: Location, wrapper: AwsConnectionWrapper) -> str | None:
+    return place.endpoint_url or wrapper.get_service_endpoint_url("s3")
+
+
+def _merged(wrapper: AwsConnectionWrapper, ours: Config) -> Config:
+    """Keep what the connection says (proxies, addressing style); retries and timeouts are ours."""
+    return wrapper.botocore_config.merge(ours) if wrapper.botocore_config else ours
+
+
+def _sts_endpoint(wrapper: AwsConnectionWrapper) -> str | None:
+    return wrapper.get_service_endpoint_url("sts", sts_connection_assume=True)

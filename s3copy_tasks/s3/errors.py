@@ -1,0 +1,100 @@
+"""S3's error codes, and those of its transport, as this package's errors: one table.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+
+from __future__ import annotations
+
+from botocore import exceptions as boto
+
+from s3copy_tasks.errors import (
+    CREDENTIALS,
+    ENDPOINT_UNREACHABLE,
+    AccessError,
+    ConditionError,
+    CopyError,
+    MissingError,
+    RequestError,
+    ThrottledError,
+    TransientError,
+)
+
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+"""Codes after which new credentials are worth one more try."""
+
+_CLASSES: dict[type[CopyError], frozenset[str]] = {
+    AccessError: frozenset(
+        {
+            "AccessDenied",
+            "AccessDeniedException",
+            "AccountProblem",
+            "AllAccessDisabled",
+            "Forbidden",
+            "InvalidAccessKeyId",
+            "InvalidClientTokenId",
+            "InvalidToken",
+            "KMS.AccessDeniedException",
+            "KMS.DisabledException",
+            "KMS.NotFoundException",
+            "NotSignedUp",
+            "SignatureDoesNotMatch",
+            "UnauthorizedAccess",
+            "UnrecognizedClientException",
+            "403",
+        }
+    ),
+    RequestError: frozenset({"InvalidObjectState", "NoSuchUpload"}),  # else 403 and 404 would speak for them
+    MissingError: frozenset({"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "404"}),
+    ConditionError: frozenset({"PreconditionFailed", "412"}),
+    ThrottledError: frozenset(
+        {
+            "SlowDown",
+            "RequestLimitExceeded",
+            "Throttling",
+            "ThrottlingException",
+            "TooManyRequests",
+            "429",
+            "503",
+        }
+    ),
+    TransientError: EXPIRED
+    | {
+        "ConditionalRequestConflict",
+        "IncompleteBody",
+        "InternalError",
+        "OperationAborted",
+        "RequestTimeout",
+        "ServiceUnavailable",
+    },
+}
+_CLASS_OF_CODE = {code: cls for cls, codes in _CLASSES.items() for code in codes}
+_SERVER_ERROR = 500
+
+
+def from_client_error(error: boto.ClientError) -> CopyError:
+    """Return the error that S3 answered with, as one of ours. The reply's secrets stay behind."""
+    response = error.response
+    detail = response.get("Error", {})
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    code = str(detail.get("Code") or status or "Unknown")
+    message = str(detail.get("Message") or "no message")
+    cls = _CLASS_OF_CODE.get(code) or _CLASS_OF_CODE.get(str(status))
+    if cls is None:
+        cls = TransientError if status >= _SERVER_ERROR else RequestError
+    return cls(f"{error.operation_name}: {message}", code=code)
+
+
+def from_transport(error: boto.BotoCoreError) -> CopyError:
+    """Return an error that never was a reply of S3: credentials, connections, timeouts, broken bodies."""
+    name, message = type(error).__name__, str(error)
+    if isinstance(
+        error, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError)
+    ):
+        return AccessError(message, code=CREDENTIALS)
+    if isinstance(error, (boto.EndpointConnectionError, boto.ConnectTimeoutError)):
+        return TransientError(message, code=ENDPOINT_UNREACHABLE)
+    if isinstance(error, boto.SSLError):
+        return RequestError(message, code=name)
+    if isinstance(error, (boto.HTTPClientError, boto.IncompleteReadError, boto.ConnectionError)):
+        return TransientError(message, code=name)
+    return RequestError(message, code=name)
