@@ -1,0 +1,1 @@
+"""Airflow's edge: Dags and the bodies of their tasks."""

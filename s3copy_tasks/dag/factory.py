@@ -1,0 +1,177 @@
+"""A job becomes a Dag; a folder of configs becomes many. Nothing here touches the network or the clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import (
+    DAG,
+    Asset,
+    CronDataIntervalTimetable,
+    Param,
+    TriggerRule,
+    conf,
+    get_current_context,
+    get_parsing_context,
+    task,
+)
+
+from s3copy_tasks.config.catalog import job_files, load_folder
+from s3copy_tasks.config.schedule import cron_of
+from s3copy_tasks.config.validate import load_job
+from s3copy_tasks.dag import tasks
+from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
+
+if TYPE_CHECKING:
+    from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.config.problem import Problem
+    from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
+
+DAG_PREFIX = "s3copy__"
+DEFAULT_POOL = "default_pool"
+
+
+def config_dir(default: Path) -> Path:
+    """Return the folder of configs: Airflow's option `[s3copy] config_dir`, else `default`."""
+    return Path(conf.get("s3copy", "config_dir", fallback=None) or default)
+
+
+def job_dags(folder: Path) -> dict[str, DAG]:
+    """Return the Dags of a folder's valid jobs by id; on a worker only the one that it runs.
+
+    Raises:
+        ConfigError: on a worker, when the one Dag asked for is broken. In the Dag processor never: an
+            error of this file would take all other jobs away.
+    """
+    wanted = get_parsing_context().dag_id
+    if wanted is None:
+        return {dag.dag_id: dag for dag in map(build_dag, load_folder(folder).jobs)}
+    files = [file for file in job_files(folder) if DAG_PREFIX + file.stem == wanted]
+    loaded = [load_job(file) for file in files]
+    broken = [problem for one in loaded if isinstance(one, list) for problem in one]
+    if broken:
+        raise _invalid(broken)
+    dags = [build_dag(job) for job in loaded if not isinstance(job, list)]
+    return {dag.dag_id: dag for dag in dags}
+
+
+def raise_problems(folder: Path) -> None:
+    """Raise one report of everything that is wrong in a folder: Airflow shows it as an import error.
+
+    Raises:
+        ConfigError: some config is invalid.
+    """
+    if get_parsing_context().dag_id is not None:
+        return
+    problems = load_folder(folder).problems
+    if problems:
+        raise _invalid(problems)
+
+
+def _invalid(problems: tuple[Problem, ...] | list[Problem]) -> ConfigError:
+    return ConfigError("\n".join(["invalid copy configs", *map(str, problems)]), code=INVALID_CONFIG)
+
+
+def build_dag(job: CopyJob) -> DAG:
+    """Return a job's Dag: preflight, plan, mapped copies, summarize, publish."""
+    assets = _outlets(job)
+    with DAG(
+        dag_id=DAG_PREFIX + job.name,
+        description=job.description or None,
+        doc_md=_doc(job),
+        schedule=_schedule(job),
+        start_date=job.start_date,
+        catchup=False,
+        max_active_runs=1,
+        tags=["s3copy", *job.tags],
+        default_args={"owner": job.owner, "retries": job.retries},
+        params=_params(job),
+    ) as dag:
+
+        @task(multiple_outputs=False)
+        def preflight() -> dict[str, Any]:
+            return tasks.preflight(job, get_current_context())
+
+        @task
+        def plan(job: Any) -> list[dict[str, Any]]:
+            return tasks.plan(job, get_current_context())
+
+        @task(
+            map_index_template="{{ label }}",
+            max_active_tis_per_dagrun=job.transfer.max_active_batches,
+            pool=job.transfer.pool or DEFAULT_POOL,
+        )
+        def copy_batch(job: dict[str, Any], batch: dict[str, Any]) -> None:
+            tasks.copy_batch(job, batch, get_current_context())
+
+        @task(trigger_rule=TriggerRule.ALL_DONE, retries=0, multiple_outputs=False)
+        def summarize(max_failed_objects: int) -> dict[str, Any]:
+            return tasks.summarize(get_current_context(), max_failed_objects)
+
+        @task(outlets=assets)
+        def publish() -> None:
+            tasks.publish(get_current_context(), assets)
+
+        effective = preflight()
+        batches = plan(effective)
+        copies = copy_batch.partial(job=effective).expand(batch=batches)
+        summary = summarize(job.max_failed_objects)
+        [effective, batches, copies] >> summary >> publish()
+    return dag
+
+
+def _schedule(job: CopyJob) -> Any:
+    """Cron by data intervals, whatever the site's option says: docs/design/dates.md."""
+    if job.schedule_assets:
+        return [Asset(name=uri, uri=uri) for uri in job.schedule_assets]
+    if job.schedule is None:
+        return None
+    return CronDataIntervalTimetable(cron_of(job.schedule), timezone=str(job.timezone))
+
+
+def _params(job: CopyJob) -> dict[str, Param]:
+    params = {
+        "force": Param(
+            default=False, type="boolean", title="Force", description="Copy again what is unchanged."
+        ),
+        "dry_run": Param(
+            default=False, type="boolean", title="Dry run", description="Plan and count; copy nothing."
+        ),
+    }
+    sources = [entry.source for entry in job.prefixes]
+    if sources:
+        params["prefixes"] = Param(
+            default=[],
+            type="array",
+            items={"type": "string", "enum": sources},
+            examples=sources,
+            title="Prefixes",
+            description="Copy these prefixes only, and no single objects. None chosen means everything.",
+        )
+    return params
+
+
+def _outlets(job: CopyJob) -> list[Asset]:
+    """Return an asset for each destination folder, as far as it is known before a run."""
+    entries: list[PrefixEntry | ObjectEntry] = [*job.prefixes, *job.objects]
+    folders = dict.fromkeys(_static_folder(entry.destination) for entry in entries)
+    uris = (f"{job.destination}/{folder}".rstrip("/") for folder in folders)
+    return [Asset(name=uri, uri=uri) for uri in uris]
+
+
+def _static_folder(template: str) -> str:
+    """Return what stands before the first template, cut back to a whole folder."""
+    static, _, rest = template.partition("{")
+    return static.rpartition("/")[0] if rest or not static.endswith("/") else static.rstrip("/")
+
+
+def _doc(job: CopyJob) -> str:
+    entries: list[PrefixEntry | ObjectEntry] = [*job.prefixes, *job.objects]
+    rows = "\n".join(
+        f"| `{job.source}/{entry.source}` | `{job.destination}/{entry.destination}` |" for entry in entries
+    )
+    return (
+        f"{job.description}\n\n| source | destination |\n| --- | --- |\n{rows}\n\n"
+        f"config `{job.file.name}`, sha256 `{job.digest}`\n"
+    )

@@ -1,0 +1,213 @@
+"""What the tasks of a job's Dag do.
+
+Thin: each reads its context, calls the same code as the command line, and turns its errors into Airflow's.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from s3copy_tasks.config.render import render_job
+from s3copy_tasks.config.template import NAMES, RunDates
+from s3copy_tasks.core.batch import Batch, plan_id
+from s3copy_tasks.core.job import EffectiveJob
+from s3copy_tasks.core.metrics import MetricsCollector, TransferMetrics
+from s3copy_tasks.core.wire import dump, dump_job, load
+from s3copy_tasks.errors import CopyError, TransientError
+from s3copy_tasks.runner import Stores, plan_job
+from s3copy_tasks.runner import copy_batch as run_batch
+from s3copy_tasks.verdict import outside_metrics, report, run_metrics, verdict, without_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow.sdk import Asset, Context
+
+    from s3copy_tasks.config.job import CopyJob
+
+log = structlog.get_logger(__name__)
+
+METRICS = "metrics"
+OUTSIDE = "outside"
+
+
+def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
+    """Render the job, prove that it can run, and return it as every later task takes it."""
+    from s3copy_tasks.s3.accounts import AwsConnectionManager  # noqa: PLC0415 - boto3 stays out of parsing
+    from s3copy_tasks.s3.preflight import preflight as check  # noqa: PLC0415
+
+    params = context["params"]
+    with _airflow_errors():
+        effective = render_job(
+            job,
+            template_names(context),
+            run_id=context["run_id"],
+            prefixes=params.get("prefixes") or (),
+            force=params["force"],
+            dry_run=params["dry_run"],
+        )
+        concurrency = effective.transfer.concurrency
+        proven = check(
+            effective,
+            AwsConnectionManager(location=job.source, side="source", concurrency=concurrency),
+            AwsConnectionManager(location=job.destination, side="destination", concurrency=concurrency),
+        )
+        for remark in proven.not_proven:
+            log.warning("not proven", remark=remark)
+        log.info("preflight passed", job=job.name, source=str(job.source), destination=str(job.destination))
+        return dump_job(proven.job)
+
+
+def template_names(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the names that a config's templates may use."""
+    names = {name: context[name] for name in NAMES if context.get(name) is not None}
+    return names | {"dag_run": RunDates(context["dag_run"].run_after), "params": dict(context["params"])}
+
+
+def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
+    """Return the batches, and push the account of everything outside of them."""
+    effective, start = load(EffectiveJob, job), _now()
+    with _airflow_errors():
+        planned = plan_job(effective, stores_of(effective))
+    outside = outside_metrics(effective, planned, start, _now())
+    for entry in planned.entries:
+        log.info(
+            "entry planned",
+            entry=entry.path,
+            source=entry.source,
+            destination=entry.destination,
+            found=entry.found,
+            to_copy=entry.objects,
+            bytes=entry.bytes,
+            skipped=dict(entry.skipped),
+        )
+    context["ti"].xcom_push(key=OUTSIDE, value=dump(outside))
+    return [] if effective.dry_run else [dump(batch) for batch in planned.batches]
+
+
+def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> None:
+    """Copy one batch; push its account whatever happens, then judge it.
+
+    Raises:
+        AirflowFailException: more objects failed than may, and trying again would not help.
+        AirflowException: the same, and it may help.
+    """
+    effective, mine = load(EffectiveJob, job), load(Batch, batch)
+    context["label"] = mine.label  # type: ignore[typeddict-unknown-key] # map_index_template
+    collector = MetricsCollector(effective.run_id, _now)
+    log.info("batch started", batch=mine.id, label=mine.label, objects=mine.objects)
+    try:
+        with _airflow_errors():
+            run_batch(
+                effective,
+                mine,
+                stores_of(effective),
+                metrics=collector,
+                retried=(context["ti"].try_number or 1) > 1,
+            )
+    finally:
+        metrics = collector.metrics()
+        account = {"batch": mine.id, "plan_id": mine.plan_id, METRICS: dump(metrics)}
+        context["ti"].xcom_push(key=METRICS, value=account)
+        log.info(
+            "batch finished",
+            batch=mine.id,
+            copied=metrics.files_copied_successfully,
+            failed=metrics.files_failed,
+            unknown=metrics.files_unknown,
+        )
+    reason = verdict(metrics, effective.max_failed_objects)
+    if reason is not None:
+        raise (AirflowException if metrics.errors_encountered.transient else AirflowFailException)(reason)
+
+
+def summarize(context: Context, max_failed_objects: int) -> dict[str, Any]:
+    """Add up the run, push its metrics, then judge it. Runs in every ending of the tasks before.
+
+    Raises:
+        AirflowFailException: the run has failed, with exact counts.
+    """
+    ti = context["ti"]
+    plain = ti.xcom_pull(task_ids="preflight")
+    batches = ti.xcom_pull(task_ids="plan") if plain is not None else None
+    outside = ti.xcom_pull(task_ids="plan", key=OUTSIDE)
+    if batches is None or outside is None:
+        metrics = without_plan(context["run_id"], "preflight" if plain is None else "plan")
+        summary = metrics.as_dict()
+    else:
+        job = load(EffectiveJob, plain)
+        metrics = run_metrics(
+            job,
+            load(TransferMetrics, outside),
+            [load(Batch, batch) for batch in batches],
+            _accounts(ti.xcom_pull(task_ids="copy_batch", key=METRICS), plan_id(job)),
+        )
+        summary = report(job, metrics)
+    ti.xcom_push(key=METRICS, value=summary)
+    reason = verdict(metrics, max_failed_objects)
+    if reason is not None:
+        log.error("operation failed", **summary)
+        raise AirflowFailException(reason)
+    log.info("operation completed", **summary)
+    if not metrics.files_copied_successfully:
+        log.info("nothing to copy")
+    return summary
+
+
+def _accounts(pulled: Any, wanted: str) -> dict[int, TransferMetrics]:
+    """Return metrics by batch; Airflow gives one value, a list or nothing, and may give an older plan's."""
+    accounts = [pulled] if isinstance(pulled, dict) else pulled or []
+    return {
+        account["batch"]: load(TransferMetrics, account[METRICS])
+        for account in accounts
+        if account["plan_id"] == wanted
+    }
+
+
+def publish(context: Context, assets: list[Asset]) -> None:
+    """Tell the destination's assets what was copied.
+
+    Raises:
+        AirflowSkipException: nothing was copied, so nothing changed there.
+    """
+    summary = context["ti"].xcom_pull(task_ids="summarize", key=METRICS)
+    if not summary["files_copied_successfully"]:
+        msg = "nothing was copied: no asset event"
+        raise AirflowSkipException(msg)
+    for asset in assets:
+        context["outlet_events"][asset].extra.update(
+            {name: value for name, value in summary.items() if name != "errors"}
+        )
+
+
+def stores_of(job: EffectiveJob) -> Stores:
+    """Return both sides of a job; each connects when it is first used."""
+    from s3copy_tasks.s3.accounts import AwsConnectionManager  # noqa: PLC0415 - boto3 stays out of parsing
+
+    concurrency = job.transfer.concurrency
+    return Stores(
+        source=AwsConnectionManager(location=job.source, side="source", concurrency=concurrency).store(),
+        destination=AwsConnectionManager(
+            location=job.destination, side="destination", concurrency=concurrency
+        ).store(),
+    )
+
+
+@contextmanager
+def _airflow_errors() -> Iterator[None]:
+    """Turn our errors into Airflow's: what another try can't mend fails at once."""
+    try:
+        yield
+    except TransientError:
+        raise
+    except CopyError as error:
+        raise AirflowFailException(str(error)) from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
