@@ -1,0 +1,280 @@
+"""The command `s3copy`: validates configs, plans and runs jobs by the same code as the Dags."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from contextlib import contextmanager, redirect_stdout
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks import __version__
+from s3copy_tasks.config.catalog import ENDINGS, job_files, load_files
+from s3copy_tasks.config.validate import load_job
+from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.metrics import TransferMetrics
+    from s3copy_tasks.runner import Stores
+    from s3copy_tasks.s3.accounts import AwsConnectionManager
+
+DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+
+class WrongUseError(Exception):
+    """The command was called in a way that it can't carry out."""
+
+
+class RunFailedError(CopyError):
+    """The run ended, with more failures than it may have."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 done, 1 failed or invalid, 2 wrong use."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except WrongUseError as error:
+        sys.stderr.write(f"s3copy: {error}\n")
+        return WRONG_USE
+    except CopyError as error:
+        sys.stderr.write(f"s3copy: {error}\n")
+        return FAILED
+    except KeyboardInterrupt:
+        sys.stderr.write("s3copy: interrupted. Run again to copy what is missing\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="s3copy", description="Copy S3 objects between AWS accounts.")
+    parser.add_argument("--version", action="version", version=f"s3copy {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    validate = commands.add_parser("validate", help="say everything that is wrong with configs")
+    validate.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or folders")
+    validate.add_argument("--format", choices=["text", "json"], default="text")
+    validate.set_defaults(command=_validate)
+
+    plan = commands.add_parser("plan", help="show what a run would copy, and what it would cost")
+    plan.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    plan.set_defaults(command=_plan)
+
+    run = commands.add_parser("run", help="copy, and show the metrics")
+    run.add_argument("--json", action="store_true", help="one JSON object on stdout, logs on stderr")
+    run.add_argument("--dry-run", action="store_true", help="plan and count, copy nothing")
+    run.add_argument("--force", action="store_true", help="copy again what is unchanged")
+    run.set_defaults(command=_run)
+
+    for command in (validate, plan, run):
+        command.add_argument(
+            "--config-dir",
+            type=Path,
+            default=Path(os.environ.get("AIRFLOW__S3COPY__CONFIG_DIR", "copy_configs")),
+            help="folder of configs (AIRFLOW__S3COPY__CONFIG_DIR, else copy_configs)",
+        )
+    for command in (plan, run):
+        command.add_argument("job", metavar="JOB", help="a config file, or a job's name in the folder")
+        command.add_argument(
+            "--logical-date",
+            type=_moment,
+            metavar="DATE",
+            help="for templates with dates, such as 2026-01-31",
+        )
+        command.add_argument(
+            "--prefix", action="append", default=[], help="only this source prefix, as it stands in the file"
+        )
+    return parser
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date, such as 2026-01-31") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    files: list[Path] = []
+    for path in options.paths or [options.config_dir]:
+        if not path.exists():
+            raise WrongUseError(f"there is no {path}")
+        files += job_files(path) if path.is_dir() else [path]
+    catalog = load_files(dict.fromkeys(files))
+    if options.format == "json":
+        rows = [
+            {"file": p.file, "line": p.line, "column": p.column, "path": p.path, "message": p.message}
+            for p in catalog.problems
+        ]
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+    else:
+        for problem in catalog.problems:
+            sys.stdout.write(f"{problem}\n")
+        jobs, problems = len(catalog.jobs), len(catalog.problems)
+        sys.stderr.write(f"{jobs} of {len(files)} configs valid, {problems} problems\n")
+    return FAILED if catalog.problems else DONE
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from s3copy_tasks.runner import plan_job  # noqa: PLC0415 - validate starts without it
+    from s3copy_tasks.show import plan_as_dict, plan_table, title  # noqa: PLC0415
+
+    with _quiet(), _console(stderr=True).status("listing ...") as status:
+        job = _effective(options, dry_run=True)
+        plan = plan_job(job, _stores(job), on_listed=lambda n: status.update(f"listing ... {n:,} objects"))
+    plain = plan_as_dict(plan, job.name)
+    if options.json:
+        sys.stdout.write(json.dumps(plain, indent=2) + "\n")
+        return DONE
+    _console().print(title(plain), plan_table(plain), sep="\n")
+    if not plain["to_copy"]:
+        _console().print("nothing to copy")
+    return DONE
+
+
+def _run(options: argparse.Namespace) -> int:
+    from s3copy_tasks.show import error_lines, metrics_table, title  # noqa: PLC0415 - validate starts without it
+    from s3copy_tasks.verdict import report, verdict  # noqa: PLC0415
+
+    with _quiet():
+        job = _proven(_effective(options, dry_run=options.dry_run))
+        metrics = _carried_out(job)
+    summary = report(job, metrics)
+    if options.json:
+        sys.stdout.write(json.dumps(summary, indent=2) + "\n")
+    else:
+        _console().print(title(summary), metrics_table(summary), sep="\n")
+        for line in error_lines(summary):
+            _console().print(line, soft_wrap=True)
+    reason = verdict(metrics, job.max_failed_objects)
+    if reason is not None:
+        raise RunFailedError(reason, code="RunFailed")
+    return DONE
+
+
+def _effective(options: argparse.Namespace, *, dry_run: bool) -> EffectiveJob:
+    """Find, load and render the job that the command names."""
+    from s3copy_tasks.config.render import render_job  # noqa: PLC0415 - validate starts without it
+    from s3copy_tasks.config.schedule import interval_from  # noqa: PLC0415
+    from s3copy_tasks.config.template import RunDates, date_names  # noqa: PLC0415
+
+    job = load_job(_job_file(options.job, options.config_dir))
+    if isinstance(job, list):
+        raise ConfigError("\n".join(["invalid config", *map(str, job)]), code=INVALID_CONFIG)
+    now = datetime.now(UTC)
+    run_id = f"manual__{now.isoformat()}"
+    names: dict[str, Any] = {"run_id": run_id, "params": {}, "dag_run": RunDates(now)}
+    if options.logical_date is not None:
+        interval = interval_from(options.logical_date, job.schedule, job.timezone)
+        names |= date_names(options.logical_date, interval)
+    return render_job(
+        job,
+        names,
+        run_id=run_id,
+        prefixes=options.prefix,
+        force=getattr(options, "force", False),
+        dry_run=dry_run,
+    )
+
+
+def _job_file(named: str, folder: Path) -> Path:
+    path = Path(named)
+    if path.suffix in ENDINGS:
+        if not path.is_file():
+            raise WrongUseError(f"there is no file {path}")
+        return path
+    files = job_files(folder) if folder.is_dir() else []
+    for file in files:
+        if file.stem == named:
+            return file
+    known = ", ".join(file.stem for file in files) or "none"
+    raise WrongUseError(f"there is no job {named!r} in {folder}. Jobs there: {known}")
+
+
+def _managers(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
+    from s3copy_tasks.s3.accounts import AwsConnectionManager  # noqa: PLC0415 - validate starts without boto3
+
+    concurrency = job.transfer.concurrency
+    return (
+        AwsConnectionManager(location=job.source, side="source", concurrency=concurrency),
+        AwsConnectionManager(location=job.destination, side="destination", concurrency=concurrency),
+    )
+
+
+def _stores(job: EffectiveJob) -> Stores:
+    from s3copy_tasks.runner import Stores  # noqa: PLC0415 - validate starts without it
+
+    source, destination = _managers(job)
+    return Stores(source=source.store(), destination=destination.store())
+
+
+def _proven(job: EffectiveJob) -> EffectiveJob:
+    from s3copy_tasks.s3.preflight import preflight  # noqa: PLC0415 - validate starts without boto3
+
+    with _console(stderr=True).status("checking roles, buckets and permissions ..."):
+        proven = preflight(job, *_managers(job))
+    for remark in proven.not_proven:
+        sys.stderr.write(f"{remark}\n")
+    return proven.job
+
+
+def _carried_out(job: EffectiveJob) -> TransferMetrics:
+    """Plan a run and carry out its batches one after the other, with a progress bar on a terminal."""
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
+
+    from s3copy_tasks.core.metrics import MetricsCollector  # noqa: PLC0415
+    from s3copy_tasks.runner import copy_batch, plan_job  # noqa: PLC0415
+    from s3copy_tasks.verdict import outside_metrics, run_metrics  # noqa: PLC0415
+
+    stores, accounts = _stores(job), {}
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_console(stderr=True), transient=True) as progress:
+        listing = progress.add_task("listing", total=None)
+        start = datetime.now(UTC)
+        plan = plan_job(job, stores, on_listed=lambda n: progress.update(listing, completed=n))
+        outside = outside_metrics(job, plan, start, datetime.now(UTC))
+        if job.dry_run:
+            return outside
+        progress.remove_task(listing)
+        done, bar = 0, progress.add_task("copying", total=sum(batch.found for batch in plan.batches))
+        for batch in plan.batches:
+            collector = MetricsCollector(job.run_id, lambda: datetime.now(UTC))
+            copy_batch(
+                job,
+                batch,
+                stores,
+                metrics=collector,
+                on_counted=lambda n, done=done: progress.update(bar, completed=done + n),  # type: ignore[misc]
+            )
+            accounts[batch.id] = collector.metrics()
+            done += accounts[batch.id].total_files_found
+    return run_metrics(job, outside, plan.batches, accounts)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep stdout for the result: Airflow, once imported, logs to whatever stdout is then."""
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console  # noqa: PLC0415 - validate starts without it
+
+    return Console(stderr=stderr, highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""Plans and metrics as tables for a terminal. Keys and messages are strangers' text: never markup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from s3copy_tasks.core.metrics import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s3copy_tasks.core.plan import Plan
+
+_ERRORS_SHOWN = 10
+
+
+def plan_as_dict(plan: Plan, job: str) -> dict[str, Any]:
+    """Return a plan as JSON types: entries, batches and totals."""
+    entries = [
+        {
+            "entry": entry.path,
+            "source": entry.source,
+            "destination": entry.destination,
+            "found": entry.found,
+            "to_copy": entry.objects,
+            "skipped": {str(reason): count for reason, count in sorted(entry.skipped.items())},
+            "bytes": entry.bytes,
+            "batches": entry.batches,
+            "requests": {
+                "copy": entry.copy_requests,
+                "list": entry.list_requests,
+                "head": entry.head_requests,
+            },
+            "cost_usd": round(entry.cost_usd, 6),
+        }
+        for entry in plan.entries
+    ]
+    return {
+        "job": job,
+        "found": sum(entry.found for entry in plan.entries),
+        "to_copy": sum(entry.objects for entry in plan.entries),
+        "bytes": sum(entry.bytes for entry in plan.entries),
+        "batches": len(plan.batches),
+        "cost_usd": round(sum(entry.cost_usd for entry in plan.entries), 6),
+        "entries": entries,
+    }
+
+
+def plan_table(plan: Mapping[str, Any]) -> Table:
+    """Return the table of a plan, from `plan_as_dict`."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("source > destination", overflow="fold", min_width=20)
+    for name in ("found", "to copy", "bytes"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("skipped")
+    for name in ("batches", "requests", "USD"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for entry in plan["entries"]:
+        table.add_row(
+            Text(f"{_place(entry['source'])} > {_place(entry['destination'])}"),
+            f"{entry['found']:,}",
+            f"{entry['to_copy']:,}",
+            decimal(entry["bytes"]),
+            "\n".join(f"{count:,} {reason}" for reason, count in entry["skipped"].items()) or "-",
+            f"{entry['batches']:,}",
+            f"{sum(entry['requests'].values()):,}",
+            f"{entry['cost_usd']:.4f}",
+        )
+    return table
+
+
+def _place(prefix: str) -> str:
+    return printable(prefix) or "(whole bucket)"
+
+
+def metrics_table(report: Mapping[str, Any]) -> Table:
+    """Return the table of a run's metrics, from `verdict.report`."""
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    table.add_column("what")
+    table.add_column("how many", justify="right", no_wrap=True)
+    seconds = report["duration_seconds"]
+    table.add_row("found", f"{report['total_files_found']:,}")
+    table.add_row("copied", Text(f"{report['files_copied_successfully']:,}", style="green"))
+    for reason, count in report["files_skipped"].items():
+        table.add_row(f"skipped: {reason}", f"{count:,}")
+    for name in ("failed", "vanished", "unknown"):
+        count = report[f"files_{name}"]
+        table.add_row(name, Text(f"{count:,}", style="red" if count and name != "vanished" else ""))
+    table.add_row("bytes", decimal(report["total_bytes_transferred"]))
+    table.add_row("seconds", f"{seconds:,.1f}")
+    if seconds:
+        table.add_row("objects/s", f"{report['files_copied_successfully'] / seconds:,.0f}")
+    for code, count in report["errors_by_code"].items():
+        table.add_row(Text(f"error: {printable(code)}"), f"{count:,}")
+    return table
+
+
+def title(report: Mapping[str, Any]) -> Text:
+    """Return the line above a plan's or a run's table."""
+    return Text(printable(" ".join(filter(None, (report["job"], report.get("operation_id"))))), style="bold")
+
+
+def error_lines(report: Mapping[str, Any]) -> list[Text]:
+    """Return the first errors of a run, and how many there are beyond."""
+    errors = report["errors"]
+    lines = [Text(f"  {error}", style="red") for error in errors[:_ERRORS_SHOWN]]
+    total = sum(report["errors_by_code"].values())
+    if total > len(lines):
+        lines.append(Text(f"  ... {total - len(lines):,} more"))
+    return lines

@@ -1,0 +1,87 @@
+"""An S3 server with STS on loopback, two accounts with a bucket each, and Airflow's connections to them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from mypy_boto3_s3.client import S3Client
+
+SOURCE_ACCOUNT, DESTINATION_ACCOUNT = "111122223333", "444455556666"
+READER = f"arn:aws:iam::{SOURCE_ACCOUNT}:role/reader"
+WRITER = f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/writer"
+REGION = "us-east-1"
+# Made up; moto takes any. They stand for the worker's own identity, which may do nothing but assume roles.
+_WORKER = {"aws_access_key_id": "AKIAWORKER0000000000", "aws_secret_access_key": "not-a-secret-of-anybody"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where an S3 server, or a proxy before it, listens."""
+
+    url: str
+
+    def client(self, role_arn: str) -> S3Client:
+        """Return a client with the credentials of a role."""
+        place: dict[str, Any] = {"endpoint_url": self.url, "region_name": REGION}
+        sts = boto3.client("sts", **place, **_WORKER)
+        got = sts.assume_role(RoleArn=role_arn, RoleSessionName="test")["Credentials"]
+        return boto3.client(
+            "s3",
+            **place,
+            aws_access_key_id=got["AccessKeyId"],
+            aws_secret_access_key=got["SecretAccessKey"],
+            aws_session_token=got["SessionToken"],
+            config=Config(max_pool_connections=32),
+        )
+
+    def connection(self, role_arn: str) -> str:
+        """Return an Airflow connection, as `AIRFLOW_CONN_<ID>` takes it, that assumes a role."""
+        extra = {
+            "role_arn": role_arn,
+            "region_name": REGION,
+            "endpoint_url": self.url,
+            "service_config": {"sts": {"endpoint_url": self.url}},
+        }
+        return json.dumps(
+            {
+                "conn_type": "aws",
+                "login": _WORKER["aws_access_key_id"],
+                "password": _WORKER["aws_secret_access_key"],
+                "extra": extra,
+            }
+        )
+
+    def connections(self) -> dict[str, str]:
+        """Return the environment that gives Airflow both connections."""
+        return {
+            "AIRFLOW_CONN_AWS_SOURCE": self.connection(READER),
+            "AIRFLOW_CONN_AWS_DESTINATION": self.connection(WRITER),
+        }
+
+
+class S3Server:
+    """Moto's S3 and STS in a thread of this process: it can't outlive it."""
+
+    def __init__(self) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+
+    def __enter__(self) -> Endpoint:
+        self._server.start()
+        _, port = self._server.get_host_and_port()
+        return Endpoint(f"http://127.0.0.1:{port}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.stop()
