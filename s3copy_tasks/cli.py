@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ from s3copy_tasks.config.validate import load_job
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.runner import Stores
     from s3copy_tasks.s3.accounts import AwsConnectionManager
+
+    Managers = tuple[AwsConnectionManager, AwsConnectionManager]
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -40,6 +43,9 @@ class RunFailedError(CopyError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed or invalid, 2 wrong use."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may not know a file's letters
     try:
         return int(options.command(options))
     except WrongUseError as error:
@@ -80,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--config-dir",
             type=Path,
-            default=Path(os.environ.get("AIRFLOW__S3COPY__CONFIG_DIR", "copy_configs")),
+            default=Path(os.environ.get("AIRFLOW__S3COPY__CONFIG_DIR") or "copy_configs"),
             help="folder of configs (AIRFLOW__S3COPY__CONFIG_DIR, else copy_configs)",
         )
     for command in (plan, run):
@@ -89,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
             "--logical-date",
             type=_moment,
             metavar="DATE",
-            help="for templates with dates, such as 2026-01-31",
+            help="for templates with dates, such as 2026-01-31: midnight in the job's time zone",
         )
         command.add_argument(
             "--prefix", action="append", default=[], help="only this source prefix, as it stands in the file"
@@ -99,19 +105,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _moment(text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no date, such as 2026-01-31") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _validate(options: argparse.Namespace) -> int:
-    files: list[Path] = []
-    for path in options.paths or [options.config_dir]:
-        if not path.exists():
-            raise WrongUseError(f"there is no {path}")
-        files += job_files(path) if path.is_dir() else [path]
-    catalog = load_files(dict.fromkeys(files))
+    files = list(_job_files(options.paths or [options.config_dir]))
+    catalog = load_files(files)
     if options.format == "json":
         rows = [
             {"file": p.file, "line": p.line, "column": p.column, "path": p.path, "message": p.message}
@@ -122,17 +123,34 @@ def _validate(options: argparse.Namespace) -> int:
         for problem in catalog.problems:
             sys.stdout.write(f"{problem}\n")
         jobs, problems = len(catalog.jobs), len(catalog.problems)
-        sys.stderr.write(f"{jobs} of {len(files)} configs valid, {problems} problems\n")
+        noun = "problem" if problems == 1 else "problems"
+        sys.stderr.write(f"{jobs} of {len(files)} configs valid, {problems} {noun}\n")
     return FAILED if catalog.problems else DONE
 
 
+def _job_files(paths: Iterable[Path]) -> Iterable[Path]:
+    """Return files as they are named, and those of folders; one that is named twice counts once."""
+    files: dict[Path, Path] = {}
+    for path in paths:
+        try:
+            path.stat()
+            found = job_files(path) if path.is_dir() else [path]
+            files |= {file.resolve(): file for file in found if file.resolve() not in files}
+        except OSError as error:
+            raise WrongUseError(f"can't read {path}: {error.strerror}") from None
+    return files.values()
+
+
 def _plan(options: argparse.Namespace) -> int:
-    from s3copy_tasks.runner import plan_job  # noqa: PLC0415 - validate starts without it
+    from s3copy_tasks.runner import Stores, plan_job  # noqa: PLC0415 - validate starts without it
+    from s3copy_tasks.s3.accounts import managers_of  # noqa: PLC0415
     from s3copy_tasks.show import plan_as_dict, plan_table, title  # noqa: PLC0415
 
     with _quiet(), _console(stderr=True).status("listing ...") as status:
         job = _effective(options, dry_run=True)
-        plan = plan_job(job, _stores(job), on_listed=lambda n: status.update(f"listing ... {n:,} objects"))
+        source, destination = managers_of(job)
+        stores = Stores(source=source.store, destination=destination.store)
+        plan = plan_job(job, stores, on_listed=lambda n: status.update(f"listing ... {n:,} objects"))
     plain = plan_as_dict(plan, job.name)
     if options.json:
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")
@@ -144,12 +162,16 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from s3copy_tasks.runner import Stores  # noqa: PLC0415 - validate starts without boto3
+    from s3copy_tasks.s3.accounts import managers_of  # noqa: PLC0415
     from s3copy_tasks.show import error_lines, metrics_table, title  # noqa: PLC0415 - validate starts without it
     from s3copy_tasks.verdict import report, verdict  # noqa: PLC0415
 
     with _quiet():
-        job = _proven(_effective(options, dry_run=options.dry_run))
-        metrics = _carried_out(job)
+        rendered = _effective(options, dry_run=options.dry_run)
+        source, destination = managers_of(rendered)
+        job = _proven(rendered, (source, destination))
+        metrics = _carried_out(job, Stores(source=source.store, destination=destination.store))
     summary = report(job, metrics)
     if options.json:
         sys.stdout.write(json.dumps(summary, indent=2) + "\n")
@@ -175,9 +197,10 @@ def _effective(options: argparse.Namespace, *, dry_run: bool) -> EffectiveJob:
     now = datetime.now(UTC)
     run_id = f"manual__{now.isoformat()}"
     names: dict[str, Any] = {"run_id": run_id, "params": {}, "dag_run": RunDates(now)}
-    if options.logical_date is not None:
-        interval = interval_from(options.logical_date, job.schedule, job.timezone)
-        names |= date_names(options.logical_date, interval)
+    moment = options.logical_date
+    if moment is not None:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=job.timezone)
+        names |= date_names(moment, interval_from(moment, job.schedule, job.timezone))
     return render_job(
         job,
         names,
@@ -191,45 +214,30 @@ def _effective(options: argparse.Namespace, *, dry_run: bool) -> EffectiveJob:
 def _job_file(named: str, folder: Path) -> Path:
     path = Path(named)
     if path.suffix in ENDINGS:
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises where a name is too long
             raise WrongUseError(f"there is no file {path}")
         return path
-    files = job_files(folder) if folder.is_dir() else []
-    for file in files:
-        if file.stem == named:
-            return file
-    known = ", ".join(file.stem for file in files) or "none"
+    files = _job_files([folder])
+    same = [file for file in files if file.stem == named]
+    if len(same) > 1:
+        raise ConfigError(f"two files give the job {named!r}: {same[0]}, {same[1]}", code=INVALID_CONFIG)
+    if same:
+        return same[0]
+    known = ", ".join(sorted(file.stem for file in files)) or "none"
     raise WrongUseError(f"there is no job {named!r} in {folder}. Jobs there: {known}")
 
 
-def _managers(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
-    from s3copy_tasks.s3.accounts import AwsConnectionManager  # noqa: PLC0415 - validate starts without boto3
-
-    concurrency = job.transfer.concurrency
-    return (
-        AwsConnectionManager(location=job.source, side="source", concurrency=concurrency),
-        AwsConnectionManager(location=job.destination, side="destination", concurrency=concurrency),
-    )
-
-
-def _stores(job: EffectiveJob) -> Stores:
-    from s3copy_tasks.runner import Stores  # noqa: PLC0415 - validate starts without it
-
-    source, destination = _managers(job)
-    return Stores(source=source.store(), destination=destination.store())
-
-
-def _proven(job: EffectiveJob) -> EffectiveJob:
+def _proven(job: EffectiveJob, managers: Managers) -> EffectiveJob:
     from s3copy_tasks.s3.preflight import preflight  # noqa: PLC0415 - validate starts without boto3
 
     with _console(stderr=True).status("checking roles, buckets and permissions ..."):
-        proven = preflight(job, *_managers(job))
+        proven = preflight(job, *managers)
     for remark in proven.not_proven:
         sys.stderr.write(f"{remark}\n")
     return proven.job
 
 
-def _carried_out(job: EffectiveJob) -> TransferMetrics:
+def _carried_out(job: EffectiveJob, stores: Stores) -> TransferMetrics:
     """Plan a run and carry out its batches one after the other, with a progress bar on a terminal."""
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
 
@@ -237,7 +245,7 @@ def _carried_out(job: EffectiveJob) -> TransferMetrics:
     from s3copy_tasks.runner import copy_batch, plan_job  # noqa: PLC0415
     from s3copy_tasks.verdict import outside_metrics, run_metrics  # noqa: PLC0415
 
-    stores, accounts = _stores(job), {}
+    accounts = {}
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_console(stderr=True), transient=True) as progress:
         listing = progress.add_task("listing", total=None)
@@ -273,7 +281,10 @@ def _quiet() -> Iterator[None]:
 def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console  # noqa: PLC0415 - validate starts without it
 
-    return Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        console.width = 120  # a pipe has no width; rich would take 80
+    return console
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
     table.add_column("source > destination", overflow="fold", min_width=20)
     for name in ("found", "to copy", "bytes"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("skipped")
+    table.add_column("skipped", no_wrap=True)
     for name in ("batches", "requests", "USD"):
         table.add_column(name, justify="right", no_wrap=True)
     for entry in plan["entries"]:

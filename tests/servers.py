@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from mypy_boto3_s3.client import S3Client
@@ -21,23 +24,30 @@ READER = f"arn:aws:iam::{SOURCE_ACCOUNT}:role/reader"
 WRITER = f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/writer"
 REGION = "us-east-1"
 # Made up; moto takes any. They stand for the worker's own identity, which may do nothing but assume roles.
-_WORKER = {"aws_access_key_id": "AKIAWORKER0000000000", "aws_secret_access_key": "not-a-secret-of-anybody"}
+_WORKER_KEY, _WORKER_SECRET = "AKIAWORKER0000000000", "not-a-secret-of-anybody"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Endpoint:
     """Where an S3 server, or a proxy before it, listens."""
 
     url: str
 
+    @cache  # noqa: B019 - an endpoint lives as long as its server
     def client(self, role_arn: str) -> S3Client:
         """Return a client with the credentials of a role."""
-        place: dict[str, Any] = {"endpoint_url": self.url, "region_name": REGION}
-        sts = boto3.client("sts", **place, **_WORKER)
+        sts = boto3.client(
+            "sts",
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=_WORKER_KEY,
+            aws_secret_access_key=_WORKER_SECRET,
+        )
         got = sts.assume_role(RoleArn=role_arn, RoleSessionName="test")["Credentials"]
         return boto3.client(
             "s3",
-            **place,
+            endpoint_url=self.url,
+            region_name=REGION,
             aws_access_key_id=got["AccessKeyId"],
             aws_secret_access_key=got["SecretAccessKey"],
             aws_session_token=got["SessionToken"],
@@ -55,8 +65,8 @@ class Endpoint:
         return json.dumps(
             {
                 "conn_type": "aws",
-                "login": _WORKER["aws_access_key_id"],
-                "password": _WORKER["aws_secret_access_key"],
+                "login": _WORKER_KEY,
+                "password": _WORKER_SECRET,
                 "extra": extra,
             }
         )
@@ -67,6 +77,19 @@ class Endpoint:
             "AIRFLOW_CONN_AWS_SOURCE": self.connection(READER),
             "AIRFLOW_CONN_AWS_DESTINATION": self.connection(WRITER),
         }
+
+
+def put_many(bucket: str, objects: Mapping[str, bytes]) -> None:
+    """Put objects with metadata into a bucket of the source account, behind the server's back."""
+    backend = s3_backends[SOURCE_ACCOUNT]["aws"]
+    for key, body in objects.items():
+        backend.put_object(bucket, key, body).set_metadata({"name": key})
+
+
+def contents(account: str, bucket: str) -> dict[str, tuple[bytes, dict[str, str]]]:
+    """Return every object of a bucket with its user metadata, behind the server's back."""
+    keys = s3_backends[account]["aws"].get_bucket(bucket).keys
+    return {name: (keys[name].value, dict(keys[name].metadata)) for name in keys}
 
 
 class S3Server:

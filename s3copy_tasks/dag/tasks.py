@@ -38,7 +38,7 @@ OUTSIDE = "outside"
 
 def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
     """Render the job, prove that it can run, and return it as every later task takes it."""
-    from s3copy_tasks.s3.accounts import AwsConnectionManager  # noqa: PLC0415 - boto3 stays out of parsing
+    from s3copy_tasks.s3.accounts import managers_of  # noqa: PLC0415 - boto3 stays out of parsing
     from s3copy_tasks.s3.preflight import preflight as check  # noqa: PLC0415
 
     params = context["params"]
@@ -51,12 +51,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
             force=params["force"],
             dry_run=params["dry_run"],
         )
-        concurrency = effective.transfer.concurrency
-        proven = check(
-            effective,
-            AwsConnectionManager(location=job.source, side="source", concurrency=concurrency),
-            AwsConnectionManager(location=job.destination, side="destination", concurrency=concurrency),
-        )
+        proven = check(effective, *managers_of(effective))
         for remark in proven.not_proven:
             log.warning("not proven", remark=remark)
         log.info("preflight passed", job=job.name, source=str(job.source), destination=str(job.destination))
@@ -73,7 +68,7 @@ def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
     """Return the batches, and push the account of everything outside of them."""
     effective, start = load(EffectiveJob, job), _now()
     with _airflow_errors():
-        planned = plan_job(effective, stores_of(effective))
+        planned = plan_job(effective, _stores(effective))
     outside = outside_metrics(effective, planned, start, _now())
     for entry in planned.entries:
         log.info(
@@ -106,7 +101,7 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
             run_batch(
                 effective,
                 mine,
-                stores_of(effective),
+                _stores(effective),
                 metrics=collector,
                 retried=(context["ti"].try_number or 1) > 1,
             )
@@ -185,17 +180,11 @@ def publish(context: Context, assets: list[Asset]) -> None:
         )
 
 
-def stores_of(job: EffectiveJob) -> Stores:
-    """Return both sides of a job; each connects when it is first used."""
-    from s3copy_tasks.s3.accounts import AwsConnectionManager  # noqa: PLC0415 - boto3 stays out of parsing
+def _stores(job: EffectiveJob) -> Stores:
+    from s3copy_tasks.s3.accounts import managers_of  # noqa: PLC0415 - boto3 stays out of parsing
 
-    concurrency = job.transfer.concurrency
-    return Stores(
-        source=AwsConnectionManager(location=job.source, side="source", concurrency=concurrency).store(),
-        destination=AwsConnectionManager(
-            location=job.destination, side="destination", concurrency=concurrency
-        ).store(),
-    )
+    source, destination = managers_of(job)
+    return Stores(source=source.store, destination=destination.store)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ task, the command line and a test read the same ones. Airflow is imported here, 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.config import Config
@@ -22,49 +22,51 @@ if TYPE_CHECKING:
     from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
     from mypy_boto3_s3.client import S3Client
 
-    from s3copy_tasks.core.job import Location
+    from s3copy_tasks.core.job import EffectiveJob, Location
 
 COPY_READ_TIMEOUT_SECONDS = 300
 """S3 holds the connection while it copies gigabytes (rule 21)."""
 _CONNECT_TIMEOUT_SECONDS = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AwsConnectionManager:
-    """Makes clients for one side of a job.
+    """Makes the client and the store of one side of a job; one session, one store.
 
-    Attributes:
+    Args:
         location: the bucket and how to reach it.
         side: for messages and session names.
         concurrency: connections to keep open.
     """
 
-    location: Location
-    side: Literal["source", "destination"]
-    concurrency: int
+    def __init__(self, location: Location, side: Literal["source", "destination"], concurrency: int) -> None:
+        self.location = location
+        self._side = side
+        self._concurrency = concurrency
+        self._lock = Lock()
+        self._current: tuple[AwsConnectionWrapper, boto3.session.Session] | None = None
+        self.store = BucketStore(self.connect, location.bucket, location.account)
 
-    def store(self) -> BucketStore:
-        """Return the bucket; it connects when it is first used, and again when credentials expire."""
-        return BucketStore(self.connect, self.location.bucket, self.location.account)
-
-    def connect(self) -> S3Client:
+    def connect(self, *, anew: bool = False) -> S3Client:
         """Make a client; a role's credentials refresh by themselves.
+
+        Args:
+            anew: with a new session, because the credentials were refused as expired.
 
         Raises:
             AccessError: there is no such connection, or the role can't be assumed.
         """
-        wrapper, session = self._session()
+        wrapper, session = self._session(anew=anew)
         return session.client(
             "s3",
             region_name=self.location.region or wrapper.region_name,
             endpoint_url=_endpoint_url(self.location, wrapper),
             verify=wrapper.verify,
-            config=_merged(wrapper, _s3_config(self.concurrency)),
+            config=_merged(wrapper, _s3_config(self._concurrency)),
         )
 
     def endpoint_url(self) -> str | None:
         """Return the S3 endpoint of this side, None for AWS itself."""
-        return _endpoint_url(self.location, self._wrapper())
+        return _endpoint_url(self.location, self._session()[0])
 
     def principal(self) -> str:
         """Return the ARN that requests are signed by; a description where STS can't be asked."""
@@ -79,7 +81,7 @@ class AwsConnectionManager:
         try:
             return sts.get_caller_identity()["Arn"]
         except (ClientError, BotoCoreError):
-            return f"the {self.side} principal ({self._described()})"
+            return f"the {self._side} principal ({self._described()})"
 
     def _described(self) -> str:
         if self.location.role_arn:
@@ -88,7 +90,13 @@ class AwsConnectionManager:
             return f"Airflow connection {self.location.connection!r}"
         return "the environment's own credentials"
 
-    def _session(self) -> tuple[AwsConnectionWrapper, boto3.session.Session]:
+    def _session(self, *, anew: bool = False) -> tuple[AwsConnectionWrapper, boto3.session.Session]:
+        with self._lock:
+            if self._current is None or anew:
+                self._current = self._new_session()
+            return self._current
+
+    def _new_session(self) -> tuple[AwsConnectionWrapper, boto3.session.Session]:
         from airflow.providers.amazon.aws.hooks.base_aws import BaseSessionFactory  # noqa: PLC0415 - slow
 
         wrapper = self._wrapper()
@@ -104,7 +112,7 @@ class AwsConnectionManager:
 
     def _refused(self, reason: str) -> CopyError:
         msg = (
-            f"{self.side}: no session with {self._described()}: {reason}. "
+            f"{self._side}: no session with {self._described()}: {reason}. "
             "Check the role's trust policy (principal, ExternalId) and the connection's extra"
         )
         return AccessError(msg, code=CREDENTIALS)
@@ -120,17 +128,26 @@ class AwsConnectionManager:
         if place.connection is None:
             extra = _role_extra(place)
             return AwsConnectionWrapper(
-                conn=Connection(conn_id=f"s3copy_{self.side}", conn_type="aws", extra=extra)
+                conn=Connection(conn_id=f"s3copy_{self._side}", conn_type="aws", extra=extra)
             )
         try:
             return AwsConnectionWrapper(conn=Connection.get(place.connection))
         except AirflowNotFoundException:
             variable = f"AIRFLOW_CONN_{place.connection.upper()}"
             msg = (
-                f"{self.side}.connection: Airflow has no connection {place.connection!r}. Add it in "
+                f"{self._side}.connection: Airflow has no connection {place.connection!r}. Add it in "
                 f"Airflow, or set {variable}"
             )
             raise AccessError(msg, code=CREDENTIALS) from None
+
+
+def managers_of(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
+    """Return source and destination of a job; each connects when it is first used."""
+    concurrency = job.transfer.concurrency
+    return (
+        AwsConnectionManager(job.source, "source", concurrency),
+        AwsConnectionManager(job.destination, "destination", concurrency),
+    )
 
 
 def _role_extra(place: Location) -> str:

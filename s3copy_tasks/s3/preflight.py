@@ -125,7 +125,7 @@ class _Checks:
     ) -> None:
         self._job = job
         self._managers = {"source": source, "destination": destination}
-        self.source, self.destination = source.store(), destination.store()
+        self.source, self.destination = source.store, destination.store
         self.send = Sender(job.transfer.concurrency).send
         self.not_proven: list[str] = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,7 +17,7 @@ from s3copy_tasks.errors import EMPTY_REPLY, MissingError, RequestError, Transie
 from s3copy_tasks.s3.errors import EXPIRED, from_client_error, from_transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from mypy_boto3_s3.client import S3Client
@@ -37,17 +37,25 @@ _CARRIED_HEADERS = (
 _CHECKSUMS = ("ChecksumCRC64NVME", "ChecksumCRC32", "ChecksumCRC32C", "ChecksumSHA1", "ChecksumSHA256")
 
 
+class Connect(Protocol):
+    """Makes a client of boto3."""
+
+    def __call__(self, *, anew: bool = False) -> S3Client:
+        """Return a client; `anew` with credentials fetched again."""
+
+
 class BucketStore:
     """One bucket, seen with one set of credentials; safe to use from many threads.
 
     Args:
-        connect: makes a client with fresh credentials; called once, and again when they expired.
+        connect: makes a client; called again, with `anew`, when its credentials have expired.
         bucket: its name.
         account: twelve digits, sent as the bucket's expected owner; None sends nothing.
     """
 
-    def __init__(self, connect: Callable[[], S3Client], bucket: str, account: str | None) -> None:
+    def __init__(self, connect: Connect, bucket: str, account: str | None) -> None:
         self._connect = connect
+        self._expired = False
         self._lock = Lock()
         self._current: S3Client | None = None
         self.bucket = bucket
@@ -226,14 +234,14 @@ class BucketStore:
     def _client(self) -> S3Client:
         with self._lock:
             if self._current is None:
-                self._current = self._connect()
+                self._current = self._connect(anew=self._expired)
             return self._current
 
     def _drop(self, expired: S3Client) -> None:
         """Forget an expired client, unless another thread has replaced it already."""
         with self._lock:
             if self._current is expired:
-                self._current = None
+                self._current, self._expired = None, True
 
 
 def _full_object_checksums(reply: Mapping[str, Any]) -> dict[str, str]:

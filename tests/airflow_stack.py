@@ -1,0 +1,240 @@
+"""A whole Airflow on loopback: API server, scheduler and Dag processor, with SQLite and LocalExecutor."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
+
+BIN = Path(sys.executable).parent
+DAGS = Path(__file__).parent.parent / "dags"
+_ENDED = frozenset({"success", "failed"})
+_SERVICES = {
+    "api-server": ["api-server", "--workers", "1"],
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "dag-processor": ["dag-processor"],
+}
+
+
+class AirflowStack:
+    """Airflow in a folder of its own; everything it starts ends with it.
+
+    Args:
+        home: a folder that nothing else uses.
+        config_dir: the folder of copy configs.
+        env: more environment, such as connections.
+    """
+
+    def __init__(self, home: Path, config_dir: Path, env: Mapping[str, str]) -> None:
+        self.home = home
+        self.config_dir = config_dir
+        self._port = _free_port()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._env = {
+            **os.environ,
+            **_settings(home, self._port),
+            "AIRFLOW__S3COPY__CONFIG_DIR": str(config_dir),
+            **env,
+        }
+        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=30)
+
+    def __enter__(self) -> Self:
+        self.home.mkdir(parents=True, exist_ok=True)
+        try:
+            self._migrate()
+            for name, command in _SERVICES.items():
+                self._processes[name] = self._start(name, command)
+            self.until(self._healthy, 120, "a healthy Airflow")
+            self._log_in()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End every process and all that they started."""
+        self._client.close()
+        for process in self._processes.values():
+            _signal_group(process, signal.SIGTERM)
+        for process in self._processes.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=10)
+            _signal_group(process, signal.SIGKILL)
+            process.wait()
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """Return what the REST API says."""
+        reply = self._client.get(f"/api/v2/{path}", params=query)
+        reply.raise_for_status()
+        found: dict[str, Any] = reply.json()
+        return found
+
+    def wait_for_dag(self, dag_id: str) -> None:
+        """Wait until the Dag processor has found a Dag, and let it run."""
+
+        def known() -> bool:
+            reply = self._client.get(f"/api/v2/dags/{dag_id}")
+            return reply.status_code == httpx.codes.OK
+
+        self.until(known, 90, f"Dag {dag_id}")
+        self._client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Start a run and return its id."""
+        reply = self._client.post(
+            f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})}
+        )
+        reply.raise_for_status()
+        return str(reply.json()["dag_run_id"])
+
+    def finish(
+        self,
+        dag_id: str,
+        run_id: str,
+        seconds: float = 240,
+        watch: Callable[[list[dict[str, Any]]], None] | None = None,
+    ) -> str:
+        """Wait for a run and return its state; `watch` sees its task instances now and then."""
+        state = ""
+
+        def ended() -> bool:
+            nonlocal state
+            state = self.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"]
+            if watch is not None:
+                watch(self.tasks(dag_id, run_id))
+            return state in _ENDED
+
+        self.until(ended, seconds, f"the end of {run_id}")
+        return state
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return a run's task instances."""
+        rows: list[dict[str, Any]] = self.get(
+            f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100, order_by="id"
+        )["task_instances"]
+        return sorted(rows, key=lambda row: (_ORDER.get(row["task_id"], 0), row["map_index"]))
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
+        """Return an XCom's value."""
+        return self.get(
+            f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}", deserialize=True
+        )["value"]
+
+    def logs(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """Return the text of every log file of a task in a run."""
+        folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
+        return "\n".join(file.read_text() for file in sorted(folder.rglob("*.log")))
+
+    def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Wait for a condition, as long as Airflow lives."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            dead = [name for name, process in self._processes.items() if process.poll() is not None]
+            if dead or time.monotonic() > deadline:
+                reason = f"{dead} ended" if dead else f"{seconds} s are over"
+                raise RuntimeError(f"no {what}: {reason}\n{self._tails()}")
+            time.sleep(0.25)
+
+    def task_processes(self) -> Iterator[int]:
+        """Yield the process ids of running tasks: what the executor's workers have started."""
+        scheduler = self._processes["scheduler"].pid
+        for worker in _children(scheduler):
+            yield from _children(worker)
+
+    def _migrate(self) -> None:
+        done = subprocess.run(
+            [BIN / "airflow", "db", "migrate"], env=self._env, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"airflow db migrate: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+    def _start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+        if name == "api-server":
+            command = [*command, "--host", "127.0.0.1", "--port", str(self._port)]
+        with (self.home / f"{name}.log").open("wb") as log:
+            return subprocess.Popen(
+                [BIN / "airflow", *command],
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _healthy(self) -> bool:
+        try:
+            reply = self._client.get("/api/v2/monitor/health")
+        except httpx.TransportError:
+            return False
+        services = reply.json() if reply.status_code == httpx.codes.OK else {}
+        return all(
+            services.get(name, {}).get("status") == "healthy" for name in ("scheduler", "dag_processor")
+        )
+
+    def _log_in(self) -> None:
+        reply = self._client.get("/auth/token")
+        reply.raise_for_status()
+        self._client.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
+
+    def _tails(self) -> str:
+        logs = sorted(self.home.glob("*.log"))
+        return "\n".join(f"== {log.name}\n{log.read_text()[-1500:]}" for log in logs)
+
+
+_ORDER = {name: i for i, name in enumerate(["preflight", "plan", "copy_batch", "summarize", "publish"])}
+
+
+def _settings(home: Path, port: int) -> dict[str, str]:
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+        "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += [int(child) for child in tasks.read_text().split()]
+    return found

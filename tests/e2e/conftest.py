@@ -1,0 +1,43 @@
+"""One Airflow for all end-to-end tests: starting it takes half a minute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.airflow_stack import AirflowStack
+from tests.jobs import Jobs
+from tests.proxy import Proxy
+from tests.servers import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def wire(server: Endpoint) -> Iterator[Proxy]:
+    """The proxy through which Airflow's tasks reach the S3 server."""
+    with Proxy(server.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def airflow(wire: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
+    """A running Airflow with an empty folder of configs."""
+    folder = tmp_path_factory.mktemp("airflow")
+    configs = folder / "copy_configs"
+    configs.mkdir()
+    with AirflowStack(folder / "home", configs, Endpoint(wire.url).connections()) as stack:
+        yield stack
+
+
+@pytest.fixture
+def jobs(airflow: AirflowStack, server: Endpoint, wire: Proxy) -> Iterator[Jobs]:
+    """Writes jobs with buckets of their own, runs them, and takes them away again."""
+    wire.forget()
+    made = Jobs(airflow, server, Path(airflow.config_dir))
+    yield made
+    wire.answer = lambda request: None
+    made.remove()

@@ -1,0 +1,239 @@
+"""Jobs in a real Airflow: scheduler, Dag processor and API server as processes, tasks in workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from threading import Event
+from typing import TYPE_CHECKING
+
+from tests.proxy import Proxy, Reply, Request
+
+if TYPE_CHECKING:
+    from tests.airflow_stack import AirflowStack
+    from tests.jobs import Job, Jobs
+
+TEN = {f"data/{i}": b"x" * i for i in range(10)}
+
+
+def kill_a_batch(airflow: AirflowStack, job: Job, run_id: str) -> None:
+    """Kill the process that runs a copy task, as the kernel does when memory is short."""
+
+    def pids() -> list[int]:
+        return list(airflow.task_processes())
+
+    airflow.until(lambda: bool(pids()), 30, "a task's process")
+    os.kill(pids()[0], signal.SIGKILL)
+
+
+def test_ten_thousand_objects_survive_a_killed_batch(jobs: Jobs, wire: Proxy, airflow: AirflowStack) -> None:
+    """20 prefixes, 10,000 objects, SIGKILL in mid-batch: complete, exact, and only what was missing again."""
+    objects = {f"data/p{i % 20:02}/{i:05} ü.bin": f"{i}".encode() * (i % 50) for i in range(10_000)}
+    job = jobs.make(
+        objects,
+        prefixes=[{"source": f"data/p{n:02}/", "destination": f"copy/p{n:02}/"} for n in range(20)],
+        transfer={"batch_objects": 2_600, "concurrency": 16, "max_active_batches": 1},
+    )
+    run_id = job.start()
+    airflow.until(lambda: wire.kinds()["CopyObject"] > 3_000, 180, "copies under way")
+    kill_a_batch(airflow, job, run_id)
+    run = job.end(run_id, seconds=400)
+
+    assert run.state == "success"
+    assert job.copied() == job.expected()
+    metrics = run.metrics
+    assert metrics["total_files_found"] == metrics["files_copied_successfully"] == 10_000
+    assert metrics["total_bytes_transferred"] == sum(map(len, objects.values()))
+    assert metrics["files_copied_earlier"] > 100
+    assert (metrics["files_failed"], metrics["files_unknown"], metrics["files_skipped"]) == (0, 0, {})
+    copies = wire.kinds()["CopyObject"]
+    assert 10_000 <= copies <= 10_000 + 2 * 16, "only what was missing, and what was in flight, goes again"
+
+    wire.forget()
+    again = job.run()
+    assert again.state == "success"
+    assert wire.kinds()["CopyObject"] == 0
+    assert again.metrics["files_skipped"] == {"unchanged": 10_000}
+    assert again.tasks["copy_batch"] == ["skipped"]
+    assert again.tasks["publish"] == ["skipped"]
+
+
+def test_failed_objects_fail_the_run_with_exact_counts_and_a_second_run_mends_it(
+    jobs: Jobs, wire: Proxy
+) -> None:
+    """The rest is copied all the same; the next run copies only what is missing; nothing is published."""
+    job = jobs.make(TEN)
+    denied = {"copy/3", "copy/7"}
+    wire.answer = lambda request: (
+        Reply.error(403, "AccessDenied") if request.kind == "CopyObject" and request.key in denied else None
+    )
+    run = job.run()
+    assert run.state == "failed"
+    assert run.tasks["summarize"] == ["failed"]
+    assert run.tasks["publish"] == ["upstream_failed"]
+    assert (run.metrics["files_copied_successfully"], run.metrics["files_failed"]) == (8, 2)
+    assert run.metrics["errors_by_code"] == {"AccessDenied": 2}
+    assert [error.partition(":")[0] for error in run.metrics["errors"]] == ["data/3", "data/7"]
+    assert wire.kinds()["CopyObject"] == 10, "a denied copy is not worth a retry"
+
+    wire.answer = lambda request: None
+    wire.forget()
+    mended = job.run()
+    assert mended.state == "success"
+    assert wire.kinds()["CopyObject"] == 2
+    assert job.copied() == job.expected()
+
+
+def test_transient_failures_are_mended_by_airflows_retry(jobs: Jobs, wire: Proxy) -> None:
+    """A batch that fails for a transient reason is tried again, and copies only what is missing."""
+    job = jobs.make(TEN)
+    refused: list[str] = []
+
+    def answer(request: Request) -> Reply | None:
+        if request.kind == "CopyObject" and request.key == "copy/5" and len(refused) < 3:
+            refused.append(request.key)
+            return Reply.error(500, "InternalError")
+        return None
+
+    wire.answer = answer
+    run = job.run()
+    assert run.state == "success"
+    assert run.metrics["files_copied_successfully"] == 10
+    assert run.metrics["files_failed"] == 0
+    assert wire.kinds()["CopyObject"] == 9 + 3 + 1
+
+
+def test_failed_plan_ends_in_a_failed_run_with_a_summary(jobs: Jobs) -> None:
+    """Two sources for one destination key fail the plan before any copy; the summary says so."""
+    job = jobs.make(
+        {"data/a/x": b"1", "data/b/x": b"2"},
+        prefixes=[
+            {"source": "data/a/", "destination": "copy/"},
+            {"source": "data/b/", "destination": "copy/"},
+        ],
+    )
+    run = job.run()
+    assert run.state == "failed"
+    assert run.tasks["plan"] == ["failed"]
+    assert run.metrics["errors_by_code"] == {"PlanFailed": 1}
+    assert run.metrics["errors"][0].startswith("(plan)")
+    assert job.copied() == {}
+    assert "would both be written to 'copy/x'" in jobs.airflow.logs(job.dag_id, run.id, "plan")
+
+
+def test_failed_preflight_ends_in_a_failed_run_with_a_summary(jobs: Jobs) -> None:
+    """A missing source is said in preflight, and nothing was started."""
+    job = jobs.make({}, prefixes=[{"source": "typo/", "destination": "copy/"}])
+    run = job.run()
+    assert run.state == "failed"
+    assert run.metrics["errors"][0].startswith("(preflight)")
+    assert "no object below s3://" in jobs.airflow.logs(job.dag_id, run.id, "preflight")
+
+
+def test_lost_worker_ends_in_a_failed_run_with_a_summary(
+    jobs: Jobs, wire: Proxy, airflow: AirflowStack
+) -> None:
+    """Objects of a batch whose process died for good are unknown, never copied; the others count."""
+    job = jobs.make(
+        TEN, transfer={"batch_objects": 5, "concurrency": 1, "max_active_batches": 1}, failure={"retries": 0}
+    )
+    reached, killed = Event(), Event()
+
+    def answer(request: Request) -> Reply | None:
+        if request.kind == "CopyObject" and request.key == "copy/2" and not killed.is_set():
+            reached.set()
+            killed.wait(60)
+        return None
+
+    wire.answer = answer
+    run_id = job.start()
+    airflow.until(reached.is_set, 60, "the first copies")
+    kill_a_batch(airflow, job, run_id)
+    killed.set()
+    run = job.end(run_id)
+    assert run.state == "failed"
+    assert run.tasks["copy_batch"] == ["failed", "success"]
+    assert run.metrics["total_files_found"] == 10
+    assert run.metrics["files_unknown"] == 5
+    assert run.metrics["files_copied_successfully"] == 5
+    assert run.metrics["errors_by_code"] == {"BatchLost": 5}
+
+
+def test_an_edit_in_mid_run_changes_nothing_in_that_run(
+    jobs: Jobs, wire: Proxy, airflow: AirflowStack
+) -> None:
+    """What preflight rendered is what every later task does, whatever the file says by then."""
+    transfer = {"batch_objects": 5, "concurrency": 1, "max_active_batches": 1}
+    job = jobs.make(TEN, transfer=transfer)
+    planned, edited = Event(), Event()
+
+    def answer(request: Request) -> Reply | None:
+        if request.kind == "CopyObject" and not edited.is_set():
+            planned.set()
+            edited.wait(60)
+        return None
+
+    wire.answer = answer
+    run_id = job.start()
+    airflow.until(planned.is_set, 60, "the first copy")
+    job.write(prefixes=[{"source": "data/", "destination": "elsewhere/"}], transfer=transfer)
+    edited.set()
+    run = job.end(run_id)
+    assert run.state == "success"
+    assert job.copied() == job.expected()
+    assert len(run.tasks["copy_batch"]) == 2
+
+
+def test_params_choose_prefixes_force_and_dry_run(jobs: Jobs, wire: Proxy) -> None:
+    """An engineer re-runs a part, forces it, or only looks, without touching the YAML."""
+    job = jobs.make(
+        {"data/a/1": b"1", "data/b/2": b"22"},
+        prefixes=[
+            {"source": "data/a/", "destination": "copy/a/"},
+            {"source": "data/b/", "destination": "copy/b/"},
+        ],
+    )
+    dry = job.run(dry_run=True)
+    assert (dry.state, dry.metrics["files_skipped"]) == ("success", {"dry_run": 2})
+    assert job.copied() == {}
+
+    part = job.run(prefixes=["data/b/"])
+    assert part.state == "success"
+    assert set(job.copied()) == {"copy/b/2"}
+
+    wire.forget()
+    forced = job.run(force=True)
+    assert forced.metrics["files_copied_successfully"] == 2
+    assert wire.kinds()["CopyObject"] == 2
+
+
+def test_one_broken_config_beside_ten_good_ones(jobs: Jobs, airflow: AirflowStack) -> None:
+    """Ten Dags, one import error in the reporter's file, with file and path; it clears after the fix."""
+    made = [jobs.make(TEN) for _ in range(10)]
+    jobs.write("broken.yaml", "version: 1\nsource: {buckt: x}\ndestination: {bucket: ok-bucket}\n")
+    for job in made:
+        airflow.wait_for_dag(job.dag_id)
+    airflow.until(lambda: airflow.get("importErrors")["total_entries"] > 0, 60, "the import error")
+    errors = airflow.get("importErrors")["import_errors"]
+    assert [error["filename"].rpartition("/")[2] for error in errors] == ["s3copy_config_errors.py"]
+    text = errors[0]["stack_trace"]
+    assert "broken.yaml: source: unknown field 'buckt'. Did you mean 'bucket'?" in text
+    known = {dag["dag_id"] for dag in airflow.get("dags", limit=100)["dags"]}
+    assert {job.dag_id for job in made} <= known
+
+    (jobs.folder / "broken.yaml").unlink()
+    airflow.until(lambda: airflow.get("importErrors")["total_entries"] == 0, 60, "the fix")
+
+
+def test_a_copy_is_an_asset_event_with_its_metrics(jobs: Jobs, airflow: AirflowStack) -> None:
+    """Whoever is scheduled by the destination's asset learns what was copied; nothing copied, no event."""
+    job = jobs.make(TEN)
+    job.run()
+    job.run()
+    events = [
+        event
+        for event in airflow.get("assets/events", limit=100)["asset_events"]
+        if event["source_dag_id"] == job.dag_id
+    ]
+    assert [event["uri"] for event in events] == [f"s3://{job.destination}/copy"]
+    assert events[0]["extra"]["files_copied_successfully"] == 10

@@ -1,0 +1,192 @@
+"""Faults on the wire: what S3 may answer to a copy, and what becomes of the object."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from s3copy_tasks.core.multipart import Limits
+from tests.proxy import Reply, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.proxy import Proxy
+    from tests.sides import Sides
+
+SMALL = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)
+OK_WITH_ERROR = Reply(
+    200,
+    b"<?xml version='1.0'?>\n<Error><Code>InternalError</Code><Message>we fell over</Message></Error>",
+)
+EMPTY_OK = Reply(200)
+CUT_OFF = Reply(200, b"<?xml version='1.0'?><CopyObjectResult><ETag>&quot;abc")
+
+
+def first(times: int, kind: str, reply: Reply) -> Callable[[Request], Reply | None]:
+    """Answer the first requests of a kind for each key by `reply`, the others by the server."""
+    seen: Counter[str] = Counter()
+
+    def answer(request: Request) -> Reply | None:
+        if request.kind != kind:
+            return None
+        seen[request.key] += 1
+        return reply if seen[request.key] <= times else None
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(OK_WITH_ERROR, id="200 with an error"),
+        pytest.param(EMPTY_OK, id="200 with nothing"),
+        pytest.param(CUT_OFF, id="200 cut off"),
+        pytest.param(Reply.error(500, "InternalError"), id="500"),
+        pytest.param(Reply.error(503, "ServiceUnavailable"), id="503"),
+        pytest.param(Reply.error(503, "SlowDown"), id="503 SlowDown"),
+        pytest.param(Reply.error(400, "RequestTimeout"), id="RequestTimeout"),
+        pytest.param(Reply.error(400, "ExpiredToken"), id="ExpiredToken"),
+    ],
+)
+def test_transient_answers_to_a_copy_are_tried_again(sides: Sides, proxy: Proxy, reply: Reply) -> None:
+    """An answer that is no proof of a copy is tried again, and the object arrives (rules 1, 15 and 19)."""
+    sides.put("data/a", b"body")
+    proxy.answer = first(1, "CopyObject", reply)
+    metrics = sides.run(sides.job())
+    assert sides.copied() == {"copy/a": b"body"}
+    assert metrics.files_copied_successfully == 1
+    assert proxy.kinds()["CopyObject"] == 2
+
+
+def test_attempts_end_after_three(sides: Sides, proxy: Proxy) -> None:
+    """A transient error that lasts fails the object after exactly three requests (FR-005, rule 20)."""
+    sides.put("data/a")
+    proxy.answer = first(99, "CopyObject", Reply.error(500, "InternalError"))
+    metrics = sides.run(sides.job())
+    assert proxy.kinds()["CopyObject"] == 3
+    assert (metrics.files_failed, metrics.errors_encountered.by_code) == (1, {"InternalError": 1})
+    assert metrics.errors_encountered.first[0].attempts == 3
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(Reply.error(403, "AccessDenied"), id="403"),
+        pytest.param(Reply.error(400, "InvalidRequest"), id="400"),
+        pytest.param(Reply.error(403, "InvalidObjectState"), id="archived"),
+    ],
+)
+def test_refusals_are_not_tried_again(sides: Sides, proxy: Proxy, reply: Reply) -> None:
+    """What repeating does not change is sent once; the other objects are copied all the same."""
+    sides.put("data/a")
+    sides.put("data/b")
+    proxy.answer = lambda request: reply if (request.kind, request.key) == ("CopyObject", "copy/a") else None
+    metrics = sides.run(sides.job())
+    assert set(sides.copied()) == {"copy/b"}
+    assert (metrics.files_failed, metrics.files_copied_successfully) == (1, 1)
+    assert metrics.errors_encountered.first[0].key == "data/a"
+    assert proxy.kinds()["CopyObject"] == 2
+
+
+def test_expired_credentials_are_fetched_again(sides: Sides, proxy: Proxy) -> None:
+    """After ExpiredToken the role is assumed again before the next try (rule 15)."""
+    sides.put("data/a")
+    job = sides.preflight(sides.job()).job
+    proxy.forget()
+    proxy.answer = first(1, "CopyObject", Reply.error(400, "ExpiredToken"))
+    metrics = sides.run(job)
+    assert metrics.files_copied_successfully == 1
+    assert len([request for request in proxy.requests if request.target == "/"]) == 1
+
+
+def test_vanished_object_is_a_count_of_its_own(sides: Sides, proxy: Proxy) -> None:
+    """An object that is gone when its turn comes is no failure."""
+    sides.put("data/a")
+    sides.put("data/b")
+    proxy.answer = first(1, "CopyObject", Reply.error(404, "NoSuchKey"))
+    metrics = sides.run(sides.job())
+    assert metrics.files_vanished == 2
+    assert (metrics.total_files_found, metrics.files_failed) == (2, 0)
+
+
+def test_changed_source_is_looked_at_again(sides: Sides, proxy: Proxy) -> None:
+    """412 for the source: HEAD it, and copy what it is now (rule 2)."""
+    sides.put("data/a", b"old")
+    refuse = first(1, "CopyObject", Reply.error(412, "PreconditionFailed"))
+
+    def change(request: Request) -> Reply | None:
+        reply = refuse(request)
+        if reply is not None:
+            sides.put("data/a", b"newer")
+        return reply
+
+    proxy.answer = change
+    metrics = sides.run(sides.job())
+    assert sides.copied() == {"copy/a": b"newer"}
+    assert metrics.total_bytes_transferred == 5
+    etag = sides.source.head_object(Bucket=sides.source_bucket, Key="data/a")["ETag"]
+    assert proxy.of_kind("CopyObject")[-1].headers["x-amz-copy-source-if-match"] == etag
+
+
+def test_source_that_keeps_changing_is_reported(sides: Sides, proxy: Proxy) -> None:
+    """A source is looked at again at most twice, then it is a failure with a code of its own (rule 2)."""
+    sides.put("data/a")
+    proxy.answer = first(99, "CopyObject", Reply.error(412, "PreconditionFailed"))
+    metrics = sides.run(sides.job())
+    assert metrics.errors_encountered.by_code == {"SourceChanged": 1}
+    assert proxy.kinds()["CopyObject"] == 3
+
+
+@pytest.mark.parametrize("kind", ["UploadPartCopy", "CompleteMultipartUpload"])
+def test_failed_multipart_copy_leaves_no_upload(sides: Sides, proxy: Proxy, kind: str) -> None:
+    """A multipart copy that fails is aborted (rule 7)."""
+    sides.put("data/large", b"x" * (11 * 2**20))
+    proxy.answer = first(99, kind, Reply.error(403, "AccessDenied"))
+    metrics = sides.run(sides.job(), limits=SMALL)
+    assert metrics.files_failed == 1
+    assert sides.copied() == {}
+    assert sides.open_uploads() == []
+
+
+@pytest.mark.parametrize("kind", ["UploadPartCopy", "CompleteMultipartUpload"])
+@pytest.mark.parametrize("reply", [OK_WITH_ERROR, EMPTY_OK], ids=["error inside", "empty"])
+def test_multipart_success_needs_a_body(sides: Sides, proxy: Proxy, kind: str, reply: Reply) -> None:
+    """200 without a result is no success for parts and completions either (rule 1)."""
+    body = b"x" * (11 * 2**20)
+    sides.put("data/large", body)
+    proxy.answer = first(1, kind, reply)
+    metrics = sides.run(sides.job(), limits=SMALL)
+    assert metrics.files_copied_successfully == 1
+    assert sides.copied() == {"copy/large": body}
+    assert sides.open_uploads() == []
+
+
+def test_listing_is_tried_again(sides: Sides, proxy: Proxy) -> None:
+    """A page of a listing is a request like any other."""
+    sides.put("data/a")
+    pages: Counter[str] = Counter()
+
+    def answer(request: Request) -> Reply | None:
+        if request.kind != "ListObjectsV2":
+            return None
+        pages["seen"] += 1
+        return Reply.error(500, "InternalError") if pages["seen"] % 2 else None
+
+    proxy.answer = answer
+    metrics = sides.run(sides.job())
+    assert metrics.files_copied_successfully == 1
+
+
+def test_a_revoked_grant_ends_the_batch(sides: Sides, proxy: Proxy) -> None:
+    """After 100 denied objects in a row the rest is counted as not attempted (rule 19)."""
+    for i in range(150):
+        sides.put(f"data/{i:03}", b"")
+    proxy.answer = first(99, "CopyObject", Reply.error(403, "AccessDenied"))
+    metrics = sides.run(sides.job())
+    codes = metrics.errors_encountered.by_code
+    assert metrics.files_failed == codes["AccessDenied"] + codes["NotAttempted"] == 150
+    assert 100 <= codes["AccessDenied"] <= 100 + 2 * 8
+    assert proxy.kinds()["CopyObject"] == codes["AccessDenied"]

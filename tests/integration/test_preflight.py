@@ -1,0 +1,235 @@
+"""What is missing or forbidden is said before the first copy, with principal, action and resource."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from s3copy_tasks.core.job import Location, ObjectEntry, ObjectOptions, PrefixEntry
+from s3copy_tasks.errors import AccessError, ConfigError, CopyError, MissingError, TransientError
+from tests.proxy import Reply, Request
+from tests.servers import READER, WRITER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.proxy import Proxy
+    from tests.sides import Sides
+
+DENIED = Reply.error(403, "AccessDenied", "Access Denied")
+
+
+def refuse(kind: str, bucket: str, reply: Reply = DENIED) -> Callable[[Request], Reply | None]:
+    """Answer requests of a kind to a bucket by `reply`."""
+    return lambda request: reply if request.kind == kind and bucket in request.target else None
+
+
+def refusal(sides: Sides, **changes: object) -> CopyError:
+    with pytest.raises(CopyError) as caught:
+        sides.preflight(sides.job(**changes))
+    return caught.value
+
+
+def test_a_passed_preflight_leaves_nothing_behind(sides: Sides, proxy: Proxy) -> None:
+    """The right to write is proven by an upload that is aborted; no object, no upload stays (rule 17)."""
+    sides.put("data/a")
+    proven = sides.preflight(sides.job())
+    assert proven.not_proven == ()
+    assert proven.job.run_started is not None
+    assert sides.copied() == {}
+    assert sides.open_uploads() == []
+    (created,) = proxy.of_kind("CreateMultipartUpload")
+    assert created.key == "copy/.s3copy-preflight-run-1"
+    assert proxy.kinds()["AbortMultipartUpload"] == 1
+
+
+def test_the_upload_that_proves_writing_has_the_options_of_the_job(sides: Sides, proxy: Proxy) -> None:
+    """A key, ACL or class that S3 would refuse is found before the first copy."""
+    sides.put("data/a")
+    sides.preflight(sides.job(options=ObjectOptions(kms_key_id="key-1", storage_class="GLACIER_IR")))
+    (created,) = proxy.of_kind("CreateMultipartUpload")
+    assert created.headers["x-amz-server-side-encryption-aws-kms-key-id"] == "key-1"
+    assert created.headers["x-amz-storage-class"] == "GLACIER_IR"
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_missing_bucket(sides: Sides, side: str) -> None:
+    """A bucket that is not there is named, with its side."""
+    job = sides.job()
+    place = replace(getattr(job, side), bucket="nobody-has-this")
+    error = refusal(sides, **{side: place})
+    assert isinstance(error, MissingError)
+    assert f"{side}.bucket: there is no bucket 'nobody-has-this'" in error.message
+
+
+def test_no_object_below_any_prefix(sides: Sides) -> None:
+    """A job whose prefixes are all empty has nothing to do by mistake."""
+    error = refusal(sides)
+    assert isinstance(error, MissingError)
+    assert f"no object below s3://{sides.source_bucket}/data/" in error.message
+
+
+def test_one_empty_prefix_among_others_is_said_and_no_error(sides: Sides) -> None:
+    """Where one prefix of several is empty, reading it is not proven, and that is said."""
+    sides.put("data/a")
+    prefixes = (
+        PrefixEntry(source="data/", destination="copy/"),
+        PrefixEntry(source="empty/", destination="copy2/"),
+    )
+    proven = sides.preflight(sides.job(prefixes=prefixes))
+    assert len(proven.not_proven) == 1
+    assert "empty/" in proven.not_proven[0]
+
+
+def test_every_missing_object_is_named(sides: Sides) -> None:
+    """Named objects that are not there are all listed at once."""
+    objects = tuple(ObjectEntry(source=f"gone-{i}", destination=f"copy/{i}") for i in range(3))
+    error = refusal(sides, prefixes=(), objects=objects)
+    assert isinstance(error, MissingError)
+    assert all(f"/gone-{i}" in error.message for i in range(3))
+
+
+def test_denied_listing_names_principal_action_and_resource(sides: Sides, proxy: Proxy) -> None:
+    """Who may not list which bucket is said, with the statement that is missing."""
+    proxy.answer = refuse("ListObjectsV2", sides.source_bucket)
+    error = refusal(sides)
+    assert isinstance(error, AccessError)
+    assert "arn:aws:sts::111122223333:assumed-role/reader/" in error.message
+    assert f"may not s3:ListBucket on arn:aws:s3:::{sides.source_bucket}" in error.message
+    statement = json.loads(error.message[error.message.index('{"Effect"') :])
+    assert statement == {
+        "Effect": "Allow",
+        "Action": ["s3:ListBucket"],
+        "Resource": f"arn:aws:s3:::{sides.source_bucket}",
+    }
+
+
+def test_denied_read_asks_for_a_bucket_policy_for_the_signing_role(sides: Sides, proxy: Proxy) -> None:
+    """The destination's role must read the source: the bucket policy that allows it is printed (rule 14)."""
+    sides.put("data/a")
+    proxy.answer = refuse("GetObject", sides.source_bucket)
+    error = refusal(sides)
+    assert isinstance(error, AccessError)
+    statement = json.loads(error.message[error.message.index('{"Effect"') :])
+    assert statement["Principal"] == {"AWS": WRITER}
+    assert statement["Action"] == ["s3:GetObject", "s3:GetObjectTagging"]
+    assert statement["Resource"] == f"arn:aws:s3:::{sides.source_bucket}/data/*"
+
+
+def test_denied_write_is_found_before_the_first_copy(sides: Sides, proxy: Proxy) -> None:
+    """A destination that is not writable is a permission error, and nothing was copied."""
+    sides.put("data/a")
+    proxy.answer = refuse("CreateMultipartUpload", sides.destination_bucket)
+    error = refusal(sides)
+    assert isinstance(error, AccessError)
+    assert "s3:PutObject" in error.message
+    assert "arn:aws:sts::444455556666:assumed-role/writer/" in error.message
+    assert proxy.kinds()["CopyObject"] == 0
+
+
+def test_denied_abort_names_the_upload_that_is_left(sides: Sides, proxy: Proxy) -> None:
+    """Where the proof can't be taken back, the upload to abort is named."""
+    sides.put("data/a")
+    proxy.answer = refuse("AbortMultipartUpload", sides.destination_bucket)
+    error = refusal(sides)
+    (left,) = sides.open_uploads()
+    assert left["UploadId"] in error.message
+    assert "s3:AbortMultipartUpload" in error.message
+
+
+def test_wrong_account_is_told_from_a_missing_right(sides: Sides, proxy: Proxy) -> None:
+    """A bucket of another account than the config says is called that, though S3 answers 403 for both."""
+
+    def owner_mismatch(request: Request) -> Reply | None:
+        owner = request.headers.get("x-amz-expected-bucket-owner")
+        return DENIED if sides.source_bucket in request.target and owner == "999900009999" else None
+
+    proxy.answer = owner_mismatch
+    place = replace(sides.job().source, account="999900009999")
+    error = refusal(sides, source=place)
+    assert error.code == "WrongAccount"
+    assert "does not belong to account 999900009999" in error.message
+
+
+def test_role_that_cannot_be_assumed(sides: Sides, proxy: Proxy) -> None:
+    """A refused AssumeRole names the connection and what STS said, and no secret."""
+    proxy.answer = lambda request: (
+        Reply.sts_error("AccessDenied", "not authorized to perform: sts:AssumeRole")
+        if request.target == "/"
+        else None
+    )
+    error = refusal(sides)
+    assert isinstance(error, AccessError)
+    assert error.code == "RoleNotAssumed"
+    assert "'aws_source'" in error.message
+    assert "sts:AssumeRole" in error.message
+    assert "not-a-secret-of-anybody" not in error.message
+
+
+def test_unknown_connection(sides: Sides) -> None:
+    """A connection that Airflow does not have is named, with the variable that would set it."""
+    place = replace(sides.job().source, connection="nobody")
+    error = refusal(sides, source=place)
+    assert "source.connection: Airflow has no connection 'nobody'" in error.message
+    assert "AIRFLOW_CONN_NOBODY" in error.message
+
+
+def test_unreachable_endpoint(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint where nobody listens is an error that says which side, and is worth a retry."""
+    closed = "http://127.0.0.1:9"
+    job = sides.job()
+    places = {
+        "source": replace(job.source, endpoint_url=closed),
+        "destination": replace(job.destination, endpoint_url=closed),
+    }
+    error = refusal(sides, **places)
+    assert isinstance(error, TransientError)
+    assert error.code == "EndpointUnreachable"
+    assert "source: S3 can't be reached" in error.message
+
+
+def test_two_servers_cannot_copy_between_each_other(sides: Sides) -> None:
+    """Different endpoints need a relay, which never happens silently (rule 14)."""
+    place = replace(sides.job().source, endpoint_url="http://127.0.0.1:9")
+    error = refusal(sides, source=place)
+    assert isinstance(error, ConfigError)
+    assert error.code == "RelayNeeded"
+
+
+def test_directory_buckets_are_refused(sides: Sides) -> None:
+    """A directory bucket, whose listings are not sorted, is refused by its name (rule 23)."""
+    error = refusal(sides, source=Location(bucket="fast--usw2-az1--x-s3"))
+    assert error.code == "DirectoryBucket"
+
+
+def test_role_in_the_config_sends_its_external_id(
+    sides: Sides, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`role_arn` and `external_id` in the YAML work without any Airflow connection."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "AKIAWORKER0000000000",
+        "AWS_SECRET_ACCESS_KEY": "not-a-secret-of-anybody",
+        "AWS_ENDPOINT_URL_STS": proxy.url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    sides.put("data/a")
+    job = sides.job()
+    by_role: dict[str, Any] = {
+        "connection": None,
+        "endpoint_url": proxy.url,
+        "region": "us-east-1",
+        "external_id": "ext-1",
+    }
+    sides.run(
+        sides.job(
+            source=replace(job.source, role_arn=READER, **by_role),
+            destination=replace(job.destination, role_arn=WRITER, **by_role),
+        )
+    )
+    assert set(sides.copied()) == {"copy/a"}
+    assumed = [request.body for request in proxy.requests if request.target == "/"]
+    assert len(assumed) == 2
+    assert all(b"ExternalId=ext-1" in body for body in assumed)
