@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
             "--logical-date",
             type=_moment,
             metavar="DATE",
-            help="for templates with dates, such as 2026-01-31: midnight in the job's time zone",
+            help="for dates in templates, such as 2026-01-31: the first run at or after it",
         )
         command.add_argument(
             "--prefix", action="append", default=[], help="only this source prefix, as it stands in the file"
@@ -135,7 +135,7 @@ def _job_files(paths: Iterable[Path]) -> Iterable[Path]:
         try:
             path.stat()
             found = job_files(path) if path.is_dir() else [path]
-            files |= {file.resolve(): file for file in found if file.resolve() not in files}
+            files |= {file.absolute(): file for file in found}
         except OSError as error:
             raise WrongUseError(f"can't read {path}: {error.strerror}") from None
     return files.values()
@@ -188,7 +188,7 @@ def _run(options: argparse.Namespace) -> int:
 def _effective(options: argparse.Namespace, *, dry_run: bool) -> EffectiveJob:
     """Find, load and render the job that the command names."""
     from s3copy_tasks.config.render import render_job  # noqa: PLC0415 - validate starts without it
-    from s3copy_tasks.config.schedule import interval_from  # noqa: PLC0415
+    from s3copy_tasks.config.schedule import first_run, interval_from  # noqa: PLC0415
     from s3copy_tasks.config.template import RunDates, date_names  # noqa: PLC0415
 
     job = load_job(_job_file(options.job, options.config_dir))
@@ -197,9 +197,8 @@ def _effective(options: argparse.Namespace, *, dry_run: bool) -> EffectiveJob:
     now = datetime.now(UTC)
     run_id = f"manual__{now.isoformat()}"
     names: dict[str, Any] = {"run_id": run_id, "params": {}, "dag_run": RunDates(now)}
-    moment = options.logical_date
-    if moment is not None:
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=job.timezone)
+    if options.logical_date is not None:
+        moment = first_run(options.logical_date, job.schedule, job.timezone)
         names |= date_names(moment, interval_from(moment, job.schedule, job.timezone))
     return render_job(
         job,
@@ -247,7 +246,8 @@ def _carried_out(job: EffectiveJob, stores: Stores) -> TransferMetrics:
 
     accounts = {}
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_console(stderr=True), transient=True) as progress:
+    console = _console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         listing = progress.add_task("listing", total=None)
         start = datetime.now(UTC)
         plan = plan_job(job, stores, on_listed=lambda n: progress.update(listing, completed=n))

@@ -63,10 +63,12 @@ def load_files(files: Iterable[Path]) -> Catalog:
 
 def load_folder(folder: Path) -> Catalog:
     """Load every job of a folder."""
-    if not folder.is_dir():
-        missing = Problem(file=str(folder), message="there is no such folder")
-        return Catalog(jobs=(), problems=(missing,))
-    return load_files(job_files(folder))
+    try:
+        files = job_files(folder)
+    except OSError as error:
+        unread = Problem(file=str(folder), message=f"the folder can't be read: {error.strerror}")
+        return Catalog(jobs=(), problems=(unread,))
+    return load_files(files)
 
 
 def _name_taken(file: Path, same: list[Path]) -> Problem:

@@ -75,7 +75,8 @@ class CopyJob:
         """Make a job of a valid document with its defaults."""
         schedule = document["schedule"]
         by_assets = isinstance(schedule, dict)
-        filters, transfer, failure = document["filters"], document["transfer"], document["failure"]
+        transfer = document["transfer"] | {"batch_bytes": parse_bytes(document["transfer"]["batch_bytes"])}
+        filters, failure = document["filters"], document["failure"]
         zone = ZoneInfo(document["timezone"])
         return cls(
             name=name,
@@ -97,10 +98,10 @@ class CopyJob:
             modified_since=filters["modified_since"],
             overwrite=Overwrite(document["overwrite"]),
             options=ObjectOptions(**document["object"]),
-            transfer=TransferOptions(**(transfer | {"batch_bytes": parse_bytes(transfer["batch_bytes"])})),
+            transfer=TransferOptions(**transfer),
             max_failed_objects=failure["max_failed_objects"],
             retries=failure["retries"],
-            digest=digest_of(document),
+            digest=digest_of(document | {"transfer": transfer}),
         )
 
     def templates(self) -> list[tuple[str, str]]:

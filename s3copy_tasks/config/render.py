@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.config.template import UnknownNameError, render
 from s3copy_tasks.config.validate import parse_moment
-from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, Overwrite, PrefixEntry
+from s3copy_tasks.core.job import EffectiveJob, Overwrite
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
 
 if TYPE_CHECKING:
@@ -41,37 +41,54 @@ def render_job(
     rendered = _rendered(job, names)
     chosen = _chosen(job, prefixes)
     since = rendered.get("filters.modified_since")
-    return EffectiveJob(
-        name=job.name,
-        run_id=run_id,
-        digest=job.digest,
-        source=job.source,
-        destination=job.destination,
-        prefixes=tuple(
-            PrefixEntry(
-                source=rendered[f"prefixes[{i}].source"],
-                destination=rendered[f"prefixes[{i}].destination"],
-                recursive=job.prefixes[i].recursive,
-            )
-            for i in chosen
-        ),
-        objects=()
-        if prefixes
-        else tuple(
-            ObjectEntry(
-                source=rendered[f"objects[{i}].source"], destination=rendered[f"objects[{i}].destination"]
-            )
-            for i in range(len(job.objects))
-        ),
-        filters=replace(
-            job.filters, modified_since=None if since is None else parse_moment(since, job.timezone)
-        ),
-        overwrite=Overwrite.ALWAYS if force else job.overwrite,
-        options=job.options,
-        transfer=job.transfer,
-        max_failed_objects=job.max_failed_objects,
-        dry_run=dry_run,
-    )
+    try:
+        return EffectiveJob(
+            name=job.name,
+            run_id=run_id,
+            digest=job.digest,
+            source=job.source,
+            destination=job.destination,
+            prefixes=tuple(
+                replace(
+                    job.prefixes[i],
+                    source=rendered[f"prefixes[{i}].source"],
+                    destination=rendered[f"prefixes[{i}].destination"],
+                )
+                for i in chosen
+            ),
+            objects=tuple(
+                replace(
+                    job.objects[i],
+                    source=rendered[f"objects[{i}].source"],
+                    destination=rendered[f"objects[{i}].destination"],
+                )
+                for i in range(0 if prefixes else len(job.objects))
+            ),
+            filters=replace(
+                job.filters, modified_since=None if since is None else parse_moment(since, job.timezone)
+            ),
+            overwrite=Overwrite.ALWAYS if force else job.overwrite,
+            options=job.options,
+            transfer=job.transfer,
+            max_failed_objects=job.max_failed_objects,
+            dry_run=dry_run,
+            assets=_assets(job, chosen, objects=not prefixes),
+        )
+    except ConfigError as error:
+        raise _refused(job, error.message.splitlines()) from None
+
+
+def _assets(job: CopyJob, chosen: Sequence[int], *, objects: bool) -> tuple[str, ...]:
+    """Return a URI for each destination folder, as far as it is the same in every run."""
+    templates = [job.prefixes[i].destination for i in chosen]
+    templates += [entry.destination for entry in job.objects] if objects else []
+    folders = dict.fromkeys(_static_folder(template) for template in templates)
+    return tuple(f"{job.destination}/{folder}".rstrip("/") for folder in folders)
+
+
+def _static_folder(template: str) -> str:
+    """Return what stands before the first expression, cut back to a whole folder."""
+    return template.partition("{")[0].rpartition("/")[0]
 
 
 def _rendered(job: CopyJob, names: Mapping[str, Any]) -> dict[str, str]:
@@ -91,17 +108,18 @@ def _rendered(job: CopyJob, names: Mapping[str, Any]) -> dict[str, str]:
         except (UnknownNameError, ValueError) as error:
             problems.append(f"{path}: {error}")
     if problems:
-        lines = "\n".join(f"{job.file}: {problem}" for problem in problems)
-        raise ConfigError(lines, code=INVALID_CONFIG)
+        raise _refused(job, problems)
     return texts
+
+
+def _refused(job: CopyJob, problems: Sequence[str]) -> ConfigError:
+    return ConfigError("\n".join(f"{job.file}: {problem}" for problem in problems), code=INVALID_CONFIG)
 
 
 def _chosen(job: CopyJob, prefixes: Sequence[str]) -> list[int]:
     known = [entry.source for entry in job.prefixes]
     unknown = sorted(set(prefixes) - set(known))
     if unknown:
-        msg = (
-            f"{job.file} has no prefix {', '.join(map(repr, unknown))}. It has {', '.join(map(repr, known))}"
-        )
-        raise ConfigError(msg, code=INVALID_CONFIG)
+        has = ", ".join(map(repr, known)) or "none"
+        raise _refused(job, [f"has no prefix {', '.join(map(repr, unknown))}. It has {has}"])
     return [i for i, source in enumerate(known) if not prefixes or source in prefixes]

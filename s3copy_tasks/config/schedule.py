@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from croniter import croniter
-from croniter.croniter import CroniterError
+from croniter.croniter import CroniterBadDateError, CroniterError
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ PRESETS = {
     "@quarterly": "0 0 1 */3 *",
     "@yearly": "0 0 1 1 *",
 }
+_FIELDS = 5
 
 
 def cron_of(schedule: str) -> str:
@@ -32,21 +33,44 @@ def cron_of(schedule: str) -> str:
             msg = f"unknown preset {schedule!r}. Known are {', '.join(PRESETS)}"
             raise ValueError(msg)
         return PRESETS[schedule]
+    fields = schedule.split()
+    if len(fields) != _FIELDS or any(field[0] in "rR" for field in fields):  # R is croniter's random
+        msg = f'{schedule!r} is not cron. Write five fields (minute, hour, day, month, weekday), "0 2 * * *"'
+        raise ValueError(msg)
     try:
-        croniter(schedule)
-    except CroniterError as error:
+        croniter(schedule, datetime(2000, 1, 1)).get_next()  # noqa: DTZ001 - any: does it ever come?
+    except CroniterBadDateError:
+        msg = f"{schedule!r} never comes: no year has such a day"
+        raise ValueError(msg) from None
+    except (CroniterError, ValueError, LookupError) as error:
         msg = f'{schedule!r} is not cron: {error}. Write five fields, such as "0 2 * * *"'
         raise ValueError(msg) from None
     return schedule
 
 
+def first_run(day: datetime, schedule: str | None, zone: ZoneInfo) -> datetime:
+    """Return the logical date of the first run at or after a moment.
+
+    A moment without a zone is in the schedule's; without a schedule in UTC, and then it is the run's own.
+    """
+    if schedule is None:
+        return day if day.tzinfo else day.replace(tzinfo=UTC)
+    moment = day if day.tzinfo else day.replace(tzinfo=zone)
+    return interval_from(moment - timedelta(seconds=1), schedule, zone)[1]
+
+
 def interval_from(logical_date: datetime, schedule: str | None, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Return the data interval of a run: from its logical date to the next tick of the schedule.
 
-    Without a schedule the interval is empty, as that of a run by hand is.
+    Where clocks change it is Airflow's: a cron for every hour runs in the repeated hour twice; any other
+    runs in its second pass, and in place of a skipped hour an hour later. Without a schedule the interval
+    is empty, as that of a run by hand is.
     """
     if schedule is None:
         return logical_date, logical_date
-    local = logical_date.astimezone(zone)
-    wall = croniter(cron_of(schedule), local.replace(tzinfo=None)).get_next(datetime)
-    return logical_date, max(wall.replace(tzinfo=zone), local + timedelta(0))
+    wall = logical_date.astimezone(zone).replace(tzinfo=None)
+    cron = croniter(cron_of(schedule), wall)
+    following = cron.get_next(datetime)
+    if cron.expanded[1] == ["*"]:
+        return logical_date, logical_date.astimezone(UTC) + (following - wall)
+    return logical_date, max(following.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))

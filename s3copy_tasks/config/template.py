@@ -6,11 +6,11 @@ Names outside the list may differ from task to task (`ti`, `task`) or reach outs
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import StrictUndefined, TemplateError, meta
+from jinja2 import StrictUndefined, TemplateError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 if TYPE_CHECKING:
@@ -59,15 +59,31 @@ def names_in(template: str) -> set[str]:
         UnknownNameError: it is no Jinja, or uses a name outside the list.
     """
     try:
-        names = meta.find_undeclared_variables(_environment().parse(template))
+        tree = _environment().parse(template)
+        names = meta.find_undeclared_variables(tree)
     except TemplateError as error:
-        msg = f"not a template: {error}"
+        msg = f"not a template: {error.message}"
         raise UnknownNameError(msg) from None
-    unknown = sorted(names - NAMES)
+    except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
+        msg = "not a template: too long or too deep"
+        raise UnknownNameError(msg) from None
+    if any(tree.find(kind) for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+        msg = "a template can't take in another file"
+        raise UnknownNameError(msg)
+    unknown = sorted((names - NAMES) | _unknown_attributes(tree))
     if unknown:
-        msg = f"unknown name {', '.join(unknown)}. Templates know {', '.join(sorted(NAMES))}"
+        known = ", ".join(sorted(NAMES - {"dag_run"} | {"dag_run.run_after"}))
+        msg = f"unknown name {', '.join(unknown)}. Templates know {known}"
         raise UnknownNameError(msg)
     return names
+
+
+def _unknown_attributes(tree: nodes.Template) -> set[str]:
+    return {
+        f"dag_run.{node.attr}"
+        for node in tree.find_all(nodes.Getattr)
+        if isinstance(node.node, nodes.Name) and node.node.name == "dag_run" and node.attr != "run_after"
+    }
 
 
 def render(template: str, names: Mapping[str, Any]) -> str:
@@ -87,7 +103,7 @@ def render(template: str, names: Mapping[str, Any]) -> str:
         raise UnknownNameError(msg)
     try:
         return _environment().from_string(template).render(names)
-    except (TemplateError, TypeError, ValueError, AttributeError) as error:
+    except Exception as error:  # noqa: BLE001 - a template is code: it may divide by zero, too
         msg = f"can't be rendered: {error}"
         raise UnknownNameError(msg) from None
 
@@ -100,13 +116,10 @@ class RunDates:
 
 
 def date_names(logical_date: datetime, interval: tuple[datetime, datetime]) -> dict[str, Any]:
-    """Return the date names of a run as Airflow defines them, all in UTC."""
+    """Return the date names of a run as Airflow defines them, all in UTC and of Airflow's own type."""
+    import pendulum  # noqa: PLC0415 - slow, and only the command line needs it
+
     filters = _environment().filters
-    moment = logical_date.astimezone(UTC)
+    moment, start, end = (pendulum.instance(t).in_timezone("UTC") for t in (logical_date, *interval))
     forms = {name: filters[name](moment) for name in DATE_NAMES if name in filters}
-    return {
-        "logical_date": moment,
-        "data_interval_start": interval[0].astimezone(UTC),
-        "data_interval_end": interval[1].astimezone(UTC),
-        **forms,
-    }
+    return {"logical_date": moment, "data_interval_start": start, "data_interval_end": end, **forms}

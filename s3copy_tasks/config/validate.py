@@ -6,48 +6,40 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-
 from s3copy_tasks.config.job import CopyJob
 from s3copy_tasks.config.problem import Problem
 from s3copy_tasks.config.schedule import cron_of
 from s3copy_tasks.config.schema import problems_of_schema, with_defaults
+from s3copy_tasks.config.source import SourceError, read_document
 from s3copy_tasks.config.template import DATE_NAMES, UnknownNameError, names_in
+from s3copy_tasks.core.job import EffectiveJob
+from s3copy_tasks.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml: ten times as fast
 _NAME_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
+_NAME_MAX = 200  # Airflow takes 250 characters for the id of a Dag
 
 
 def load_job(file: Path) -> CopyJob | list[Problem]:
     """Return the job of a file, or every problem of it; never raises for what is in the file."""
     name = str(file)
     try:
-        document = yaml.load(file.read_bytes(), _LOADER)  # noqa: S506 - a safe loader, both of them
+        document = read_document(file)
     except OSError as error:
         return [Problem(file=name, message=f"can't be read: {error.strerror}")]
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
-        return [_syntax_problem(name, error)]
+    except SourceError as error:
+        return [Problem(file=name, line=error.line, column=error.column, message=error.message)]
+    if document is None:
+        return [Problem(file=name, message="is empty: a job begins with `version: 1`")]
     if not isinstance(document, dict):
         return [Problem(file=name, message="is no job: a job is a mapping that begins with `version: 1`")]
     problems = list(problems_of_schema(document, name))
     if problems:
         return _sorted(problems)
     return _checked(file, with_defaults(document))
-
-
-def _syntax_problem(file: str, error: Exception) -> Problem:
-    mark = getattr(error, "problem_mark", None)
-    text = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return Problem(
-        file=file,
-        line=mark.line + 1 if mark else None,
-        column=mark.column + 1 if mark else None,
-        message=f"not YAML: {text}",
-    )
 
 
 def _checked(file: Path, document: dict[str, Any]) -> CopyJob | list[Problem]:
@@ -59,7 +51,8 @@ def _checked(file: Path, document: dict[str, Any]) -> CopyJob | list[Problem]:
     if problems:
         return _sorted(problems)
     job = CopyJob.of(file.stem, file, document)
-    problems = [Problem(file=name, path=path, message=message) for path, message in _template_problems(job)]
+    later = [*_template_problems(job), *_static_problems(job)]
+    problems = [Problem(file=name, path=path, message=message) for path, message in later]
     return _sorted(problems) or job
 
 
@@ -70,10 +63,15 @@ def _sorted(problems: list[Problem]) -> list[Problem]:
 def _beyond_schema(file: Path, document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if not set(file.stem) <= _NAME_CHARACTERS:
         yield "", "the file's name is the job's name: use letters, digits, dashes, dots and underscores"
+    if len(file.stem) > _NAME_MAX:
+        yield "", f"the file's name is the job's name: use {_NAME_MAX} characters at most"
     try:
         ZoneInfo(document["timezone"])
-    except (ZoneInfoNotFoundError, ValueError):
-        yield "timezone", f"{document['timezone']!r} is no time zone of the IANA database, such as UTC"
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, such as Europe
+        yield (
+            "timezone",
+            f"{document['timezone']!r} is no time zone of the IANA database, such as UTC or Europe/Berlin",
+        )
     try:
         date.fromisoformat(document["start_date"])
     except ValueError:
@@ -102,6 +100,25 @@ def _template_problems(job: CopyJob) -> Iterator[tuple[str, str]]:
         if job.schedule_assets and dates:
             instead = "Use dag_run.run_after, such as {{ dag_run.run_after | ds }}"
             yield path, f"{', '.join(dates)}: a run that assets start has no logical date. {instead}"
+
+
+def _static_problems(job: CopyJob) -> Iterator[tuple[str, str]]:
+    """Yield what every run would refuse; where there are templates, only the run itself can tell."""
+    if any("{" in template for _, template in job.templates()):
+        return
+    try:
+        EffectiveJob(
+            name=job.name,
+            run_id="",
+            digest=job.digest,
+            source=job.source,
+            destination=job.destination,
+            prefixes=job.prefixes,
+            objects=job.objects,
+        )
+    except ConfigError as error:
+        for line in error.message.splitlines():
+            yield "", line
 
 
 def parse_moment(text: str, zone: ZoneInfo) -> datetime:

@@ -1,0 +1,191 @@
+"""`s3copy plan` and `s3copy run` as an engineer calls them, against a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.airflow_stack import BIN
+from tests.proxy import Proxy, Reply, Request
+from tests.servers import DESTINATION_ACCOUNT, SOURCE_ACCOUNT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.sides import Sides
+
+CONTRACT = {
+    "operation_id": str,
+    "duration_seconds": float,
+    "total_files_found": int,
+    "files_copied_successfully": int,
+    "files_failed": int,
+    "total_bytes_transferred": int,
+    "errors": list,
+}
+
+
+def write(folder: Path, sides: Sides, **changes: Any) -> None:
+    config = {
+        "version": 1,
+        "source": {"bucket": sides.source_bucket, "account": SOURCE_ACCOUNT, "connection": "aws_source"},
+        "destination": {
+            "bucket": sides.destination_bucket,
+            "account": DESTINATION_ACCOUNT,
+            "connection": "aws_destination",
+        },
+        "prefixes": [{"source": "data/", "destination": "copy/"}],
+        "transfer": {"concurrency": 8},
+    }
+    (folder / "daily.yaml").write_text(yaml.safe_dump(config | changes))
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [BIN / "s3copy", *arguments, "--config-dir", str(folder)],
+        env={**os.environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def s3copy(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """Return exit code, stdout and stderr; a traceback is never an answer."""
+    process = start(folder, *arguments)
+    out, err = process.communicate(timeout=120)
+    assert "Traceback" not in out + err
+    return process.returncode, out, err
+
+
+def test_run_prints_one_json_object_with_the_contracts_keys(sides: Sides, tmp_path: Path) -> None:
+    """`--json` is exactly one object on stdout, with the names and types that were promised."""
+    write(tmp_path, sides)
+    sides.put("data/a", b"abc")
+    code, out, _ = s3copy(tmp_path, "run", "daily", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert {key: type(found[key]) for key in CONTRACT} == CONTRACT
+    assert (found["files_copied_successfully"], found["total_bytes_transferred"]) == (1, 3)
+    assert found["duration_seconds"] > 0
+    assert sides.copied() == {"copy/a": b"abc"}
+
+
+def test_run_plan_run(sides: Sides, tmp_path: Path) -> None:
+    """After a run the plan is empty, in words and as JSON."""
+    write(tmp_path, sides)
+    sides.put("data/a", b"abc")
+    sides.put("data/b", b"abc")
+    code, out, _ = s3copy(tmp_path, "plan", "daily", "--json")
+    (entry,) = json.loads(out)["entries"]
+    assert code == 0
+    assert (entry["found"], entry["to_copy"], entry["bytes"], entry["batches"]) == (2, 2, 6, 1)
+    assert entry["requests"] == {"copy": 2, "list": 4, "head": 0}
+    assert entry["cost_usd"] == pytest.approx(6 * 0.005 / 1_000)
+    code, out, _ = s3copy(tmp_path, "run", "daily")
+    assert code == 0
+    assert "copied" in out
+    code, out, _ = s3copy(tmp_path, "plan", "daily")
+    assert (code, out.strip().splitlines()[-1]) == (0, "nothing to copy")
+    assert "2 unchanged" in out
+
+
+def test_dry_run_copies_nothing(sides: Sides, tmp_path: Path) -> None:
+    """`--dry-run` says what would be copied."""
+    write(tmp_path, sides)
+    sides.put("data/a")
+    code, out, _ = s3copy(tmp_path, "run", "daily", "--dry-run", "--json")
+    assert code == 0
+    assert json.loads(out)["files_skipped"] == {"dry_run": 1}
+    assert sides.copied() == {}
+
+
+def test_dates_come_from_the_logical_date(sides: Sides, tmp_path: Path) -> None:
+    """`--logical-date` fills the date names as the scheduled run of that date would."""
+    write(
+        tmp_path,
+        sides,
+        schedule="0 2 * * *",
+        prefixes=[{"source": "{{ ds }}/", "destination": "copy/{{ ds }}/"}],
+    )
+    sides.put("2026-01-31/a")
+    code, _, err = s3copy(tmp_path, "run", "daily", "--logical-date", "2026-01-31")
+    assert (code, err) == (0, "")
+    assert set(sides.copied()) == {"copy/2026-01-31/a"}
+
+
+def test_dates_without_a_logical_date_are_explained(sides: Sides, tmp_path: Path) -> None:
+    """A job with dates says what is missing, and where."""
+    write(tmp_path, sides, prefixes=[{"source": "{{ ds }}/", "destination": "copy/"}])
+    code, out, err = s3copy(tmp_path, "run", "daily")
+    assert (code, out) == (1, "")
+    assert "prefixes[0].source: this run has no ds" in err
+
+
+def test_failed_objects_are_exit_one_with_their_keys(sides: Sides, proxy: Proxy, tmp_path: Path) -> None:
+    """The rest is copied; the exit code is 1; key and code are shown, whatever the key is made of."""
+    write(tmp_path, sides)
+    sides.put("data/ok")
+    sides.put("data/[red]bad\x1b[31m")
+    proxy.answer = lambda request: (
+        Reply.error(403, "AccessDenied") if request.kind == "CopyObject" and "bad" in request.key else None
+    )
+    code, out, err = s3copy(tmp_path, "run", "daily")
+    assert code == 1
+    assert "data/[red]bad\\x1b[31m: AccessDenied after 1 attempt" in out
+    assert "1 objects failed (at most 0 may)" in err
+    assert set(sides.copied()) == {"copy/ok"}
+
+
+def test_errors_before_the_first_copy_are_one_message(sides: Sides, tmp_path: Path) -> None:
+    """A missing bucket is said in a line, with exit code 1."""
+    write(tmp_path, sides, source={"bucket": "nobody-has-this", "connection": "aws_source"})
+    code, out, err = s3copy(tmp_path, "run", "daily")
+    assert (code, out) == (1, "")
+    assert "there is no bucket 'nobody-has-this'" in err
+    code, out, err = s3copy(tmp_path, "plan", "daily")
+    assert (code, out) == (1, "")
+    assert "NoSuchBucket" in err
+
+
+def test_one_prefix_alone(sides: Sides, tmp_path: Path) -> None:
+    """`--prefix` copies one prefix of the file, as the Dag's parameter does."""
+    prefixes = [{"source": f"{x}/", "destination": f"copy/{x}/"} for x in "ab"]
+    write(tmp_path, sides, prefixes=prefixes)
+    sides.put("a/1")
+    sides.put("b/2")
+    code, _, _ = s3copy(tmp_path, "run", "daily", "--prefix", "b/")
+    assert code == 0
+    assert set(sides.copied()) == {"copy/b/2"}
+
+
+def test_ctrl_c_ends_with_a_word_and_leaves_no_upload(sides: Sides, proxy: Proxy, tmp_path: Path) -> None:
+    """An interrupted run says so, exits 130, and the next one copies what is missing."""
+    write(tmp_path, sides, transfer={"concurrency": 1})
+    for i in range(20):
+        sides.put(f"data/{i:02}")
+    processes: list[subprocess.Popen[str]] = []
+
+    def interrupt(request: Request) -> Reply | None:
+        if request.kind == "CopyObject" and request.key == "copy/05":
+            processes[0].send_signal(signal.SIGINT)
+        return None
+
+    proxy.answer = interrupt
+    processes.append(start(tmp_path, "run", "daily"))
+    out, err = processes[0].communicate(timeout=60)
+    assert processes[0].returncode == 130
+    assert "Traceback" not in out + err
+    assert "interrupted. Run again to copy what is missing" in err
+    done = len(sides.copied())
+    assert done < 20
+    proxy.answer = lambda request: None
+    code, out, _ = s3copy(tmp_path, "run", "daily", "--json")
+    assert (code, json.loads(out)["files_copied_successfully"]) == (0, 20 - done)
+    assert sides.open_uploads() == []

@@ -1,0 +1,73 @@
+"""A folder of configs: good ones are jobs, whatever the others are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from s3copy_tasks.config.catalog import job_files, load_files, load_folder
+from tests.documents import MINIMAL, write
+
+
+def test_jobs_are_sorted_by_name(tmp_path: Path) -> None:
+    """The order of Dags does not hang on the file system."""
+    for name in ("c.yaml", "a.yml", "b.yaml"):
+        write(tmp_path, MINIMAL, name)
+    assert [job.name for job in load_folder(tmp_path).jobs] == ["a", "b", "c"]
+
+
+def test_what_is_no_job_is_left_out(tmp_path: Path) -> None:
+    """Names with "_" or "." in front, other endings and folders are no jobs."""
+    for name in ("job.yaml", "_defaults.yaml", ".hidden.yaml", ".yaml", "README.md", "job.yaml.bak"):
+        write(tmp_path, MINIMAL, name)
+    (tmp_path / "folder.yaml").mkdir()
+    assert job_files(tmp_path) == [tmp_path / "job.yaml"]
+
+
+def test_a_broken_config_takes_no_good_one_away(tmp_path: Path) -> None:
+    """Good jobs go on; the bad one is a problem."""
+    write(tmp_path, MINIMAL, "good.yaml")
+    bad = write(tmp_path, "version: 2\n", "bad.yaml")
+    catalog = load_folder(tmp_path)
+    assert [job.name for job in catalog.jobs] == ["good"]
+    assert {problem.file for problem in catalog.problems} == {str(bad)}
+
+
+def test_problems_are_sorted_by_file(tmp_path: Path) -> None:
+    """A report reads from the first file to the last, in whatever order they came."""
+    files = [write(tmp_path, "", name) for name in ("b.yaml", "a.yaml", "c.yaml")]
+    assert [problem.file for problem in load_files(files).problems] == sorted(map(str, files))
+
+
+def test_two_files_of_one_name_are_both_refused(tmp_path: Path) -> None:
+    """Neither of two files silently wins the job's name, be it by ending or by folder."""
+    (tmp_path / "team").mkdir()
+    files = [
+        write(tmp_path, MINIMAL, "daily.yaml"),
+        write(tmp_path, MINIMAL, "daily.yml"),
+        write(tmp_path / "team", MINIMAL, "daily.yaml"),
+        write(tmp_path, MINIMAL, "other.yaml"),
+    ]
+    catalog = load_files(files)
+    assert [job.name for job in catalog.jobs] == ["other"]
+    assert [problem.file for problem in catalog.problems] == sorted(map(str, files[:3]))
+    assert "another file gives the job's name 'daily': " in catalog.problems[0].message
+    assert str(files[1]) in catalog.problems[0].message
+
+
+def test_a_missing_folder_is_a_problem(tmp_path: Path) -> None:
+    """A wrong path shows as a problem, not as a folder without jobs."""
+    (problem,) = load_folder(tmp_path / "nowhere").problems
+    assert str(problem) == f"{tmp_path / 'nowhere'}: the folder can't be read: No such file or directory"
+
+
+def test_an_empty_folder_is_a_folder_without_jobs(tmp_path: Path) -> None:
+    """A new folder is nothing to complain about."""
+    catalog = load_folder(tmp_path)
+    assert (catalog.jobs, catalog.problems) == ((), ())
+
+
+def test_the_repository_s_own_configs_are_valid() -> None:
+    """What ships as an example works."""
+    catalog = load_folder(Path(__file__).parents[3] / "copy_configs")
+    assert catalog.problems == ()
+    assert "demo" in [job.name for job in catalog.jobs]

@@ -1,0 +1,221 @@
+"""A job holds what its file says, and the documented defaults for the rest."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from s3copy_tasks.config.job import parse_bytes
+from s3copy_tasks.config.schema import with_defaults
+from s3copy_tasks.core.job import (
+    Filters,
+    Location,
+    ObjectEntry,
+    ObjectOptions,
+    Overwrite,
+    PrefixEntry,
+    TransferOptions,
+)
+from tests.documents import MINIMAL, document, job_of, write
+
+
+def test_the_smallest_file_is_a_job_of_documented_defaults(tmp_path: Path) -> None:
+    """What a file leaves out has the value that the schema documents."""
+    job = job_of(write(tmp_path, MINIMAL, "daily.yaml"))
+    assert (job.name, job.file) == ("daily", tmp_path / "daily.yaml")
+    assert (job.description, job.owner, job.tags) == ("", "airflow", ())
+    assert (job.schedule, job.schedule_assets) == (None, ())
+    assert (job.timezone, job.start_date) == (ZoneInfo("UTC"), datetime(2026, 1, 1, tzinfo=UTC))
+    assert (job.source, job.destination) == (
+        Location(bucket="ops-granules"),
+        Location(bucket="partner-granules"),
+    )
+    assert job.prefixes == (PrefixEntry(source="daily/", destination="backup/daily/", recursive=True),)
+    assert (job.objects, job.filters, job.modified_since) == ((), Filters(), None)
+    assert (job.overwrite, job.max_failed_objects, job.retries) == (Overwrite.CHANGED, 0, 2)
+
+
+def test_defaults_of_file_and_code_agree(tmp_path: Path) -> None:
+    """A run made in code and a run made of a file have the same options."""
+    job = job_of(write(tmp_path, MINIMAL))
+    assert job.options == ObjectOptions()
+    assert job.transfer == TransferOptions()
+
+
+def test_every_field_of_the_file_reaches_the_job(tmp_path: Path) -> None:
+    """No field is read and forgotten."""
+    full = document(
+        description="Publish",
+        owner="data-ops",
+        tags=["uat", "daily"],
+        schedule="0 2 * * *",
+        timezone="Europe/Berlin",
+        start_date="2026-03-01",
+        source={
+            "bucket": "ops-granules",
+            "account": "011122223333",
+            "role_arn": "arn:aws:iam::011122223333:role/reader",
+            "external_id": "abc",
+            "region": "us-west-2",
+            "endpoint_url": "https://s3.example.org",
+        },
+        destination={"bucket": "partner-granules", "connection": "aws_destination"},
+        prefixes=[{"source": "a/", "destination": "b/", "recursive": False}],
+        objects=[{"source": "x", "destination": "y"}],
+        filters={"include": ["*.nc"], "exclude": ["*.tmp"], "modified_since": "2026-01-01"},
+        overwrite="never",
+        object={
+            "storage_class": "STANDARD_IA",
+            "acl": "bucket-owner-full-control",
+            "kms_key_id": "k",
+            "tags": "drop",
+        },
+        transfer={
+            "batch_objects": 5,
+            "batch_bytes": "1 MB",
+            "concurrency": 6,
+            "max_active_batches": 7,
+            "pool": "s3_copies",
+        },
+        failure={"max_failed_objects": 8, "retries": 9},
+    )
+    job = job_of(write(tmp_path, full))
+    assert (job.description, job.owner, job.tags) == ("Publish", "data-ops", ("uat", "daily"))
+    assert (job.schedule, job.start_date) == (
+        "0 2 * * *",
+        datetime(2026, 3, 1, tzinfo=ZoneInfo("Europe/Berlin")),
+    )
+    assert job.source == Location(
+        bucket="ops-granules",
+        account="011122223333",
+        role_arn="arn:aws:iam::011122223333:role/reader",
+        external_id="abc",
+        region="us-west-2",
+        endpoint_url="https://s3.example.org",
+    )
+    assert job.destination == Location(bucket="partner-granules", connection="aws_destination")
+    assert job.prefixes == (PrefixEntry(source="a/", destination="b/", recursive=False),)
+    assert job.objects == (ObjectEntry(source="x", destination="y"),)
+    assert (job.filters, job.modified_since) == (Filters(include=("*.nc",), exclude=("*.tmp",)), "2026-01-01")
+    assert job.overwrite is Overwrite.NEVER
+    assert job.options == ObjectOptions(
+        storage_class="STANDARD_IA", acl="bucket-owner-full-control", kms_key_id="k", tags="drop"
+    )
+    assert job.transfer == TransferOptions(
+        batch_objects=5, batch_bytes=1_000_000, concurrency=6, max_active_batches=7, pool="s3_copies"
+    )
+    assert (job.max_failed_objects, job.retries) == (8, 9)
+
+
+def test_assets_are_no_cron(tmp_path: Path) -> None:
+    """A job that assets start has their URIs and no cron."""
+    job = job_of(write(tmp_path, document(schedule={"assets": ["s3://ops-granules/daily"]})))
+    assert (job.schedule, job.schedule_assets) == (None, ("s3://ops-granules/daily",))
+
+
+def test_templates_come_with_their_paths(tmp_path: Path) -> None:
+    """Every text that is rendered is listed by its path in the file."""
+    changes = {"objects": [{"source": "x", "destination": "y"}], "filters": {"modified_since": "2026-01-01"}}
+    job = job_of(write(tmp_path, document(**changes)))
+    assert job.templates() == [
+        ("prefixes[0].source", "daily/"),
+        ("prefixes[0].destination", "backup/daily/"),
+        ("objects[0].source", "x"),
+        ("objects[0].destination", "y"),
+        ("filters.modified_since", "2026-01-01"),
+    ]
+
+
+SIZES = {
+    "1": 1,
+    "1000000": 1_000_000,
+    "1B": 1,
+    "1 B": 1,
+    "2 KB": 2000,
+    "2KiB": 2048,
+    "1 MB": 10**6,
+    "1 MiB": 2**20,
+    "3 GB": 3 * 10**9,
+    "100 GiB": 100 * 2**30,
+    "5 TB": 5 * 10**12,
+    "9999 TiB": 9999 * 2**40,
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), SIZES.items(), ids=SIZES)
+def test_sizes(tmp_path: Path, text: str, expected: int) -> None:
+    """KB is 1,000 bytes, KiB is 1,024; a number alone is bytes."""
+    size = int(text) if text.isdecimal() else text
+    assert parse_bytes(size) == expected
+    assert job_of(write(tmp_path, document(transfer={"batch_bytes": size}))).transfer.batch_bytes == expected
+
+
+def digest(folder: Path, content: dict[str, Any] | str) -> str:
+    return job_of(write(folder, content)).digest
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "description": {"description": "x"},
+    "owner": {"owner": "x"},
+    "tags": {"tags": ["x"]},
+    "schedule": {"schedule": "@daily"},
+    "time zone": {"timezone": "Europe/Berlin"},
+    "start date": {"start_date": "2026-01-02"},
+    "bucket": {"source": {"bucket": "other"}},
+    "account": {"source": {"bucket": "ops-granules", "account": "111122223333"}},
+    "connection": {"destination": {"bucket": "partner-granules", "connection": "x"}},
+    "source prefix": {"prefixes": [{"source": "x/", "destination": "backup/daily/"}]},
+    "destination prefix": {"prefixes": [{"source": "daily/", "destination": "x/"}]},
+    "recursive": {"prefixes": [{"source": "daily/", "destination": "backup/daily/", "recursive": False}]},
+    "object": {"objects": [{"source": "x", "destination": "y"}]},
+    "include": {"filters": {"include": ["*"]}},
+    "exclude": {"filters": {"exclude": ["*"]}},
+    "modified since": {"filters": {"modified_since": "2026-01-01"}},
+    "overwrite": {"overwrite": "never"},
+    "storage class": {"object": {"storage_class": "STANDARD"}},
+    "concurrency": {"transfer": {"concurrency": 65}},
+    "batch bytes": {"transfer": {"batch_bytes": "100 GB"}},
+    "pool": {"transfer": {"pool": "x"}},
+    "failed objects": {"failure": {"max_failed_objects": 1}},
+    "retries": {"failure": {"retries": 3}},
+}
+
+
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+def test_digest_changes_with_every_value(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """A job that does something else has another digest."""
+    assert digest(tmp_path, document(**changes)) != digest(tmp_path, MINIMAL)
+
+
+def test_no_two_changes_share_a_digest(tmp_path: Path) -> None:
+    """A digest tells jobs apart."""
+    digests = {digest(tmp_path, document(**changes)) for changes in CHANGES.values()}
+    assert len(digests) == len(CHANGES)
+
+
+SAME: dict[str, dict[str, Any] | str] = {
+    "comments and style": """\
+        # about this job
+        version: 1          # the only one
+        source: {bucket: "ops-granules"}
+        destination: {bucket: 'partner-granules'}
+        prefixes: [{source: daily/, destination: backup/daily/}]
+        """,
+    "order of keys": dict(reversed(MINIMAL.items())),
+    "spelled-out defaults": {
+        name: value for name, value in with_defaults(MINIMAL).items() if name != "objects"
+    },
+    "a size by its number": document(transfer={"batch_bytes": 100 * 2**30}),
+    "a size by another unit": document(transfer={"batch_bytes": "102400 MiB"}),
+    "a whole number with a point": document(transfer={"concurrency": 64.0}),
+}
+
+
+@pytest.mark.parametrize("content", SAME.values(), ids=SAME)
+def test_digest_stays_where_the_job_is_the_same(tmp_path: Path, content: dict[str, Any] | str) -> None:
+    """Comments, order, style and spelled-out defaults make no new version."""
+    assert digest(tmp_path, content) == digest(tmp_path, MINIMAL)

@@ -1,0 +1,163 @@
+"""Cron and data intervals: Airflow's own timetable is the oracle."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pendulum
+import pytest
+from airflow.timetables.base import DataInterval, TimeRestriction
+from airflow.timetables.interval import CronDataIntervalTimetable
+from airflow.utils.dates import cron_presets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3copy_tasks.config.schedule import PRESETS, cron_of, first_run, interval_from
+
+CRONS = {
+    "daily at two": "0 2 * * *",
+    "daily at half past two": "30 2 * * *",
+    "daily at three": "0 3 * * *",
+    "midnight": "@daily",
+    "hourly": "@hourly",
+    "every quarter of an hour": "*/15 * * * *",
+    "every second hour": "0 */2 * * *",
+    "every hour of the first": "0 * 1 * *",
+    "weekly": "@weekly",
+    "monthly": "@monthly",
+    "working days": "15 6 * * mon-fri",
+    "second Monday": "0 2 * * 1#2",
+    "last day of the month": "0 2 L * *",
+}
+# Zones, and a day before their clocks change.
+# Not Lord Howe with its half an hour: Airflow's timetable fails there itself.
+CHANGES = {
+    "none": ("UTC", (2026, 3, 28)),
+    "none, half an hour off": ("Asia/Kolkata", (2026, 3, 28)),
+    "Berlin, an hour skipped": ("Europe/Berlin", (2026, 3, 28)),
+    "Berlin, an hour twice": ("Europe/Berlin", (2026, 10, 24)),
+    "New York, an hour skipped": ("America/New_York", (2026, 3, 7)),
+    "New York, an hour twice": ("America/New_York", (2026, 10, 31)),
+    "Santiago, midnight skipped": ("America/Santiago", (2026, 9, 5)),
+}
+RUNS = {"@hourly": 30, "*/15 * * * *": 120}
+
+
+def plain(interval: DataInterval) -> tuple[datetime, datetime]:
+    return datetime.fromtimestamp(interval.start.timestamp(), UTC), datetime.fromtimestamp(
+        interval.end.timestamp(), UTC
+    )
+
+
+def airflow_intervals(
+    cron: str, zone: str, first_day: tuple[int, int, int], count: int
+) -> list[tuple[datetime, datetime]]:
+    """Return the intervals of the runs that Airflow's scheduler makes from a day on."""
+    timetable = CronDataIntervalTimetable(cron_of(cron), timezone=zone)
+    restriction = TimeRestriction(earliest=pendulum.datetime(*first_day), latest=None, catchup=True)
+    intervals: list[DataInterval] = []
+    for _ in range(count):
+        run = timetable.next_dagrun_info(
+            last_automated_data_interval=intervals[-1] if intervals else None, restriction=restriction
+        )
+        assert run is not None
+        assert run.data_interval is not None
+        intervals.append(run.data_interval)
+    return [plain(interval) for interval in intervals]
+
+
+@pytest.mark.parametrize(("zone", "first_day"), CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("cron", CRONS.values(), ids=CRONS)
+def test_interval_is_that_of_airflows_scheduled_run(
+    cron: str, zone: str, first_day: tuple[int, int, int]
+) -> None:
+    """A logical date has the data interval that Airflow's scheduler gives it, also where clocks change."""
+    expected = airflow_intervals(cron, zone, first_day, RUNS.get(cron, 4))
+    assert [interval_from(start, cron, ZoneInfo(zone)) for start, _ in expected] == expected
+
+
+@pytest.mark.parametrize(("zone", "first_day"), CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("cron", CRONS.values(), ids=CRONS)
+def test_intervals_follow_one_another(cron: str, zone: str, first_day: tuple[int, int, int]) -> None:
+    """Each interval begins where the one before ended and is never empty: no object falls between runs."""
+    ends = [datetime(*first_day, tzinfo=ZoneInfo(zone))]
+    for _ in range(RUNS.get(cron, 4)):
+        ends.append(interval_from(ends[-1], cron, ZoneInfo(zone))[1])
+    assert all(start < end for start, end in pairwise(ends[1:]))
+
+
+def test_the_example_of_two_o_clock_covers_a_whole_day() -> None:
+    """The run of 02:00 covers 24 hours from its logical date on."""
+    logical_date = datetime(2026, 1, 31, 2, tzinfo=UTC)
+    assert interval_from(logical_date, "0 2 * * *", ZoneInfo("UTC")) == (
+        logical_date,
+        datetime(2026, 2, 1, 2, tzinfo=UTC),
+    )
+
+
+def test_without_a_schedule_the_interval_is_empty() -> None:
+    """A job by hand has an interval that begins and ends at its logical date."""
+    moment = datetime(2026, 1, 31, tzinfo=UTC)
+    assert interval_from(moment, None, ZoneInfo("UTC")) == (moment, moment)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_mean_what_airflow_says(preset: str) -> None:
+    """A preset is the cron that Airflow takes it for."""
+    assert PRESETS[preset] == cron_presets[preset]
+
+
+def test_every_preset_of_airflow_is_known() -> None:
+    """What works as `schedule=` in a Dag works in a config."""
+    assert set(PRESETS) == set(cron_presets)
+
+
+BAD_CRONS = {
+    "empty": ("", "five fields"),
+    "four fields": ("0 2 * *", "five fields"),
+    "six fields, Quartz has seconds first": ("0 0 2 * * *", "five fields"),
+    "random": ("R 2 * * *", "five fields"),
+    "hashed": ("H 2 * * *", "not cron"),
+    "hour 25": ("0 25 * * *", "not cron"),
+    "step zero": ("*/0 * * * *", "not cron"),
+    "words": ("every day at two sharp", "not cron"),
+    "a day that never comes": ("0 0 31 2 *", "never comes"),
+    "unknown preset": ("@once", "@daily"),
+}
+
+
+@pytest.mark.parametrize(("schedule", "words"), BAD_CRONS.values(), ids=BAD_CRONS)
+def test_bad_cron_is_refused(schedule: str, words: str) -> None:
+    """What is no cron, or would mean something else than it looks like, is refused in words."""
+    with pytest.raises(ValueError, match=words):
+        cron_of(schedule)
+
+
+@settings(max_examples=100)
+@given(st.text(alphabet="0123456789*/-,#LlHhRrmonfri@ ?wW()", max_size=30))
+def test_any_text_is_cron_or_refused(schedule: str) -> None:
+    """No text makes the check itself fail, and what passes has a next tick."""
+    try:
+        cron = cron_of(schedule)
+    except ValueError:
+        return
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    assert interval_from(start, cron, ZoneInfo("UTC"))[1] > start
+
+
+@pytest.mark.parametrize(
+    ("day", "schedule", "zone", "logical_date"),
+    [
+        pytest.param("2026-01-31", "0 2 * * *", "UTC", "2026-01-31T02:00:00+00:00", id="day"),
+        pytest.param("2026-01-31T02:00Z", "0 2 * * *", "UTC", "2026-01-31T02:00:00+00:00", id="tick"),
+        pytest.param("2026-01-31T03:00Z", "0 2 * * *", "UTC", "2026-02-01T02:00:00+00:00", id="later"),
+        pytest.param("2026-01-31", "0 2 * * *", "Asia/Tokyo", "2026-01-31T02:00:00+09:00", id="zone"),
+        pytest.param("2026-01-31", None, "Asia/Tokyo", "2026-01-31T00:00:00+00:00", id="none"),
+    ],
+)
+def test_a_day_stands_for_its_run(day: str, schedule: str | None, zone: str, logical_date: str) -> None:
+    """A date on the command line means the run that the schedule has on that day."""
+    found = first_run(datetime.fromisoformat(day), schedule, ZoneInfo(zone))
+    assert found == datetime.fromisoformat(logical_date)

@@ -1,0 +1,138 @@
+"""Templates: a closed list of names, with the values that Airflow gives them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pendulum
+import pytest
+from airflow.sdk.definitions._internal.templater import FILTERS
+
+from s3copy_tasks.config.template import (
+    DATE_NAMES,
+    NAMES,
+    RunDates,
+    UnknownNameError,
+    date_names,
+    names_in,
+    render,
+)
+
+LOGICAL_DATE = datetime(2026, 1, 31, 2, 30, tzinfo=UTC)
+INTERVAL = (LOGICAL_DATE, LOGICAL_DATE + timedelta(days=1))
+BY_HAND: dict[str, Any] = {
+    "run_id": "manual__1",
+    "params": {"region": "eu"},
+    "dag_run": RunDates(datetime(2026, 2, 1, 5, tzinfo=UTC)),
+}
+SCHEDULED = BY_HAND | date_names(LOGICAL_DATE, INTERVAL)
+MOMENTS = {
+    "UTC": LOGICAL_DATE,
+    "microseconds": datetime(2026, 1, 31, 2, 30, 15, 123456, tzinfo=UTC),
+    "half an hour off": datetime(2026, 1, 31, 2, 30, tzinfo=timezone(timedelta(hours=5, minutes=30))),
+    "west": datetime(2026, 1, 31, 2, 30, tzinfo=timezone(-timedelta(hours=8))),
+    "Airflow's own kind": pendulum.datetime(2026, 1, 31, 2, 30),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+@pytest.mark.parametrize("name", FILTERS)
+def test_filters_are_airflows(name: str, moment: datetime) -> None:
+    """Each of Airflow's date filters gives the text that Airflow gives."""
+    names = BY_HAND | {"dag_run": RunDates(moment)}
+    assert render(f"{{{{ dag_run.run_after | {name} }}}}", names) == FILTERS[name](moment)
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+@pytest.mark.parametrize("name", FILTERS)
+def test_date_names_are_airflows(name: str, moment: datetime) -> None:
+    """`ds`, `ts` and their forms are Airflow's filters of the logical date in UTC."""
+    dates = date_names(moment, (moment, moment))
+    assert dates[name] == FILTERS[name](moment.astimezone(UTC))
+
+
+def test_date_names_are_all_there() -> None:
+    """A run with a logical date has every date name, and no other."""
+    assert set(date_names(LOGICAL_DATE, INTERVAL)) == DATE_NAMES
+
+
+RENDERED = {
+    "no template": ("daily/", "daily/"),
+    "a brace is no template": ("a{b}/", "a{b}/"),
+    "ds": ("daily/{{ ds }}/", "daily/2026-01-31/"),
+    "ds_nodash": ("{{ ds_nodash }}", "20260131"),
+    "ts": ("{{ ts }}", "2026-01-31T02:30:00+00:00"),
+    "ts_nodash": ("{{ ts_nodash }}", "20260131T023000"),
+    "ts_nodash_with_tz": ("{{ ts_nodash_with_tz }}", "20260131T023000+0000"),
+    "start of the interval": ("{{ data_interval_start | ds }}", "2026-01-31"),
+    "end of the interval": ("{{ data_interval_end | ds }}", "2026-02-01"),
+    "strftime": ("{{ logical_date.strftime('%Y/%m') }}/", "2026/01/"),
+    "run after": ("{{ dag_run.run_after | ds }}", "2026-02-01"),
+    "run id": ("{{ run_id }}", "manual__1"),
+    "params": ("{{ params.region }}", "eu"),
+    "names of its own": ("{% set x = ds %}{{ x }}", "2026-01-31"),
+    "HTML stays": ("{{ '<&>' }}", "<&>"),
+    "last line break stays": ("{{ ds }}\n", "2026-01-31\n"),
+}
+
+
+@pytest.mark.parametrize(("template", "expected"), RENDERED.values(), ids=RENDERED)
+def test_rendered(template: str, expected: str) -> None:
+    """A template's names stand for their values, and nothing else changes."""
+    assert render(template, SCHEDULED) == expected
+
+
+UNKNOWN = [
+    "ti",
+    "task",
+    "var",
+    "conn",
+    "macros",
+    "dag",
+    "inlets",
+    "execution_date",
+    "yesterday_ds",
+    "range",
+    "dict",
+    "lipsum",
+    "cycler",
+    "dag_run.conf",
+]
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_names_outside_the_list_are_refused(name: str) -> None:
+    """What may differ from task to task, or reach outside the run, is named together with what there is."""
+    with pytest.raises(UnknownNameError, match=rf"^unknown name {name}\. Templates know dag_run.run_after, "):
+        names_in(f"{{{{ {name} }}}}/")
+
+
+def test_every_name_of_the_list_is_known() -> None:
+    """The list is what `names_in` lets through."""
+    assert names_in(" ".join(f"{{{{ {name} }}}}" for name in sorted(NAMES))) == NAMES
+
+
+@pytest.mark.parametrize("name", sorted(DATE_NAMES))
+def test_a_run_without_logical_date_points_to_run_after(name: str) -> None:
+    """A date name in a run that has none says what to use instead."""
+    with pytest.raises(UnknownNameError, match=f"this run has no {name}.*Use dag_run.run_after"):
+        render(f"x/{{{{ {name} }}}}/", BY_HAND)
+
+
+FAILING = {
+    "undefined param": ("{{ params.zone }}", "zone"),
+    "undefined attribute": ("{{ ds.year }}", "year"),
+    "wrong kind": ("{{ run_id | ds }}", "strftime"),
+    "division by zero": ("{{ 1 / 0 }}", "division by zero"),
+    "Python's inside": ("{{ ds.__class__.__mro__ }}", "unsafe"),
+    "format with attributes": ("{{ '{0.__class__}'.format(ds) }}", "unsafe"),
+    "deep": ("{{ " + "[" * 300 + "]" * 300 + " }}", "render|deep"),
+}
+
+
+@pytest.mark.parametrize(("template", "words"), FAILING.values(), ids=FAILING)
+def test_a_template_that_fails_says_so(template: str, words: str) -> None:
+    """A missing value is never rendered as nothing, and no failure escapes as another error."""
+    with pytest.raises(UnknownNameError, match=words):
+        render(template, SCHEDULED)
