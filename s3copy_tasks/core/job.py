@@ -135,6 +135,7 @@ class EffectiveJob:
         digest: sha256 of the canonical config that this was rendered from.
         run_started: the destination's own clock before the first listing, whole seconds.
         dry_run: plan, count, copy nothing.
+        assets: URIs of the destination folders, as far as they are the same in every run.
 
     Raises:
         ConfigError: two entries write one key, a destination overlaps a source, or a key is
@@ -155,6 +156,7 @@ class EffectiveJob:
     max_failed_objects: int = 0
     run_started: datetime | None = None
     dry_run: bool = False
+    assets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problems = [*_bad_keys(self), *_overlaps(self), *_equal_objects(self)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import (
     DAG,
     Asset,
+    AssetAlias,
     CronDataIntervalTimetable,
     Param,
     TriggerRule,
@@ -75,7 +76,7 @@ def _invalid(problems: tuple[Problem, ...] | list[Problem]) -> ConfigError:
 
 def build_dag(job: CopyJob) -> DAG:
     """Return a job's Dag: preflight, plan, mapped copies, summarize, publish."""
-    assets = _outlets(job)
+    copied = AssetAlias(DAG_PREFIX + job.name)  # an Asset of s3:// would import boto3 at every parse
     with DAG(
         dag_id=DAG_PREFIX + job.name,
         description=job.description or None,
@@ -106,23 +107,23 @@ def build_dag(job: CopyJob) -> DAG:
             tasks.copy_batch(job, batch, get_current_context())
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0, multiple_outputs=False)
-        def summarize(max_failed_objects: int) -> dict[str, Any]:
-            return tasks.summarize(get_current_context(), max_failed_objects)
+        def summarize() -> dict[str, Any]:
+            return tasks.summarize(get_current_context())
 
-        @task(outlets=assets)
+        @task(outlets=[copied])
         def publish() -> None:
-            tasks.publish(get_current_context(), assets)
+            tasks.publish(get_current_context(), copied)
 
         effective = preflight()
         batches = plan(effective)
         copies = copy_batch.partial(job=effective).expand(batch=batches)
-        summary = summarize(job.max_failed_objects)
+        summary = summarize()
         [effective, batches, copies] >> summary >> publish()
     return dag
 
 
 def _schedule(job: CopyJob) -> Any:
-    """Cron by data intervals, whatever the site's option says: docs/design/dates.md."""
+    """Cron by data intervals, whatever the site's option says: docs/design/who-renders.md."""
     if job.schedule_assets:
         return [Asset(name=uri, uri=uri) for uri in job.schedule_assets]
     if job.schedule is None:
@@ -150,20 +151,6 @@ def _params(job: CopyJob) -> dict[str, Param]:
             description="Copy these prefixes only, and no single objects. None chosen means everything.",
         )
     return params
-
-
-def _outlets(job: CopyJob) -> list[Asset]:
-    """Return an asset for each destination folder, as far as it is known before a run."""
-    entries: list[PrefixEntry | ObjectEntry] = [*job.prefixes, *job.objects]
-    folders = dict.fromkeys(_static_folder(entry.destination) for entry in entries)
-    uris = (f"{job.destination}/{folder}".rstrip("/") for folder in folders)
-    return [Asset(name=uri, uri=uri) for uri in uris]
-
-
-def _static_folder(template: str) -> str:
-    """Return what stands before the first template, cut back to a whole folder."""
-    static, _, rest = template.partition("{")
-    return static.rpartition("/")[0] if rest or not static.endswith("/") else static.rstrip("/")
 
 
 def _doc(job: CopyJob) -> str:

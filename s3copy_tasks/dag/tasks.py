@@ -26,7 +26,7 @@ from s3copy_tasks.verdict import outside_metrics, report, run_metrics, verdict, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow.sdk import Asset, Context
+    from airflow.sdk import AssetAlias, Context
 
     from s3copy_tasks.config.job import CopyJob
 
@@ -121,7 +121,7 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
         raise (AirflowException if metrics.errors_encountered.transient else AirflowFailException)(reason)
 
 
-def summarize(context: Context, max_failed_objects: int) -> dict[str, Any]:
+def summarize(context: Context) -> dict[str, Any]:
     """Add up the run, push its metrics, then judge it. Runs in every ending of the tasks before.
 
     Raises:
@@ -133,18 +133,14 @@ def summarize(context: Context, max_failed_objects: int) -> dict[str, Any]:
     outside = ti.xcom_pull(task_ids="plan", key=OUTSIDE)
     if batches is None or outside is None:
         metrics = without_plan(context["run_id"], "preflight" if plain is None else "plan")
-        summary = metrics.as_dict()
+        summary, reason = metrics.as_dict(), verdict(metrics, max_failed_objects=0)
     else:
         job = load(EffectiveJob, plain)
-        metrics = run_metrics(
-            job,
-            load(TransferMetrics, outside),
-            [load(Batch, batch) for batch in batches],
-            _accounts(ti.xcom_pull(task_ids="copy_batch", key=METRICS), plan_id(job)),
-        )
-        summary = report(job, metrics)
+        accounts = _accounts(ti.xcom_pull(task_ids="copy_batch", key=METRICS), plan_id(job))
+        planned = [load(Batch, batch) for batch in batches]
+        metrics = run_metrics(job, load(TransferMetrics, outside), planned, accounts)
+        summary, reason = report(job, metrics), verdict(metrics, job.max_failed_objects)
     ti.xcom_push(key=METRICS, value=summary)
-    reason = verdict(metrics, max_failed_objects)
     if reason is not None:
         log.error("operation failed", **summary)
         raise AirflowFailException(reason)
@@ -164,20 +160,22 @@ def _accounts(pulled: Any, wanted: str) -> dict[int, TransferMetrics]:
     }
 
 
-def publish(context: Context, assets: list[Asset]) -> None:
-    """Tell the destination's assets what was copied.
+def publish(context: Context, copied: AssetAlias) -> None:
+    """Tell whoever waits for the destination's assets what was copied.
 
     Raises:
         AirflowSkipException: nothing was copied, so nothing changed there.
     """
-    summary = context["ti"].xcom_pull(task_ids="summarize", key=METRICS)
+    from airflow.sdk import Asset  # noqa: PLC0415 - an Asset of s3:// imports boto3
+
+    ti = context["ti"]
+    summary = ti.xcom_pull(task_ids="summarize", key=METRICS)
     if not summary["files_copied_successfully"]:
         msg = "nothing was copied: no asset event"
         raise AirflowSkipException(msg)
-    for asset in assets:
-        context["outlet_events"][asset].extra.update(
-            {name: value for name, value in summary.items() if name != "errors"}
-        )
+    extra = {name: value for name, value in summary.items() if name != "errors"}
+    for uri in load(EffectiveJob, ti.xcom_pull(task_ids="preflight")).assets:
+        context["outlet_events"][copied].add(Asset(name=uri, uri=uri), extra=extra)
 
 
 def _stores(job: EffectiveJob) -> Stores:

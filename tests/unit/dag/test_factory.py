@@ -1,0 +1,265 @@
+"""Configs become Dags: their shape, their schedule, their hash, and what a worker loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.sdk import TriggerRule
+from airflow.serialization.serialized_objects import DagSerialization
+
+from s3copy_tasks.dag.factory import build_dag, job_dags, raise_problems
+from s3copy_tasks.errors import ConfigError
+from tests.airflow_stack import DAGS
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+CONFIG: dict[str, Any] = {
+    "version": 1,
+    "description": "Publish granules",
+    "owner": "data-ops",
+    "tags": ["uat"],
+    "schedule": "0 2 * * *",
+    "source": {"bucket": "ops-granules", "connection": "aws_source"},
+    "destination": {"bucket": "partner-granules", "connection": "aws_destination"},
+    "prefixes": [{"source": "daily/{{ ds }}/", "destination": "backup/{{ ds }}/"}],
+    "objects": [{"source": "catalog.json", "destination": "catalog/index.json"}],
+}
+PARSE_CONTEXT = "_AIRFLOW_PARSING_CONTEXT_DAG_ID"
+SERIALIZE = """
+import json, sys
+from pathlib import Path
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.serialization.serialized_objects import DagSerialization
+from s3copy_tasks.dag.factory import job_dags
+dags = job_dags(Path(sys.argv[1]))
+print(json.dumps({n: SerializedDagModel.hash(DagSerialization.to_dict(d)) for n, d in dags.items()}))
+"""
+INTERVALS = """
+import json, sys
+from datetime import datetime, UTC
+from pathlib import Path
+from airflow.serialization.serialized_objects import DagSerialization
+from airflow.timetables.base import TimeRestriction
+from s3copy_tasks.dag.factory import job_dags
+(dag,) = job_dags(Path(sys.argv[1])).values()
+timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+interval = timetable.infer_manual_data_interval(run_after=__import__("pendulum").datetime(2026, 3, 5, 2, 0))
+print(json.dumps([interval.start.isoformat(), interval.end.isoformat(), type(timetable).__name__]))
+"""
+
+
+def write(folder: Path, name: str = "daily", **changes: Any) -> Path:
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(CONFIG | changes))
+    return file
+
+
+def dag_of(folder: Path, **changes: Any) -> DAG:
+    write(folder, **changes)
+    return job_dags(folder)["s3copy__daily"]
+
+
+def dag_hash(folder: Path) -> str:
+    serialized = DagSerialization.to_dict(job_dags(folder)["s3copy__daily"])
+    return str(SerializedDagModel.hash(serialized))
+
+
+def fresh(code: str, *arguments: str | Path, **env: str) -> Any:
+    """Run code in a new process and return the JSON in its last line."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def test_the_job_is_five_tasks_in_order(tmp_path: Path) -> None:
+    """preflight, plan, mapped copies, summarize, publish: each downstream of what it needs."""
+    dag = dag_of(tmp_path)
+    upstream = {task_id: task.upstream_task_ids for task_id, task in dag.task_dict.items()}
+    assert upstream == {
+        "preflight": set(),
+        "plan": {"preflight"},
+        "copy_batch": {"preflight", "plan"},
+        "summarize": {"preflight", "plan", "copy_batch"},
+        "publish": {"summarize"},
+    }
+    assert dag.task_dict["copy_batch"].is_mapped
+    assert dag.task_dict["summarize"].trigger_rule == TriggerRule.ALL_DONE
+    assert dag.task_dict["summarize"].retries == 0
+
+
+def test_the_config_governs_the_dag(tmp_path: Path) -> None:
+    """Owner, tags, retries, pool and batches at once come from the YAML."""
+    dag = dag_of(
+        tmp_path,
+        transfer={"max_active_batches": 3, "pool": "copies"},
+        failure={"retries": 7},
+    )
+    copy = dag.task_dict["copy_batch"]
+    assert (copy.owner, copy.retries, copy.pool, copy.max_active_tis_per_dagrun) == (
+        "data-ops",
+        7,
+        "copies",
+        3,
+    )
+    assert dag.tags == {"s3copy", "uat"}
+    assert (dag.max_active_runs, dag.catchup) == (1, False)
+    assert dag.description == "Publish granules"
+
+
+def test_a_long_batch_label_is_set_by_the_task(tmp_path: Path) -> None:
+    """Airflow's grid shows a batch by its label, also when it failed."""
+    assert dag_of(tmp_path).task_dict["copy_batch"].map_index_template == "{{ label }}"
+
+
+def test_params_offer_the_prefixes_of_the_job(tmp_path: Path) -> None:
+    """The form that starts a run offers the job's own prefixes, and takes no others."""
+    param = dag_of(tmp_path).params.get_param("prefixes")
+    assert param.schema["examples"] == ["daily/{{ ds }}/"]
+    assert param.schema["items"]["enum"] == ["daily/{{ ds }}/"]
+    assert param.value == []
+
+
+def test_a_job_of_objects_alone_offers_no_prefixes(tmp_path: Path) -> None:
+    """Where there is nothing to pick, nothing is offered."""
+    config = {key: value for key, value in CONFIG.items() if key != "prefixes"}
+    (tmp_path / "one.yaml").write_text(yaml.safe_dump(config))
+    assert set(job_dags(tmp_path)["s3copy__one"].params) == {"force", "dry_run"}
+
+
+@pytest.mark.parametrize("site", ["True", "False"])
+def test_cron_means_data_intervals_whatever_the_site_says(tmp_path: Path, site: str) -> None:
+    """The 02:00 run covers yesterday 02:00 to today 02:00, with the site's option either way."""
+    write(tmp_path)
+    start, end, timetable = fresh(INTERVALS, tmp_path, AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS=site)
+    assert timetable == "CronDataIntervalTimetable"
+    assert datetime.fromisoformat(start) == datetime(2026, 3, 4, 2, tzinfo=UTC)
+    assert datetime.fromisoformat(end) == datetime(2026, 3, 5, 2, tzinfo=UTC)
+
+
+def test_the_hash_is_equal_across_processes(tmp_path: Path) -> None:
+    """Two processes give a Dag one version."""
+    write(tmp_path)
+    one, two = (fresh(SERIALIZE, tmp_path, PYTHONHASHSEED=seed) for seed in "12")
+    assert one == two == {"s3copy__daily": dag_hash(tmp_path)}
+
+
+def test_the_hash_stays_with_the_effective_config(tmp_path: Path) -> None:
+    """A comment and a spelled-out default give the Dag no new version."""
+    file = write(tmp_path)
+    before = dag_hash(tmp_path)
+    file.write_text("# a comment\n" + yaml.safe_dump(CONFIG | {"overwrite": "changed"}))
+    assert dag_hash(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"overwrite": "never"}, id="what tasks do"),
+        pytest.param({"filters": {"exclude": ["*.x"]}}, id="a nested value"),
+        pytest.param({"failure": {"retries": 9}}, id="what Airflow does"),
+    ],
+)
+def test_the_hash_follows_the_effective_config(tmp_path: Path, change: dict[str, Any]) -> None:
+    """Any effective change gives the Dag a new version, also one that only tasks would see."""
+    write(tmp_path)
+    before = dag_hash(tmp_path)
+    write(tmp_path, **change)
+    assert dag_hash(tmp_path) != before
+
+
+def test_parsing_touches_neither_boto3_nor_the_network(tmp_path: Path) -> None:
+    """The Dag file imports no AWS library: the hook alone would cost seconds at every parse."""
+    write(tmp_path)
+    code = f"""
+import json, runpy, sys
+names = runpy.run_path({str(DAGS / "s3copy_jobs.py")!r})
+print(json.dumps([sorted(set(sys.modules) & {{"boto3", "botocore"}}), "s3copy__daily" in names]))
+"""
+    assert fresh(code, AIRFLOW__S3COPY__CONFIG_DIR=str(tmp_path)) == [[], True]
+
+
+def test_a_broken_config_takes_no_other_dag_away(tmp_path: Path) -> None:
+    """The loader gives the good jobs; the reporter raises the problems of the others."""
+    write(tmp_path)
+    (tmp_path / "broken.yaml").write_text("version: 2\n")
+    assert set(job_dags(tmp_path)) == {"s3copy__daily"}
+    with pytest.raises(ConfigError, match=r"broken\.yaml: version: must be 1"):
+        raise_problems(tmp_path)
+
+
+def test_good_configs_report_nothing(tmp_path: Path) -> None:
+    """The reporter is silent when there is nothing to report."""
+    write(tmp_path)
+    raise_problems(tmp_path)
+
+
+def test_a_worker_loads_the_one_dag_that_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a worker other files are not even read: a broken one there matters to nobody."""
+    write(tmp_path)
+    (tmp_path / "broken.yaml").write_text("version: 2\n")
+    monkeypatch.setenv(PARSE_CONTEXT, "s3copy__daily")
+    assert set(job_dags(tmp_path)) == {"s3copy__daily"}
+    raise_problems(tmp_path)
+
+
+def test_a_worker_says_why_its_dag_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A config broken in mid-run is the reason in the task's log."""
+    (tmp_path / "broken.yaml").write_text("version: 2\n")
+    monkeypatch.setenv(PARSE_CONTEXT, "s3copy__broken")
+    with pytest.raises(ConfigError, match=r"broken\.yaml: version: must be 1"):
+        job_dags(tmp_path)
+
+
+def test_someone_elses_dag_is_none_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that runs another Dag of the same bundle gets none from us."""
+    write(tmp_path)
+    monkeypatch.setenv(PARSE_CONTEXT, "etl")
+    assert job_dags(tmp_path) == {}
+
+
+def test_the_doc_names_places_and_digest(tmp_path: Path) -> None:
+    """The Dag's page says what goes where, and which config it is."""
+    doc = dag_of(tmp_path).doc_md or ""
+    assert "`s3://ops-granules/daily/{{ ds }}/` | `s3://partner-granules/backup/{{ ds }}/`" in doc
+    assert "sha256" in doc
+
+
+def test_asset_schedules_become_assets(tmp_path: Path) -> None:
+    """A job may wait for assets in place of the clock."""
+    dag = dag_of(
+        tmp_path,
+        schedule={"assets": ["s3://ops-granules/daily"]},
+        prefixes=[{"source": "daily/", "destination": "backup/"}],
+    )
+    assert "s3://ops-granules/daily" in repr(dag.schedule)
+
+
+def test_every_config_of_the_repository_is_a_dag() -> None:
+    """The examples load."""
+    dags = job_dags(DAGS.parent / "copy_configs")
+    assert "s3copy__demo" in dags
+    raise_problems(DAGS.parent / "copy_configs")
+
+
+def test_build_dag_needs_no_file(tmp_path: Path) -> None:
+    """A job that was loaded is enough to build its Dag: an importer of YAML files is a few lines."""
+    from s3copy_tasks.config.validate import load_job  # noqa: PLC0415 - the one test that needs it
+
+    job = load_job(write(tmp_path))
+    assert not isinstance(job, list)
+    assert build_dag(job).dag_id == "s3copy__daily"
