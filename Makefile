@@ -34,7 +34,7 @@ types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
 bench: $(READY) ## print the benchmarks' tables
-	@for file in tests/performance/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	@for file in tests/performance/bench_*.py; do $(BIN)/python -m tests.performance.$$(basename $$file .py) || exit 1; done
 
 lock: $(READY) ## resolve requirements/*.txt again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev pyproject.toml \

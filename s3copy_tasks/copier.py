@@ -155,8 +155,9 @@ class Copier:
         if ours is None:
             raise _gone(source)
         found = theirs.object if theirs else None
-        if error.attempts > 1 and is_copied_earlier(found, ours.object.size, self._job.run_started):
-            self._metrics.copied(ours.object.size)  # our own copy; only its reply was lost
+        is_same = ours.object.etag == source.etag
+        if is_same and error.attempts > 1 and is_copied_earlier(found, source.size, self._job.run_started):
+            self._metrics.copied(source.size)  # our own copy; only its reply was lost
             return None
         decision = self._decide.named(ours.object, found, key)
         if isinstance(decision, SkipReason):

@@ -45,7 +45,7 @@ class CopyError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by value: XCom, processes and retries carry errors around."""
-        return _rebuild, (type(self), self.message, self.code)
+        return _rebuild, (type(self), self.message, self.code), {"attempts": self.attempts}
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

@@ -125,19 +125,26 @@ class Listing:
                 return
 
 
-def plan_job(job: EffectiveJob, stores: Stores, *, on_listed: Callable[[int], None] | None = None) -> Plan:
+def plan_job(
+    job: EffectiveJob,
+    stores: Stores,
+    *,
+    on_listed: Callable[[int], None] | None = None,
+    sender: Sender | None = None,
+) -> Plan:
     """Compare both sides of a job and cut what has to be copied into batches. Writes nothing.
 
     Args:
         job: the run.
         stores: both sides.
         on_listed: called now and then with how many objects of the source were looked at.
+        sender: the budget of requests; None makes one by the job's concurrency.
 
     Raises:
         ConfigError: two sources would write one destination key.
         CopyError: a listing failed.
     """
-    listing = Listing(job, stores, Sender(job.transfer.concurrency))
+    listing = Listing(job, stores, sender or Sender(job.transfer.concurrency))
     planner = Planner(job)
     singles = {one.key: one for one in listing.objects() if one is not None}
     for single in singles.values():
@@ -202,6 +209,7 @@ def copy_batch(
     retried: bool = False,
     limits: Limits = LIMITS,
     on_counted: Callable[[int], None] | None = None,
+    sender: Sender | None = None,
 ) -> None:
     """List the batch's ranges again, decide again, copy, and account for every object inside.
 
@@ -216,12 +224,14 @@ def copy_batch(
         retried: an earlier try of this batch may have copied something.
         limits: where a copy becomes a multipart copy.
         on_counted: called after each object with how many are accounted for.
+        sender: the budget of requests, stopped when the batch breaks off; None makes one by the job's
+            concurrency.
 
     Raises:
         ConfigError: the batch belongs to another plan.
     """
     batch.check_belongs(job)
-    sender = Sender(job.transfer.concurrency)
+    sender = sender or Sender(job.transfer.concurrency)
     copier = Copier(job, stores.source, stores.destination, sender, metrics, limits)
     work = _BatchWork(copier, metrics, job.transfer.concurrency, on_counted)
     listing = Listing(job, stores, sender, retried=retried)

@@ -6,6 +6,7 @@ Every request of a batch goes through one `Sender`, whether it is a page of a li
 from __future__ import annotations
 
 import random
+from collections import Counter
 from threading import Condition, Event
 from typing import TYPE_CHECKING, TypeVar
 
@@ -51,21 +52,23 @@ class Sender:
         """Return what `call` returns, after as many attempts as its errors are worth.
 
         Args:
-            call: makes one request.
+            call: makes one request. Throttled attempts and transient ones count apart: being asked to slow
+                down is no failure of the object.
             cleans_up: send it also after `stop`, as an abort must be.
 
         Raises:
             CopyError: the last attempt's error; its `attempts` says how many were made.
             InterruptedError: `stop` was called.
         """
-        attempt = 0
+        attempts: Counter[bool] = Counter()
         while True:
-            attempt += 1
             try:
                 return self._once(call, cleans_up=cleans_up)
             except CopyError as error:
-                error.attempts = attempt
-                delay = delay_seconds(error, attempt, self._jitter())
+                throttled = isinstance(error, ThrottledError)
+                attempts[throttled] += 1
+                error.attempts = attempts.total()
+                delay = delay_seconds(error, attempts[throttled], self._jitter())
                 if delay is None or (self._wait(delay) and not cleans_up):
                     raise
 
@@ -84,7 +87,7 @@ class Sender:
                     self._limit.throttled(generation)
                 else:
                     self._limit.answered()
-                self._slots.notify()
+                self._slots.notify(2)  # an answer frees a slot, and may raise the limit by one
 
     def _enter(self, *, cleans_up: bool) -> int:
         with self._slots:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.errors import PLAN_MISMATCH, ConfigError
 
+_LABEL_PREFIX_CHARACTERS_MAX = 100
+"""Airflow keeps 250 characters of a label, and a plan may carry 500 of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRange:
@@ -80,5 +83,7 @@ def label(index: int, ranges: tuple[KeyRange, ...], job: EffectiveJob) -> str:
     """Name a batch by its number and its first entry, "+n" standing for n other entries."""
     entries = list(dict.fromkeys(r.entry for r in ranges))
     first = "objects" if entries[0] is None else job.prefixes[entries[0]].source or "(whole bucket)"
+    if len(first) > _LABEL_PREFIX_CHARACTERS_MAX:
+        first = "..." + first[3 - _LABEL_PREFIX_CHARACTERS_MAX :]
     more = f" +{len(entries) - 1}" if len(entries) > 1 else ""
     return f"{index}: {first}{more}"

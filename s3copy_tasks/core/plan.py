@@ -251,13 +251,13 @@ class Planner:
         self._ranges += 1
         self._json_bytes += cut.ranges[-1].json_bytes
         while self._ranges > RANGES_MAX or self._json_bytes > PLAN_BYTES_MAX:
+            if not any(len(cut.closed) > 1 for cut in self._entries.values()):
+                return  # one range for each entry: there is nothing left to join
             before = self._ranges
             self._gap_max *= 2
             self._halve()
             if self._ranges == before:
                 self._grow()
-            if self._gap_max > 2**60:  # one range for each entry: there is nothing left to join
-                return
 
     def _grow(self) -> None:
         self._objects_max *= 2

@@ -71,7 +71,7 @@ def dag_of(folder: Path, **changes: Any) -> DAG:
 
 def dag_hash(folder: Path) -> str:
     serialized = DagSerialization.to_dict(job_dags(folder)["s3copy__daily"])
-    return str(SerializedDagModel.hash(serialized))
+    return str(SerializedDagModel.hash(serialized))  # type: ignore[no-untyped-call]
 
 
 def fresh(code: str, *arguments: str | Path, **env: str) -> Any:

@@ -1,0 +1,82 @@
+"""What the README shows works: its YAML is valid, and its commands run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from s3copy_tasks.config.job import CopyJob
+from s3copy_tasks.config.validate import load_job
+from tests.airflow_stack import BIN
+from tests.servers import READER, WRITER, Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent.parent
+TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    """Return every block of a language in the README."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+def commands(program: str) -> list[str]:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith(f"{program} ")]
+
+
+@pytest.fixture(scope="module")
+def granules(server: Endpoint) -> Iterator[dict[str, str]]:
+    """The buckets of copy_configs/demo.yaml, and the environment with the connections to them."""
+    source = server.client(READER)
+    source.create_bucket(Bucket="ops-granules")
+    server.client(WRITER).create_bucket(Bucket="partner-granules")
+    source.put_object(Bucket="ops-granules", Key="python/json/decoder.py", Body=b"# text\n")
+    yield {**os.environ, **server.connections(), "PATH": f"{BIN}:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_yaml_is_valid(text: str, tmp_path: Path) -> None:
+    """A reader may copy the README's YAML as it stands."""
+    file = tmp_path / "shown.yaml"
+    file.write_text(text)
+    assert isinstance(load_job(file), CopyJob)
+
+
+@pytest.mark.parametrize("command", commands("s3copy"))
+def test_commands_run(command: str, granules: dict[str, str]) -> None:
+    """Each command succeeds from the root of the repository."""
+    done = subprocess.run(
+        shlex.split(command), cwd=ROOT, env=granules, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", commands("make"))
+def test_make_commands_are_what_ci_runs(command: str) -> None:
+    """`make demo` and `make test` are run by .ci/run on a clean checkout."""
+    assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.name)
+def test_links_lead_somewhere(text: Path) -> None:
+    """Every link to a file of the repository finds it."""
+    links = re.findall(r"\]\(([^)#:]+)\)", text.read_text())
+    missing = [link for link in links if not (text.parent / link).exists()]
+    assert missing == []
+
+
+def test_every_code_of_ours_is_documented() -> None:
+    """docs/metrics.md names every code that is not S3's own."""
+    declared = re.findall(r'^[A-Z_]+ = "(\w+)"$', (ROOT / "s3copy_tasks/errors.py").read_text(), re.MULTILINE)
+    documented = (ROOT / "docs" / "metrics.md").read_text()
+    assert len(declared) > 10
+    assert [code for code in declared if f"`{code}`" not in documented] == []

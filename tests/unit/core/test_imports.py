@@ -1,0 +1,32 @@
+"""The core stands alone: no Airflow, no AWS SDK, no I/O library."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import s3copy_tasks.core
+
+MODULES = sorted(path.stem for path in Path(s3copy_tasks.core.__path__[0]).glob("*.py"))
+PROGRAM = (
+    "import importlib, json, sys; importlib.import_module(sys.argv[1]); print(json.dumps(list(sys.modules)))"
+)
+FOREIGN = {"airflow", "boto3", "botocore", "yaml", "jsonschema", "requests", "urllib3"}
+UPSTAIRS = {
+    f"s3copy_tasks.{name}" for name in ("config", "s3", "dag", "cli", "runner", "copier", "sender", "verdict")
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_core_imports_neither_airflow_nor_boto(module: str) -> None:
+    """A module of the core, in a process of its own, pulls in neither network nor framework."""
+    name = "s3copy_tasks.core" + ("" if module == "__init__" else f".{module}")
+    done = subprocess.run([sys.executable, "-c", PROGRAM, name], capture_output=True, check=True, text=True)
+    loaded = set(json.loads(done.stdout))
+    assert name in loaded
+    assert not {module.split(".")[0] for module in loaded} & FOREIGN
+    assert not loaded & UPSTAIRS

@@ -1,0 +1,146 @@
+"""A rendered job checks itself: keys, overlaps and equal destinations (rule 25)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from s3copy_tasks.core.job import EffectiveJob, Location, ObjectEntry, PrefixEntry
+from s3copy_tasks.errors import ConfigError
+from tests.bench import make_job
+
+LONG = "é" * 512 + "/"  # 1,025 bytes
+BAD_KEYS: dict[str, tuple[dict[str, Any], str]] = {
+    "empty-source": ({"objects": (ObjectEntry(source="", destination="b"),)}, "objects[0].source"),
+    "empty-destination": ({"objects": (ObjectEntry(source="a", destination=""),)}, "objects[0].destination"),
+    "long-source": ({"objects": (ObjectEntry(source=LONG, destination="b"),)}, "objects[0].source"),
+    "long-destination": ({"objects": (ObjectEntry(source="a", destination=LONG),)}, "objects[0].destination"),
+    "long-source-prefix": ({"prefixes": (PrefixEntry(source=LONG, destination="b/"),)}, "prefixes[0].source"),
+    "long-destination-prefix": (
+        {
+            "prefixes": (
+                PrefixEntry(source="a/", destination="b/"),
+                PrefixEntry(source="c/", destination=LONG),
+            )
+        },
+        "prefixes[1].destination",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "path"), BAD_KEYS.values(), ids=BAD_KEYS)
+def test_bad_keys(changes: dict[str, Any], path: str) -> None:
+    """A key is not empty and has at most 1,024 bytes after rendering; the message names the entry."""
+    with pytest.raises(ConfigError) as refused:
+        make_job(**changes)
+    assert path in refused.value.message
+
+
+def test_longest_key() -> None:
+    """A key of exactly 1,024 bytes is allowed."""
+    entry = ObjectEntry(source="é" * 512, destination="a" * 1024)
+    assert make_job(objects=(entry,)).objects == (entry,)
+
+
+def same_bucket(
+    read: str, write: str, *, by_key: bool = False, destination: Location | None = None
+) -> EffectiveJob:
+    bucket = Location(bucket="one-bucket")
+    if by_key:
+        entries: dict[str, Any] = {"objects": (ObjectEntry(source=read, destination=write),)}
+    else:
+        entries = {"prefixes": (PrefixEntry(source=read, destination=write),)}
+    return make_job(source=bucket, destination=destination or bucket, **entries)
+
+
+OVERLAPS = {
+    "equal": ("a/", "a/"),
+    "destination-below-source": ("a/", "a/b/"),
+    "source-below-destination": ("a/b/", "a/"),
+    "whole-bucket-read": ("", "a/"),
+    "whole-bucket-written": ("a/", ""),
+}
+
+
+@pytest.mark.parametrize(("read", "write"), OVERLAPS.values(), ids=OVERLAPS)
+def test_overlaps(read: str, write: str) -> None:
+    """In one bucket, a destination that overlaps a source is refused: the job would copy what it wrote."""
+    with pytest.raises(ConfigError, match="overlaps source"):
+        same_bucket(read, write)
+
+
+def test_overlap_with_the_source_of_another_entry() -> None:
+    """A destination overlaps any source of the job, not only the one of its own entry."""
+    bucket = Location(bucket="one-bucket")
+    entries = (PrefixEntry(source="a/", destination="x/"), PrefixEntry(source="x/y/", destination="z/"))
+    with pytest.raises(ConfigError, match="overlaps source"):
+        make_job(source=bucket, destination=bucket, prefixes=entries)
+
+
+MIXED_OVERLAPS = {
+    "object-written-below-read-prefix": (
+        (PrefixEntry(source="a/", destination="b/"),),
+        (ObjectEntry(source="c", destination="a/c"),),
+    ),
+    "object-read-below-written-prefix": (
+        (PrefixEntry(source="a/", destination="b/"),),
+        (ObjectEntry(source="b/c", destination="d"),),
+    ),
+    "object-onto-itself": ((), (ObjectEntry(source="a", destination="a"),)),
+    "object-onto-another-source": (
+        (),
+        (ObjectEntry(source="a", destination="b"), ObjectEntry(source="b", destination="c")),
+    ),
+}
+
+
+@pytest.mark.parametrize(("prefixes", "objects"), MIXED_OVERLAPS.values(), ids=MIXED_OVERLAPS)
+def test_overlaps_of_objects(prefixes: tuple[PrefixEntry, ...], objects: tuple[ObjectEntry, ...]) -> None:
+    """Single objects take part in the check of overlaps, on both sides."""
+    bucket = Location(bucket="one-bucket")
+    with pytest.raises(ConfigError, match="overlaps source"):
+        make_job(source=bucket, destination=bucket, prefixes=prefixes, objects=objects)
+
+
+def test_apart_in_one_bucket() -> None:
+    """Prefixes and keys that only look alike do not overlap."""
+    assert same_bucket("a/", "ab/").prefixes
+    assert same_bucket("a/b", "a/bc", by_key=True).objects
+
+
+def test_equal_prefixes_of_two_buckets() -> None:
+    """Between two buckets, or two servers, the same prefix may be read and written."""
+    assert same_bucket("a/", "a/", destination=Location(bucket="other-bucket")).prefixes
+    elsewhere = Location(bucket="one-bucket", endpoint_url="http://localhost:9000")
+    assert same_bucket("a/", "a/", destination=elsewhere).prefixes
+
+
+def test_one_bucket_reached_by_two_roles() -> None:
+    """A bucket stays the same bucket whoever reaches it."""
+    reader = Location(bucket="one-bucket", role_arn="arn:aws:iam::111122223333:role/writer")
+    with pytest.raises(ConfigError, match="overlaps source"):
+        same_bucket("a/", "a/", destination=reader)
+
+
+def test_overlapping_sources() -> None:
+    """Sources may overlap: reading twice does no harm."""
+    entries = (PrefixEntry(source="a/", destination="x/"), PrefixEntry(source="a/b/", destination="y/"))
+    assert make_job(prefixes=entries).prefixes == entries
+
+
+def test_equal_object_destinations() -> None:
+    """Two objects that write one key are refused, and both are named."""
+    entries = [ObjectEntry(source=source, destination="same") for source in ("a", "b")]
+    with pytest.raises(ConfigError) as refused:
+        make_job(objects=(ObjectEntry(source="z", destination="apart"), *entries))
+    assert "objects[2]" in refused.value.message
+    assert "objects[1]" in refused.value.message
+
+
+def test_every_problem_is_named() -> None:
+    """One refusal names all that is wrong."""
+    entries = (ObjectEntry(source="", destination="x"), ObjectEntry(source=LONG, destination="x"))
+    with pytest.raises(ConfigError) as refused:
+        make_job(objects=entries)
+    assert len(refused.value.message.splitlines()) == 3

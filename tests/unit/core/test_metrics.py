@@ -1,0 +1,241 @@
+"""Metrics add up, obey their law, and show strangers' text safely."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3copy_tasks.core.metrics import Errors, Failure, MetricsCollector, TransferMetrics, printable, total
+from s3copy_tasks.core.objects import SkipReason
+from tests.memory import DAY_ONE, Clock
+
+FAILURES = st.builds(
+    Failure,
+    entry=st.integers(-1, 3),
+    key=st.text(max_size=3),
+    code=st.sampled_from(["AccessDenied", "SlowDown", "BatchLost"]),
+    message=st.text(max_size=5),
+    attempts=st.integers(0, 10),
+)
+COUNTS = st.integers(0, 10**9)
+
+
+@st.composite
+def metrics(draw: st.DrawFn) -> TransferMetrics:
+    """Any valid metrics of the operation "op", or the zero."""
+    if draw(st.integers(0, 9)) == 0:
+        return TransferMetrics()
+    names = ("files_copied_successfully", "files_failed", "files_vanished", "files_unknown")
+    fates = {name: draw(COUNTS) for name in names}
+    skipped = draw(st.dictionaries(st.sampled_from(SkipReason), st.integers(1, 10**9)))
+    failures = draw(st.lists(FAILURES, max_size=8))
+    start = DAY_ONE + timedelta(seconds=draw(st.integers(0, 10**6)))
+    return TransferMetrics(
+        operation_id="op",
+        start_time=start,
+        end_time=start + timedelta(seconds=draw(st.integers(0, 10**6))),
+        total_files_found=sum(fates.values()) + sum(skipped.values()),
+        files_copied_earlier=draw(COUNTS),
+        files_ambiguous=draw(COUNTS),
+        total_bytes_transferred=draw(COUNTS),
+        files_skipped=dict(sorted(skipped.items())),
+        errors_encountered=Errors(
+            by_code=dict(sorted(Counter(failure.code for failure in failures).items())),
+            first=tuple(sorted(failures)),
+            transient=draw(COUNTS),
+        ),
+        **fates,
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(a=metrics(), b=metrics(), c=metrics())
+def test_addition_is_a_commutative_monoid(a: TransferMetrics, b: TransferMetrics, c: TransferMetrics) -> None:
+    """Parts add up in any order and any grouping, and the zero changes nothing."""
+    assert (a + b) + c == a + (b + c)
+    assert a + b == b + a
+    assert a + TransferMetrics() == a == TransferMetrics() + a
+    assert total([a, b, c]) == a + b + c
+    assert total([]) == TransferMetrics()
+
+
+@settings(deadline=None, max_examples=40)
+@given(a=metrics(), b=metrics())
+def test_sum(a: TransferMetrics, b: TransferMetrics) -> None:
+    """A sum has the sums of the counts, the first start, the last end, and every error by code."""
+    both = a + b
+    assert both.total_files_found == a.total_files_found + b.total_files_found
+    assert both.files_copied_earlier == a.files_copied_earlier + b.files_copied_earlier
+    assert both.total_bytes_transferred == a.total_bytes_transferred + b.total_bytes_transferred
+    assert Counter(both.files_skipped) == Counter(a.files_skipped) + Counter(b.files_skipped)
+    times = [part.start_time for part in (a, b) if part.start_time]
+    assert both.start_time == (min(times) if times else None)
+    ends = [part.end_time for part in (a, b) if part.end_time]
+    assert both.end_time == (max(ends) if ends else None)
+    assert both.errors_encountered.total == a.errors_encountered.total + b.errors_encountered.total
+
+
+def test_different_operations() -> None:
+    """Metrics of two operations do not add up."""
+    with pytest.raises(ValueError, match="different operations do not add up: a, b"):
+        TransferMetrics(operation_id="a") + TransferMetrics(operation_id="b")
+
+
+INVALID: dict[str, tuple[dict[str, Any], str]] = {
+    "negative-copied": ({"files_copied_successfully": -1, "total_files_found": -1}, "below 0"),
+    "negative-bytes": ({"total_bytes_transferred": -1}, "total_bytes_transferred"),
+    "negative-ambiguous": ({"files_ambiguous": -1}, "files_ambiguous"),
+    "negative-skipped": (
+        {"files_skipped": {SkipReason.UNCHANGED: -1}, "files_failed": 1},
+        "files_skipped",
+    ),
+    "one-too-many": ({"total_files_found": 1}, "found 1 objects, but accounts for 0"),
+    "one-too-few": ({"files_vanished": 1}, "found 0 objects, but accounts for 1"),
+    "skipped-not-found": ({"files_skipped": {SkipReason.EXISTS: 2}}, "accounts for 2"),
+    "times-reversed": (
+        {"start_time": DAY_ONE, "end_time": DAY_ONE - timedelta(seconds=1)},
+        "before its start",
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "message"), INVALID.values(), ids=INVALID)
+def test_invalid_metrics(values: dict[str, Any], message: str) -> None:
+    """Counts are at least 0, found = copied + skipped + failed + vanished + unknown, start <= end."""
+    with pytest.raises(ValueError, match=message):
+        TransferMetrics(operation_id="op", **values)
+
+
+def failure(number: int, code: str = "AccessDenied") -> Failure:
+    return Failure.of(entry=0, key=f"{number:04}", code=code, message="no", attempts=1)
+
+
+def numbered(numbers: list[int]) -> TransferMetrics:
+    collector = MetricsCollector("op", Clock())
+    for number in numbers:
+        collector.failed(failure(number, f"Code{number % 3}"))
+    return collector.metrics()
+
+
+def test_errors_are_counted_exactly() -> None:
+    """All errors are counted by code, and the 100 smallest by entry and key are named, however they came."""
+    numbers = list(range(1_000))
+    random.Random(1).shuffle(numbers)
+    whole = numbered(numbers)
+    parts = total(numbered(numbers[start : start + 130]) for start in range(0, 1_000, 130))
+    for errors in (whole.errors_encountered, parts.errors_encountered):
+        assert errors.by_code == {"Code0": 334, "Code1": 333, "Code2": 333}
+        assert [one.key for one in errors.first] == [f"{number:04}" for number in range(100)]
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("copied"), st.integers(0, 100), st.booleans(), st.booleans()),
+        st.tuples(st.just("skipped"), st.sampled_from(SkipReason)),
+        st.tuples(st.just("vanished")),
+        st.tuples(st.just("failed"), FAILURES, st.booleans()),
+        st.tuples(st.just("unknown"), st.integers(0, 5), FAILURES, st.booleans()),
+    ),
+    max_size=30,
+)
+
+
+def collected(events: list[tuple[Any, ...]]) -> TransferMetrics:
+    collector = MetricsCollector("op", Clock())
+    for kind, *values in events:
+        if kind == "copied":
+            collector.copied(values[0], earlier=values[1], ambiguous=values[2])
+        elif kind == "skipped":
+            collector.skipped(values[0])
+        elif kind == "vanished":
+            collector.vanished()
+        elif kind == "failed":
+            collector.failed(values[0], transient=values[1])
+        else:
+            collector.unknown(values[0], values[1], transient=values[2])
+    assert collector.found == collector.metrics().total_files_found
+    return collector.metrics()
+
+
+@settings(deadline=None, max_examples=60)
+@given(events=EVENTS, cut=st.integers(0, 30))
+def test_collector_equals_sum(events: list[tuple[Any, ...]], cut: int) -> None:
+    """One collector counts what two collectors count together: batches are cut anywhere."""
+    assert collected(events[:cut]) + collected(events[cut:]) == collected(events)
+
+
+def test_collector_times() -> None:
+    """Metrics start with their collector and end when asked for, never before their start."""
+    clock = Clock()
+    collector = MetricsCollector("op", clock)
+    clock.tick(2.5)
+    assert collector.metrics().duration_seconds == 2.5
+    clock.tick(-60)
+    assert collector.metrics().duration_seconds == 0.0
+
+
+COMPLETE: dict[str, tuple[list[tuple[Any, ...]], bool]] = {
+    "nothing": ([], True),
+    "all-copied": ([("copied", 1, False, False)], True),
+    "failed-by-name": ([("failed", failure(1), False)], True),
+    "unknown-objects": ([("unknown", 3, failure(1), False)], False),
+    "stretch-of-nothing-known": ([("unknown", 0, failure(1), False)], False),
+}
+
+
+@pytest.mark.parametrize(("events", "is_complete"), COMPLETE.values(), ids=COMPLETE)
+def test_completeness(events: list[tuple[Any, ...]], is_complete: bool) -> None:  # noqa: FBT001
+    """Metrics are complete unless a stretch was given up, even one where no object is known."""
+    assert collected(events).is_complete is is_complete
+
+
+PRINTABLE = {
+    "plain": ("a/b c.nc", "a/b c.nc"),
+    "umlaut": ("é🛰", "é🛰"),
+    "newline": ("a\nb", "a\\nb"),
+    "escape-sequence": ("\x1b[31m", "\\x1b[31m"),
+    "null": ("\0", "\\x00"),
+    "right-to-left-override": ("\u202e", "\\u202e"),
+    "lone-surrogate": ("\ud800", "\\ud800"),
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), PRINTABLE.values(), ids=PRINTABLE)
+def test_printable(text: str, shown: str) -> None:
+    """What a terminal or a log would act on is escaped; everything else stays as it is."""
+    assert printable(text) == shown
+
+
+def test_failure_lines() -> None:
+    """A failure names its key, its code, the attempts and what S3 said."""
+    one = Failure.of(entry=None, key="a\nb", code="SlowDown", message="\x1b", attempts=10)
+    assert str(one) == "a\\nb: SlowDown after 10 attempts: \\x1b"
+    assert str(failure(7)) == "0007: AccessDenied after 1 attempt: no"
+
+
+def test_messages_are_cut() -> None:
+    """A message takes at most 300 characters: metrics travel."""
+    assert len(Failure.of(entry=0, key="k", code="c", message="m" * 10_000, attempts=1).message) == 300
+
+
+@settings(deadline=None, max_examples=30)
+@given(value=metrics())
+def test_contract_dict(value: TransferMetrics) -> None:
+    """The dict that users are promised has plain JSON types under the promised names."""
+    plain = json.loads(json.dumps(value.as_dict()))
+    assert plain["operation_id"] == value.operation_id
+    assert plain["total_files_found"] == value.total_files_found
+    assert plain["files_copied_successfully"] == value.files_copied_successfully
+    assert plain["files_failed"] == value.files_failed
+    assert plain["total_bytes_transferred"] == value.total_bytes_transferred
+    assert plain["duration_seconds"] == value.duration_seconds
+    assert plain["errors"] == [str(one) for one in value.errors_encountered.first]
+    if value.start_time:
+        assert datetime.fromisoformat(plain["start_time"]) == value.start_time

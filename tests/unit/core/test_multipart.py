@@ -1,0 +1,72 @@
+"""Part ranges by S3's limits: 10,000 parts, 5 GiB each, 48.8 TiB together."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from s3copy_tasks.core.multipart import Limits, copy_requests, part_bytes, part_ranges
+
+GIB, MIB = 2**30, 2**20
+LARGEST = 10_000 * 5 * GIB
+
+
+@settings(deadline=None, max_examples=60)
+@given(size=st.integers(1, LARGEST))
+@example(size=1)
+@example(size=5 * GIB + 1)
+@example(size=10_000 * 256 * MIB)
+@example(size=10_000 * 256 * MIB + 1)
+@example(size=LARGEST - 1)
+@example(size=LARGEST)
+def test_parts_cover_an_object_once(size: int) -> None:
+    """Parts are numbered from 1, follow each other without gap or overlap, and keep to S3's limits."""
+    parts = list(part_ranges(size))
+    assert [number for number, _, _ in parts] == list(range(1, len(parts) + 1))
+    assert len(parts) <= 10_000
+    assert parts[0][1] == 0
+    assert parts[-1][2] == size - 1
+    assert all(first == last_before + 1 for (_, _, last_before), (_, first, _) in pairwise(parts))
+    lengths = [last - first + 1 for _, first, last in parts]
+    assert all(5 * MIB <= length <= 5 * GIB for length in lengths[:-1])
+    assert 1 <= lengths[-1] <= 5 * GIB
+
+
+@settings(deadline=None, max_examples=60)
+@given(size=st.integers(1, 5_000), part=st.integers(1, 100))
+def test_small_limits(size: int, part: int) -> None:
+    """Every byte is in exactly one part, whatever the part size."""
+    parts = part_ranges(size, Limits(single_copy_bytes=1, part_bytes=part))
+    covered = [byte for _, first, last in parts for byte in range(first, last + 1)]
+    assert covered == list(range(size))
+
+
+def test_too_large() -> None:
+    """An object that S3 can't hold is refused."""
+    with pytest.raises(ValueError, match="more than an object of S3 may have"):
+        part_bytes(LARGEST + 1)
+
+
+REQUESTS = {
+    "empty": (0, 1),
+    "5-GiB": (5 * GIB, 1),
+    "above-5-GiB": (5 * GIB + 1, 2 + 21),
+    "256-MiB-parts": (100 * GIB, 2 + 400),
+    "largest": (LARGEST, 2 + 10_000),
+}
+
+
+@pytest.mark.parametrize(("size", "requests"), REQUESTS.values(), ids=REQUESTS)
+def test_copy_requests(size: int, requests: int) -> None:
+    """Up to 5 GiB one request copies an object; above it takes create, parts and complete."""
+    assert copy_requests(size) == requests
+
+
+@settings(deadline=None, max_examples=30)
+@given(size=st.integers(5 * GIB + 1, LARGEST))
+def test_copy_requests_count_the_parts(size: int) -> None:
+    """The requests that a plan prices are those that the copy makes."""
+    assert copy_requests(size) == 2 + sum(1 for _ in part_ranges(size))
