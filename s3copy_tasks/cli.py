@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import TransferMetrics
-    from s3copy_tasks.runner import Stores
+    from s3copy_tasks.listing import Stores
     from s3copy_tasks.s3.accounts import AwsConnectionManager
 
     Managers = tuple[AwsConnectionManager, AwsConnectionManager]
@@ -142,7 +142,8 @@ def _job_files(paths: Iterable[Path]) -> Iterable[Path]:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from s3copy_tasks.runner import Stores, plan_job  # noqa: PLC0415 - validate starts without it
+    from s3copy_tasks.listing import Stores  # noqa: PLC0415 - validate starts without it
+    from s3copy_tasks.runner import plan_job  # noqa: PLC0415
     from s3copy_tasks.s3.accounts import managers_of  # noqa: PLC0415
     from s3copy_tasks.show import plan_as_dict, plan_table, title  # noqa: PLC0415
 
@@ -156,13 +157,13 @@ def _plan(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")
         return DONE
     _console().print(title(plain), plan_table(plain), sep="\n")
-    if not plain["to_copy"]:
+    if not plain["to_copy"] + plain["to_compare"]:
         _console().print("nothing to copy")
     return DONE
 
 
 def _run(options: argparse.Namespace) -> int:
-    from s3copy_tasks.runner import Stores  # noqa: PLC0415 - validate starts without boto3
+    from s3copy_tasks.listing import Stores  # noqa: PLC0415 - validate starts without boto3
     from s3copy_tasks.s3.accounts import managers_of  # noqa: PLC0415
     from s3copy_tasks.show import error_lines, metrics_table, title  # noqa: PLC0415 - validate starts without it
     from s3copy_tasks.verdict import report, verdict  # noqa: PLC0415

@@ -95,13 +95,7 @@ class Copier:
             "object failed", key=source.key, code=error.code, error=error.message, attempts=error.attempts
         )
         self._metrics.failed(
-            Failure.of(
-                entry=entry,
-                key=source.key,
-                code=error.code,
-                message=error.message,
-                attempts=error.attempts,
-            ),
+            Failure.of_error(error, entry=entry, key=source.key),
             transient=isinstance(error, TransientError),
         )
         return error
@@ -136,13 +130,13 @@ class Copier:
             try:
                 self._copy_pinned(self._request(source, key))
             except ConditionError as error:
+                if look == LOOKS_MAX:
+                    msg = f"the source changed while it was copied, {look} times: {error.message}"
+                    raise TransientError(msg, code=SOURCE_CHANGED) from error
                 again = self._look_again(source, key, error)
                 if again is None:
                     return
-                source, last = again, error
-                if look == LOOKS_MAX:
-                    msg = f"the source changed while it was copied, {look} times: {last.message}"
-                    raise TransientError(msg, code=SOURCE_CHANGED) from error
+                source = again
             else:
                 log.debug("object copied", key=source.key, destination_key=key, bytes=source.size)
                 self._metrics.copied(source.size, ambiguous=ambiguous)

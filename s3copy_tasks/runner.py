@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import heapq
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import takewhile
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING
 
 import structlog
 
 from s3copy_tasks.copier import Copier
-from s3copy_tasks.core.keys import Decider
 from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.objects import Action, SkipReason
-from s3copy_tasks.core.plan import Planner, merge
+from s3copy_tasks.core.plan import Planner
 from s3copy_tasks.errors import (
     ACCESS_BREAKER,
     DESTINATION_CONFLICT,
@@ -25,6 +22,7 @@ from s3copy_tasks.errors import (
     CopyError,
     TransientError,
 )
+from s3copy_tasks.listing import Decided, Listing
 from s3copy_tasks.sender import Sender
 
 if TYPE_CHECKING:
@@ -34,95 +32,13 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import MetricsCollector
     from s3copy_tasks.core.multipart import Limits
-    from s3copy_tasks.core.objects import Decision, S3Object
     from s3copy_tasks.core.plan import Plan
-    from s3copy_tasks.core.store import Store
+    from s3copy_tasks.listing import Stores
 
 log = structlog.get_logger(__name__)
 
 ACCESS_ERRORS_MAX = 100
 """Access errors in a row that end a batch: a revoked grant must not cost millions of requests (rule 19)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stores:
-    """Both sides of a job. The destination signs the copies.
-
-    Attributes:
-        source: the source bucket with the source's credentials.
-        destination: the destination bucket with the destination's.
-    """
-
-    source: Store
-    destination: Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
-    """An object with what is to be done about it."""
-
-    position: str | int
-    source: S3Object
-    key: str
-    decision: Decision
-
-
-class Listing:
-    """Lists and decides the entries of a job, wholly or in ranges."""
-
-    def __init__(self, job: EffectiveJob, stores: Stores, sender: Sender, *, retried: bool = False) -> None:
-        self._job = job
-        self._stores = stores
-        self._sender = sender
-        self._decider = Decider(job, retried=retried)
-
-    def below_prefix(
-        self, entry: int, after: str | None = None, through: str | None = None
-    ) -> Iterator[Decided]:
-        """Yield the objects of one entry with their decisions, in key order.
-
-        Args:
-            entry: index into the job's prefixes.
-            after: exclusive lower bound below the prefix; None means from the start.
-            through: inclusive upper bound; None means to the end.
-        """
-        prefixes = self._job.prefixes[entry]
-        source = self._keys(self._stores.source, prefixes.source, after, prefixes.recursive)
-        destination = self._keys(self._stores.destination, prefixes.destination, after, prefixes.recursive)
-        merged = merge(source, destination, prefixes.source, prefixes.destination)
-        for suffix, ours, theirs in takewhile(lambda row: through is None or row[0] <= through, merged):
-            key = prefixes.destination + suffix
-            decision = self._decider.below_prefix(ours, theirs, suffix, key)
-            yield Decided(position=suffix, source=ours, key=key, decision=decision)
-
-    def objects(self, after: int | None = None, through: int | None = None) -> list[Decided | None]:
-        """Return the job's single objects of an index range with their decisions; None where one is gone."""
-        first = 0 if after is None else after + 1
-        indexes = range(first, len(self._job.objects) if through is None else through + 1)
-        with ThreadPoolExecutor(self._job.transfer.concurrency) as pool:
-            return list(pool.map(self._object, indexes))
-
-    def _object(self, index: int) -> Decided | None:
-        entry = self._job.objects[index]
-        ours = self._sender.send(lambda: self._stores.source.head_object(entry.source))
-        theirs = self._sender.send(lambda: self._stores.destination.head_object(entry.destination))
-        if ours is None:
-            return None
-        decision = self._decider.named(ours.object, theirs.object if theirs else None, entry.destination)
-        return Decided(position=index, source=ours.object, key=entry.destination, decision=decision)
-
-    def _keys(self, store: Store, prefix: str, after: str | None, recursive: bool) -> Iterator[S3Object]:  # noqa: FBT001
-        start, token = None if after is None else prefix + after, None
-        while True:
-            page = self._sender.send(
-                lambda start=start, token=token: store.list_page(  # type: ignore[misc]
-                    prefix, after=start, token=token, recursive=recursive
-                )
-            )
-            yield from page.objects
-            token = page.token
-            if token is None:
-                return
 
 
 def plan_job(
@@ -146,11 +62,8 @@ def plan_job(
     """
     listing = Listing(job, stores, sender or Sender(job.transfer.concurrency))
     planner = Planner(job)
-    singles = {one.key: one for one in listing.objects() if one is not None}
-    for single in singles.values():
-        planner.add(None, single.position, single.source.size, single.decision)
-    taken = {key: one.source.key for key, one in singles.items()}
-    listed = len(singles)
+    taken = _plan_objects(listing, planner)
+    listed = len(job.objects)
     for group in _groups(job):
         for entry, one in _by_destination(listing, group, taken):
             planner.add(entry, one.position, one.source.size, one.decision)
@@ -160,6 +73,21 @@ def plan_job(
     if on_listed is not None:
         on_listed(listed)
     return planner.finish()
+
+
+def _plan_objects(listing: Listing, planner: Planner) -> dict[str, str]:
+    """Plan the single objects; return source by destination key.
+
+    One that has gone since preflight, or can't be looked at, goes to a batch: there it is counted.
+    """
+    taken = {}
+    for index, one in enumerate(listing.objects()):
+        if isinstance(one, Decided):
+            planner.add(None, index, one.source.size, one.decision)
+            taken[one.key] = one.source.key
+        else:
+            planner.add(None, index, 0, Action.COPY)
+    return taken
 
 
 def _groups(job: EffectiveJob) -> list[list[int]]:
@@ -258,10 +186,12 @@ def _copy_range(one: KeyRange, listing: Listing, work: _BatchWork, metrics: Metr
     try:
         for decided in _decisions(one, listing):
             seen += 1
-            if decided is None:
+            if isinstance(decided, Decided):
+                work.add(one.entry, decided)
+            elif decided is None:
                 metrics.vanished()
             else:
-                work.add(one.entry, decided)
+                metrics.failed(decided)
     except CopyError as error:
         log.error("listing failed", entry=one.entry, after=one.after, code=error.code, error=error.message)
         where = f"(listing after {one.after!r} through {one.through!r})"
@@ -272,7 +202,7 @@ def _copy_range(one: KeyRange, listing: Listing, work: _BatchWork, metrics: Metr
         metrics.unknown(rest, failure, transient=isinstance(error, TransientError))
 
 
-def _decisions(one: KeyRange, listing: Listing) -> Iterator[Decided | None]:
+def _decisions(one: KeyRange, listing: Listing) -> Iterator[Decided | Failure | None]:
     if one.entry is None:
         yield from listing.objects(one.after, one.through)  # type: ignore[arg-type]
     else:

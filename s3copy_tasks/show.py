@@ -28,6 +28,7 @@ def plan_as_dict(plan: Plan, job: str) -> dict[str, Any]:
             "destination": entry.destination,
             "found": entry.found,
             "to_copy": entry.objects,
+            "to_compare": entry.compare,
             "skipped": {str(reason): count for reason, count in sorted(entry.skipped.items())},
             "bytes": entry.bytes,
             "batches": entry.batches,
@@ -44,6 +45,7 @@ def plan_as_dict(plan: Plan, job: str) -> dict[str, Any]:
         "job": job,
         "found": sum(entry.found for entry in plan.entries),
         "to_copy": sum(entry.objects for entry in plan.entries),
+        "to_compare": sum(entry.compare for entry in plan.entries),
         "bytes": sum(entry.bytes for entry in plan.entries),
         "batches": len(plan.batches),
         "cost_usd": round(sum(entry.cost_usd for entry in plan.entries), 6),
@@ -64,7 +66,8 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
         table.add_row(
             Text(f"{_place(entry['source'])} > {_place(entry['destination'])}"),
             f"{entry['found']:,}",
-            f"{entry['to_copy']:,}",
+            f"{entry['to_copy']:,}"
+            + (f"\n+{entry['to_compare']:,} to compare" if entry["to_compare"] else ""),
             decimal(entry["bytes"]),
             "\n".join(f"{count:,} {reason}" for reason, count in entry["skipped"].items()) or "-",
             f"{entry['batches']:,}",

@@ -31,7 +31,7 @@ def outside_metrics(job: EffectiveJob, plan: Plan, start: datetime, end: datetim
     """
     skipped = Counter(plan.outside)
     if job.dry_run:
-        skipped = Counter({SkipReason.DRY_RUN: sum(entry.objects for entry in plan.entries)})
+        skipped = Counter({SkipReason.DRY_RUN: sum(e.objects + e.compare for e in plan.entries)})
         for entry in plan.entries:
             skipped.update(entry.skipped)
     return TransferMetrics(

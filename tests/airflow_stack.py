@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
 BIN = Path(sys.executable).parent
@@ -153,12 +153,6 @@ class AirflowStack:
                 raise RuntimeError(f"no {what}: {reason}\n{self._tails()}")
             time.sleep(0.25)
 
-    def task_processes(self) -> Iterator[int]:
-        """Yield the process ids of running tasks: what the executor's workers have started."""
-        scheduler = self._processes["scheduler"].pid
-        for worker in _children(scheduler):
-            yield from _children(worker)
-
     def _migrate(self) -> None:
         done = subprocess.run(
             [BIN / "airflow", "db", "migrate"], env=self._env, capture_output=True, text=True, check=False
@@ -231,10 +225,3 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
         os.killpg(process.pid, number)
     except ProcessLookupError:
         return
-
-
-def _children(pid: int) -> list[int]:
-    found = []
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(child) for child in tasks.read_text().split()]
-    return found

@@ -10,7 +10,8 @@ from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry, TransferO
 from s3copy_tasks.core.metrics import MetricsCollector, TransferMetrics
 from s3copy_tasks.core.multipart import LIMITS, Limits
 from s3copy_tasks.core.objects import S3Object
-from s3copy_tasks.runner import Stores, copy_batch, plan_job
+from s3copy_tasks.listing import Stores
+from s3copy_tasks.runner import copy_batch, plan_job
 from s3copy_tasks.sender import Sender
 from s3copy_tasks.verdict import outside_metrics, run_metrics
 from tests.memory import DAY_ONE, Clock, MemoryServer, MemoryStore

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry, TransferOptions
 from s3copy_tasks.core.metrics import MetricsCollector, TransferMetrics
 from s3copy_tasks.core.multipart import LIMITS, Limits
-from s3copy_tasks.runner import Stores, copy_batch, plan_job
+from s3copy_tasks.listing import Stores
+from s3copy_tasks.runner import copy_batch, plan_job
 from s3copy_tasks.s3.accounts import AwsConnectionManager, managers_of
 from s3copy_tasks.s3.preflight import Preflight, preflight
 from s3copy_tasks.verdict import outside_metrics, run_metrics

@@ -14,6 +14,8 @@ from s3copy_tasks.core.objects import SkipReason
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from s3copy_tasks.errors import CopyError
+
 FAILURES_KEPT = 100
 """Failures that metrics name. Every failure is counted, and every one is a log line."""
 _MESSAGE_CHARACTERS_MAX = 300
@@ -45,6 +47,11 @@ class Failure:
     def __str__(self) -> str:
         tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
         return f"{printable(self.key)}: {self.code} after {tries}: {printable(self.message)}"
+
+    @classmethod
+    def of_error(cls, error: CopyError, *, entry: int | None, key: str) -> Failure:
+        """Make a failure of the error that a request ended with."""
+        return cls.of(entry=entry, key=key, code=error.code, message=error.message, attempts=error.attempts)
 
     @classmethod
     def of(cls, *, entry: int | None, key: str, code: str, message: str, attempts: int) -> Failure:

@@ -1,4 +1,4 @@
-"""Two sorted listings become decisions, and decisions become batches of key ranges.
+"""Decisions become batches of key ranges.
 
 A batch never lists keys: see docs/design/key-ranges.md. Memory does not grow with the bucket.
 """
@@ -12,100 +12,21 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.batch import Batch, KeyRange, label, plan_id
-from s3copy_tasks.core.multipart import copy_requests
-from s3copy_tasks.core.objects import Action, SkipReason
-from s3copy_tasks.errors import NOT_SORTED, RequestError
+from s3copy_tasks.core.estimate import PAGE_KEYS, EntryPlan
+from s3copy_tasks.core.objects import SkipReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.core.objects import Decision, S3Object
+    from s3copy_tasks.core.objects import Decision
 
 BATCHES_MAX = 500
 RANGES_MAX = 2_000
 PLAN_BYTES_MAX = 1_000_000
-PAGE_KEYS = 1_000
-"""Keys in a page of a listing. A gap longer than this is cheaper to leave out than to list again."""
 LISTED_PER_COPY = 100
 """A key that a batch lists but need not copy counts as this fraction of an object."""
 _RANGE_BYTES = 90  # JSON of a range without its bounds
-_COPY_OR_LIST_USD = 5.00 / 1_000_000
-_HEAD_USD = 0.40 / 1_000_000
-
-
-def merge(
-    source: Iterable[S3Object], destination: Iterable[S3Object], source_prefix: str, destination_prefix: str
-) -> Iterator[tuple[str, S3Object, S3Object | None]]:
-    """Yield (key below the prefix, source object, destination object or None) for every source object.
-
-    Both listings come in S3's order, UTF-8 binary, which is the order of Python's strings.
-
-    Raises:
-        RequestError: a listing is not in that order, as those of directory buckets are not.
-    """
-    cut, destinations = len(destination_prefix), _sorted(destination)
-    other = next(destinations, None)
-    for one in _sorted(source):
-        suffix = one.key[len(source_prefix) :]
-        while other is not None and other.key[cut:] < suffix:
-            other = next(destinations, None)
-        match = other if other is not None and other.key[cut:] == suffix else None
-        yield suffix, one, match
-
-
-def _sorted(listing: Iterable[S3Object]) -> Iterator[S3Object]:
-    last = ""
-    for one in listing:
-        if one.key <= last:
-            msg = f"the listing of {one.bucket} is not sorted: {one.key!r} comes after {last!r}"
-            raise RequestError(msg, code=NOT_SORTED)
-        last = one.key
-        yield one
-
-
-@dataclass(slots=True)
-class EntryPlan:
-    """What one entry of the job comes to. The whole entry, ranges and gaps alike.
-
-    Attributes:
-        path: where the entry stands in the config.
-        by_key: whether it stands for the single objects, which take a HEAD and no listing.
-        found: objects of the source.
-        objects: to be copied, or to be looked at closer.
-        bytes: size of those.
-        skipped: objects by reason.
-        batches: how many have a share of it.
-        copy_requests: COPY requests, parts of large objects included.
-        head_requests: HEAD requests.
-    """
-
-    path: str
-    source: str
-    destination: str
-    by_key: bool = False
-    found: int = 0
-    objects: int = 0
-    bytes: int = 0
-    batches: int = 0
-    copy_requests: int = 0
-    head_requests: int = 0
-    skipped: Counter[SkipReason] = field(default_factory=Counter)
-
-    @property
-    def list_requests(self) -> int:
-        """LIST requests, about: both sides for the plan, and again for the batches."""
-        pages = 0 if self.by_key else max(1, -(-self.found // PAGE_KEYS))
-        return pages * (4 if self.objects else 2)
-
-    @property
-    def cost_usd(self) -> float:
-        """Price of the requests in us-east-1, without transfer between regions.
-
-        https://aws.amazon.com/s3/pricing/
-        """
-        dear, cheap = self.copy_requests + self.list_requests, self.head_requests
-        return dear * _COPY_OR_LIST_USD + cheap * _HEAD_USD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +103,7 @@ class Planner:
         }
         if job.objects:
             self._entries[None] = _Entry(EntryPlan("objects", "(by key)", "(by key)", by_key=True))
-        self._gap_max = PAGE_KEYS
+        self._gap_max = PAGE_KEYS  # a page that needs nothing is cheaper to leave out than to list again
         self._objects_max: float = job.transfer.batch_objects
         self._bytes_max = job.transfer.batch_bytes
         self._ranges = 0
@@ -191,12 +112,11 @@ class Planner:
     def add(self, entry: int | None, position: str | int, size: int, decision: Decision) -> None:
         """Take one decision: `position` is a key below the prefix, or an index into `objects`."""
         cut = self._entries[entry]
-        cut.plan.found += 1
-        cut.plan.head_requests += 2 if cut.plan.by_key else 0
+        cut.plan.count(size, decision)
         if isinstance(decision, SkipReason):
             self._skip(cut, decision)
         else:
-            self._take(cut, position, size, decision)
+            self._take(cut, position, size)
         cut.last = position
 
     def finish(self) -> Plan:
@@ -223,17 +143,12 @@ class Planner:
         )
 
     def _skip(self, cut: _Entry, reason: SkipReason) -> None:
-        cut.plan.skipped[reason] += 1
         cut.pending[reason] += 1
         cut.pending_found += 1
         if cut.is_open and cut.pending_found > self._gap_max:
             self._close(cut)
 
-    def _take(self, cut: _Entry, position: str | int, size: int, decision: Decision) -> None:
-        cut.plan.objects += 1
-        cut.plan.bytes += size
-        cut.plan.copy_requests += copy_requests(size)
-        cut.plan.head_requests += 2 if decision is Action.COMPARE else 0
+    def _take(self, cut: _Entry, position: str | int, size: int) -> None:
         taken = _Range(cut.last, position, cut.pending, objects=1, bytes=size)
         cut.pending, cut.pending_found = Counter(), 0
         if cut.is_open:

@@ -19,8 +19,9 @@ from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import MetricsCollector, TransferMetrics
 from s3copy_tasks.core.wire import dump, dump_job, load
 from s3copy_tasks.errors import CopyError, TransientError
-from s3copy_tasks.runner import Stores, plan_job
+from s3copy_tasks.listing import Stores
 from s3copy_tasks.runner import copy_batch as run_batch
+from s3copy_tasks.runner import plan_job
 from s3copy_tasks.verdict import outside_metrics, report, run_metrics, verdict, without_plan
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
             destination=entry.destination,
             found=entry.found,
             to_copy=entry.objects,
+            to_compare=entry.compare,
             bytes=entry.bytes,
             skipped=dict(entry.skipped),
         )

@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,9 +14,6 @@ from s3copy_tasks.config.job import CopyJob
 from s3copy_tasks.config.validate import load_job
 from tests.airflow_stack import BIN
 from tests.servers import READER, WRITER, Endpoint
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent.parent
 TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -34,13 +30,13 @@ def commands(program: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def granules(server: Endpoint) -> Iterator[dict[str, str]]:
+def granules(server: Endpoint) -> dict[str, str]:
     """The buckets of copy_configs/demo.yaml, and the environment with the connections to them."""
     source = server.client(READER)
     source.create_bucket(Bucket="ops-granules")
     server.client(WRITER).create_bucket(Bucket="partner-granules")
     source.put_object(Bucket="ops-granules", Key="python/json/decoder.py", Body=b"# text\n")
-    yield {**os.environ, **server.connections(), "PATH": f"{BIN}:{os.environ['PATH']}"}
+    return {**os.environ, **server.connections(), "PATH": f"{BIN}:{os.environ['PATH']}"}
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))

@@ -281,6 +281,25 @@ class TestObjects:
         assert (metrics.files_copied_successfully, metrics.files_vanished) == (2, 1)
         assert metrics.total_files_found == 3
 
+    def test_object_vanishes_before_the_plan(self) -> None:
+        """A single object that has gone since preflight is counted, too."""
+        bench = Bench()
+        bench.put("in/a", "in/c")
+        metrics = bench.run(bench.started(objects=self.ENTRIES))
+        assert (metrics.files_copied_successfully, metrics.files_vanished) == (2, 1)
+
+    def test_an_object_that_cannot_be_looked_at_stops_no_other(self) -> None:
+        """A HEAD that is refused fails its object, with code and key; the others arrive."""
+        bench = Bench()
+        bench.put("in/a", "in/b", "in/c")
+        job = bench.started(objects=self.ENTRIES)
+        plan = bench.plan(job)
+        bench.server.before.append(on("head_object", fails(DENIED), key="in/b", times=99))
+        metrics = bench.run(job, plan)
+        assert (metrics.files_copied_successfully, metrics.files_failed) == (2, 1)
+        assert [failure.key for failure in metrics.errors_encountered.first] == ["in/b"]
+        assert metrics.is_complete
+
     def test_objects_beside_prefixes(self) -> None:
         """Single objects and prefixes run together, in batches by index and by key."""
         bench = Bench()

@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 
 from s3copy_tasks.core.batch import Batch, KeyRange
+from s3copy_tasks.core.estimate import EntryPlan
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
-from s3copy_tasks.core.plan import EntryPlan, Plan
+from s3copy_tasks.core.plan import Plan
 from s3copy_tasks.verdict import outside_metrics, report, run_metrics, verdict, without_plan
 from tests.bench import make_job
 from tests.memory import DAY_ONE

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3copy_tasks.core.batch import Batch, plan_id
+from s3copy_tasks.core.estimate import EntryPlan
 from s3copy_tasks.core.job import ObjectEntry, PrefixEntry, TransferOptions
+from s3copy_tasks.core.merge import merge
 from s3copy_tasks.core.objects import Action, Decision, SkipReason
-from s3copy_tasks.core.plan import EntryPlan, Plan, Planner, merge
+from s3copy_tasks.core.plan import Plan, Planner
 from s3copy_tasks.core.wire import dump
 from s3copy_tasks.errors import RequestError
 from tests.bench import make_job, make_object
@@ -154,8 +156,9 @@ def test_entry_figures(runs: list[Run], batch_objects: int) -> None:
         cut.add(0, position, 5, decision)
     entry = cut.finish().entries[0]
     decisions = Counter(decision for _, decision in rows)
-    actions = decisions[Action.COPY] + decisions[Action.COMPARE]
-    assert (entry.found, entry.objects, entry.bytes) == (len(rows), actions, 5 * actions)
+    copies, compares = decisions[Action.COPY], decisions[Action.COMPARE]
+    assert (entry.found, entry.objects, entry.compare) == (len(rows), copies, compares)
+    assert entry.bytes == 5 * (copies + compares)
     assert entry.skipped == {reason: n for reason, n in decisions.items() if isinstance(reason, SkipReason)}
     assert entry.head_requests == 2 * decisions[Action.COMPARE]
 
@@ -339,7 +342,7 @@ def test_batches_belong_to_their_plan() -> None:
 
 def test_cost() -> None:
     """A million copies cost $5.00, and listing both sides twice $0.02 (rule 26)."""
-    entry = EntryPlan("prefixes[0]", "in/", "out/", found=10**6, objects=10**6, copy_requests=10**6)
+    entry = EntryPlan("prefixes[0]", "in/", "out/", found=10**6, batches=100, copy_requests=10**6)
     assert entry.cost_usd == pytest.approx(5.02)
     idle = EntryPlan("prefixes[0]", "in/", "out/", found=10**6)
     assert idle.cost_usd == pytest.approx(0.01)
