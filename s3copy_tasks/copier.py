@@ -16,11 +16,13 @@ from s3copy_tasks.core.store import CopyRequest
 from s3copy_tasks.errors import (
     KEY_TOO_LONG,
     SOURCE_CHANGED,
+    AccessError,
     ConditionError,
     CopyError,
     MissingError,
     RequestError,
     TransientError,
+    is_worth_a_retry,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_VANISHED = frozenset({"NoSuchKey", "NoSuchVersion"})
 LOOKS_MAX = 3
 """A source that changes between listing and copying is looked at again twice, then reported (rule 2)."""
 
@@ -82,7 +85,7 @@ class Copier:
         try:
             self._carry_out(decision, source, key)
         except MissingError as error:
-            if error.code == "NoSuchBucket":
+            if error.code not in _VANISHED:
                 return self._failed(entry, source, error)
             log.info("object vanished", key=source.key)
             self._metrics.vanished()
@@ -96,7 +99,7 @@ class Copier:
         )
         self._metrics.failed(
             Failure.of_error(error, entry=entry, key=source.key),
-            transient=isinstance(error, TransientError),
+            transient=is_worth_a_retry(error),
         )
         return error
 
@@ -137,6 +140,11 @@ class Copier:
                 if again is None:
                     return
                 source = again
+            except AccessError:
+                # Without the right to list its bucket, S3 says 403 of an object that is gone.
+                if self._sender.send(lambda key=source.key: self._source.head_object(key)) is None:  # type: ignore[misc]
+                    raise _gone(source) from None
+                raise
             else:
                 log.debug("object copied", key=source.key, destination_key=key, bytes=source.size)
                 self._metrics.copied(source.size, ambiguous=ambiguous)
@@ -149,8 +157,8 @@ class Copier:
         if ours is None:
             raise _gone(source)
         found = theirs.object if theirs else None
-        is_same = ours.object.etag == source.etag
-        if is_same and error.attempts > 1 and is_copied_earlier(found, source.size, self._job.run_started):
+        is_same = ours.object.etag.strip('"') == source.etag.strip('"')
+        if is_same and error.attempts > 1 and is_copied_earlier(source, found, self._job.run_started):
             self._metrics.copied(source.size)  # our own copy; only its reply was lost
             return None
         decision = self._decide.named(ours.object, found, key)
@@ -179,7 +187,7 @@ class Copier:
         details = self._sender.send(lambda: self._source.head_object(key))
         if details is None:
             raise _gone(request.source)
-        if details.object.etag != request.source.etag:
+        if details.object.etag.strip('"') != request.source.etag.strip('"'):
             msg = "the source has another ETag than when it was listed"
             raise ConditionError(msg, code="PreconditionFailed")
         tags = (
@@ -233,7 +241,7 @@ class Copier:
             return False
         theirs = self._sender.send(lambda: self._destination.head_object(request.key))
         found = theirs.object if theirs else None
-        return is_copied_earlier(found, details.object.size, self._job.run_started)
+        return is_copied_earlier(details.object, found, self._job.run_started)
 
 
 def _gone(source: S3Object) -> MissingError:

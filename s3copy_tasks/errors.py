@@ -18,6 +18,7 @@ EMPTY_REPLY = "EmptyReply"
 ENDPOINT_UNREACHABLE = "EndpointUnreachable"
 INVALID_CONFIG = "InvalidConfig"
 KEY_TOO_LONG = "KeyTooLong"
+NOT_S3 = "ListingNotS3"
 NOT_SORTED = "ListingNotSorted"
 NOTHING_FOUND = "NothingFound"
 PLAN_FAILED = "PlanFailed"
@@ -77,6 +78,15 @@ class TransientError(CopyError):
 
 class ThrottledError(TransientError):
     """S3 asks for fewer requests (503 SlowDown, 429)."""
+
+
+class ExpiredError(TransientError):
+    """The credentials have expired: worth another try with new ones, else a matter of access."""
+
+
+def is_worth_a_retry(error: CopyError) -> bool:
+    """Say whether a task that ended with this error should be tried again."""
+    return isinstance(error, TransientError) and not isinstance(error, ExpiredError)
 
 
 def _rebuild(cls: type[CopyError], message: str, code: str) -> CopyError:

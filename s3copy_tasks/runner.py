@@ -20,7 +20,8 @@ from s3copy_tasks.errors import (
     AccessError,
     ConfigError,
     CopyError,
-    TransientError,
+    ExpiredError,
+    is_worth_a_retry,
 )
 from s3copy_tasks.listing import Decided, Listing
 from s3copy_tasks.sender import Sender
@@ -199,7 +200,7 @@ def _copy_range(one: KeyRange, listing: Listing, work: _BatchWork, metrics: Metr
             entry=one.entry, key=where, code=error.code, message=error.message, attempts=error.attempts
         )
         rest = max(one.found - seen, 0)
-        metrics.unknown(rest, failure, transient=isinstance(error, TransientError))
+        metrics.unknown(rest, failure, transient=is_worth_a_retry(error))
 
 
 def _decisions(one: KeyRange, listing: Listing) -> Iterator[Decided | Failure | None]:
@@ -257,7 +258,9 @@ class _BatchWork:
         try:
             error = self._copier.carry_out(decided.decision, entry, decided.source, decided.key)
             with self._lock:
-                self._access_errors = self._access_errors + 1 if isinstance(error, AccessError) else 0
+                self._access_errors = (
+                    self._access_errors + 1 if isinstance(error, (AccessError, ExpiredError)) else 0
+                )
             self._counted()
         except BaseException as bug:  # noqa: BLE001 - shown to the caller by finish()
             self._bugs.append(bug)

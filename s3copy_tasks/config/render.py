@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from s3copy_tasks.config.template import UnknownNameError, render
 from s3copy_tasks.config.validate import parse_moment
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from s3copy_tasks.config.job import CopyJob
+
+
+_URI_CHARACTERS = "/=@:+,&'()*!$;~%"
 
 
 def render_job(
@@ -83,7 +87,13 @@ def _assets(job: CopyJob, chosen: Sequence[int], *, objects: bool) -> tuple[str,
     templates = [job.prefixes[i].destination for i in chosen]
     templates += [entry.destination for entry in job.objects] if objects else []
     folders = dict.fromkeys(_static_folder(template) for template in templates)
-    return tuple(f"{job.destination}/{folder}".rstrip("/") for folder in folders)
+    return tuple(asset_uri(f"{job.destination}/{folder}") for folder in folders)
+
+
+def asset_uri(text: str) -> str:
+    """Return an asset's URI, which is its name, too: without a slash at its end, as Airflow stores it."""
+    scheme, _, rest = text.partition("://")
+    return f"{scheme}://{quote(rest.rstrip('/'), safe=_URI_CHARACTERS)}"
 
 
 def _static_folder(template: str) -> str:

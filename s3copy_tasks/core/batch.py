@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from s3copy_tasks.core.job import EffectiveJob
@@ -65,18 +67,24 @@ class Batch:
         Raises:
             ConfigError: the job was rendered again after this batch was planned.
         """
-        if self.plan_id != plan_id(job):
+        if not self.plan_id.startswith(run_key(job) + "/"):
             msg = (
-                f"batch {self.id} belongs to another plan ({self.plan_id}, this run has {plan_id(job)}): "
+                f"batch {self.id} belongs to another plan ({self.plan_id}, this run has {run_key(job)}): "
                 "its task was cleared without its plan. Clear the run from preflight, downstream included"
             )
             raise ConfigError(msg, code=PLAN_MISMATCH)
 
 
-def plan_id(job: EffectiveJob) -> str:
-    """Name a plan by what it depends on: the config, the run, and when the run was prepared."""
+def run_key(job: EffectiveJob) -> str:
+    """Name a run by what it depends on: the config, the run, and when it was prepared."""
     started = job.run_started.isoformat() if job.run_started else "-"
     return f"{job.digest[:12]}/{job.run_id}/{started}"
+
+
+def plan_id(job: EffectiveJob, batches: Sequence[Sequence[KeyRange]]) -> str:
+    """Name a plan by its run and its ranges: a plan that was made again has others."""
+    content = hashlib.sha256(repr(batches).encode()).hexdigest()
+    return f"{run_key(job)}/{content[:12]}"
 
 
 def label(index: int, ranges: tuple[KeyRange, ...], job: EffectiveJob) -> str:

@@ -197,8 +197,8 @@ def _keys(job: EffectiveJob) -> list[tuple[str, str]]:
 
 def _overlaps(job: EffectiveJob) -> list[str]:
     """Rule 25: a destination that overlaps any source of the job would feed or overwrite it."""
-    if (job.source.bucket, job.source.endpoint_url) != (job.destination.bucket, job.destination.endpoint_url):
-        return []
+    if job.source.bucket != job.destination.bucket:
+        return []  # buckets of one name on two servers are refused in preflight
     reads = [(entry.source, True) for entry in job.prefixes] + [(e.source, False) for e in job.objects]
     writes = [(entry.destination, True) for entry in job.prefixes] + [
         (e.destination, False) for e in job.objects

@@ -45,13 +45,19 @@ def filtered(filters: Filters) -> Callable[[str, datetime], SkipReason | None]:
     return reason
 
 
-def is_copied_earlier(destination: S3Object | None, size: int, run_started: datetime | None) -> bool:
-    """Say whether this run wrote the destination before: right size, dated strictly after the run's start."""
+def is_copied_earlier(source: S3Object, destination: S3Object | None, run_started: datetime | None) -> bool:
+    """Say whether this run wrote the destination before.
+
+    It has the right size, is dated strictly after the run's start, and is no older than the source: one
+    that was written again since its copy, with the same size, is not done.
+    """
     return (
         destination is not None
         and run_started is not None
-        and destination.size == size
+        and destination.size == source.size
         and _second(destination.last_modified) > _second(run_started)
+        and not _older(destination, source)
+        and (_same_etag(source, destination) or _newer(destination, source))
     )
 
 
@@ -59,9 +65,9 @@ def compared(source: S3Object, destination: S3Object) -> Decision:
     """Decide from two listings whether an object changed: docs/design/unchanged.md has the truth table."""
     if source.size != destination.size:
         return Action.COPY
-    if source.etag.strip('"') == destination.etag.strip('"'):
+    if _same_etag(source, destination):
         return SkipReason.UNCHANGED if not _older(destination, source) else Action.COPY
-    if _second(destination.last_modified) <= _second(source.last_modified):
+    if not _newer(destination, source):
         return Action.COPY
     age_days = (destination.last_modified - source.last_modified).total_seconds() / 86_400
     if source.is_multipart and age_days <= MULTIPART_STRADDLE_DAYS:
@@ -95,7 +101,7 @@ class Decider:
             return Action.KEY_TOO_LONG
         if destination is None:
             return Action.COPY
-        if is_copied_earlier(destination, source.size, self._run_started):
+        if is_copied_earlier(source, destination, self._run_started):
             return Action.COPIED_EARLIER
         if self._overwrite is Overwrite.NEVER:
             return SkipReason.EXISTS
@@ -107,6 +113,14 @@ class Decider:
 def _second(moment: datetime) -> datetime:
     """S3 dates objects in whole seconds; some servers add a fraction to some replies."""
     return moment.replace(microsecond=0)
+
+
+def _same_etag(one: S3Object, other: S3Object) -> bool:
+    return one.etag.strip('"') == other.etag.strip('"')
+
+
+def _newer(destination: S3Object, source: S3Object) -> bool:
+    return _second(destination.last_modified) > _second(source.last_modified)
 
 
 def _older(destination: S3Object, source: S3Object) -> bool:

@@ -19,6 +19,7 @@ from airflow.sdk import (
 )
 
 from s3copy_tasks.config.catalog import job_files, load_folder
+from s3copy_tasks.config.render import asset_uri
 from s3copy_tasks.config.schedule import cron_of
 from s3copy_tasks.config.validate import load_job
 from s3copy_tasks.dag import tasks
@@ -125,7 +126,8 @@ def build_dag(job: CopyJob) -> DAG:
 def _schedule(job: CopyJob) -> Any:
     """Cron by data intervals, whatever the site's option says: docs/design/who-renders.md."""
     if job.schedule_assets:
-        return [Asset(name=uri, uri=uri) for uri in job.schedule_assets]
+        uris = [asset_uri(text) for text in job.schedule_assets]
+        return [Asset(name=uri, uri=uri) for uri in uris]
     if job.schedule is None:
         return None
     return CronDataIntervalTimetable(cron_of(job.schedule), timezone=str(job.timezone))

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.template import NAMES, RunDates
-from s3copy_tasks.core.batch import Batch, plan_id
+from s3copy_tasks.core.batch import Batch
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import MetricsCollector, TransferMetrics
 from s3copy_tasks.core.wire import dump, dump_job, load
@@ -138,8 +138,8 @@ def summarize(context: Context) -> dict[str, Any]:
         summary, reason = metrics.as_dict(), verdict(metrics, max_failed_objects=0)
     else:
         job = load(EffectiveJob, plain)
-        accounts = _accounts(ti.xcom_pull(task_ids="copy_batch", key=METRICS), plan_id(job))
         planned = [load(Batch, batch) for batch in batches]
+        accounts = _accounts(ti.xcom_pull(task_ids="copy_batch", key=METRICS), planned)
         metrics = run_metrics(job, load(TransferMetrics, outside), planned, accounts)
         summary, reason = report(job, metrics), verdict(metrics, job.max_failed_objects)
     ti.xcom_push(key=METRICS, value=summary)
@@ -152,13 +152,14 @@ def summarize(context: Context) -> dict[str, Any]:
     return summary
 
 
-def _accounts(pulled: Any, wanted: str) -> dict[int, TransferMetrics]:
+def _accounts(pulled: Any, planned: list[Batch]) -> dict[int, TransferMetrics]:
     """Return metrics by batch; Airflow gives one value, a list or nothing, and may give an older plan's."""
     accounts = [pulled] if isinstance(pulled, dict) else pulled or []
+    wanted = {(batch.id, batch.plan_id) for batch in planned}
     return {
         account["batch"]: load(TransferMetrics, account[METRICS])
         for account in accounts
-        if account["plan_id"] == wanted
+        if (account["batch"], account["plan_id"]) in wanted
     }
 
 

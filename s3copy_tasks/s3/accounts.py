@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
-from s3copy_tasks.errors import CREDENTIALS, AccessError, CopyError
+from s3copy_tasks.errors import CREDENTIALS, EMPTY_REPLY, AccessError, CopyError, TransientError
 from s3copy_tasks.s3.errors import from_client_error, from_transport
-from s3copy_tasks.s3.store import BucketStore
+from s3copy_tasks.s3.store import UNREADABLE, BucketStore
 
 if TYPE_CHECKING:
     import boto3
@@ -103,18 +104,22 @@ class AwsConnectionManager:
         try:
             session = BaseSessionFactory(conn=wrapper, config=_sts_config()).create_session()
             if session.get_credentials() is None:
-                raise self._refused("there are no credentials")
+                raise self._refused(AccessError("there are no credentials", code=CREDENTIALS))
         except ClientError as error:
-            raise self._refused(str(from_client_error(error))) from None
+            raise self._refused(from_client_error(error)) from None
         except BotoCoreError as error:
-            raise self._refused(str(from_transport(error))) from None
+            raise self._refused(from_transport(error)) from None
+        except ResponseParserError:  # its text holds the reply, and so the credentials
+            raise self._refused(TransientError(UNREADABLE, code=EMPTY_REPLY)) from None
         return wrapper, session
 
-    def _refused(self, reason: str) -> CopyError:
+    def _refused(self, reason: CopyError) -> CopyError:
         msg = (
             f"{self._side}: no session with {self._described()}: {reason}. "
             "Check the role's trust policy (principal, ExternalId) and the connection's extra"
         )
+        if isinstance(reason, TransientError):  # STS is down or throttles: that passes
+            return type(reason)(msg, code=reason.code)
         return AccessError(msg, code=CREDENTIALS)
 
     def _wrapper(self) -> AwsConnectionWrapper:

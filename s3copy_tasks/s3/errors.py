@@ -13,6 +13,7 @@ from s3copy_tasks.errors import (
     AccessError,
     ConditionError,
     CopyError,
+    ExpiredError,
     MissingError,
     RequestError,
     ThrottledError,
@@ -57,15 +58,17 @@ _CLASSES: dict[type[CopyError], frozenset[str]] = {
             "503",
         }
     ),
-    TransientError: EXPIRED
-    | {
-        "ConditionalRequestConflict",
-        "IncompleteBody",
-        "InternalError",
-        "OperationAborted",
-        "RequestTimeout",
-        "ServiceUnavailable",
-    },
+    ExpiredError: EXPIRED,
+    TransientError: frozenset(
+        {
+            "ConditionalRequestConflict",
+            "IncompleteBody",
+            "InternalError",
+            "OperationAborted",
+            "RequestTimeout",
+            "ServiceUnavailable",
+        }
+    ),
 }
 _CLASS_OF_CODE = {code: cls for cls, codes in _CLASSES.items() for code in codes}
 _SERVER_ERROR = 500

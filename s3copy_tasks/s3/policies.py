@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.job import ObjectOptions
 
 _ASSUMED_ROLE = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<role>[^/]+)/.*")
+_KMS = re.compile(r"kms:[A-Za-z]+")
+_KMS_KEY = re.compile(r"arn:[^:\s]+:kms:[^\s\"']+")
 
 
 def role_of(principal: str) -> str:
-    """Return the ARN that a policy names: the role behind an assumed-role session, else what is given."""
+    """Return the ARN that a policy names: the role behind an assumed-role session, else what is given.
+
+    A session does not tell the path of its role: `role_arn` in the config does.
+    """
     match = _ASSUMED_ROLE.fullmatch(principal)
     return "arn:{partition}:iam::{account}:role/{role}".format(**match.groupdict()) if match else principal
 
 
-def bucket_arn(bucket: str, key: str | None = None) -> str:
-    """Return the ARN of a bucket, or of a key pattern in it."""
-    return f"arn:aws:s3:::{bucket}" if key is None else f"arn:aws:s3:::{bucket}/{key}"
+def bucket_arn(principal: str, bucket: str, keys: str | None = None) -> str:
+    """Return the ARN of a bucket, or of keys in it, in the partition of the principal."""
+    parts = principal.split(":")
+    partition = parts[1] if parts[0] == "arn" else "aws"
+    return f"arn:{partition}:s3:::{bucket}" + ("" if keys is None else f"/{keys}")
 
 
 def read_actions(options: ObjectOptions) -> list[str]:
@@ -38,9 +45,30 @@ def write_actions(options: ObjectOptions) -> list[str]:
     return actions
 
 
-def statement(actions: list[str], resource: str, principal: str | None = None) -> str:
-    """Return an Allow statement as JSON; with a principal it is one of a bucket policy."""
-    body: dict[str, object] = {"Effect": "Allow"}
+def kms_statement(message: str, key_id: str | None) -> str | None:
+    """Return the statement for a KMS key that S3's refusal names; None where it is not about KMS."""
+    action = _KMS.search(message)
+    if action is None:
+        return None
+    key = _KMS_KEY.search(message)
+    return statement([action.group()], key.group() if key else key_id or "*")
+
+
+def statement(
+    actions: list[str], resource: str, *, principal: str | None = None, prefix: str | None = None
+) -> str:
+    """Return an Allow statement as JSON.
+
+    Args:
+        actions: of S3 or KMS.
+        resource: an ARN.
+        principal: makes it a statement of a bucket policy.
+        prefix: limits a listing to it.
+    """
+    body: dict[str, Any] = {"Effect": "Allow"}
     if principal is not None:
         body["Principal"] = {"AWS": role_of(principal)}
-    return json.dumps({**body, "Action": actions, "Resource": resource})
+    body |= {"Action": actions, "Resource": resource}
+    if prefix:
+        body["Condition"] = {"StringLike": {"s3:prefix": f"{prefix}*"}}
+    return json.dumps(body)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -24,7 +25,13 @@ from s3copy_tasks.errors import (
     MissingError,
     RequestError,
 )
-from s3copy_tasks.s3.policies import bucket_arn, read_actions, statement, write_actions
+from s3copy_tasks.s3.policies import (
+    bucket_arn,
+    kms_statement,
+    read_actions,
+    statement,
+    write_actions,
+)
 from s3copy_tasks.s3.store import BucketStore
 from s3copy_tasks.sender import Sender
 
@@ -68,22 +75,29 @@ def preflight(
     _same_server(job, source, destination)
     checks = _Checks(job, source, destination)
     checks.raise_first([checks.can_list("source"), checks.can_list("destination")])
-    started = checks.send(checks.destination.server_time)
+    started = checks.send(lambda: checks.destination.server_time(_places(job, "destination")[0]))
     with ThreadPoolExecutor(job.transfer.concurrency) as pool:
-        heads = list(pool.map(checks.object_exists, [entry.source for entry in job.objects]))
+        checks.raise_first(pool.map(lambda e: checks.can_list("source", e.source), job.prefixes))
+        checks.raise_first(pool.map(lambda e: checks.can_list("destination", e.destination), job.prefixes))
+        checks.raise_first(pool.map(checks.object_exists, [entry.source for entry in job.objects]))
         firsts = list(pool.map(checks.first_key, job.prefixes))
-        checks.raise_first(heads)
         _something_found(job, firsts)
-        readable = [key for key in (*firsts, *(entry.source for entry in job.objects)) if key is not None]
-        checks.raise_first(
-            [*pool.map(checks.can_read, readable), *pool.map(checks.can_write, _write_keys(job))]
-        )
+        found = [(e.source + "*", key) for e, key in zip(job.prefixes, firsts, strict=True) if key]
+        readable = [*found, *((entry.source, entry.source) for entry in job.objects)]
+        reads = list(pool.map(lambda pair: checks.can_read(*pair), readable))
+        writes = list(pool.map(lambda pair: checks.can_write(*pair), _write_keys(job)))
+        checks.raise_first([*reads, *writes])
     empty = (
         f"read not proven below s3://{job.source.bucket}/{entry.source}: no object there"
         for entry, first in zip(job.prefixes, firsts, strict=True)
         if first is None
     )
     return Preflight(job=replace(job, run_started=started), not_proven=(*empty, *checks.not_proven))
+
+
+def _places(job: EffectiveJob, side: str) -> list[str]:
+    """Return the prefixes and keys of one side."""
+    return [getattr(entry, side) for entry in (*job.prefixes, *job.objects)] or [""]
 
 
 def _same_server(job: EffectiveJob, source: AwsConnectionManager, destination: AwsConnectionManager) -> None:
@@ -94,12 +108,18 @@ def _same_server(job: EffectiveJob, source: AwsConnectionManager, destination: A
             msg = f"{side}.bucket: {bucket} is a directory bucket, whose listings are not sorted"
             raise ConfigError(msg, code=DIRECTORY_BUCKET)
     ours, theirs = source.endpoint_url(), destination.endpoint_url()
-    if ours != theirs:
+    if _server(ours) != _server(theirs):
         msg = (
             f"{job.source} is on {ours or 'AWS'}, {job.destination} on {theirs or 'AWS'}: "
             "one server can't copy from the other, and bytes are never sent through the worker"
         )
         raise ConfigError(msg, code=RELAY_NEEDED)
+
+
+def _server(endpoint_url: str | None) -> str | None:
+    """Return what two endpoints of one server have in common; None for AWS, whose endpoints are one."""
+    host = urlsplit(endpoint_url or "").netloc.lower()
+    return None if not host or host.removesuffix(".cn").endswith(".amazonaws.com") else host
 
 
 def _something_found(job: EffectiveJob, firsts: list[str | None]) -> None:
@@ -110,11 +130,12 @@ def _something_found(job: EffectiveJob, firsts: list[str | None]) -> None:
     raise MissingError(msg, code=NOTHING_FOUND)
 
 
-def _write_keys(job: EffectiveJob) -> list[str]:
-    """A key that nobody uses below each destination prefix, and each single destination key."""
+def _write_keys(job: EffectiveJob) -> list[tuple[str, str]]:
+    """Return (keys that must be writable, a key to try): one that nobody uses below each prefix."""
     run = "".join(c if c.isalnum() else "-" for c in job.run_id)
-    below = dict.fromkeys(f"{entry.destination}.s3copy-preflight-{run}" for entry in job.prefixes)
-    return [*below, *(entry.destination for entry in job.objects)]
+    prefixes = dict.fromkeys(entry.destination for entry in job.prefixes)
+    below = [(f"{prefix}*", f"{prefix}.s3copy-preflight-{run}") for prefix in prefixes]
+    return [*below, *((entry.destination, entry.destination) for entry in job.objects)]
 
 
 class _Checks:
@@ -138,18 +159,19 @@ class _Checks:
         more = [f"... and {len(messages) - _SHOWN} more"] if len(messages) > _SHOWN else []
         raise type(errors[0])("\n".join(messages[:_SHOWN] + more), code=errors[0].code)
 
-    def can_list(self, side: str) -> CopyError | None:
-        """Assume the role, find the bucket, list it."""
+    def can_list(self, side: str, prefix: str | None = None) -> CopyError | None:
+        """Assume the role, find the bucket, list it below a prefix, or else below the job's first."""
         manager = self._managers[side]
         location = manager.location
         store = self.source if side == "source" else self.destination
+        where = _places(self._job, side)[0] if prefix is None else prefix
         try:
-            self.send(store.server_time)
+            self.send(lambda: store.server_time(where))
         except AccessError as error:
             if error.code == CREDENTIALS:
                 return error
-            return self._wrong_account(side, manager) or self._denied(
-                side, ["s3:ListBucket"], bucket_arn(location.bucket), error
+            return self._wrong_account(side, manager, where) or self._denied(
+                side, ["s3:ListBucket"], location.bucket, error, prefix=where
             )
         except MissingError as error:
             msg = f"{side}.bucket: there is no bucket {location.bucket!r} ({error.code})"
@@ -161,13 +183,14 @@ class _Checks:
             return type(error)(f"{side}: {error.message}", code=error.code)
         return None
 
-    def _wrong_account(self, side: str, manager: AwsConnectionManager) -> CopyError | None:
+    def _wrong_account(self, side: str, manager: AwsConnectionManager, prefix: str) -> CopyError | None:
         """S3 answers 403 for another owner than expected, as for everything else: ask without it."""
         location = manager.location
         if location.account is None:
             return None
         try:
-            self.send(BucketStore(manager.connect, location.bucket, None).server_time)
+            stranger = BucketStore(manager.connect, location.bucket, None)
+            self.send(lambda: stranger.server_time(prefix))
         except CopyError:
             return None
         msg = (
@@ -181,8 +204,7 @@ class _Checks:
         try:
             found = self.send(lambda: self.source.head_object(key))
         except AccessError as error:
-            resource = bucket_arn(self._job.source.bucket, key)
-            return self._denied("source", ["s3:GetObject"], resource, error)
+            return self._denied("source", ["s3:GetObject"], self._job.source.bucket, error, keys=key)
         except CopyError as error:
             return error
         if found is None:
@@ -192,46 +214,49 @@ class _Checks:
 
     def first_key(self, entry: PrefixEntry) -> str | None:
         """Return the first key below a source prefix, None where there is none."""
-        page = self.send(
-            lambda: self.source.list_page(entry.source, after=None, token=None, recursive=entry.recursive)
-        )
-        return page.objects[0].key if page.objects else None
+        token = None
+        while True:  # a page may hold nothing but folders
+            page = self.send(
+                lambda token=token: self.source.list_page(  # type: ignore[misc]
+                    entry.source, after=None, token=token, recursive=entry.recursive
+                )
+            )
+            token = page.token
+            if page.objects or token is None:
+                return page.objects[0].key if page.objects else None
 
-    def can_read(self, key: str) -> CopyError | None:
-        """Read a byte of a source object as the principal that will copy it."""
+    def can_read(self, keys: str, key: str) -> CopyError | None:
+        """Read a byte of a source object as the principal that will copy it and all like it."""
         source = self._job.source
         try:
             self.send(lambda: self.destination.read_first_byte(source.bucket, key, source.account))
         except AccessError as error:
-            resource = bucket_arn(source.bucket, f"{key.rpartition('/')[0]}/*".lstrip("/"))
-            return self._denied(
-                "destination", read_actions(self._job.options), resource, error, other_bucket=source.bucket
-            )
+            actions = read_actions(self._job.options)
+            return self._denied("destination", actions, source.bucket, error, keys=keys)
         except (RequestError, MissingError) as error:
             self.not_proven.append(f"read not proven by s3://{source.bucket}/{key}: {error}")
         except CopyError as error:
             return error
         return None
 
-    def can_write(self, key: str) -> CopyError | None:
+    def can_write(self, keys: str, key: str) -> CopyError | None:
         """Start an upload with the job's options and abort it."""
         store, options = self.destination, self._job.options
-        resource = bucket_arn(store.bucket, f"{key.rpartition('/')[0]}/*".lstrip("/"))
-        actions = write_actions(options)
         try:
             upload_id = self.send(lambda: store.try_upload(key, options))
         except AccessError as error:
-            return self._denied("destination", actions, resource, error)
+            return self._denied("destination", write_actions(options), store.bucket, error, keys=keys)
         except CopyError as error:
             return type(error)(f"destination: {error.message}", code=error.code)
-        return self._can_abort(key, upload_id, resource)
+        return self._can_abort(keys, key, upload_id)
 
-    def _can_abort(self, key: str, upload_id: str, resource: str) -> CopyError | None:
+    def _can_abort(self, keys: str, key: str, upload_id: str) -> CopyError | None:
+        store = self.destination
         try:
-            self.send(lambda: self.destination.abort_multipart_upload(key, upload_id))
+            self.send(lambda: store.abort_multipart_upload(key, upload_id))
         except AccessError as error:
-            denied = self._denied("destination", ["s3:AbortMultipartUpload"], resource, error)
-            left = f"Upload {upload_id} of {key!r} in {self.destination.bucket} is left behind: abort it."
+            denied = self._denied("destination", ["s3:AbortMultipartUpload"], store.bucket, error, keys=keys)
+            left = f"Upload {upload_id} of {key!r} in {store.bucket} is left behind: abort it."
             return AccessError(f"{denied.message}\n{left}", code=error.code)
         except CopyError as error:
             return error
@@ -241,19 +266,24 @@ class _Checks:
         self,
         side: str,
         actions: list[str],
-        resource: str,
+        bucket: str,
         error: CopyError,
         *,
-        other_bucket: str | None = None,
+        keys: str | None = None,
+        prefix: str | None = None,
     ) -> CopyError:
-        principal = self._managers[side].principal()
-        where = (
-            f"in the policy of bucket {other_bucket}, and without its Principal in that of the role"
-            if other_bucket
-            else "in the policy of the role"
-        )
-        missing = statement(actions, resource, principal if other_bucket else None)
-        msg = (
-            f"{principal} may not {' or '.join(actions)} on {resource} ({error}).\nMissing {where}: {missing}"
-        )
-        return AccessError(msg, code=error.code)
+        """Say who may not do what on which resource, and which statement would allow it."""
+        manager = self._managers[side]
+        principal = manager.principal()
+        resource = bucket_arn(principal, bucket, keys)
+        named = f"{principal} may not {' or '.join(actions)} on {resource} ({error})."
+        by_kms = kms_statement(error.message, self._job.options.kms_key_id)
+        if by_kms is not None:
+            missing = f"Missing in the policies of the key and of the role: {by_kms}"
+        elif bucket == manager.location.bucket:
+            missing = f"Missing in the policy of the role: {statement(actions, resource, prefix=prefix)}"
+        else:
+            allowed = statement(actions, resource, principal=manager.location.role_arn or principal)
+            where = f"in the policy of bucket {bucket}, and without its Principal in that of the role"
+            missing = f"Missing {where}: {allowed}"
+        return AccessError(f"{named}\n{missing}", code=error.code)

@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 
 from s3copy_tasks.core.objects import ObjectDetails, S3Object
 from s3copy_tasks.core.store import Page
-from s3copy_tasks.errors import EMPTY_REPLY, MissingError, RequestError, TransientError
+from s3copy_tasks.errors import EMPTY_REPLY, NOT_S3, MissingError, RequestError, TransientError
 from s3copy_tasks.s3.errors import EXPIRED, from_client_error, from_transport
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ _CARRIED_HEADERS = (
     "Expires",
     "Metadata",
 )
+UNREADABLE = "the reply can't be read"
+"""Never with the reply's text: it may be one of STS, which holds credentials."""
 _CHECKSUMS = ("ChecksumCRC64NVME", "ChecksumCRC32", "ChecksumCRC32C", "ChecksumSHA1", "ChecksumSHA256")
 
 
@@ -109,10 +111,10 @@ class BucketStore:
             reply = client.get_object_tagging(Bucket=self.bucket, Key=key, **self._owner)
         return {tag["Key"]: tag["Value"] for tag in reply["TagSet"]}
 
-    def server_time(self) -> datetime:
-        """Return the server's clock, from the Date header of a reply; whole seconds."""
+    def server_time(self, prefix: str = "") -> datetime:
+        """Return the server's clock, from the Date header of a listing below `prefix`; whole seconds."""
         with self._requests() as client:
-            reply = client.list_objects_v2(Bucket=self.bucket, MaxKeys=1, **self._owner)
+            reply = client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1, **self._owner)
         return parsedate_to_datetime(reply["ResponseMetadata"]["HTTPHeaders"]["date"])
 
     def copy_object(self, request: CopyRequest) -> str:
@@ -206,14 +208,18 @@ class BucketStore:
         return source
 
     def _listed(self, row: Any) -> S3Object:
-        return S3Object(
-            bucket=self.bucket,
-            key=row["Key"],
-            size=row["Size"],
-            last_modified=row["LastModified"],
-            etag=row["ETag"],
-            storage_class=row.get("StorageClass", "STANDARD"),
-        )
+        try:
+            return S3Object(
+                bucket=self.bucket,
+                key=row["Key"],
+                size=row["Size"],
+                last_modified=row["LastModified"],
+                etag=row["ETag"],
+                storage_class=row.get("StorageClass", "STANDARD"),
+            )
+        except (ValueError, KeyError) as error:
+            msg = f"{self.bucket} lists {row.get('Key')!r} as S3 would not: {error}"
+            raise RequestError(msg, code=NOT_S3) from None
 
     @contextmanager
     def _requests(self) -> Iterator[S3Client]:
@@ -227,9 +233,8 @@ class BucketStore:
             raise from_client_error(error) from None
         except BotoCoreError as error:
             raise from_transport(error) from None
-        except ResponseParserError as error:
-            msg = f"the reply can't be read: {error}"
-            raise TransientError(msg, code=EMPTY_REPLY) from None
+        except ResponseParserError:
+            raise TransientError(UNREADABLE, code=EMPTY_REPLY) from None
 
     def _client(self) -> S3Client:
         with self._lock:

@@ -62,7 +62,7 @@ def test_ten_thousand_objects_survive_a_killed_batch(jobs: Jobs, airflow: Airflo
 def test_failed_objects_fail_the_run_with_exact_counts_and_a_second_run_mends_it(
     jobs: Jobs, wire: Proxy, airflow: AirflowStack
 ) -> None:
-    """The rest is copied all the same, the next run copies what is missing; the asset hears of success only."""
+    """The rest is copied all the same; the next run copies what is missing, and the asset hears of it."""
     job = jobs.make(TEN)
     denied = {"copy/3", "copy/7"}
     wire.answer = lambda request: (

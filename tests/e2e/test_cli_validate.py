@@ -204,9 +204,9 @@ def test_a_run_that_cannot_be_rendered_ends_with_1(folder: Path, arguments: list
 
 
 DATES = {
-    "date": ("2026-01-31", "2026-01-30T15:00:00+00:00"),
+    "date": ("2026-01-31", "2026-01-30T17:00:00+00:00"),
     "time": ("2026-01-31T02:00", "2026-01-30T17:00:00+00:00"),
-    "time with its own zone": ("2026-01-31T02:00Z", "2026-01-31T02:00:00+00:00"),
+    "time with its own zone": ("2026-01-30T17:00Z", "2026-01-30T17:00:00+00:00"),
 }
 
 
@@ -214,7 +214,8 @@ DATES = {
 def test_a_logical_date_is_in_the_job_s_time_zone(folder: Path, given: str, rendered: str) -> None:
     """A date on the command line means what it means in the file; the refusal of a wrong date shows it."""
     filters = {"modified_since": "not {{ ts }}"}
-    write(folder, document(timezone="Asia/Tokyo", filters=filters), "daily.yaml")
+    job = document(timezone="Asia/Tokyo", schedule="0 2 * * *", filters=filters)
+    write(folder, job, "daily.yaml")
     done = s3copy("plan", "daily", "--logical-date", given, cwd=folder.parent)
     assert done.returncode == 1
     assert f"filters.modified_since: 'not {rendered}' is no date or time" in done.stderr

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.errors import TransientError
 from tests.proxy import Reply, Request
 
 if TYPE_CHECKING:
@@ -190,3 +191,44 @@ def test_a_revoked_grant_ends_the_batch(sides: Sides, proxy: Proxy) -> None:
     assert metrics.files_failed == codes["AccessDenied"] + codes["NotAttempted"] == 150
     assert 100 <= codes["AccessDenied"] <= 100 + 2 * 8
     assert proxy.kinds()["CopyObject"] == codes["AccessDenied"]
+
+
+def test_a_gone_object_that_s3_calls_denied_has_vanished(sides: Sides, proxy: Proxy) -> None:
+    """Who may not list a bucket is told 403 of an object that is gone: the source's own role knows better."""
+    sides.put("data/a")
+
+    def answer(request: Request) -> Reply | None:
+        if request.kind != "CopyObject":
+            return None
+        sides.source.delete_object(Bucket=sides.source_bucket, Key="data/a")
+        return Reply.error(403, "AccessDenied")
+
+    proxy.answer = answer
+    metrics = sides.run(sides.job())
+    assert (metrics.files_vanished, metrics.files_failed) == (1, 0)
+
+
+def test_a_404_of_a_strange_kind_is_a_failure(sides: Sides, proxy: Proxy) -> None:
+    """Only S3's own word makes an object vanished; a gateway's 404 does not turn a run green."""
+    sides.put("data/a")
+    proxy.answer = first(99, "CopyObject", Reply(404, b"<html>not here</html>"))
+    metrics = sides.run(sides.job())
+    assert (metrics.files_vanished, metrics.files_failed) == (0, 1)
+
+
+def test_credentials_in_a_broken_reply_are_shown_nowhere(sides: Sides, proxy: Proxy) -> None:
+    """A reply of STS that is cut off holds the keys: its text is in no message."""
+    cut = b"<AssumeRoleResponse><Credentials><SecretAccessKey>TOPSECRET</SecretAccessKey><Sess"
+    proxy.answer = lambda request: Reply(200, cut) if request.target == "/" else None
+    with pytest.raises(TransientError) as caught:
+        sides.preflight(sides.job())
+    assert "TOPSECRET" not in str(caught.value)
+
+
+def test_credentials_that_stay_expired_end_the_batch(sides: Sides, proxy: Proxy) -> None:
+    """Expired for good is a matter of access: counted, not worth a retry of the task (rule 19)."""
+    sides.put("data/a")
+    proxy.answer = first(99, "CopyObject", Reply.error(400, "ExpiredToken"))
+    metrics = sides.run(sides.job())
+    assert metrics.errors_encountered.by_code == {"ExpiredToken": 1}
+    assert metrics.errors_encountered.transient == 0

@@ -10,8 +10,9 @@ import pytest
 
 from s3copy_tasks.core.job import Location, ObjectEntry, ObjectOptions, PrefixEntry
 from s3copy_tasks.errors import AccessError, ConfigError, CopyError, MissingError, TransientError
+from s3copy_tasks.s3.preflight import _server
 from tests.proxy import Reply, Request
-from tests.servers import READER, WRITER
+from tests.servers import READER, WRITER, put_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +105,7 @@ def test_denied_listing_names_principal_action_and_resource(sides: Sides, proxy:
         "Effect": "Allow",
         "Action": ["s3:ListBucket"],
         "Resource": f"arn:aws:s3:::{sides.source_bucket}",
+        "Condition": {"StringLike": {"s3:prefix": "data/*"}},
     }
 
 
@@ -233,3 +235,49 @@ def test_role_in_the_config_sends_its_external_id(
     assumed = [request.body for request in proxy.requests if request.target == "/"]
     assert len(assumed) == 2
     assert all(b"ExternalId=ext-1" in body for body in assumed)
+
+
+def test_folders_alone_on_a_page_hide_no_object(sides: Sides) -> None:
+    """With `recursive: false`, more than a page of folders may come before the first object."""
+    put_many(sides.source_bucket, {f"data/a{i:04}/x": b"" for i in range(1_001)})
+    sides.put("data/z")
+    entry = PrefixEntry(source="data/", destination="copy/", recursive=False)
+    assert sides.preflight(sides.job(prefixes=(entry,))).not_proven == ()
+
+
+def test_a_role_that_may_list_its_prefix_alone_passes(sides: Sides, proxy: Proxy) -> None:
+    """Every listing stays below a prefix of the job, as a policy with `s3:prefix` demands."""
+    sides.put("data/a")
+    sides.run(sides.job())
+    prefixes = {request.query["prefix"] for request in proxy.of_kind("ListObjectsV2")}
+    assert prefixes == {"data/", "copy/"}
+
+
+def test_an_outage_of_sts_is_worth_a_retry(sides: Sides, proxy: Proxy) -> None:
+    """A role that can't be assumed for the moment is no missing right."""
+    proxy.answer = lambda request: Reply(503, b"") if request.target == "/" else None
+    assert isinstance(refusal(sides), TransientError)
+
+
+def test_a_key_that_may_not_be_used_is_named(sides: Sides, proxy: Proxy) -> None:
+    """Where KMS refuses, the statement is about the key and not about the bucket."""
+    sides.put("data/a")
+    key = "arn:aws:kms:us-east-1:111122223333:key/1234"
+    text = f"not authorized to perform: kms:Decrypt on resource: {key} because"
+    proxy.answer = refuse("GetObject", sides.source_bucket, Reply.error(403, "AccessDenied", text))
+    error = refusal(sides)
+    statement = json.loads(error.message[error.message.index('{"Effect"') :])
+    assert statement == {"Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": key}
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [
+        pytest.param(None, "https://s3.us-west-2.amazonaws.com", id="default"),
+        pytest.param("https://s3.us-east-1.amazonaws.com", "https://s3.eu-west-1.amazonaws.com", id="two"),
+        pytest.param("http://localhost:9000", "http://LOCALHOST:9000/", id="a slash"),
+    ],
+)
+def test_endpoints_of_one_server(source: str | None, destination: str) -> None:
+    """AWS is one server, by whatever endpoint; so is any other, however its address is written."""
+    assert _server(source) == _server(destination)

@@ -31,7 +31,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS)
 def test_batch_of_another_plan(changes: dict[str, Any]) -> None:
     """A batch that was planned for another job, run or preparation is refused, with what to do."""
-    batch = Batch(id=3, plan_id=plan_id(make_job()), label="3: in/", ranges=ranges(0))
+    batch = Batch(id=3, plan_id=plan_id(make_job(), [ranges(0)]), label="3: in/", ranges=ranges(0))
     batch.check_belongs(make_job())
     with pytest.raises(ConfigError, match=r"batch 3 .* Clear the run from preflight") as refused:
         batch.check_belongs(make_job(**changes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -145,6 +146,14 @@ def test_copied_earlier(theirs: S3Object | None, earlier: bool, overwrite: Overw
     assert first is not Action.COPIED_EARLIER
     if not earlier:
         assert again is first
+
+
+def test_a_source_written_again_is_not_done() -> None:
+    """A copy of this run that is older than its source, whatever its size, is copied again."""
+    written_again = replace(source(), last_modified=T + timedelta(hours=5))
+    theirs = destination(OTHER, seconds=300)
+    decider = Decider(make_job(run_started=T), retried=True)
+    assert decider.named(written_again, theirs, "out/a") is Action.COPY
 
 
 def test_copied_earlier_needs_the_start_of_the_run() -> None:

@@ -337,7 +337,18 @@ def test_batches_belong_to_their_plan() -> None:
         cut.add(0, position, 1, Action.COPY)
     batches: tuple[Batch, ...] = cut.finish().batches
     assert [batch.id for batch in batches] == [0, 1, 2]
-    assert {batch.plan_id for batch in batches} == {plan_id(job)}
+    assert {batch.plan_id for batch in batches} == {plan_id(job, [list(batch.ranges) for batch in batches])}
+
+
+def test_a_plan_made_again_is_another_plan() -> None:
+    """Accounts of an older plan's batches can't be taken for those of a newer one."""
+    names = []
+    for count in (3, 4):
+        cut = Planner(make_job())
+        for position in "abcd"[:count]:
+            cut.add(0, position, 1, Action.COPY)
+        names.append(cut.finish().batches[0].plan_id)
+    assert names[0] != names[1]
 
 
 def test_cost() -> None:
