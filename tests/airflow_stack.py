@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BIN = Path(sys.executable).parent
 DAGS = Path(__file__).parent.parent / "dags"
+_STOP_SECONDS = 8
 _ENDED = frozenset({"success", "failed"})
 _SERVICES = {
     "api-server": ["api-server", "--workers", "1"],
@@ -74,9 +75,10 @@ class AirflowStack:
         self._client.close()
         for process in self._processes.values():
             _signal_group(process, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
         for process in self._processes.values():
             with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=10)
+                process.wait(timeout=max(0.0, deadline - time.monotonic()))
             _signal_group(process, signal.SIGKILL)
             process.wait()
 

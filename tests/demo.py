@@ -167,7 +167,8 @@ def _terminated(number: int, frame: object) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has told us to ignore them
+        signal.signal(number, _terminated)
     try:
         sys.exit(main())
     except KeyboardInterrupt:
