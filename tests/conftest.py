@@ -7,6 +7,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 HOME = tempfile.TemporaryDirectory(prefix="s3copy-airflow-")
 os.environ |= {
@@ -24,6 +25,11 @@ from tests.sides import Sides
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# A busy machine is slow, not wrong.
+settings.register_profile("s3copy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("s3copy")
 
 
 @pytest.fixture(scope="session")
