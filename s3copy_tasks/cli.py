@@ -241,7 +241,7 @@ def _carried_out(job: EffectiveJob, stores: Stores) -> TransferMetrics:
     """Plan a run and carry out its batches one after the other, with a progress bar on a terminal."""
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
 
-    from s3copy_tasks.core.metrics import MetricsCollector  # noqa: PLC0415
+    from s3copy_tasks.core.collector import MetricsCollector  # noqa: PLC0415
     from s3copy_tasks.runner import copy_batch, plan_job  # noqa: PLC0415
     from s3copy_tasks.verdict import outside_metrics, run_metrics  # noqa: PLC0415
 

@@ -26,8 +26,8 @@ from s3copy_tasks.errors import (
 )
 
 if TYPE_CHECKING:
+    from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.core.metrics import MetricsCollector
     from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.objects import Decision, ObjectDetails, S3Object
     from s3copy_tasks.core.store import Store

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from s3copy_tasks.core.batch import Batch, KeyRange
+    from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.core.metrics import MetricsCollector
     from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.plan import Plan
     from s3copy_tasks.listing import Stores

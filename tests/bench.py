@@ -6,8 +6,9 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry, TransferOptions
-from s3copy_tasks.core.metrics import MetricsCollector, TransferMetrics
+from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.multipart import LIMITS, Limits
 from s3copy_tasks.core.objects import S3Object
 from s3copy_tasks.listing import Stores

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from s3copy_tasks.config.template import UnknownNameError, render
 from s3copy_tasks.config.validate import parse_moment
-from s3copy_tasks.core.job import EffectiveJob, Overwrite
+from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.config.job import CopyJob
 
 
+Entry = TypeVar("Entry", PrefixEntry, ObjectEntry)
 _URI_CHARACTERS = "/=@:+,&'()*!$;~%"
 
 
@@ -52,22 +53,8 @@ def render_job(
             digest=job.digest,
             source=job.source,
             destination=job.destination,
-            prefixes=tuple(
-                replace(
-                    job.prefixes[i],
-                    source=rendered[f"prefixes[{i}].source"],
-                    destination=rendered[f"prefixes[{i}].destination"],
-                )
-                for i in chosen
-            ),
-            objects=tuple(
-                replace(
-                    job.objects[i],
-                    source=rendered[f"objects[{i}].source"],
-                    destination=rendered[f"objects[{i}].destination"],
-                )
-                for i in range(0 if prefixes else len(job.objects))
-            ),
+            prefixes=_entries("prefixes", job.prefixes, chosen, rendered),
+            objects=_entries("objects", job.objects, range(0 if prefixes else len(job.objects)), rendered),
             filters=replace(
                 job.filters, modified_since=None if since is None else parse_moment(since, job.timezone)
             ),
@@ -80,6 +67,20 @@ def render_job(
         )
     except ConfigError as error:
         raise _refused(job, error.message.splitlines()) from None
+
+
+def _entries(
+    field: str, templates: Sequence[Entry], chosen: Sequence[int], rendered: Mapping[str, str]
+) -> tuple[Entry, ...]:
+    """Return the chosen entries of a field with both sides rendered."""
+    return tuple(
+        replace(
+            templates[i],
+            source=rendered[f"{field}[{i}].source"],
+            destination=rendered[f"{field}[{i}].destination"],
+        )
+        for i in chosen
+    )
 
 
 def _assets(job: CopyJob, chosen: Sequence[int], *, objects: bool) -> tuple[str, ...]:

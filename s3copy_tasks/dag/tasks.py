@@ -15,8 +15,9 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.template import NAMES, RunDates
 from s3copy_tasks.core.batch import Batch
+from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import EffectiveJob
-from s3copy_tasks.core.metrics import MetricsCollector, TransferMetrics
+from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.wire import dump, dump_job, load
 from s3copy_tasks.errors import CopyError, TransientError
 from s3copy_tasks.listing import Stores

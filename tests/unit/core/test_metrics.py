@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.core.metrics import Errors, Failure, MetricsCollector, TransferMetrics, printable, total
+from s3copy_tasks.core.collector import MetricsCollector
+from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, printable, total
 from s3copy_tasks.core.objects import SkipReason
 from tests.memory import DAY_ONE, Clock
 

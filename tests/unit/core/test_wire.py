@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from s3copy_tasks.core.batch import Batch, KeyRange
+from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import (
     EffectiveJob,
     Filters,
@@ -21,7 +22,7 @@ from s3copy_tasks.core.job import (
     PrefixEntry,
     TransferOptions,
 )
-from s3copy_tasks.core.metrics import Failure, MetricsCollector, TransferMetrics
+from s3copy_tasks.core.metrics import Failure, TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.wire import dump, dump_job, load
 from s3copy_tasks.errors import ConfigError
