@@ -143,7 +143,7 @@ def _job_files(paths: Iterable[Path]) -> Iterable[Path]:
 
 def _plan(options: argparse.Namespace) -> int:
     from s3copy_tasks.listing import Stores  # noqa: PLC0415 - validate starts without it
-    from s3copy_tasks.runner import plan_job  # noqa: PLC0415
+    from s3copy_tasks.planning import plan_job  # noqa: PLC0415
     from s3copy_tasks.s3.accounts import managers_of  # noqa: PLC0415
     from s3copy_tasks.show import plan_as_dict, plan_table, title  # noqa: PLC0415
 
@@ -238,37 +238,24 @@ def _proven(job: EffectiveJob, managers: Managers) -> EffectiveJob:
 
 
 def _carried_out(job: EffectiveJob, stores: Stores) -> TransferMetrics:
-    """Plan a run and carry out its batches one after the other, with a progress bar on a terminal."""
+    """Carry out a run, with a progress bar on a terminal."""
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
 
-    from s3copy_tasks.core.collector import MetricsCollector  # noqa: PLC0415
-    from s3copy_tasks.runner import copy_batch, plan_job  # noqa: PLC0415
-    from s3copy_tasks.verdict import outside_metrics, run_metrics  # noqa: PLC0415
+    from s3copy_tasks.inprocess import InProcessRun, Watch  # noqa: PLC0415 - validate starts without it
+    from s3copy_tasks.sender import Sender  # noqa: PLC0415
 
-    accounts = {}
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     console = _console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        listing = progress.add_task("listing", total=None)
-        start = datetime.now(UTC)
-        plan = plan_job(job, stores, on_listed=lambda n: progress.update(listing, completed=n))
-        outside = outside_metrics(job, plan, start, datetime.now(UTC))
-        if job.dry_run:
-            return outside
-        progress.remove_task(listing)
-        done, bar = 0, progress.add_task("copying", total=sum(batch.found for batch in plan.batches))
-        for batch in plan.batches:
-            collector = MetricsCollector(job.run_id, lambda: datetime.now(UTC))
-            copy_batch(
-                job,
-                batch,
-                stores,
-                metrics=collector,
-                on_counted=lambda n, done=done: progress.update(bar, completed=done + n),  # type: ignore[misc]
-            )
-            accounts[batch.id] = collector.metrics()
-            done += accounts[batch.id].total_files_found
-    return run_metrics(job, outside, plan.batches, accounts)
+        bar = progress.add_task("listing", total=None)
+        watch = Watch(
+            listed=lambda objects: progress.update(bar, completed=objects),
+            planned=lambda objects: progress.update(bar, description="copying", total=objects, completed=0),
+            counted=lambda objects: progress.update(bar, completed=objects),
+        )
+        run = InProcessRun(job, stores, Sender(job.transfer.concurrency), watch=watch)
+        run.carry_out()
+    return run.metrics
 
 
 @contextmanager

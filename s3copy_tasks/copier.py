@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from s3copy_tasks import events
 from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.core.keys import Decider, is_copied_earlier
 from s3copy_tasks.core.metrics import Failure
@@ -88,16 +89,14 @@ class Copier:
             if error.code not in _VANISHED:
                 return self._failed(entry, source, error)
             log.info("object vanished", key=source.key)
-            self._metrics.vanished()
+            self._metrics.record_vanished()
         except CopyError as error:
             return self._failed(entry, source, error)
         return None
 
     def _failed(self, entry: int | None, source: S3Object, error: CopyError) -> CopyError:
-        log.error(
-            "object failed", key=source.key, code=error.code, error=error.message, attempts=error.attempts
-        )
-        self._metrics.failed(
+        events.object_failed(source.key, error)
+        self._metrics.record_file_failure(
             Failure.of_error(error, entry=entry, key=source.key),
             transient=is_worth_a_retry(error),
         )
@@ -105,9 +104,9 @@ class Copier:
 
     def _carry_out(self, decision: Decision, source: S3Object, key: str) -> None:
         if isinstance(decision, SkipReason):
-            self._metrics.skipped(decision)
+            self._metrics.record_skip(decision)
         elif decision is Action.COPIED_EARLIER:
-            self._metrics.copied(source.size, earlier=True)
+            self._metrics.record_file_success(source.size, earlier=True)
         elif decision is Action.KEY_TOO_LONG:
             msg = f"the destination key has more than 1,024 bytes: {key[:100]}..."
             raise RequestError(msg, code=KEY_TOO_LONG)
@@ -124,7 +123,7 @@ class Copier:
             raise _gone(source)
         both = set(ours.checksums) & set(theirs.checksums) if theirs else set()
         if theirs and both and all(ours.checksums[name] == theirs.checksums[name] for name in both):
-            self._metrics.skipped(SkipReason.UNCHANGED)
+            self._metrics.record_skip(SkipReason.UNCHANGED)
         else:
             self._copy(ours.object, key, ambiguous=theirs is not None and not both)
 
@@ -147,7 +146,7 @@ class Copier:
                 raise
             else:
                 log.debug("object copied", key=source.key, destination_key=key, bytes=source.size)
-                self._metrics.copied(source.size, ambiguous=ambiguous)
+                self._metrics.record_file_success(source.size, ambiguous=ambiguous)
                 return
 
     def _look_again(self, source: S3Object, key: str, error: ConditionError) -> S3Object | None:
@@ -159,11 +158,11 @@ class Copier:
         found = theirs.object if theirs else None
         is_same = ours.object.etag.strip('"') == source.etag.strip('"')
         if is_same and error.attempts > 1 and is_copied_earlier(source, found, self._job.run_started):
-            self._metrics.copied(source.size)  # our own copy; only its reply was lost
+            self._metrics.record_file_success(source.size)  # our own copy; only its reply was lost
             return None
         decision = self._decide.named(ours.object, found, key)
         if isinstance(decision, SkipReason):
-            self._metrics.skipped(decision)
+            self._metrics.record_skip(decision)
             return None
         return ours.object
 

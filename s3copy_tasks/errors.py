@@ -25,6 +25,7 @@ PLAN_FAILED = "PlanFailed"
 PLAN_MISMATCH = "PlanMismatch"
 RELAY_NEEDED = "RelayNeeded"
 SOURCE_CHANGED = "SourceChanged"
+UNSPECIFIED = "Unspecified"
 WRONG_ACCOUNT = "WrongAccount"
 
 

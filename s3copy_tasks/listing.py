@@ -83,12 +83,20 @@ class Listing:
             return list(pool.map(self._object, indexes))
 
     def _object(self, index: int) -> Decided | Failure | None:
-        entry = self._job.objects[index]
         try:
-            ours = self._sender.send(lambda: self._stores.source.head_object(entry.source))
-            theirs = self._sender.send(lambda: self._stores.destination.head_object(entry.destination))
+            return self.object_at(index)
         except CopyError as error:
-            return Failure.of_error(error, entry=None, key=entry.source)
+            return Failure.of_error(error, entry=None, key=self._job.objects[index].source)
+
+    def object_at(self, index: int) -> Decided | None:
+        """Return one of the job's single objects with its decision; None where it is gone.
+
+        Raises:
+            CopyError: it can't be looked at.
+        """
+        entry = self._job.objects[index]
+        ours = self._sender.send(lambda: self._stores.source.head_object(entry.source))
+        theirs = self._sender.send(lambda: self._stores.destination.head_object(entry.destination))
         if ours is None:
             return None
         decision = self._decider.named(ours.object, theirs.object if theirs else None, entry.destination)

@@ -1,8 +1,7 @@
-"""Plans a run and carries out its batches: ties the decisions of `core` to the stores it is given."""
+"""Carries out a batch: ties the decisions of `core` to the stores it is given."""
 
 from __future__ import annotations
 
-import heapq
 from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING
@@ -13,12 +12,9 @@ from s3copy_tasks.copier import Copier
 from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.objects import Action, SkipReason
-from s3copy_tasks.core.plan import Planner
 from s3copy_tasks.errors import (
     ACCESS_BREAKER,
-    DESTINATION_CONFLICT,
     AccessError,
-    ConfigError,
     CopyError,
     ExpiredError,
     is_worth_a_retry,
@@ -27,106 +23,18 @@ from s3copy_tasks.listing import Decided, Listing
 from s3copy_tasks.sender import Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from s3copy_tasks.core.batch import Batch, KeyRange
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.multipart import Limits
-    from s3copy_tasks.core.plan import Plan
     from s3copy_tasks.listing import Stores
 
 log = structlog.get_logger(__name__)
 
 ACCESS_ERRORS_MAX = 100
 """Access errors in a row that end a batch: a revoked grant must not cost millions of requests (rule 19)."""
-
-
-def plan_job(
-    job: EffectiveJob,
-    stores: Stores,
-    *,
-    on_listed: Callable[[int], None] | None = None,
-    sender: Sender | None = None,
-) -> Plan:
-    """Compare both sides of a job and cut what has to be copied into batches. Writes nothing.
-
-    Args:
-        job: the run.
-        stores: both sides.
-        on_listed: called now and then with how many objects of the source were looked at.
-        sender: the budget of requests; None makes one by the job's concurrency.
-
-    Raises:
-        ConfigError: two sources would write one destination key.
-        CopyError: a listing failed.
-    """
-    listing = Listing(job, stores, sender or Sender(job.transfer.concurrency))
-    planner = Planner(job)
-    taken = _plan_objects(listing, planner)
-    listed = len(job.objects)
-    for group in _groups(job):
-        for entry, one in _by_destination(listing, group, taken):
-            planner.add(entry, one.position, one.source.size, one.decision)
-            listed += 1
-            if on_listed is not None and listed % 1_000 == 0:
-                on_listed(listed)
-    if on_listed is not None:
-        on_listed(listed)
-    return planner.finish()
-
-
-def _plan_objects(listing: Listing, planner: Planner) -> dict[str, str]:
-    """Plan the single objects; return source by destination key.
-
-    One that has gone since preflight, or can't be looked at, goes to a batch: there it is counted.
-    """
-    taken = {}
-    for index, one in enumerate(listing.objects()):
-        if isinstance(one, Decided):
-            planner.add(None, index, one.source.size, one.decision)
-            taken[one.key] = one.source.key
-        else:
-            planner.add(None, index, 0, Action.COPY)
-    return taken
-
-
-def _groups(job: EffectiveJob) -> list[list[int]]:
-    """Return the entries by groups: inside one, destinations are equal or nested."""
-    groups: list[list[int]] = []
-    top: str | None = None
-    for destination, index in sorted((e.destination, i) for i, e in enumerate(job.prefixes)):
-        if top is not None and destination.startswith(top):
-            groups[-1].append(index)
-        else:
-            top = destination
-            groups.append([index])
-    return groups
-
-
-def _by_destination(
-    listing: Listing, group: Sequence[int], taken: dict[str, str]
-) -> Iterator[tuple[int, Decided]]:
-    """Yield a group's objects by destination key, and refuse two that would write the same (rule 25)."""
-
-    def stream(entry: int) -> Iterator[tuple[str, int, Decided]]:
-        return ((one.key, entry, one) for one in listing.below_prefix(entry))
-
-    last, last_source = None, ""
-    for key, entry, one in heapq.merge(*(stream(entry) for entry in group), key=lambda row: row[:2]):
-        if one.decision not in _LEFT_OUT:
-            other = last_source if key == last else taken.get(key)
-            if other is not None:
-                msg = (
-                    f"{other!r} and {one.source.key!r} would both be written to {key!r}. "
-                    "Give one of the entries another destination, or exclude one of the objects"
-                )
-                raise ConfigError(msg, code=DESTINATION_CONFLICT)
-            last, last_source = key, one.source.key
-        yield entry, one
-
-
-_LEFT_OUT = frozenset({SkipReason.EXCLUDED, SkipReason.NOT_INCLUDED, SkipReason.NOT_MODIFIED_SINCE})
 
 
 def copy_batch(
@@ -175,7 +83,7 @@ def copy_batch(
         cause = Failure.of(
             entry=batch.ranges[0].entry, key=f"(batch {batch.id})", code=code, message=str(error), attempts=0
         )
-        metrics.unknown(max(batch.found - metrics.found, 0), cause, transient=True)
+        metrics.record_unknown(max(batch.found - metrics.found, 0), cause, transient=True)
         raise
     finally:
         copier.close()
@@ -190,9 +98,9 @@ def _copy_range(one: KeyRange, listing: Listing, work: _BatchWork, metrics: Metr
             if isinstance(decided, Decided):
                 work.add(one.entry, decided)
             elif decided is None:
-                metrics.vanished()
+                metrics.record_vanished()
             else:
-                metrics.failed(decided)
+                metrics.record_file_failure(decided)
     except CopyError as error:
         log.error("listing failed", entry=one.entry, after=one.after, code=error.code, error=error.message)
         where = f"(listing after {one.after!r} through {one.through!r})"
@@ -200,7 +108,7 @@ def _copy_range(one: KeyRange, listing: Listing, work: _BatchWork, metrics: Metr
             entry=one.entry, key=where, code=error.code, message=error.message, attempts=error.attempts
         )
         rest = max(one.found - seen, 0)
-        metrics.unknown(rest, failure, transient=is_worth_a_retry(error))
+        metrics.record_unknown(rest, failure, transient=is_worth_a_retry(error))
 
 
 def _decisions(one: KeyRange, listing: Listing) -> Iterator[Decided | Failure | None]:
@@ -272,7 +180,7 @@ class _BatchWork:
         failure = Failure.of(
             entry=entry, key=decided.source.key, code=ACCESS_BREAKER, message=msg, attempts=0
         )
-        self._metrics.failed(failure)
+        self._metrics.record_file_failure(failure)
         self._counted()
 
     def _counted(self) -> None:

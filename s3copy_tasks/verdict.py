@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, total
 from s3copy_tasks.core.objects import SkipReason
-from s3copy_tasks.errors import BATCH_LOST, PLAN_FAILED
+from s3copy_tasks.errors import BATCH_LOST, PLAN_FAILED, CopyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.plan import Plan
+    from s3copy_tasks.interfaces import RunReport
 
 
 def outside_metrics(job: EffectiveJob, plan: Plan, start: datetime, end: datetime) -> TransferMetrics:
@@ -77,12 +78,18 @@ def _lost(job: EffectiveJob, batch: Batch) -> TransferMetrics:
     )
 
 
-def without_plan(run_id: str, task: str) -> TransferMetrics:
-    """Return the account of a run that has no plan, because `task` failed: nothing found, one error."""
-    message = "nothing was copied; its log has the reason"
-    failure = Failure.of(entry=None, key=f"({task})", code=PLAN_FAILED, message=message, attempts=1)
+def without_plan(run_id: str, step: str, error: CopyError | None = None) -> TransferMetrics:
+    """Return the account of a run that has no plan, because `step` failed: nothing found, one error.
+
+    Args:
+        run_id: names the run.
+        step: what failed, such as `preflight`.
+        error: what it ended with, where that is known.
+    """
+    known = error or CopyError("nothing was copied; its log has the reason", code=PLAN_FAILED)
+    failure = Failure.of_error(known, entry=None, key=f"({step})")
     return TransferMetrics(
-        operation_id=run_id, errors_encountered=Errors(by_code={PLAN_FAILED: 1}, first=(failure,))
+        operation_id=run_id, errors_encountered=Errors(by_code={known.code: 1}, first=(failure,))
     )
 
 
@@ -98,7 +105,7 @@ def verdict(metrics: TransferMetrics, max_failed_objects: int) -> str | None:
     )
 
 
-def report(job: EffectiveJob, metrics: TransferMetrics) -> dict[str, Any]:
+def report(job: EffectiveJob, metrics: TransferMetrics) -> RunReport:
     """Return a run's metrics with the name and the digest of the config that it ran."""
     return {
         **metrics.as_dict(),

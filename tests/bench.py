@@ -12,7 +12,8 @@ from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.multipart import LIMITS, Limits
 from s3copy_tasks.core.objects import S3Object
 from s3copy_tasks.listing import Stores
-from s3copy_tasks.runner import copy_batch, plan_job
+from s3copy_tasks.planning import plan_job
+from s3copy_tasks.runner import copy_batch
 from s3copy_tasks.sender import Sender
 from s3copy_tasks.verdict import outside_metrics, run_metrics
 from tests.memory import DAY_ONE, Clock, MemoryServer, MemoryStore
@@ -100,7 +101,9 @@ class Bench:
         return plan_job(job, self.stores, sender=impatient(job.transfer.concurrency))
 
     def collector(self, job: EffectiveJob) -> MetricsCollector:
-        return MetricsCollector(job.run_id, self.clock)
+        collector = MetricsCollector(self.clock)
+        collector.start_operation(job.run_id)
+        return collector
 
     def copy(
         self,

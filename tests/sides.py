@@ -12,7 +12,8 @@ from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry, TransferO
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.multipart import LIMITS, Limits
 from s3copy_tasks.listing import Stores
-from s3copy_tasks.runner import copy_batch, plan_job
+from s3copy_tasks.planning import plan_job
+from s3copy_tasks.runner import copy_batch
 from s3copy_tasks.s3.accounts import AwsConnectionManager, managers_of
 from s3copy_tasks.s3.preflight import Preflight, preflight
 from s3copy_tasks.verdict import outside_metrics, run_metrics
@@ -102,7 +103,8 @@ class Sides:
         plan, start = self.plan(job), now()
         accounts = {}
         for batch in plan.batches:
-            collector = MetricsCollector(job.run_id, now)
+            collector = MetricsCollector(now)
+            collector.start_operation(job.run_id)
             copy_batch(job, batch, self.stores(job), metrics=collector, limits=limits)
             accounts[batch.id] = collector.metrics()
         return run_metrics(job, outside_metrics(job, plan, start, start), plan.batches, accounts)

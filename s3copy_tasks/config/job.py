@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,6 +16,7 @@ from s3copy_tasks.core.job import (
     Overwrite,
     PrefixEntry,
     TransferOptions,
+    digest_of,
 )
 
 if TYPE_CHECKING:
@@ -126,9 +125,3 @@ def parse_bytes(text: str | int) -> int:
         return text
     number, unit = re.findall(r"[0-9]+|[A-Za-z]+", text)
     return int(number) * _UNITS[unit]
-
-
-def digest_of(document: dict[str, Any]) -> str:
-    """Return the sha256 of a document, whatever the order of its keys."""
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

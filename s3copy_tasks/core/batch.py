@@ -41,12 +41,14 @@ class Batch:
 
     Attributes:
         id: position in the plan, from 0.
+        of: batches in the plan.
         plan_id: of the plan that this belongs to.
         label: for a person, in Airflow's grid.
         ranges: at least one.
     """
 
     id: int
+    of: int
     plan_id: str
     label: str
     ranges: tuple[KeyRange, ...]
@@ -87,11 +89,11 @@ def plan_id(job: EffectiveJob, batches: Sequence[Sequence[KeyRange]]) -> str:
     return f"{run_key(job)}/{content[:12]}"
 
 
-def label(index: int, ranges: tuple[KeyRange, ...], job: EffectiveJob) -> str:
-    """Name a batch by its number and its first entry, "+n" standing for n other entries."""
+def label(number: int, of: int, ranges: tuple[KeyRange, ...], job: EffectiveJob) -> str:
+    """Name a batch by its number, from 1, and its first entry, "+n" standing for n other entries."""
     entries = list(dict.fromkeys(r.entry for r in ranges))
     first = "objects" if entries[0] is None else job.prefixes[entries[0]].source or "(whole bucket)"
     if len(first) > _LABEL_PREFIX_CHARACTERS_MAX:
         first = "..." + first[3 - _LABEL_PREFIX_CHARACTERS_MAX :]
     more = f" +{len(entries) - 1}" if len(entries) > 1 else ""
-    return f"{index}: {first}{more}"
+    return f"{number}/{of} {first}{more}"

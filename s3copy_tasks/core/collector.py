@@ -3,65 +3,111 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.metrics import COUNTS, FAILURES_KEPT, Errors, TransferMetrics
+from s3copy_tasks.core.metrics import COUNTS, FAILURES_KEPT, Errors, Failure, TransferMetrics
+from s3copy_tasks.errors import UNSPECIFIED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
-    from s3copy_tasks.core.metrics import Failure
     from s3copy_tasks.core.objects import SkipReason
+    from s3copy_tasks.interfaces import OperationMetrics
+
+
+def utc_now() -> datetime:
+    """Return the time, with its zone."""
+    return datetime.now(UTC)
 
 
 class MetricsCollector:
     """Counts what happens to the objects of one operation; safe to use from many threads.
 
+    `start_operation` comes first; recording before it raises RuntimeError.
+
     Args:
-        operation_id: of the run.
         clock: returns the time, with its zone.
     """
 
-    def __init__(self, operation_id: str, clock: Callable[[], datetime]) -> None:
-        self._operation_id = operation_id
+    def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock
-        self._start = clock()
         self._lock = Lock()
-        self._counts: Counter[str] = Counter()
-        self._skipped: Counter[SkipReason] = Counter()
-        self._by_code: Counter[str] = Counter()
-        self._first: list[Failure] = []
-        self._transient = 0
+        self._start: datetime | None = None
 
-    def copied(self, size: int, *, earlier: bool = False, ambiguous: bool = False) -> None:
-        """Count an object of `size` bytes that is at the destination now."""
+    def start_operation(self, operation_id: str) -> None:
+        """Begin to count an operation, from zero.
+
+        Raises:
+            ValueError: the id is empty.
+        """
+        if not operation_id:
+            msg = "an operation needs an id"
+            raise ValueError(msg)
         with self._lock:
+            self._operation_id = operation_id
+            self._start = self._clock()
+            self._counts: Counter[str] = Counter()
+            self._skipped: Counter[SkipReason] = Counter()
+            self._by_code: Counter[str] = Counter()
+            self._first: list[Failure] = []
+            self._transient = 0
+
+    def record_file_success(
+        self, bytes_transferred: int, *, earlier: bool = False, ambiguous: bool = False
+    ) -> None:
+        """Count an object that is at the destination now.
+
+        Args:
+            bytes_transferred: its size.
+            earlier: an earlier try of the operation copied it.
+            ambiguous: it was copied because nothing could prove it unchanged.
+
+        Raises:
+            ValueError: the size is below 0.
+        """
+        if bytes_transferred < 0:
+            msg = f"an object's size is at least 0, not {bytes_transferred}"
+            raise ValueError(msg)
+        with self._lock:
+            self._started()
             self._counts["files_copied_successfully"] += 1
             self._counts["files_copied_earlier"] += earlier
             self._counts["files_ambiguous"] += ambiguous
-            self._counts["total_bytes_transferred"] += size
+            self._counts["total_bytes_transferred"] += bytes_transferred
 
-    def skipped(self, reason: SkipReason) -> None:
-        """Count an object that needs no copy."""
-        with self._lock:
-            self._skipped[reason] += 1
+    def record_file_failure(self, error_message: str | Failure, *, transient: bool = False) -> None:
+        """Count an object that could not be copied.
 
-    def vanished(self) -> None:
-        """Count an object that was listed and then gone."""
+        Args:
+            error_message: why; words alone count under the code `Unspecified`.
+            transient: another try may well mend it.
+        """
+        failure = error_message
+        if isinstance(failure, str):
+            failure = Failure.of(entry=None, key="", code=UNSPECIFIED, message=failure, attempts=0)
         with self._lock:
-            self._counts["files_vanished"] += 1
-
-    def failed(self, failure: Failure, *, transient: bool = False) -> None:
-        """Count an object that could not be copied."""
-        with self._lock:
+            self._started()
             self._counts["files_failed"] += 1
             self._note(failure, 1, transient=transient)
 
-    def unknown(self, objects: int, failure: Failure, *, transient: bool = False) -> None:
+    def record_skip(self, reason: SkipReason) -> None:
+        """Count an object that needs no copy."""
+        with self._lock:
+            self._started()
+            self._skipped[reason] += 1
+
+    def record_vanished(self) -> None:
+        """Count an object that was listed and then gone."""
+        with self._lock:
+            self._started()
+            self._counts["files_vanished"] += 1
+
+    def record_unknown(self, objects: int, failure: Failure, *, transient: bool = False) -> None:
         """Count objects that nobody can account for; `failure` says why. Zero objects leave the reason."""
         with self._lock:
+            self._started()
             self._counts["files_unknown"] += objects
             self._note(failure, max(objects, 1), transient=transient)
 
@@ -69,16 +115,18 @@ class MetricsCollector:
     def found(self) -> int:
         """Objects accounted for up to now."""
         with self._lock:
+            self._started()
             return self._found()
 
     def metrics(self) -> TransferMetrics:
         """Return what was counted up to now; the end time is now."""
         with self._lock:
+            start = self._started()
             counts = {name: self._counts[name] for name in COUNTS if name != "total_files_found"}
             return TransferMetrics(
                 operation_id=self._operation_id,
-                start_time=self._start,
-                end_time=max(self._clock(), self._start),
+                start_time=start,
+                end_time=max(self._clock(), start),
                 total_files_found=self._found(),
                 files_skipped=dict(sorted(self._skipped.items())),
                 errors_encountered=Errors(
@@ -88,6 +136,16 @@ class MetricsCollector:
                 ),
                 **counts,
             )
+
+    def finish_operation(self) -> OperationMetrics:
+        """Return what was counted, as `TransferMetrics.as_dict` does."""
+        return self.metrics().as_dict()
+
+    def _started(self) -> datetime:
+        if self._start is None:
+            msg = "no operation to count for: call start_operation first"
+            raise RuntimeError(msg)
+        return self._start
 
     def _found(self) -> int:
         fates = ("files_copied_successfully", "files_failed", "files_vanished", "files_unknown")

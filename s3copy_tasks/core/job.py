@@ -5,10 +5,13 @@ These values travel between tasks, so they hold no secret and check themselves w
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import product
+from typing import Any
 
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
 
@@ -162,6 +165,12 @@ class EffectiveJob:
         problems = [*_bad_keys(self), *_overlaps(self), *_equal_objects(self)]
         if problems:
             raise ConfigError("\n".join(problems), code=INVALID_CONFIG)
+
+
+def digest_of(document: dict[str, Any]) -> str:
+    """Return the sha256 of a config, whatever the order of its keys."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def key_bytes(key: str) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.objects import SkipReason
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from s3copy_tasks.errors import CopyError
+    from s3copy_tasks.interfaces import OperationMetrics
 
 FAILURES_KEPT = 100
 """Failures that metrics name. Every failure is counted, and every one is a log line."""
@@ -31,7 +32,7 @@ class Failure:
 
     Attributes:
         entry: index of the prefix; -1 for the job's `objects`.
-        key: source key.
+        key: source key; empty where there are words only.
         code: S3's error code, or one of `s3copy_tasks.errors`.
         message: what S3 said, at most 300 characters.
         attempts: requests that were made for it.
@@ -44,6 +45,8 @@ class Failure:
     attempts: int
 
     def __str__(self) -> str:
+        if not self.key:
+            return printable(self.message)
         tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
         return f"{printable(self.key)}: {self.code} after {tries}: {printable(self.message)}"
 
@@ -177,7 +180,7 @@ class TransferMetrics:
         """Whether every object is accounted for: no stretch was given up or lost."""
         return self.files_unknown == 0 and self.errors_encountered.total == self.files_failed
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> OperationMetrics:
         """Return the metrics as people and programs are promised them; plain JSON types.
 
         The keys and their meaning are a contract: `docs/metrics.md`. More may follow, none goes away.

@@ -138,7 +138,7 @@ class Planner:
                 self._entries[entry].plan.batches += 1
         name = plan_id(self._job, groups)
         return Plan(
-            batches=tuple(self._batch(index, group, name) for index, group in enumerate(groups)),
+            batches=tuple(self._batch(index, len(groups), group, name) for index, group in enumerate(groups)),
             outside=outside,
             entries=tuple(cut.plan for cut in self._entries.values()),
         )
@@ -225,9 +225,10 @@ class Planner:
                 numbered.append((number, _frozen(entry, one)))
         return [[r for _, r in group] for _, group in groupby(numbered, key=lambda pair: pair[0])]
 
-    def _batch(self, index: int, ranges: list[KeyRange], name: str) -> Batch:
+    def _batch(self, index: int, of: int, ranges: list[KeyRange], name: str) -> Batch:
         frozen = tuple(ranges)
-        return Batch(id=index, plan_id=name, label=label(index, frozen, self._job), ranges=frozen)
+        named = label(index + 1, of, frozen, self._job)
+        return Batch(id=index, of=of, plan_id=name, label=named, ranges=frozen)
 
 
 def _frozen(entry: int | None, one: _Range) -> KeyRange:

@@ -108,7 +108,7 @@ def build_dag(job: CopyJob) -> DAG:
             tasks.copy_batch(job, batch, get_current_context())
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0, multiple_outputs=False)
-        def summarize() -> dict[str, Any]:
+        def summarize() -> Any:
             return tasks.summarize(get_current_context())
 
         @task(outlets=[copied])

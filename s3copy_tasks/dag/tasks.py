@@ -5,32 +5,32 @@ Thin: each reads its context, calls the same code as the command line, and turns
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from s3copy_tasks import events
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.template import NAMES, RunDates
 from s3copy_tasks.core.batch import Batch
-from s3copy_tasks.core.collector import MetricsCollector
+from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.wire import dump, dump_job, load
-from s3copy_tasks.errors import CopyError, TransientError
+from s3copy_tasks.dag.endings import airflow_errors, judge
 from s3copy_tasks.listing import Stores
+from s3copy_tasks.planning import plan_job
 from s3copy_tasks.runner import copy_batch as run_batch
-from s3copy_tasks.runner import plan_job
 from s3copy_tasks.verdict import outside_metrics, report, run_metrics, verdict, without_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from airflow.sdk import AssetAlias, Context
 
     from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.interfaces import OperationMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
     from s3copy_tasks.s3.preflight import preflight as check  # noqa: PLC0415
 
     params = context["params"]
-    with _airflow_errors():
+    with airflow_errors():
         effective = render_job(
             job,
             template_names(context),
@@ -53,10 +53,11 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
             force=params["force"],
             dry_run=params["dry_run"],
         )
+        events.operation_started(effective)
         proven = check(effective, *managers_of(effective))
         for remark in proven.not_proven:
             log.warning("not proven", remark=remark)
-        log.info("preflight passed", job=job.name, source=str(job.source), destination=str(job.destination))
+        log.info("preflight passed", operation_id=effective.run_id)
         return dump_job(proven.job)
 
 
@@ -68,22 +69,11 @@ def template_names(context: Mapping[str, Any]) -> dict[str, Any]:
 
 def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
     """Return the batches, and push the account of everything outside of them."""
-    effective, start = load(EffectiveJob, job), _now()
-    with _airflow_errors():
+    effective, start = load(EffectiveJob, job), utc_now()
+    with airflow_errors():
         planned = plan_job(effective, _stores(effective))
-    outside = outside_metrics(effective, planned, start, _now())
-    for entry in planned.entries:
-        log.info(
-            "entry planned",
-            entry=entry.path,
-            source=entry.source,
-            destination=entry.destination,
-            found=entry.found,
-            to_copy=entry.objects,
-            to_compare=entry.compare,
-            bytes=entry.bytes,
-            skipped=dict(entry.skipped),
-        )
+    outside = outside_metrics(effective, planned, start, utc_now())
+    events.objects_discovered(effective, planned)
     context["ti"].xcom_push(key=OUTSIDE, value=dump(outside))
     return [] if effective.dry_run else [dump(batch) for batch in planned.batches]
 
@@ -97,10 +87,11 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
     """
     effective, mine = load(EffectiveJob, job), load(Batch, batch)
     context["label"] = mine.label  # type: ignore[typeddict-unknown-key] # map_index_template
-    collector = MetricsCollector(effective.run_id, _now)
-    log.info("batch started", batch=mine.id, label=mine.label, objects=mine.objects)
+    collector = MetricsCollector()
+    collector.start_operation(effective.run_id)
+    events.batch_started(effective, mine)
     try:
-        with _airflow_errors():
+        with airflow_errors():
             run_batch(
                 effective,
                 mine,
@@ -112,19 +103,11 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
         metrics = collector.metrics()
         account = {"batch": mine.id, "plan_id": mine.plan_id, METRICS: dump(metrics)}
         context["ti"].xcom_push(key=METRICS, value=account)
-        log.info(
-            "batch finished",
-            batch=mine.id,
-            copied=metrics.files_copied_successfully,
-            failed=metrics.files_failed,
-            unknown=metrics.files_unknown,
-        )
-    reason = verdict(metrics, effective.max_failed_objects)
-    if reason is not None:
-        raise (AirflowException if metrics.errors_encountered.transient else AirflowFailException)(reason)
+        events.batch_finished(effective, mine, metrics)
+    judge(metrics, effective.max_failed_objects)
 
 
-def summarize(context: Context) -> dict[str, Any]:
+def summarize(context: Context) -> OperationMetrics:
     """Add up the run, push its metrics, then judge it. Runs in every ending of the tasks before.
 
     Raises:
@@ -136,7 +119,8 @@ def summarize(context: Context) -> dict[str, Any]:
     outside = ti.xcom_pull(task_ids="plan", key=OUTSIDE)
     if batches is None or outside is None:
         metrics = without_plan(context["run_id"], "preflight" if plain is None else "plan")
-        summary, reason = metrics.as_dict(), verdict(metrics, max_failed_objects=0)
+        summary: OperationMetrics = metrics.as_dict()
+        reason = verdict(metrics, max_failed_objects=0)
     else:
         job = load(EffectiveJob, plain)
         planned = [load(Batch, batch) for batch in batches]
@@ -145,9 +129,9 @@ def summarize(context: Context) -> dict[str, Any]:
         summary, reason = report(job, metrics), verdict(metrics, job.max_failed_objects)
     ti.xcom_push(key=METRICS, value=summary)
     if reason is not None:
-        log.error("operation failed", **summary)
+        events.operation_failed(summary)
         raise AirflowFailException(reason)
-    log.info("operation completed", **summary)
+    events.operation_completed(summary)
     if not metrics.files_copied_successfully:
         log.info("nothing to copy")
     return summary
@@ -187,18 +171,3 @@ def _stores(job: EffectiveJob) -> Stores:
 
     source, destination = managers_of(job)
     return Stores(source=source.store, destination=destination.store)
-
-
-@contextmanager
-def _airflow_errors() -> Iterator[None]:
-    """Turn our errors into Airflow's: what another try can't mend fails at once."""
-    try:
-        yield
-    except TransientError:
-        raise
-    except CopyError as error:
-        raise AirflowFailException(str(error)) from None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

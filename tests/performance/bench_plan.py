@@ -24,7 +24,7 @@ from s3copy_tasks.core.objects import ObjectDetails, S3Object
 from s3copy_tasks.core.store import Page
 from s3copy_tasks.core.wire import dump
 from s3copy_tasks.listing import Stores
-from s3copy_tasks.runner import plan_job
+from s3copy_tasks.planning import plan_job
 
 SOURCE_TIME, COPY_TIME = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 ETAG = '"9b2cf535f27731c974343645a3985328"'

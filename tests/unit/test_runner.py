@@ -20,7 +20,8 @@ from s3copy_tasks.errors import (
     ThrottledError,
     TransientError,
 )
-from s3copy_tasks.runner import copy_batch, plan_job
+from s3copy_tasks.planning import plan_job
+from s3copy_tasks.runner import copy_batch
 from s3copy_tasks.sender import Sender
 from s3copy_tasks.verdict import outside_metrics, run_metrics, verdict
 from tests.bench import DESTINATION, SOURCE, Bench, make_job

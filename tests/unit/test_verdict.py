@@ -29,7 +29,7 @@ OUTSIDE = TransferMetrics(
 
 def batch(number: int, found: int) -> Batch:
     one = KeyRange(entry=0, after=None, through="z", found=found, objects=found, bytes=found)
-    return Batch(id=number, plan_id="p", label=f"{number}: in/", ranges=(one,))
+    return Batch(id=number, of=2, plan_id="p", label=f"{number}: in/", ranges=(one,))
 
 
 def copied(count: int) -> TransferMetrics:

@@ -31,7 +31,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS)
 def test_batch_of_another_plan(changes: dict[str, Any]) -> None:
     """A batch that was planned for another job, run or preparation is refused, with what to do."""
-    batch = Batch(id=3, plan_id=plan_id(make_job(), [ranges(0)]), label="3: in/", ranges=ranges(0))
+    batch = Batch(id=3, of=9, plan_id=plan_id(make_job(), [ranges(0)]), label="3: in/", ranges=ranges(0))
     batch.check_belongs(make_job())
     with pytest.raises(ConfigError, match=r"batch 3 .* Clear the run from preflight") as refused:
         batch.check_belongs(make_job(**changes))
@@ -40,17 +40,17 @@ def test_batch_of_another_plan(changes: dict[str, Any]) -> None:
 
 def test_sums() -> None:
     """A batch's found and objects are the sums over its ranges."""
-    batch = Batch(id=0, plan_id="p", label="l", ranges=ranges(0, 1, 1))
+    batch = Batch(id=0, of=1, plan_id="p", label="l", ranges=ranges(0, 1, 1))
     assert (batch.found, batch.objects) == (15, 6)
 
 
 LABELS: dict[str, tuple[tuple[int | None, ...], str]] = {
-    "one": ((0,), "7: a/"),
-    "one-entry-twice": ((0, 0), "7: a/"),
-    "two-entries": ((0, 2, 2), "7: a/ +1"),
-    "whole-bucket": ((1,), "7: (whole bucket)"),
-    "objects": ((None,), "7: objects"),
-    "last-of-three": ((2, 1, 0), "7: c/ +2"),
+    "one": ((0,), "7/9 a/"),
+    "one-entry-twice": ((0, 0), "7/9 a/"),
+    "two-entries": ((0, 2, 2), "7/9 a/ +1"),
+    "whole-bucket": ((1,), "7/9 (whole bucket)"),
+    "objects": ((None,), "7/9 objects"),
+    "last-of-three": ((2, 1, 0), "7/9 c/ +2"),
 }
 
 
@@ -64,14 +64,14 @@ def test_labels(entries: tuple[int | None, ...], expected: str) -> None:
             PrefixEntry(source="c/", destination="z/"),
         )
     )
-    assert label(7, ranges(*entries), job) == expected
+    assert label(7, 9, ranges(*entries), job) == expected
 
 
 def test_long_labels() -> None:
     """A label fits Airflow's column of 250 characters, and keeps the end of the prefix, which tells more."""
     prefix = "granules/" * 100 + "MOD09GA/"
     job = make_job(prefixes=(PrefixEntry(source=prefix, destination="x/"),) * 2)
-    named = label(499, ranges(0, 1), job)
+    named = label(499, 500, ranges(0, 1), job)
     assert len(named) <= 250
-    assert named.startswith("499: ")
+    assert named.startswith("499/500 ")
     assert named.endswith("granules/MOD09GA/ +1")

@@ -119,9 +119,10 @@ def failure(number: int, code: str = "AccessDenied") -> Failure:
 
 
 def numbered(numbers: list[int]) -> TransferMetrics:
-    collector = MetricsCollector("op", Clock())
+    collector = MetricsCollector(Clock())
+    collector.start_operation("op")
     for number in numbers:
-        collector.failed(failure(number, f"Code{number % 3}"))
+        collector.record_file_failure(failure(number, f"Code{number % 3}"))
     return collector.metrics()
 
 
@@ -149,18 +150,19 @@ EVENTS = st.lists(
 
 
 def collected(events: list[tuple[Any, ...]]) -> TransferMetrics:
-    collector = MetricsCollector("op", Clock())
+    collector = MetricsCollector(Clock())
+    collector.start_operation("op")
     for kind, *values in events:
         if kind == "copied":
-            collector.copied(values[0], earlier=values[1], ambiguous=values[2])
+            collector.record_file_success(values[0], earlier=values[1], ambiguous=values[2])
         elif kind == "skipped":
-            collector.skipped(values[0])
+            collector.record_skip(values[0])
         elif kind == "vanished":
-            collector.vanished()
+            collector.record_vanished()
         elif kind == "failed":
-            collector.failed(values[0], transient=values[1])
+            collector.record_file_failure(values[0], transient=values[1])
         else:
-            collector.unknown(values[0], values[1], transient=values[2])
+            collector.record_unknown(values[0], values[1], transient=values[2])
     assert collector.found == collector.metrics().total_files_found
     return collector.metrics()
 
@@ -175,7 +177,8 @@ def test_collector_equals_sum(events: list[tuple[Any, ...]], cut: int) -> None:
 def test_collector_times() -> None:
     """Metrics start with their collector and end when asked for, never before their start."""
     clock = Clock()
-    collector = MetricsCollector("op", clock)
+    collector = MetricsCollector(clock)
+    collector.start_operation("op")
     clock.tick(2.5)
     assert collector.metrics().duration_seconds == 2.5
     clock.tick(-60)

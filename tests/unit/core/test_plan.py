@@ -242,7 +242,7 @@ def test_small_entries_share_a_batch() -> None:
         cut.add(entry, "a", 1, Action.COPY)
     plan = cut.finish()
     assert len(plan.batches) == 1
-    assert plan.batches[0].label == "0: in0/ +999"
+    assert plan.batches[0].label == "1/1 in0/ +999"
 
 
 def test_entries_may_interleave() -> None:

@@ -76,6 +76,7 @@ def test_batches(after: str | None, through: str, first: int | None) -> None:
     """Bounds come back as they were: text stays text, even of digits, an index an index, None None, "" ""."""
     batch = Batch(
         id=0,
+        of=1,
         plan_id="p",
         label="l",
         ranges=(
@@ -92,11 +93,12 @@ def test_batches(after: str | None, through: str, first: int | None) -> None:
 def test_metrics() -> None:
     """Metrics come back equal, with reasons, failures and times, and still add up."""
     clock = Clock()
-    collector = MetricsCollector("op", clock)
+    collector = MetricsCollector(clock)
+    collector.start_operation("op")
     clock.tick(1.25)
-    collector.copied(2**50, earlier=True, ambiguous=True)
-    collector.skipped(SkipReason.UNCHANGED)
-    collector.failed(
+    collector.record_file_success(2**50, earlier=True, ambiguous=True)
+    collector.record_skip(SkipReason.UNCHANGED)
+    collector.record_file_failure(
         Failure.of(entry=None, key="a\nb🛰", code="SlowDown", message="m", attempts=10), transient=True
     )
     metrics = collector.metrics()

@@ -1,0 +1,180 @@
+"""The operator's copy as a value: what goes where, and how far it has come."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from s3copy_tasks.core.job import (
+    EffectiveJob,
+    Location,
+    ObjectEntry,
+    Overwrite,
+    PrefixEntry,
+    TransferOptions,
+    digest_of,
+)
+from s3copy_tasks.errors import ConfigError
+
+BUCKET_NAME = re.compile(
+    r"(?!.*\.\.)(?!.*--x-s3$)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII
+)
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+BATCH_SIZE_MAX = 1_000
+_KEYS = ("source_key", "destination_key")
+
+
+class OperationState(StrEnum):
+    """How far an operation has come."""
+
+    INITIALIZED = "initialized"
+    VALIDATING = "validating"
+    COPYING = "copying"
+    COMPLETED = "completed"
+    VALIDATION_FAILED = "validation_failed"
+    COPY_FAILED = "copy_failed"
+
+
+_NEXT: dict[OperationState, frozenset[OperationState]] = {
+    OperationState.INITIALIZED: frozenset({OperationState.VALIDATING}),
+    OperationState.VALIDATING: frozenset({OperationState.COPYING, OperationState.VALIDATION_FAILED}),
+    OperationState.COPYING: frozenset({OperationState.COMPLETED, OperationState.COPY_FAILED}),
+    OperationState.COMPLETED: frozenset(),
+    OperationState.VALIDATION_FAILED: frozenset(),
+    OperationState.COPY_FAILED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3CopyOperation:
+    """One copy of an object, or of everything below a prefix, between two buckets.
+
+    Attributes:
+        source_bucket: name of the bucket.
+        source_key: key of the object; with `recursive` a prefix that ends with "/", empty for the whole
+            bucket.
+        destination_bucket: name of the bucket.
+        destination_key: key of the copy; with `recursive` the prefix that takes the source's place.
+        recursive: copy everything below the prefix.
+        source_aws_conn_id: Airflow connection; None means the environment's own credentials.
+        dest_aws_conn_id: the same for the destination, which also signs the copies.
+        batch_size: objects per batch, 1 to 1,000: the unit of progress.
+        overwrite: True copies over what is at the destination, False leaves it.
+        state: how far it has come.
+
+    Raises:
+        ValueError: names every field that is wrong.
+    """
+
+    source_bucket: str
+    source_key: str
+    destination_bucket: str
+    destination_key: str
+    recursive: bool = False
+    source_aws_conn_id: str | None = None
+    dest_aws_conn_id: str | None = None
+    batch_size: int = 100
+    overwrite: bool = True
+    state: OperationState = OperationState.INITIALIZED
+
+    def __post_init__(self) -> None:
+        inputs = asdict(self)
+        problems = [
+            *_of_buckets(inputs),
+            *(_of_prefixes(inputs) if self.recursive else _of_keys(inputs)),
+            *_of_connections(inputs),
+            *_of_options(inputs),
+        ]
+        if not problems:
+            try:
+                self.job("", "")
+            except ConfigError as error:
+                problems = [error.message]
+        if problems:
+            raise ValueError("\n".join(problems))
+
+    def moved_to(self, state: OperationState) -> S3CopyOperation:
+        """Return the operation in its next state.
+
+        Raises:
+            ValueError: that state does not follow.
+        """
+        if state not in _NEXT[self.state]:
+            msg = f"an operation that is {self.state} can't become {state}"
+            raise ValueError(msg)
+        return replace(self, state=state)
+
+    def job(self, name: str, operation_id: str) -> EffectiveJob:
+        """Return what the runner takes.
+
+        Args:
+            name: for people.
+            operation_id: names the run.
+        """
+        inputs = {field: value for field, value in asdict(self).items() if field != "state"}
+        source, destination = self.source_key, self.destination_key
+        return EffectiveJob(
+            name=name,
+            run_id=operation_id,
+            digest=digest_of(inputs),
+            source=Location(bucket=self.source_bucket, connection=self.source_aws_conn_id),
+            destination=Location(bucket=self.destination_bucket, connection=self.dest_aws_conn_id),
+            prefixes=(PrefixEntry(source=source, destination=destination),) if self.recursive else (),
+            objects=() if self.recursive else (ObjectEntry(source=source, destination=destination),),
+            overwrite=Overwrite.ALWAYS if self.overwrite else Overwrite.NEVER,
+            transfer=TransferOptions(batch_objects=self.batch_size),
+        )
+
+
+def _of_buckets(inputs: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{field}: {inputs[field]!r} is no name of a bucket: 3 to 63 lower-case letters, digits, dots and "
+        "hyphens, beginning and ending with a letter or digit; no s3:// in front, no directory bucket"
+        for field in ("source_bucket", "destination_bucket")
+        if not isinstance(inputs[field], str) or not BUCKET_NAME.fullmatch(inputs[field])
+    ]
+
+
+def _of_prefixes(inputs: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{field}: {inputs[field]!r} must end with '/' when recursive is set (without it, the prefix matches "
+        "its siblings too), or be empty for the whole bucket"
+        for field in _KEYS
+        if not isinstance(inputs[field], str) or (inputs[field] and not inputs[field].endswith("/"))
+    ]
+
+
+def _of_keys(inputs: Mapping[str, Any]) -> list[str]:
+    problems = [
+        f"{field}: {inputs[field]!r} is no key: name one object, or set recursive for a prefix"
+        for field in _KEYS
+        if not isinstance(inputs[field], str) or not inputs[field]
+    ]
+    source, destination = (inputs[field] for field in _KEYS)
+    if not problems and destination.endswith("/") and not source.endswith("/"):
+        whole = destination + source.rpartition("/")[2]
+        problems.append(f"destination_key: {destination!r} is no whole key; write {whole!r}")
+    return problems
+
+
+def _of_connections(inputs: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{field}: {inputs[field]!r} is no id of a connection; None means the environment's own credentials"
+        for field in ("source_aws_conn_id", "dest_aws_conn_id")
+        if inputs[field] is not None and not (isinstance(inputs[field], str) and inputs[field])
+    ]
+
+
+def _of_options(inputs: Mapping[str, Any]) -> list[str]:
+    problems = [
+        f"{field}: must be True or False, not {inputs[field]!r}"
+        for field in ("recursive", "overwrite")
+        if not isinstance(inputs[field], bool)
+    ]
+    size = inputs["batch_size"]
+    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= BATCH_SIZE_MAX:
+        problems.append(f"batch_size: must be a whole number from 1 to {BATCH_SIZE_MAX}, not {size!r}")
+    return problems

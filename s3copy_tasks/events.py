@@ -1,0 +1,103 @@
+"""The log lines that are promised: one structured event each, the same for a Dag, an operator and a command.
+
+Keys are strangers' text: they stand in fields, never in the event's name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.metrics import TransferMetrics
+    from s3copy_tasks.core.plan import Plan
+    from s3copy_tasks.errors import CopyError
+    from s3copy_tasks.interfaces import OperationMetrics
+
+log = structlog.get_logger(__name__)
+
+
+def operation_started(job: EffectiveJob) -> None:
+    """Log what is about to be checked and copied."""
+    log.info(
+        "operation started",
+        operation_id=job.run_id,
+        job=job.name,
+        source=str(job.source),
+        destination=str(job.destination),
+        prefixes=len(job.prefixes),
+        objects=len(job.objects),
+        overwrite=str(job.overwrite),
+        dry_run=job.dry_run,
+    )
+
+
+def objects_discovered(job: EffectiveJob, plan: Plan) -> None:
+    """Log what the listings came to: one line for each entry of the job, and one for all."""
+    for entry in plan.entries:
+        log.info(
+            "entry planned",
+            entry=entry.path,
+            source=entry.source,
+            destination=entry.destination,
+            found=entry.found,
+            to_copy=entry.objects,
+            to_compare=entry.compare,
+            bytes=entry.bytes,
+            skipped=dict(entry.skipped),
+        )
+    log.info(
+        "objects discovered",
+        operation_id=job.run_id,
+        found=sum(entry.found for entry in plan.entries),
+        to_copy=sum(entry.objects for entry in plan.entries),
+        to_compare=sum(entry.compare for entry in plan.entries),
+        bytes=sum(entry.bytes for entry in plan.entries),
+        batches=len(plan.batches),
+    )
+
+
+def batch_started(job: EffectiveJob, batch: Batch) -> None:
+    """Log which batch, of how many, begins; batches count from 1."""
+    log.info(
+        "batch started",
+        operation_id=job.run_id,
+        batch=batch.id + 1,
+        of=batch.of,
+        label=batch.label,
+        objects=batch.objects,
+    )
+
+
+def batch_finished(job: EffectiveJob, batch: Batch, metrics: TransferMetrics) -> None:
+    """Log what a batch came to, in whatever ending."""
+    log.info(
+        "batch finished",
+        operation_id=job.run_id,
+        batch=batch.id + 1,
+        of=batch.of,
+        label=batch.label,
+        copied=metrics.files_copied_successfully,
+        failed=metrics.files_failed,
+        unknown=metrics.files_unknown,
+        bytes=metrics.total_bytes_transferred,
+        seconds=metrics.duration_seconds,
+    )
+
+
+def object_failed(key: str, error: CopyError) -> None:
+    """Log an object that did not make it, with the code and the attempts."""
+    log.error("object failed", key=key, code=error.code, error=error.message, attempts=error.attempts)
+
+
+def operation_completed(report: OperationMetrics) -> None:
+    """Log the metrics of a run that did what it should."""
+    log.info("operation completed", **report)
+
+
+def operation_failed(report: OperationMetrics) -> None:
+    """Log the metrics of a run that did not."""
+    log.error("operation failed", **report)

@@ -1,0 +1,112 @@
+"""Carries out a whole run in this process, batch after batch: for the operator and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from s3copy_tasks import events
+from s3copy_tasks.core.collector import MetricsCollector, utc_now
+from s3copy_tasks.core.metrics import TransferMetrics
+from s3copy_tasks.planning import plan_job
+from s3copy_tasks.runner import copy_batch
+from s3copy_tasks.sender import Sender
+from s3copy_tasks.verdict import outside_metrics, run_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.plan import Plan
+    from s3copy_tasks.listing import Stores
+
+
+def _nobody(_: int) -> None:
+    """Watch nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who hears how far a run has come.
+
+    Attributes:
+        listed: objects of the source that were looked at.
+        planned: objects that the batches will account for.
+        counted: of these, the ones that are accounted for.
+    """
+
+    listed: Callable[[int], None] = _nobody
+    planned: Callable[[int], None] = _nobody
+    counted: Callable[[int], None] = _nobody
+
+
+@dataclass(slots=True)
+class InProcessRun:
+    """A run that plans and copies here. `metrics` is exact in every ending, also when `carry_out` raises.
+
+    Attributes:
+        job: the run, checked by preflight.
+        stores: both sides.
+        sender: the budget of requests; stopping it ends the run.
+        retried: an earlier try of this run may have copied something.
+        watch: hears of progress.
+    """
+
+    job: EffectiveJob
+    stores: Stores
+    sender: Sender
+    retried: bool = False
+    watch: Watch = field(default_factory=Watch)
+    _start: datetime = field(default_factory=utc_now)
+    _outside: TransferMetrics | None = None
+    _batches: tuple[Batch, ...] = ()
+    _accounts: dict[int, TransferMetrics] = field(default_factory=dict)
+
+    def carry_out(self) -> None:
+        """Plan and copy.
+
+        Raises:
+            CopyError: planning failed.
+            InterruptedError: the sender was stopped.
+        """
+        plan = self._plan()
+        events.objects_discovered(self.job, plan)
+        if self.job.dry_run:
+            return
+        self._batches = plan.batches
+        self.watch.planned(sum(batch.found for batch in plan.batches))
+        for batch in plan.batches:
+            self._copy(batch)
+
+    @property
+    def metrics(self) -> TransferMetrics:
+        """What the run came to; batches that never ran are unknown."""
+        if self._outside is None:
+            return TransferMetrics(operation_id=self.job.run_id, start_time=self._start, end_time=utc_now())
+        return run_metrics(self.job, self._outside, self._batches, self._accounts)
+
+    def _plan(self) -> Plan:
+        plan = plan_job(self.job, self.stores, on_listed=self.watch.listed, sender=self.sender)
+        self._outside = outside_metrics(self.job, plan, self._start, utc_now())
+        return plan
+
+    def _copy(self, batch: Batch) -> None:
+        before = sum(account.total_files_found for account in self._accounts.values())
+        collector = MetricsCollector()
+        collector.start_operation(self.job.run_id)
+        events.batch_started(self.job, batch)
+        try:
+            copy_batch(
+                self.job,
+                batch,
+                self.stores,
+                metrics=collector,
+                retried=self.retried,
+                on_counted=lambda counted: self.watch.counted(before + counted),
+                sender=self.sender,
+            )
+        finally:
+            account = self._accounts[batch.id] = collector.metrics()
+            events.batch_finished(self.job, batch, account)

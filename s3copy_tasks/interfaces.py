@@ -1,0 +1,91 @@
+"""What people who write their own code may rely on: shapes and methods, whatever class has them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Protocol, TypedDict, runtime_checkable
+
+
+class OperationMetrics(TypedDict):
+    """What an operation came to, in plain JSON types. docs/metrics.md says what each means.
+
+    More keys may follow; none goes away.
+    """
+
+    operation_id: str
+    start_time: str | None
+    end_time: str | None
+    duration_seconds: float
+    total_files_found: int
+    files_copied_successfully: int
+    files_copied_earlier: int
+    files_ambiguous: int
+    files_skipped: dict[str, int]
+    files_failed: int
+    files_vanished: int
+    files_unknown: int
+    total_bytes_transferred: int
+    errors: list[str]
+    errors_by_code: dict[str, int]
+
+
+class RunReport(OperationMetrics):
+    """The metrics of a run, with what ran."""
+
+    job: str
+    config_digest: str
+    dry_run: bool
+
+
+class ListedObject(TypedDict):
+    """An object of the source, as a listing tells of it; `size` in bytes, `last_modified` with its zone."""
+
+    bucket: str
+    key: str
+    size: int
+    last_modified: datetime
+    etag: str
+
+
+class CopyResult(TypedDict):
+    """What became of one object; `error_message` is None where it is at the destination."""
+
+    success: bool
+    bytes_transferred: int
+    error_message: str | None
+
+
+@runtime_checkable
+class S3CopyOperatorInterface(Protocol):
+    """An operator that copies one object, or all below a prefix, between two buckets."""
+
+    def execute(self, context: Any) -> RunReport:
+        """Copy, and return the metrics."""
+
+    def validate_inputs(self) -> bool:
+        """Return True, or raise ValueError with every bad input."""
+
+    def get_s3_objects_to_copy(self) -> list[ListedObject]:
+        """Return the source's objects that a run would copy now."""
+
+    def copy_single_object(
+        self, source_bucket: str, source_key: str, dest_bucket: str, dest_key: str
+    ) -> CopyResult:
+        """Copy one object, and say what became of it; what S3 refuses is no exception here."""
+
+
+@runtime_checkable
+class MetricsCollectorInterface(Protocol):
+    """Counts what happens to the objects of one operation."""
+
+    def start_operation(self, operation_id: str) -> None:
+        """Begin to count, from zero."""
+
+    def record_file_success(self, bytes_transferred: int) -> None:
+        """Count an object that was copied."""
+
+    def record_file_failure(self, error_message: str) -> None:
+        """Count an object that could not be copied."""
+
+    def finish_operation(self) -> OperationMetrics:
+        """Return what was counted."""

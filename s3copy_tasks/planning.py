@@ -1,0 +1,106 @@
+"""Plans a run: compares both sides of a job and cuts what has to be copied into batches."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.objects import Action, SkipReason
+from s3copy_tasks.core.plan import Planner
+from s3copy_tasks.errors import DESTINATION_CONFLICT, ConfigError
+from s3copy_tasks.listing import Decided, Listing
+from s3copy_tasks.sender import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.plan import Plan
+    from s3copy_tasks.listing import Stores
+
+
+def plan_job(
+    job: EffectiveJob,
+    stores: Stores,
+    *,
+    on_listed: Callable[[int], None] | None = None,
+    sender: Sender | None = None,
+) -> Plan:
+    """Compare both sides of a job and cut what has to be copied into batches. Writes nothing.
+
+    Args:
+        job: the run.
+        stores: both sides.
+        on_listed: called now and then with how many objects of the source were looked at.
+        sender: the budget of requests; None makes one by the job's concurrency.
+
+    Raises:
+        ConfigError: two sources would write one destination key.
+        CopyError: a listing failed.
+    """
+    listing = Listing(job, stores, sender or Sender(job.transfer.concurrency))
+    planner = Planner(job)
+    taken = _plan_objects(listing, planner)
+    listed = len(job.objects)
+    for group in _groups(job):
+        for entry, one in _by_destination(listing, group, taken):
+            planner.add(entry, one.position, one.source.size, one.decision)
+            listed += 1
+            if on_listed is not None and listed % 1_000 == 0:
+                on_listed(listed)
+    if on_listed is not None:
+        on_listed(listed)
+    return planner.finish()
+
+
+def _plan_objects(listing: Listing, planner: Planner) -> dict[str, str]:
+    """Plan the single objects; return source by destination key.
+
+    One that has gone since preflight, or can't be looked at, goes to a batch: there it is counted.
+    """
+    taken = {}
+    for index, one in enumerate(listing.objects()):
+        if isinstance(one, Decided):
+            planner.add(None, index, one.source.size, one.decision)
+            taken[one.key] = one.source.key
+        else:
+            planner.add(None, index, 0, Action.COPY)
+    return taken
+
+
+def _groups(job: EffectiveJob) -> list[list[int]]:
+    """Return the entries by groups: inside one, destinations are equal or nested."""
+    groups: list[list[int]] = []
+    top: str | None = None
+    for destination, index in sorted((e.destination, i) for i, e in enumerate(job.prefixes)):
+        if top is not None and destination.startswith(top):
+            groups[-1].append(index)
+        else:
+            top = destination
+            groups.append([index])
+    return groups
+
+
+def _by_destination(
+    listing: Listing, group: Sequence[int], taken: dict[str, str]
+) -> Iterator[tuple[int, Decided]]:
+    """Yield a group's objects by destination key, and refuse two that would write the same (rule 25)."""
+
+    def stream(entry: int) -> Iterator[tuple[str, int, Decided]]:
+        return ((one.key, entry, one) for one in listing.below_prefix(entry))
+
+    last, last_source = None, ""
+    for key, entry, one in heapq.merge(*(stream(entry) for entry in group), key=lambda row: row[:2]):
+        if one.decision not in _LEFT_OUT:
+            other = last_source if key == last else taken.get(key)
+            if other is not None:
+                msg = (
+                    f"{other!r} and {one.source.key!r} would both be written to {key!r}. "
+                    "Give one of the entries another destination, or exclude one of the objects"
+                )
+                raise ConfigError(msg, code=DESTINATION_CONFLICT)
+            last, last_source = key, one.source.key
+        yield entry, one
+
+
+_LEFT_OUT = frozenset({SkipReason.EXCLUDED, SkipReason.NOT_INCLUDED, SkipReason.NOT_MODIFIED_SINCE})
