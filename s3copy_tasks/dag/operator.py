@@ -1,0 +1,299 @@
+"""The operator for people who write their own Dags. Thin: the same code as the generated Dags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from airflow.sdk import BaseOperator
+
+from s3copy_tasks import events
+from s3copy_tasks.copier import Copier
+from s3copy_tasks.core.collector import MetricsCollector
+from s3copy_tasks.core.metrics import printable
+from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.operation import OperationState, S3CopyOperation
+from s3copy_tasks.dag.endings import airflow_errors, judge
+from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError, MissingError
+from s3copy_tasks.inprocess import InProcessRun
+from s3copy_tasks.listing import Decided, Listing, Stores
+from s3copy_tasks.sender import Sender
+from s3copy_tasks.verdict import report, without_plan
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from s3copy_tasks.core.job import EffectiveJob, Location
+    from s3copy_tasks.core.objects import S3Object
+    from s3copy_tasks.interfaces import CopyResult, ListedObject, OperationMetrics, RunReport
+    from s3copy_tasks.s3.accounts import AwsConnectionManager
+
+    Managers = tuple[AwsConnectionManager, AwsConnectionManager]
+
+log = structlog.get_logger(__name__)
+
+METRICS = "metrics"
+EARLIER = "s3copy_earlier_try"
+"""Under this key Airflow keeps, from one try to the next, when the first began."""
+
+
+class S3CrossAccountCopyOperator(BaseOperator):
+    """Copy one object, or everything below a prefix, from one bucket to another, on S3's side.
+
+    Roles, buckets and permissions on both sides are checked before the first copy. The metrics are the
+    return value, and in every ending the XCom `metrics`; a task with failed objects copies the rest, and
+    then fails. A retry copies only what is missing.
+
+    Args:
+        source_bucket: name of the bucket. Templated, as are the other three places.
+        source_key: key of the object; with `recursive` a prefix that ends with "/", empty for the whole
+            bucket.
+        destination_bucket: name of the bucket.
+        destination_key: key of the copy; with `recursive` the prefix that takes the source's place.
+        recursive: copy everything below the prefix.
+        source_aws_conn_id: Airflow connection of type aws whose extra holds the role to assume. Templated.
+            None means the environment's own credentials.
+        dest_aws_conn_id: the same for the destination. Its principal signs the copies, so it must be able to
+            read the source, too. Templated.
+        batch_size: objects per batch, 1 to 1,000: the unit of progress in the log.
+        overwrite: True copies over what is at the destination, False leaves it.
+        **kwargs: of every Airflow operator.
+
+    Attributes:
+        operation: what is copied and how far it has come; None before `execute`.
+    """
+
+    template_fields: Sequence[str] = (
+        "source_bucket",
+        "source_key",
+        "destination_bucket",
+        "destination_key",
+        "source_aws_conn_id",
+        "dest_aws_conn_id",
+    )
+
+    def __init__(  # noqa: PLR0913 - the contract's signature
+        self,
+        *,
+        source_bucket: str,
+        source_key: str,
+        destination_bucket: str,
+        destination_key: str,
+        recursive: bool = False,
+        source_aws_conn_id: str | None = None,
+        dest_aws_conn_id: str | None = None,
+        batch_size: int = 100,
+        overwrite: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source_bucket = source_bucket
+        self.source_key = source_key
+        self.destination_bucket = destination_bucket
+        self.destination_key = destination_key
+        self.recursive = recursive
+        self.source_aws_conn_id = source_aws_conn_id
+        self.dest_aws_conn_id = dest_aws_conn_id
+        self.batch_size = batch_size
+        self.overwrite = overwrite
+        self.operation: S3CopyOperation | None = None
+        self._sender: Sender | None = None
+        self._known: dict[tuple[Location, Location], Managers] = {}
+
+    def execute(self, context: Context) -> RunReport:
+        """Check, plan and copy; return the metrics: docs/metrics.md.
+
+        Raises:
+            AirflowFailException: the inputs are wrong, something is missing or not allowed, or objects failed
+                that another try can't mend.
+            AirflowException: objects failed that another try may mend.
+            TransientError: S3 can't be reached.
+        """
+        operation_id = _operation_id(context)
+        with airflow_errors():
+            try:
+                job, managers = self._checked(operation_id)
+            except CopyError as error:
+                failed = without_plan(operation_id, "preflight", error).as_dict()
+                self._end(OperationState.VALIDATION_FAILED, failed, context)
+                raise
+            self._move(OperationState.COPYING)
+            job, retried = _continued(job, context)
+            return self._copied(job, managers, context, retried=retried)
+
+    def validate_inputs(self) -> bool:
+        """Return True.
+
+        Raises:
+            ValueError: names every input that is wrong.
+        """
+        self._operation()
+        return True
+
+    def get_s3_objects_to_copy(self) -> list[ListedObject]:
+        """Return the source's objects that a run would copy now, in key order; writes nothing.
+
+        Raises:
+            ValueError: an input is wrong.
+            MissingError: there is no such object, where the operation is not recursive.
+            CopyError: a listing failed.
+        """
+        job = self._operation().job(self.task_id, "listing")
+        listing = Listing(job, _stores(self._managers(job)), Sender(job.transfer.concurrency))
+        found = list(listing.below_prefix(0)) if self.recursive else [_found(listing.object_at(0), job)]
+        return [_listed(one.source) for one in found if not isinstance(one.decision, SkipReason)]
+
+    def copy_single_object(
+        self, source_bucket: str, source_key: str, dest_bucket: str, dest_key: str
+    ) -> CopyResult:
+        """Copy one object with this operator's connections and `overwrite`.
+
+        Nothing is checked beforehand. What S3 refuses is said by `error_message`; an object that `overwrite`
+        leaves alone is a success of 0 bytes.
+        """
+        collector = MetricsCollector()
+        collector.start_operation("single")
+        error: Exception | None
+        try:
+            operation = self._operation(source_bucket, source_key, dest_bucket, dest_key)
+            job = operation.job(self.task_id, "single")
+            error = _copy_one(job, _stores(self._managers(job)), collector)
+        except (ValueError, CopyError) as refused:
+            error = refused
+        return {
+            "success": error is None,
+            "bytes_transferred": collector.metrics().total_bytes_transferred,
+            "error_message": None if error is None else printable(str(error)),
+        }
+
+    def on_kill(self) -> None:
+        """Stop sending requests and abort multipart uploads: Airflow is about to kill the task."""
+        if self._sender is not None:
+            Thread(target=self._sender.stop).start()  # a signal handler must not wait for a lock
+
+    def _operation(self, *places: str) -> S3CopyOperation:
+        """Return the operation, or that of one object at other places: source, then destination."""
+        configured = self.source_bucket, self.source_key, self.destination_bucket, self.destination_key
+        source_bucket, source_key, destination_bucket, destination_key = places or configured
+        return S3CopyOperation(
+            source_bucket=source_bucket,
+            source_key=source_key,
+            destination_bucket=destination_bucket,
+            destination_key=destination_key,
+            recursive=False if places else self.recursive,
+            source_aws_conn_id=self.source_aws_conn_id,
+            dest_aws_conn_id=self.dest_aws_conn_id,
+            batch_size=self.batch_size,
+            overwrite=self.overwrite,
+        )
+
+    def _managers(self, job: EffectiveJob) -> Managers:
+        from s3copy_tasks.s3.accounts import managers_of  # noqa: PLC0415 - boto3 stays out of parsing
+
+        places = (job.source, job.destination)
+        if places not in self._known:
+            self._known[places] = managers_of(job)
+        return self._known[places]
+
+    def _checked(self, operation_id: str) -> tuple[EffectiveJob, Managers]:
+        from s3copy_tasks.s3.preflight import preflight  # noqa: PLC0415 - boto3 stays out of parsing
+
+        try:
+            self.operation = self._operation()
+        except ValueError as error:
+            raise ConfigError(str(error), code=INVALID_CONFIG) from None
+        job = self.operation.job(self.task_id, operation_id)
+        events.operation_started(job)
+        self._move(OperationState.VALIDATING)
+        managers = self._managers(job)
+        proven = preflight(job, *managers)
+        for remark in proven.not_proven:
+            log.warning("not proven", remark=remark)
+        return proven.job, managers
+
+    def _copied(self, job: EffectiveJob, managers: Managers, context: Context, *, retried: bool) -> RunReport:
+        self._sender = Sender(job.transfer.concurrency)
+        run = InProcessRun(job, _stores(managers), self._sender, retried=retried)
+        try:
+            run.carry_out()
+            judge(run.metrics, job.max_failed_objects)
+        except BaseException as error:
+            # Errors of copies are counted and raised by nobody: a CopyError is the plan's.
+            failed = without_plan(job.run_id, "plan", error) if isinstance(error, CopyError) else run.metrics
+            self._end(OperationState.COPY_FAILED, report(job, failed), context)
+            raise
+        context["task_state_store"].delete(EARLIER)
+        ended = report(job, run.metrics)
+        self._end(OperationState.COMPLETED, ended, context)
+        return ended
+
+    def _move(self, state: OperationState) -> None:
+        if self.operation is not None:  # it is None where its inputs were refused
+            self.operation = self.operation.moved_to(state)
+
+    def _end(self, state: OperationState, metrics: OperationMetrics, context: Context) -> None:
+        """Say what the operation came to: state, XCom, log line."""
+        self._move(state)
+        context["ti"].xcom_push(key=METRICS, value=metrics)
+        say = events.operation_completed if state is OperationState.COMPLETED else events.operation_failed
+        say(metrics)
+
+
+def _operation_id(context: Context) -> str:
+    """Name an operation: it is the same in every try."""
+    ti = context["ti"]
+    index = "" if (ti.map_index or 0) < 0 or ti.map_index is None else f"[{ti.map_index}]"
+    return f"{ti.run_id}.{ti.task_id}{index}"
+
+
+def _continued(job: EffectiveJob, context: Context) -> tuple[EffectiveJob, bool]:
+    """Return the job as the first try began it, and whether there was one: its copies count once."""
+    store = context["task_state_store"]
+    earlier: Any = store.get(EARLIER)
+    if earlier and earlier["digest"] == job.digest:
+        return replace(job, run_started=datetime.fromisoformat(earlier["run_started"])), True
+    if job.run_started is not None:
+        store.set(EARLIER, {"digest": job.digest, "run_started": job.run_started.isoformat()})
+    return job, False
+
+
+def _stores(managers: Managers) -> Stores:
+    source, destination = managers
+    return Stores(source=source.store, destination=destination.store)
+
+
+def _found(one: Decided | None, job: EffectiveJob) -> Decided:
+    if one is None:
+        msg = f"there is no object {job.source}/{job.objects[0].source}"
+        raise MissingError(msg, code="NoSuchKey")
+    return one
+
+
+def _copy_one(job: EffectiveJob, stores: Stores, collector: MetricsCollector) -> CopyError | None:
+    """Copy a job's one object and count it; return the error that it ended with.
+
+    Raises:
+        CopyError: it can't be looked at.
+    """
+    sender = Sender(job.transfer.concurrency)
+    one = _found(Listing(job, stores, sender).object_at(0), job)
+    with closing(Copier(job, stores.source, stores.destination, sender, collector)) as copier:
+        error = copier.carry_out(one.decision, None, one.source, one.key)
+    if collector.metrics().files_vanished:
+        return MissingError(f"{job.source}/{one.source.key} is gone", code="NoSuchKey")
+    return error
+
+
+def _listed(one: S3Object) -> ListedObject:
+    return {
+        "bucket": one.bucket,
+        "key": one.key,
+        "size": one.size,
+        "last_modified": one.last_modified,
+        "etag": one.etag,
+    }

@@ -1,0 +1,29 @@
+"""What Airflow asks of a provider, while it still reads its own configuration: nothing is imported here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def provider_info() -> dict[str, Any]:
+    """Return what Airflow asks of a provider: here, the section `[s3copy]` of its configuration."""
+    return {
+        "package-name": "s3copy-tasks",
+        "name": "S3 copy jobs",
+        "description": "Copies S3 objects between AWS accounts: one YAML file is one Dag.",
+        "config": {
+            "s3copy": {
+                "description": "Copy jobs that are YAML files.",
+                "options": {
+                    "config_dir": {
+                        "description": "Folder of the copy configs; by default copy_configs beside the "
+                        "folder of the Dag files.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/opt/airflow/copy_configs",
+                        "default": None,
+                    }
+                },
+            }
+        },
+    }
