@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -104,7 +104,7 @@ class S3Server:
 
     def __init__(self) -> None:
         logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-        app = DomainDispatcherApplication(create_backend_app)
+        app = _Dispatcher(create_backend_app)
         self._server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Handler)
         self._thread = Thread(target=self._server.serve_forever, daemon=True)
 
@@ -118,6 +118,14 @@ class S3Server:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Dispatcher(DomainDispatcherApplication):
+    """Moto's own lists a folder of 170 for every request: a third of its time."""
+
+    @cache  # noqa: B019 - it lives as long as its server
+    def get_backend_for_host(self, host: str | None) -> Any:
+        return super().get_backend_for_host(host)
 
 
 written: Counter[str] = Counter()
