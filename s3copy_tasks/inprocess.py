@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from s3copy_tasks import events
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.metrics import TransferMetrics
+from s3copy_tasks.errors import CopyError
 from s3copy_tasks.planning import plan_job
 from s3copy_tasks.runner import copy_batch
 from s3copy_tasks.sender import Sender
-from s3copy_tasks.verdict import outside_metrics, run_metrics
+from s3copy_tasks.verdict import outside_metrics, run_metrics, without_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.plan import Plan
     from s3copy_tasks.listing import Stores
+
+
+def as_copy_error(error: BaseException) -> CopyError:
+    """Return one of our errors as it is, and any other by its name: every ending has a code."""
+    return error if isinstance(error, CopyError) else CopyError(str(error), code=type(error).__name__)
 
 
 def _nobody(_: int) -> None:
@@ -82,14 +88,25 @@ class InProcessRun:
 
     @property
     def metrics(self) -> TransferMetrics:
-        """What the run came to; batches that never ran are unknown."""
+        """What the run came to; batches that never ran are unknown, and a plan that failed is an error."""
         if self._outside is None:
             return TransferMetrics(operation_id=self.job.run_id, start_time=self._start, end_time=utc_now())
         return run_metrics(self.job, self._outside, self._batches, self._accounts)
 
     def _plan(self) -> Plan:
-        plan = plan_job(self.job, self.stores, on_listed=self.watch.listed, sender=self.sender)
-        self._outside = outside_metrics(self.job, plan, self._start, utc_now())
+        try:
+            plan = plan_job(
+                self.job,
+                self.stores,
+                on_listed=self.watch.listed,
+                sender=self.sender,
+                retried=self.retried,
+            )
+        except BaseException as error:
+            failed = without_plan(self.job.run_id, "plan", as_copy_error(error))
+            self._outside = replace(failed, start_time=self._start, end_time=utc_now())
+            raise
+        self._outside = outside_metrics(self.job, plan, self._start, utc_now(), self.sender.requests)
         return plan
 
     def _copy(self, batch: Batch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
+from s3copy_tasks import events
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.core.plan import Planner
 from s3copy_tasks.errors import DESTINATION_CONFLICT, ConfigError
@@ -25,6 +26,7 @@ def plan_job(
     *,
     on_listed: Callable[[int], None] | None = None,
     sender: Sender | None = None,
+    retried: bool = False,
 ) -> Plan:
     """Compare both sides of a job and cut what has to be copied into batches. Writes nothing.
 
@@ -33,14 +35,15 @@ def plan_job(
         stores: both sides.
         on_listed: called now and then with how many objects of the source were looked at.
         sender: the budget of requests; None makes one by the job's concurrency.
+        retried: an earlier try of the run may have copied something: its batches will account for that.
 
     Raises:
         ConfigError: two sources would write one destination key.
         CopyError: a listing failed.
     """
-    listing = Listing(job, stores, sender or Sender(job.transfer.concurrency))
+    listing = Listing(job, stores, sender or Sender(job.transfer.concurrency), retried=retried)
     planner = Planner(job)
-    taken = _plan_objects(listing, planner)
+    taken = _plan_objects(job, listing, planner)
     listed = len(job.objects)
     for group in _groups(job):
         for entry, one in _by_destination(listing, group, taken):
@@ -53,7 +56,7 @@ def plan_job(
     return planner.finish()
 
 
-def _plan_objects(listing: Listing, planner: Planner) -> dict[str, str]:
+def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict[str, str]:
     """Plan the single objects; return source by destination key.
 
     One that has gone since preflight, or can't be looked at, goes to a batch: there it is counted.
@@ -64,7 +67,9 @@ def _plan_objects(listing: Listing, planner: Planner) -> dict[str, str]:
             planner.add(None, index, one.source.size, one.decision)
             taken[one.key] = one.source.key
         else:
-            planner.add(None, index, 0, Action.COPY)
+            if one is not None and job.dry_run:  # else its batch says so
+                events.object_failed(one.key, one)
+            planner.add(None, index, 0, Action.UNSEEN)
     return taken
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from s3copy_tasks.core.job import (
+    KEY_BYTES_MAX,
     EffectiveJob,
     Location,
     ObjectEntry,
@@ -16,6 +17,7 @@ from s3copy_tasks.core.job import (
     PrefixEntry,
     TransferOptions,
     digest_of,
+    key_bytes,
 )
 from s3copy_tasks.errors import ConfigError
 
@@ -85,14 +87,18 @@ class S3CopyOperation:
         problems = [
             *_of_buckets(inputs),
             *(_of_prefixes(inputs) if self.recursive else _of_keys(inputs)),
+            *_of_lengths(inputs),
             *_of_connections(inputs),
             *_of_options(inputs),
         ]
         if not problems:
             try:
                 self.job("", "")
-            except ConfigError as error:
-                problems = [error.message]
+            except ConfigError:
+                source = f"s3://{self.source_bucket}/{self.source_key}"
+                problems = [
+                    f"destination_key: {self.destination_key!r} overlaps the source {source}; choose another"
+                ]
         if problems:
             raise ValueError("\n".join(problems))
 
@@ -158,6 +164,14 @@ def _of_keys(inputs: Mapping[str, Any]) -> list[str]:
         whole = destination + source.rpartition("/")[2]
         problems.append(f"destination_key: {destination!r} is no whole key; write {whole!r}")
     return problems
+
+
+def _of_lengths(inputs: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{field}: {key_bytes(inputs[field])} bytes; a key of S3 has at most {KEY_BYTES_MAX}"
+        for field in _KEYS
+        if isinstance(inputs[field], str) and key_bytes(inputs[field]) > KEY_BYTES_MAX
+    ]
 
 
 def _of_connections(inputs: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import contextmanager
+from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -12,8 +14,10 @@ from s3copy_tasks.verdict import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from s3copy_tasks.core.metrics import TransferMetrics
+    from s3copy_tasks.sender import Sender
 
 
 @contextmanager
@@ -30,6 +34,28 @@ def airflow_errors() -> Iterator[None]:
         raise
     except CopyError as error:
         raise AirflowFailException(str(error)) from None
+
+
+@contextmanager
+def stopped_by_sigterm(sender: Sender) -> Iterator[None]:
+    """Stop sending when Airflow ends the task: it has some seconds left to abort uploads and to give account.
+
+    Airflow's own handler calls the operator's `on_kill`, which a `@task` function has not.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        Thread(target=sender.stop).start()  # a signal handler must not wait for a lock
+        if callable(before):
+            before(number, frame)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def judge(metrics: TransferMetrics, max_failed_objects: int) -> None:

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
 
 from s3copy_tasks import events
 from s3copy_tasks.copier import Copier
 from s3copy_tasks.core.collector import MetricsCollector
+from s3copy_tasks.core.job import TransferOptions
 from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.operation import OperationState, S3CopyOperation
 from s3copy_tasks.dag.endings import airflow_errors, judge
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError, MissingError
-from s3copy_tasks.inprocess import InProcessRun
+from s3copy_tasks.inprocess import InProcessRun, as_copy_error
 from s3copy_tasks.listing import Decided, Listing, Stores
 from s3copy_tasks.sender import Sender
 from s3copy_tasks.verdict import report, without_plan
@@ -77,6 +79,8 @@ class S3CrossAccountCopyOperator(BaseOperator):
         "dest_aws_conn_id",
     )
 
+    shallow_copy_attrs: Sequence[str] = ("_known", "_sender")
+
     def __init__(  # noqa: PLR0913 - the contract's signature
         self,
         *,
@@ -116,15 +120,19 @@ class S3CrossAccountCopyOperator(BaseOperator):
         """
         operation_id = _operation_id(context)
         with airflow_errors():
+            options = TransferOptions()
+            # Before the checks: they can be killed, too.
+            self._sender = Sender(options.concurrency, per_second=options.max_requests_per_second)
             try:
                 job, managers = self._checked(operation_id)
-            except CopyError as error:
-                failed = without_plan(operation_id, "preflight", error).as_dict()
+            except BaseException as error:
+                failed = without_plan(operation_id, "preflight", as_copy_error(error)).as_dict()
                 self._end(OperationState.VALIDATION_FAILED, failed, context)
                 raise
             self._move(OperationState.COPYING)
             job, retried = _continued(job, context)
-            return self._copied(job, managers, context, retried=retried)
+            run = InProcessRun(job, _stores(managers), self._sender, retried=retried)
+            return self._copied(run, context)
 
     def validate_inputs(self) -> bool:
         """Return True.
@@ -203,6 +211,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
     def _checked(self, operation_id: str) -> tuple[EffectiveJob, Managers]:
         from s3copy_tasks.s3.preflight import preflight  # noqa: PLC0415 - boto3 stays out of parsing
 
+        self.operation = None
         try:
             self.operation = self._operation()
         except ValueError as error:
@@ -216,21 +225,23 @@ class S3CrossAccountCopyOperator(BaseOperator):
             log.warning("not proven", remark=remark)
         return proven.job, managers
 
-    def _copied(self, job: EffectiveJob, managers: Managers, context: Context, *, retried: bool) -> RunReport:
-        self._sender = Sender(job.transfer.concurrency)
-        run = InProcessRun(job, _stores(managers), self._sender, retried=retried)
+    def _copied(self, run: InProcessRun, context: Context) -> RunReport:
         try:
             run.carry_out()
-            judge(run.metrics, job.max_failed_objects)
+            judge(run.metrics, run.job.max_failed_objects)
         except BaseException as error:
-            # Errors of copies are counted and raised by nobody: a CopyError is the plan's.
-            failed = without_plan(job.run_id, "plan", error) if isinstance(error, CopyError) else run.metrics
-            self._end(OperationState.COPY_FAILED, report(job, failed), context)
+            self._end(OperationState.COPY_FAILED, report(run.job, run.metrics), context)
+            if isinstance(error, AirflowFailException):  # no retry comes: who clears the task begins anew
+                _forget_tries(context)
             raise
-        context["task_state_store"].delete(EARLIER)
-        ended = report(job, run.metrics)
+        ended = report(run.job, run.metrics)
         self._end(OperationState.COMPLETED, ended, context)
+        _forget_tries(context)
         return ended
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave connections behind: each process makes its own."""
+        return super().__getstate__() | {"_known": {}, "_sender": None}  # type: ignore[no-untyped-call, no-any-return]
 
     def _move(self, state: OperationState) -> None:
         if self.operation is not None:  # it is None where its inputs were refused
@@ -253,13 +264,23 @@ def _operation_id(context: Context) -> str:
 
 def _continued(job: EffectiveJob, context: Context) -> tuple[EffectiveJob, bool]:
     """Return the job as the first try began it, and whether there was one: its copies count once."""
-    store = context["task_state_store"]
-    earlier: Any = store.get(EARLIER)
-    if earlier and earlier["digest"] == job.digest:
-        return replace(job, run_started=datetime.fromisoformat(earlier["run_started"])), True
-    if job.run_started is not None:
-        store.set(EARLIER, {"digest": job.digest, "run_started": job.run_started.isoformat()})
+    try:
+        store = context["task_state_store"]
+        earlier: Any = store.get(EARLIER)
+        if earlier and earlier["digest"] == job.digest:
+            return replace(job, run_started=datetime.fromisoformat(earlier["run_started"])), True
+        if job.run_started is not None:
+            store.set(EARLIER, {"digest": job.digest, "run_started": job.run_started.isoformat()})
+    except Exception as error:  # noqa: BLE001 - without Airflow's memory a retry copies again, and that is all
+        log.warning("tries are not remembered", error=str(error))
     return job, False
+
+
+def _forget_tries(context: Context) -> None:
+    try:
+        context["task_state_store"].delete(EARLIER)
+    except Exception as error:  # noqa: BLE001 - the copies are done and accounted for
+        log.warning("tries are not forgotten", error=str(error))
 
 
 def _stores(managers: Managers) -> Stores:

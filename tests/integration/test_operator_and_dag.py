@@ -1,0 +1,156 @@
+"""One copy, by the operator and by a Dag of a YAML file: one account and one set of log lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG
+
+from s3copy_tasks.dag.factory import build_dag
+from tests.documents import document, job_of, write
+from tests.operators import make_operator
+from tests.proxy import Reply
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.conftest import RunDag
+    from tests.proxy import Proxy
+    from tests.sides import Sides
+
+PROMISED = {
+    "operation started",
+    "objects discovered",
+    "batch started",
+    "batch finished",
+    "object failed",
+    "operation completed",
+    "operation failed",
+}
+METRICS = {
+    "operation_id",
+    "duration_seconds",
+    "total_files_found",
+    "files_copied_successfully",
+    "files_failed",
+    "total_bytes_transferred",
+    "errors",
+}
+OF_THE_RUN = {"operation_id", "start_time", "end_time", "duration_seconds", "job", "config_digest"}
+
+
+@dataclass
+class Account:
+    """What a run says of itself, at every place where it says it."""
+
+    state: str
+    returned: Any
+    pushed: dict[str, Any]
+    lines: list[dict[str, Any]]
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        """Return the fields of every line of an event."""
+        return [
+            {name: value for name, value in line.items() if name not in {"event", "level"}}
+            for line in self.lines
+            if line["event"] == event
+        ]
+
+    @property
+    def fields(self) -> dict[str, set[str]]:
+        """The names of the fields of each promised event."""
+        return {event: set().union(*self.of(event)) for event in PROMISED if self.of(event)}
+
+    @property
+    def what_it_did(self) -> dict[str, Any]:
+        """The metrics without what differs from run to run."""
+        return {name: value for name, value in self.pushed.items() if name not in OF_THE_RUN}
+
+
+def by_operator(
+    sides: Sides, run_dag: RunDag, lines: list[dict[str, Any]], *, batch_size: int = 100
+) -> Account:
+    with DAG("by_operator", schedule=None) as dag:
+        make_operator(sides, destination_key="by-operator/", batch_size=batch_size)
+    lines.clear()
+    done = run_dag(dag)
+    return Account(done.state, done.xcom("copy"), done.xcom("copy", "metrics"), lines.copy())
+
+
+def by_yaml(
+    sides: Sides, run_dag: RunDag, lines: list[dict[str, Any]], folder: Path, *, batch_size: int = 100
+) -> Account:
+    job = document(
+        source={"bucket": sides.source_bucket, "connection": "aws_source"},
+        destination={"bucket": sides.destination_bucket, "connection": "aws_destination"},
+        prefixes=[{"source": "data/", "destination": "by-yaml/"}],
+        overwrite="always",
+        transfer={"batch_objects": batch_size, "concurrency": 8},
+        failure={"retries": 0},
+    )
+    dag = build_dag(job_of(write(folder, job)))
+    lines.clear()
+    done = run_dag(dag)
+    return Account(done.state, done.xcom("summarize"), done.xcom("summarize", "metrics"), lines.copy())
+
+
+def test_a_copy(sides: Sides, run_dag: RunDag, log_events: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Return value, XCom and log line of a run are equal, and so are operator and Dag (FR-006 to FR-008)."""
+    for number in range(6):
+        sides.put(f"data/{number}", b"x" * number)
+    operator = by_operator(sides, run_dag, log_events)
+    dag = by_yaml(sides, run_dag, log_events, tmp_path)
+    for run in (operator, dag):
+        assert run.state == "success"
+        assert run.of("operation completed") == [run.pushed]
+        assert run.returned == run.pushed
+        assert run.of("operation failed") == []
+        assert run.fields["operation completed"] >= METRICS
+    assert operator.what_it_did == dag.what_it_did
+    assert (dag.pushed["files_copied_successfully"], dag.pushed["total_bytes_transferred"]) == (6, 15)
+    assert operator.fields == dag.fields
+    assert set(operator.fields) == PROMISED - {"object failed", "operation failed"}
+    copied = sides.copied()
+    assert {f"{place}/{i}": b"x" * i for i in range(6) for place in ("by-operator", "by-yaml")} == copied
+
+
+def test_a_copy_with_failures(
+    sides: Sides, proxy: Proxy, run_dag: RunDag, log_events: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """A run that fails says the same at every place, names each failed object, and copies the rest."""
+    for number in range(6):
+        sides.put(f"data/{number}", b"x" * number)
+    denied = Reply.error(403, "AccessDenied", "Access Denied")
+    proxy.answer = lambda request: (
+        denied if request.kind == "CopyObject" and request.key.endswith(("/2", "/5")) else None
+    )
+    operator = by_operator(sides, run_dag, log_events, batch_size=3)
+    dag = by_yaml(sides, run_dag, log_events, tmp_path, batch_size=3)
+    for run in (operator, dag):
+        assert (run.state, run.returned) == ("failed", None)
+        assert run.of("operation failed") == [run.pushed]
+        assert run.of("operation completed") == []
+        failed = sorted((line["key"], line["code"], line["attempts"]) for line in run.of("object failed"))
+        assert failed == [("data/2", "AccessDenied", 1), ("data/5", "AccessDenied", 1)]
+        ended = sorted((b["batch"], b["of"], b["copied"], b["failed"]) for b in run.of("batch finished"))
+        assert ended == [(1, 2, 2, 1), (2, 2, 2, 1)]
+    assert operator.what_it_did == dag.what_it_did
+    assert (dag.pushed["files_failed"], dag.pushed["total_bytes_transferred"]) == (2, 8)
+    assert operator.fields == dag.fields
+    assert set(operator.fields) == PROMISED - {"operation completed"}
+
+
+def test_a_copy_that_never_starts(
+    sides: Sides, run_dag: RunDag, log_events: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """A run that is refused says so with the same fields, whoever ran it."""
+    operator = by_operator(sides, run_dag, log_events)
+    dag = by_yaml(sides, run_dag, log_events, tmp_path)
+    for run in (operator, dag):
+        assert (run.state, run.returned) == ("failed", None)
+        assert run.of("operation failed") == [run.pushed]
+        assert run.fields["operation failed"] >= METRICS
+        assert run.pushed["total_files_found"] == 0
+    assert operator.fields == dag.fields
+    assert set(operator.fields) == {"operation started", "operation failed"}

@@ -1,0 +1,67 @@
+"""What Airflow loads by itself: the plugin, and the provider with its section of the configuration."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import entry_points
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from airflow import plugins_manager
+from airflow.configuration import conf
+from airflow.providers_manager import ProvidersManager
+
+from s3copy_tasks import __version__
+from s3copy_tasks.dag.factory import config_dir
+from s3copy_tasks.dag.plugin import S3CopyPlugin
+from s3copy_tasks.dag.provider import provider_info
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OPTION = "AIRFLOW__S3COPY__CONFIG_DIR"
+
+
+def test_airflow_loads_the_plugin() -> None:
+    """Airflow finds the plugin by its entry point, and names the package with its version."""
+    (loaded,) = [one for one in plugins_manager.get_plugin_info() if one["name"] == "s3copy"]
+    assert f"s3copy-tasks=={__version__}" in str(loaded["source"])
+    assert plugins_manager.get_import_errors() == {}
+
+
+def test_the_entry_points() -> None:
+    """The package names its plugin and its provider to Airflow, and they can be loaded."""
+    (plugin,) = entry_points(group="airflow.plugins", name="s3copy")
+    (provider,) = [one for one in entry_points(group="apache_airflow_provider") if "s3copy" in one.value]
+    assert plugin.load() is S3CopyPlugin
+    assert provider.load() is provider_info
+
+
+def test_the_provider_is_as_airflow_asks() -> None:
+    """What the provider says of itself is valid by Airflow's own schema."""
+    schema: dict[str, Any] = json.loads((files("airflow") / "provider_info.schema.json").read_text())
+    jsonschema.validate(provider_info(), schema)
+
+
+def test_airflow_knows_the_provider() -> None:
+    """Airflow lists the package among its providers, with its version."""
+    known = ProvidersManager().providers  # type: ignore[no-untyped-call]
+    assert known["s3copy-tasks"].version == __version__
+
+
+def test_the_option_is_described() -> None:
+    """Airflow knows the section `[s3copy]` and its option, with a description."""
+    section = conf.configuration_description["s3copy"]
+    assert set(section["options"]) == {"config_dir"}
+    assert "copy_configs" in section["options"]["config_dir"]["description"]
+
+
+def test_the_option_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option names the folder of configs; without it, the default counts."""
+    monkeypatch.delenv(OPTION, raising=False)
+    assert config_dir(tmp_path / "default") == tmp_path / "default"
+    monkeypatch.setenv(OPTION, str(tmp_path / "elsewhere"))
+    assert conf.get("s3copy", "config_dir") == str(tmp_path / "elsewhere")
+    assert config_dir(tmp_path / "default") == tmp_path / "elsewhere"
