@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench lock clean
+.PHONY: help setup demo test lint types docs bench lock clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8 | sed 's/^/  make /'
@@ -32,6 +32,9 @@ lint: $(READY) ## ruff: rules and format
 
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
+
+docs: $(READY) ## write docs/configuration.md from the schema
+	@$(BIN)/python -m tests.reference
 
 bench: $(READY) ## print the benchmarks' tables
 	@for file in tests/performance/bench_*.py; do $(BIN)/python -m tests.performance.$$(basename $$file .py) || exit 1; done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -33,11 +34,23 @@ def prefix(source: str, destination: str = "backup/") -> dict[str, Any]:
     return {"prefixes": [{"source": source, "destination": destination}]}
 
 
+class Dumper(yaml.SafeDumper):
+    """Puts text in quotes that YAML 1.2 would read as a number: PyYAML knows 1.1 only."""
+
+
+def _quoted(dumper: Dumper, text: str) -> yaml.ScalarNode:
+    is_like_a_number = re.match(r"[-+.]*[0-9]", text)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if is_like_a_number else None)
+
+
+Dumper.add_representer(str, _quoted)
+
+
 def write(folder: Path, content: dict[str, Any] | str | bytes, name: str = "job.yaml") -> Path:
     """Write a config file: a document as YAML, text and bytes as they are."""
     file = folder / name
     if isinstance(content, dict):
-        content = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        content = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True)
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return file
 

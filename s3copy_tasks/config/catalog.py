@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.config import codes
+from s3copy_tasks.config.across import problems_across
+from s3copy_tasks.config.layers import ENDINGS, Layers, defaults_of, read_layers
 from s3copy_tasks.config.problem import Problem
-from s3copy_tasks.config.validate import load_job
+from s3copy_tasks.config.validate import job_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from s3copy_tasks.config.job import CopyJob
-
-ENDINGS = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Catalog:
 
     Attributes:
         jobs: valid ones, sorted by name.
-        problems: of all the others, sorted by file and place.
+        problems: of all the others, and between valid ones, sorted by file and place.
     """
 
     jobs: tuple[CopyJob, ...]
@@ -35,7 +36,7 @@ def job_files(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in folder.iterdir()
-        if file.suffix in ENDINGS and not file.name.startswith(("_", ".")) and file.is_file()
+        if file.suffix in ENDINGS and not file.name.startswith(("_", ".")) and not file.is_dir()
     )
 
 
@@ -44,19 +45,24 @@ def load_files(files: Iterable[Path]) -> Catalog:
     by_name: dict[str, list[Path]] = {}
     for file in files:
         by_name.setdefault(file.stem, []).append(file)
-    jobs: list[CopyJob] = []
-    problems: list[Problem] = []
-    for same in by_name.values():
+    defaults: dict[Path, Layers | None] = {}
+    loaded: list[tuple[CopyJob, Layers]] = []
+    problems: set[Problem] = set()
+    for _, same in sorted(by_name.items()):
+        for file in same:
+            if file.parent not in defaults:
+                defaults[file.parent] = defaults_of(file.parent)
+            layers = read_layers(file, defaults[file.parent])
+            job = job_of(layers)
+            if isinstance(job, list):
+                problems.update(job)
+            elif len(same) == 1:
+                loaded.append((job, layers))
         if len(same) > 1:
-            problems += [_name_taken(file, same) for file in same]
-            continue
-        loaded = load_job(same[0])
-        if isinstance(loaded, list):
-            problems += loaded
-        else:
-            jobs.append(loaded)
+            problems.update(_name_taken(file, same) for file in same)
+    problems.update(problems_across(loaded))
     return Catalog(
-        jobs=tuple(sorted(jobs, key=lambda job: job.name)),
+        jobs=tuple(job for job, _ in loaded),
         problems=tuple(sorted(problems, key=lambda problem: problem.place)),
     )
 
@@ -66,11 +72,13 @@ def load_folder(folder: Path) -> Catalog:
     try:
         files = job_files(folder)
     except OSError as error:
-        unread = Problem(file=str(folder), message=f"the folder can't be read: {error.strerror}")
+        words = f"the folder can't be read: {error.strerror}"
+        unread = Problem(file=str(folder), code=codes.FILE_UNREADABLE, message=words)
         return Catalog(jobs=(), problems=(unread,))
     return load_files(files)
 
 
 def _name_taken(file: Path, same: list[Path]) -> Problem:
     others = ", ".join(str(other) for other in same if other != file)
-    return Problem(file=str(file), message=f"another file gives the job's name {file.stem!r}: {others}")
+    words = f"another file gives the job's name {file.stem!r}: {others}. Rename one"
+    return Problem(file=str(file), code=codes.NAME_TAKEN, message=words)

@@ -17,6 +17,7 @@ from s3copy_tasks.core.job import (
     PrefixEntry,
     TransferOptions,
     digest_of,
+    entries_of,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class CopyJob:
     filters: Filters
     modified_since: str | None
     overwrite: Overwrite
+    verify: str
     options: ObjectOptions
     transfer: TransferOptions
     max_failed_objects: int
@@ -96,6 +98,7 @@ class CopyJob:
             filters=Filters(include=tuple(filters["include"]), exclude=tuple(filters["exclude"])),
             modified_since=filters["modified_since"],
             overwrite=Overwrite(document["overwrite"]),
+            verify=document["verify"],
             options=ObjectOptions(**document["object"]),
             transfer=TransferOptions(**transfer),
             max_failed_objects=failure["max_failed_objects"],
@@ -105,13 +108,9 @@ class CopyJob:
 
     def templates(self) -> list[tuple[str, str]]:
         """Return every template of the job with its path in the file."""
-        entries: list[tuple[str, PrefixEntry | ObjectEntry]] = [
-            *((f"prefixes[{i}]", entry) for i, entry in enumerate(self.prefixes)),
-            *((f"objects[{i}]", entry) for i, entry in enumerate(self.objects)),
-        ]
         found = [
-            (f"{path}.{side}", getattr(entry, side))
-            for path, entry in entries
+            (f"{field}[{index}].{side}", getattr(entry, side))
+            for field, index, entry in entries_of(self.prefixes, self.objects)
             for side in ("source", "destination")
         ]
         if self.modified_since is not None:

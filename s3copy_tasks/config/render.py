@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
 
+from s3copy_tasks.config.rules import parse_moment
+from s3copy_tasks.config.schedule import asset_uri
 from s3copy_tasks.config.template import UnknownNameError, render
-from s3copy_tasks.config.validate import parse_moment
 from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 
 Entry = TypeVar("Entry", PrefixEntry, ObjectEntry)
-_URI_CHARACTERS = "/=@:+,&'()*!$;~%"
 
 
 def render_job(
@@ -59,6 +58,7 @@ def render_job(
                 job.filters, modified_since=None if since is None else parse_moment(since, job.timezone)
             ),
             overwrite=Overwrite.ALWAYS if force else job.overwrite,
+            verify=job.verify,
             options=job.options,
             transfer=job.transfer,
             max_failed_objects=job.max_failed_objects,
@@ -89,12 +89,6 @@ def _assets(job: CopyJob, chosen: Sequence[int], *, objects: bool) -> tuple[str,
     templates += [entry.destination for entry in job.objects] if objects else []
     folders = dict.fromkeys(_static_folder(template) for template in templates)
     return tuple(asset_uri(f"{job.destination}/{folder}") for folder in folders)
-
-
-def asset_uri(text: str) -> str:
-    """Return an asset's URI, which is its name, too: without a slash at its end, as Airflow stores it."""
-    scheme, _, rest = text.partition("://")
-    return f"{scheme}://{quote(rest.rstrip('/'), safe=_URI_CHARACTERS)}"
 
 
 def _static_folder(template: str) -> str:

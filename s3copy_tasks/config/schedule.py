@@ -1,9 +1,11 @@
-"""Cron, by the library that Airflow itself uses."""
+"""What starts a job: cron, by the library that Airflow itself uses, and assets."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from croniter import croniter
 from croniter.croniter import CroniterBadDateError, CroniterError
@@ -20,14 +22,21 @@ PRESETS = {
     "@yearly": "0 0 1 1 *",
 }
 _FIELDS = 5
+_URI_MAX = 1500
+_URI_CHARACTERS = "/=@:+,&'()*!$;~%"
+_CHARACTERS_MAX = 200
 
 
+@lru_cache(maxsize=4096)
 def cron_of(schedule: str) -> str:
     """Return the cron expression of a schedule.
 
     Raises:
         ValueError: it is neither cron nor a preset.
     """
+    if len(schedule) > _CHARACTERS_MAX:
+        msg = f'cron of more than {_CHARACTERS_MAX} characters. Write five fields, such as "0 2 * * *"'
+        raise ValueError(msg)
     if schedule.startswith("@"):
         if schedule not in PRESETS:
             msg = f"unknown preset {schedule!r}. Known are {', '.join(PRESETS)}"
@@ -35,7 +44,8 @@ def cron_of(schedule: str) -> str:
         return PRESETS[schedule]
     fields = schedule.split()
     if len(fields) != _FIELDS or any(field[0] in "rR" for field in fields):  # R is croniter's random
-        msg = f'{schedule!r} is not cron. Write five fields (minute, hour, day, month, weekday), "0 2 * * *"'
+        fields_are = "five fields (minute, hour, day, month, weekday)"
+        msg = f'{schedule!r} is not cron. Write {fields_are}, such as "0 2 * * *"'
         raise ValueError(msg)
     try:
         croniter(schedule, datetime(2000, 1, 1)).get_next()  # noqa: DTZ001 - any: does it ever come?
@@ -46,6 +56,30 @@ def cron_of(schedule: str) -> str:
         msg = f'{schedule!r} is not cron: {error}. Write five fields, such as "0 2 * * *"'
         raise ValueError(msg) from None
     return schedule
+
+
+def asset_uri(text: str) -> str:
+    """Return an asset's URI, which is its name, too: without a slash at its end, as Airflow stores it."""
+    scheme, _, rest = text.partition("://")
+    return f"{scheme}://{quote(rest.rstrip('/'), safe=_URI_CHARACTERS)}"
+
+
+def check_asset(text: str) -> None:
+    """Check what Airflow refuses: it would do so for all jobs at once.
+
+    Raises:
+        ValueError: no asset has such a URI.
+    """
+    uri = asset_uri(text)
+    if uri.startswith("airflow:"):
+        msg = "airflow:// is Airflow's own. Write the URI of a place, such as s3://bucket/prefix"
+        raise ValueError(msg)
+    if uri == "s3://" or uri.startswith("s3:///"):
+        msg = "has no bucket. Write s3://bucket/prefix"
+        raise ValueError(msg)
+    if len(uri) > _URI_MAX:
+        msg = f"has {len(uri):,} characters, once it is encoded; Airflow takes {_URI_MAX:,}"
+        raise ValueError(msg)
 
 
 def first_run(day: datetime, schedule: str | None, zone: ZoneInfo) -> datetime:

@@ -1,130 +1,352 @@
-"""Reads one YAML file within bounds: nothing in it can crash, hang or fill the memory of its reader."""
+"""Reads one YAML file: values, and where each of them stands. Nothing in a file can crash or hang its reader.
+
+One pass over libyaml's events. Scalars are read by the core schema of YAML 1.2, as editors do:
+https://yaml.org/spec/1.2.2/#103-core-schema
+"""
 
 from __future__ import annotations
 
-import math
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+from s3copy_tasks.config import codes
+from s3copy_tasks.config.hints import LINE_BREAK, SHOWN_MAX, mend, quoting_hint
+from s3copy_tasks.config.secret import masked
 
 SIZE_MAX = 2**20
 """Bytes of a file, and of what its anchors expand to."""
 DEPTH_MAX = 32
 """Levels of nesting. A job has four; libyaml overflows its stack at some ten thousand."""
+ERRORS_MAX = 1000
+"""Errors of one file that are told: nobody reads more, and a file may hold hundreds of thousands."""
 _DIGITS_MAX = 20
+_BEGINS_EARLIER = {
+    "could not find expected ':'",
+    "found unexpected document indicator",
+    "found unexpected end of stream",
+}
+_FLOWS = {"while parsing a flow mapping", "while parsing a flow sequence"}
+
+Parts: TypeAlias = tuple[str | int, ...]
+"""The way to a value: names of fields and indexes of lists."""
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml: ten times as fast
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
+_NUMBER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands; line and column count from 1, and are None where the file can't tell."""
+
+    file: Path
+    line: int | None = None
+    column: int | None = None
 
 
 class SourceError(ValueError):
-    """The file can't be read as YAML."""
+    """Something that the YAML itself has wrong."""
 
-    def __init__(self, message: str, mark: Any = None) -> None:
+    def __init__(self, code: str, message: str, place: Place, suggestion: str | None = None) -> None:
         super().__init__(message)
+        self.code = code
         self.message = message
-        self.line = mark.line + 1 if mark else None
-        self.column = mark.column + 1 if mark else None
+        self.place = place
+        self.suggestion = suggestion
 
 
 @dataclass(frozen=True, slots=True)
 class Misread:
-    """A scalar without quotes that YAML takes for what its writer may not have meant: no value of a job.
+    """A number in a form that YAML's versions read differently: no value of a job.
 
     Attributes:
         text: as it stands in the file.
-        meaning: what YAML reads.
+        meaning: what YAML 1.2 reads.
     """
 
     text: str
     meaning: str
 
-    def __str__(self) -> str:
-        return f"{self.text} as {self.meaning}"
+
+@dataclass(slots=True)
+class Source:
+    """What a file says.
+
+    Attributes:
+        value: text, numbers, booleans, None, lists, mappings by text, `Misread`.
+        names: where the name of a field stands, by the way to it.
+        values: where a value stands.
+        texts: how scalars without quotes that are no text were written.
+        errors: what is wrong but did not keep it from being read on.
+        refused: ways to values that an error is about.
+    """
+
+    value: Any = None
+    names: dict[Parts, Place] = field(default_factory=dict)
+    values: dict[Parts, Place] = field(default_factory=dict)
+    texts: dict[Parts, str] = field(default_factory=dict)
+    errors: list[SourceError] = field(default_factory=list)
+    refused: set[Parts] = field(default_factory=set)
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # libyaml: ten times as fast
-    """A safe loader for which names of fields are text, and traps are no values."""
+def content_of(file: Path) -> bytes:
+    """Return what is in a file, as far as one more byte than a file may have.
 
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        super().flatten_mapping(node)
-        for name, _ in node.value:
-            if not isinstance(name, yaml.ScalarNode):
-                raise SourceError("the name of a field must be text", name.start_mark)
-            name.tag = "tag:yaml.org,2002:str"
-
-    def construct_number(self, node: yaml.ScalarNode) -> int | Misread:
-        """Octal, base 60 and the like are traps; account numbers are the usual prey."""
-        text = self.construct_scalar(node)
-        if _PLAIN_NUMBER.fullmatch(text):
-            return int(text)
-        if len(text) > _DIGITS_MAX:
-            return Misread(text[:_DIGITS_MAX] + "...", "a number")
-        return Misread(text, f"the number {self.construct_yaml_int(node)}")
-
-    def construct_date(self, node: yaml.ScalarNode) -> Misread:
-        return Misread(self.construct_scalar(node), "a date")
+    Raises:
+        OSError: the file can't be read.
+    """
+    with file.open("rb") as stream:
+        return stream.read(SIZE_MAX + 1)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_number)
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_date)
+def read_source(file: Path, content: bytes | None = None) -> Source:
+    """Return what a YAML file says.
 
-
-def read_document(file: Path) -> Any:
-    """Return what a YAML file says: text, numbers, booleans, None, lists, mappings by text, `Misread`.
+    Args:
+        file: names the places.
+        content: of a file that is not written yet; None reads the file.
 
     Raises:
         OSError: the file can't be read.
         SourceError: it is no YAML, or beyond the bounds.
     """
-    with file.open("rb") as stream:
-        raw = stream.read(SIZE_MAX + 1)
+    raw = content_of(file) if content is None else content
     if len(raw) > SIZE_MAX:
-        raise SourceError(f"is larger than {SIZE_MAX:,} bytes; a job has a few hundred")
+        words = f"is larger than {SIZE_MAX:,} bytes; a job has a few hundred"
+        raise SourceError(codes.YAML_SIZE, words, Place(file))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise SourceError(f"is not UTF-8: byte {raw[error.start]:#x} in line {line}") from None
+        before = error.object[: error.start].decode()  # not of `raw`: a byte order mark is cut off
+        place = _Text(file, before).place(len(before))
+        words = f"is not UTF-8: byte {error.object[error.start]:#x}. Save the file as UTF-8"
+        raise SourceError(codes.YAML_ENCODING, words, place) from None
+    return _read(_Text(file, text))
+
+
+class _Text:
+    """The text of a file, and where its lines begin."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self.text = text
+        self._file = file
+        self._starts = [0, *(found.end() for found in LINE_BREAK.finditer(text))]
+
+    def position(self, index: int) -> tuple[int, int]:
+        """Return the line and column of a character, in lines as editors count them."""
+        line = bisect_right(self._starts, index)
+        return line, index - self._starts[line - 1] + 1
+
+    def place(self, index: int) -> Place:
+        """Return where a character stands."""
+        return Place(self._file, *self.position(index))
+
+
+def _read(text: _Text) -> Source:
+    reader = _Reader(text)
     try:
-        _check_bounds(yaml.parse(text, _Loader))
-        return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
-    except SourceError:
-        raise
+        reader.read(yaml.parse(text.text, _LOADER))
     except yaml.MarkedYAMLError as error:
-        words = ", ".join(filter(None, (error.context, error.problem)))
-        hint = ". Put the value in quotes" if "cannot start any token" in words else ""
-        raise SourceError(f"not YAML: {words}{hint}", error.problem_mark) from None
-    except (yaml.YAMLError, ValueError, LookupError, ArithmeticError) as error:  # `!!int ""` and its like
-        words = str(error).partition("\n")[0]
-        raise SourceError(f"not YAML: {words}") from None
+        raise _not_yaml(error, text) from None
+    except yaml.reader.ReaderError as error:  # of libyaml, so its position counts bytes
+        before = text.text.encode()[: error.position].decode("utf-8", "ignore")
+        words = f"not YAML: {error.reason}"
+        raise _quotable(codes.YAML_SYNTAX, words, len(before), text, mend(error.reason)) from None
+    return reader.source
 
 
-def _check_bounds(events: Iterable[yaml.Event]) -> None:
-    """Refuse deep nesting and anchors that expand without end, before anything is built."""
-    # Of anchors; infinite while they are open, for then they hold themselves.
-    sizes: dict[str | None, float] = {}
-    levels: list[tuple[str | None, float]] = [(None, 0)]
-    for event in events:
-        size = 0.0
-        match event:
-            case yaml.CollectionStartEvent():
-                if len(levels) > DEPTH_MAX:
-                    raise SourceError(f"is nested more than {DEPTH_MAX} levels deep", event.start_mark)
-                levels.append((event.anchor, 1))
-                sizes[event.anchor] = math.inf
-            case yaml.CollectionEndEvent():
-                anchor, size = levels.pop()
-                sizes[anchor] = size
-            case yaml.ScalarEvent():
-                sizes[event.anchor] = size = len(event.value) + 1
-            case yaml.AliasEvent():
-                size = sizes.get(event.anchor, 0)
-        anchor, before = levels[-1]
-        levels[-1] = (anchor, before + size)
-        if levels[-1][1] > SIZE_MAX:
-            raise SourceError("its anchors hold themselves, or expand to more than 1 MiB", event.start_mark)
+def _not_yaml(error: yaml.MarkedYAMLError, text: _Text) -> SourceError:
+    """Put in words what libyaml says, and how to mend it."""
+    problem, mark = str(error.problem), error.problem_mark
+    if problem in _BEGINS_EARLIER and error.context_mark is not None:
+        mark = error.context_mark
+    index = len(text.text) if mark is None else mark.index
+    if problem == "found character that cannot start any token" and text.text[index : index + 1] == "\t":
+        problem = "found a tab character that violates indentation"
+    context = error.context
+    if context in _FLOWS and error.context_mark is not None:
+        context += f" that begins in line {text.position(error.context_mark.index)[0]}"
+    words = "not YAML: " + ", ".join(filter(None, (context, problem)))
+    return _quotable(codes.YAML_SYNTAX, words, index, text, mend(problem, error.context))
+
+
+def _quotable(code: str, words: str, index: int, text: _Text, hint: str | None = None) -> SourceError:
+    """Return an error that quotes may mend."""
+    suggestion = quoting_hint(text.text, *text.position(index))
+    if suggestion is not None:
+        hint = f"Put the value in quotes: {suggestion}"
+    return SourceError(code, f"{words}. {hint}" if hint else words, text.place(index), suggestion)
+
+
+class _Built(NamedTuple):
+    """A value, and how much of one it is: its characters, and its levels of nesting."""
+
+    value: Any
+    size: int
+    levels: int = 0
+
+
+class _Reader:
+    """Builds values from events, with bounds on depth and on what anchors expand to."""
+
+    def __init__(self, text: _Text) -> None:
+        self.source = Source()
+        self._text = text
+        self._depth = 0
+        # None while an anchor is open, for then it would hold itself.
+        self._anchors: dict[str, _Built | None] = {}
+
+    def read(self, events: Iterator[Any]) -> None:
+        """Take in a stream of one document at most."""
+        next(events)
+        event = next(events)
+        if isinstance(event, yaml.StreamEndEvent):
+            return
+        self.source.value = self._node(next(events), events, ()).value
+        next(events)
+        event = next(events)
+        if not isinstance(event, yaml.StreamEndEvent):
+            words = "a file holds one job: split it where the second document begins"
+            raise SourceError(codes.YAML_DOCUMENTS, words, self._place(event))
+
+    def _place(self, event: Any) -> Place:
+        return self._text.place(event.start_mark.index)
+
+    def _note(self, code: str, words: str, place: Place) -> None:
+        """Keep an error, and read on."""
+        if len(self.source.errors) < ERRORS_MAX:
+            self.source.errors.append(SourceError(code, words, place))
+
+    def _node(self, event: Any, events: Iterator[Any], parts: Parts) -> _Built:
+        place = self.source.values[parts] = self._place(event)
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, place)
+        if event.tag is not None:
+            words = "a value has no tag, such as !!str or !Ref. Write the value alone, text in quotes"
+            self._note(codes.YAML_TAG, words, place)
+            self.source.refused.add(parts)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        if isinstance(event, yaml.ScalarEvent):
+            found = _Built(self._scalar(event, parts), len(event.value) + 1)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            found = self._deeper(self._list, event, events, parts)
+        else:
+            found = self._deeper(self._mapping, event, events, parts)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = found
+        return found
+
+    def _alias(self, event: Any, place: Place) -> _Built:
+        if event.anchor not in self._anchors:
+            words = "there is no anchor of this name before it"
+            raise _quotable(codes.YAML_ANCHOR, words, event.start_mark.index, self._text)
+        found = self._anchors[event.anchor]
+        if found is None:
+            raise self._too_large(place)
+        if self._depth + found.levels > DEPTH_MAX:
+            raise self._too_deep(place)
+        return found
+
+    def _too_large(self, place: Place) -> SourceError:
+        words = "its anchors hold themselves, or expand to more than 1 MiB. Write the values out"
+        return SourceError(codes.YAML_ANCHOR, words, place)
+
+    def _too_deep(self, place: Place) -> SourceError:
+        words = f"is nested more than {DEPTH_MAX} levels deep; a job has four"
+        return SourceError(codes.YAML_DEPTH, words, place)
+
+    def _deeper(self, build: Any, event: Any, events: Iterator[Any], parts: Parts) -> _Built:
+        if self._depth >= DEPTH_MAX:
+            raise self._too_deep(self._place(event))
+        self._depth += 1
+        found: _Built = build(events, parts)
+        self._depth -= 1
+        return found
+
+    def _list(self, events: Iterator[Any], parts: Parts) -> _Built:
+        values: list[Any] = []
+        total, levels = 1, 0
+        for event in events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                break
+            found = self._node(event, events, (*parts, len(values)))
+            values.append(found.value)
+            total, levels = total + found.size, max(levels, found.levels)
+            if total > SIZE_MAX:
+                raise self._too_large(self._place(event))
+        return _Built(values, total, levels + 1)
+
+    def _mapping(self, events: Iterator[Any], parts: Parts) -> _Built:
+        values: dict[str, Any] = {}
+        firsts: dict[str, Place] = {}
+        total, levels = 1, 0
+        for event in events:
+            if isinstance(event, yaml.MappingEndEvent):
+                break
+            place = self._place(event)
+            if not isinstance(event, yaml.ScalarEvent):
+                words = "a list, mapping or alias stands where the name of a field must be"
+                raise _quotable(codes.YAML_SYNTAX, words, event.start_mark.index, self._text)
+            name = event.value
+            way = (*parts, name)
+            first = firsts.setdefault(name, place)
+            found = self._node(next(events), events, way)
+            total, levels = total + found.size + len(name) + 1, max(levels, found.levels)
+            if total > SIZE_MAX:
+                raise self._too_large(place)
+            if name == "<<" and event.implicit[0]:
+                words = (
+                    "merging by << is not part of YAML 1.2. Repeat the fields, or move them to _defaults.yaml"
+                )
+                self._note(codes.YAML_MERGE, words, place)
+                continue
+            if first is not place:
+                shown = masked(name)[:SHOWN_MAX]
+                words = f"the field {shown!r} stands here twice, first in line {first.line}. Keep one"
+                self._note(codes.YAML_DUPLICATE, words, place)
+            self.source.names[way] = place
+            values[name] = found.value
+        return _Built(values, total, levels + 1)
+
+    def _scalar(self, event: Any, parts: Parts) -> Any:
+        text = event.value
+        if not event.implicit[0]:  # quoted, a block, or tagged
+            return text
+        value = _plain(text)
+        if not isinstance(value, str):
+            self.source.texts[parts] = text
+        return value
+
+
+def _plain(text: str) -> Any:
+    """Return what a scalar without quotes means."""
+    if text in _NULLS:
+        return None
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    is_whole = _NUMBER.fullmatch(text)
+    if not is_whole and not _FLOAT.fullmatch(text):
+        return text
+    return _number(text, is_whole=bool(is_whole))
+
+
+def _number(text: str, *, is_whole: bool) -> int | float | Misread:
+    if _PLAIN_NUMBER.fullmatch(text):
+        return int(text)
+    if len(text) > _DIGITS_MAX:
+        return Misread(text[:_DIGITS_MAX] + "...", "a number")
+    if is_whole:
+        return Misread(text, f"the number {int(text, 0 if text[:2] in ('0o', '0x') else 10)}")
+    return float(re.sub(r"\.(?=[inIN])", "", text))

@@ -7,14 +7,14 @@ Names outside the list may differ from task to task (`ti`, `task`) or reach outs
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import StrictUndefined, TemplateError, meta, nodes
+from jinja2 import StrictUndefined, TemplateError, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 DATE_NAMES = frozenset(
     {
@@ -31,6 +31,16 @@ DATE_NAMES = frozenset(
 """Names that a run has only where it has a logical date."""
 NAMES = DATE_NAMES | {"dag_run", "params", "run_id"}
 
+_DATE_FILTERS: dict[str, Callable[[datetime], str]] = {
+    "ds": lambda moment: moment.strftime("%Y-%m-%d"),
+    "ds_nodash": lambda moment: moment.strftime("%Y%m%d"),
+    "ts": lambda moment: moment.isoformat(),
+    "ts_nodash": lambda moment: moment.strftime("%Y%m%dT%H%M%S"),
+    "ts_nodash_with_tz": lambda moment: moment.isoformat().replace("-", "").replace(":", ""),
+}
+_CHARACTERS_MAX = 10_000
+_TAKING_IN = (nodes.Extends, nodes.FromImport, nodes.Import, nodes.Include)
+
 
 class UnknownNameError(ValueError):
     """A template uses a name, or syntax, that there is not."""
@@ -41,36 +51,40 @@ def _environment() -> SandboxedEnvironment:
     environment = SandboxedEnvironment(
         undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
     )
-    environment.filters.update(
-        ds=lambda moment: moment.strftime("%Y-%m-%d"),
-        ds_nodash=lambda moment: moment.strftime("%Y%m%d"),
-        ts=lambda moment: moment.isoformat(),
-        ts_nodash=lambda moment: moment.strftime("%Y%m%dT%H%M%S"),
-        ts_nodash_with_tz=lambda moment: moment.isoformat().replace("-", "").replace(":", ""),
-    )
+    environment.filters.update(_DATE_FILTERS)
     environment.globals.clear()
     return environment
 
 
-def names_in(template: str) -> set[str]:
-    """Return the names that a template uses.
+@lru_cache(maxsize=4096)  # hundreds of jobs share a few templates
+def names_in(template: str) -> frozenset[str]:
+    """Return the names that a template uses; nothing of it is evaluated, not even what is constant.
 
     Raises:
         UnknownNameError: it is no Jinja, or uses a name outside the list.
     """
+    if "{" not in template:
+        return frozenset()
+    if len(template) > _CHARACTERS_MAX:
+        msg = f"not a template: it has more than {_CHARACTERS_MAX:,} characters"
+        raise UnknownNameError(msg)
     try:
-        tree = _environment().parse(template)
-        names = meta.find_undeclared_variables(tree)
+        found = [*_nodes(_environment().parse(template))]
     except TemplateError as error:
-        msg = f"not a template: {error.message}"
+        msg = f"not a template: {error.message}. A name stands in two braces on either side: {{{{ ds }}}}"
         raise UnknownNameError(msg) from None
     except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
         msg = "not a template: too long or too deep"
         raise UnknownNameError(msg) from None
-    if any(tree.find(kind) for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+    if any(isinstance(node, _TAKING_IN) for node in found):
         msg = "a template can't take in another file"
         raise UnknownNameError(msg)
-    unknown = sorted((names - NAMES) | _unknown_attributes(tree))
+    filters = sorted(_unknown_filters(found))
+    if filters:
+        msg = f"unknown filter {', '.join(filters)}. Filters of dates are {', '.join(sorted(_DATE_FILTERS))}"
+        raise UnknownNameError(msg)
+    names = _undeclared(found)
+    unknown = sorted((names - NAMES) | _unknown_attributes(found))
     if unknown:
         known = ", ".join(sorted(NAMES - {"dag_run"} | {"dag_run.run_after"}))
         msg = f"unknown name {', '.join(unknown)}. Templates know {known}"
@@ -78,11 +92,47 @@ def names_in(template: str) -> set[str]:
     return names
 
 
-def _unknown_attributes(tree: nodes.Template) -> set[str]:
+def literal_parts(template: str) -> list[str | None]:
+    """Return a template's literal texts in order, with None for each part that only a run can tell."""
+    parts: list[str | None] = []
+    for node in _environment().parse(template).body:
+        pieces = node.nodes if isinstance(node, nodes.Output) else [node]
+        parts += [piece.data if isinstance(piece, nodes.TemplateData) else None for piece in pieces]
+    return parts
+
+
+def _nodes(tree: nodes.Template) -> Iterator[nodes.Node]:
+    """Yield every node of a template."""
+    waiting: list[nodes.Node] = [tree]
+    while waiting:
+        node = waiting.pop()
+        waiting += node.iter_child_nodes()
+        yield node
+
+
+def _unknown_filters(found: Sequence[nodes.Node]) -> set[str]:
+    filters = {node.name for node in found if isinstance(node, nodes.Filter)}
+    tests = {node.name for node in found if isinstance(node, nodes.Test)}
+    return (filters - {*_environment().filters}) | (tests - {*_environment().tests})
+
+
+def _undeclared(found: Sequence[nodes.Node]) -> frozenset[str]:
+    """Return the names that a template takes from outside: those that it does not set itself."""
+    names = [node for node in found if isinstance(node, nodes.Name)]
+    own = {node.name for node in names if node.ctx != "load"}
+    own |= {node.name for node in found if isinstance(node, nodes.Macro)}
+    own |= {"loop"} if any(isinstance(node, nodes.For) for node in found) else set()
+    return frozenset(node.name for node in names if node.name not in own)
+
+
+def _unknown_attributes(found: Sequence[nodes.Node]) -> set[str]:
     return {
         f"dag_run.{node.attr}"
-        for node in tree.find_all(nodes.Getattr)
-        if isinstance(node.node, nodes.Name) and node.node.name == "dag_run" and node.attr != "run_after"
+        for node in found
+        if isinstance(node, nodes.Getattr)
+        and isinstance(node.node, nodes.Name)
+        and node.node.name == "dag_run"
+        and node.attr != "run_after"
     }
 
 

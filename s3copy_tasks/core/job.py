@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
 
@@ -101,12 +102,14 @@ class ObjectOptions:
             bucket-owner-full-control.
         kms_key_id: encrypts with this key; None leaves it to the bucket's default.
         tags: "copy" or "drop".
+        archived: "fail" or "skip": what becomes of objects that would have to be restored first.
     """
 
     storage_class: str = "preserve"
     acl: str | None = None
     kms_key_id: str | None = None
     tags: str = "copy"
+    archived: str = "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,7 @@ class TransferOptions:
         batch_objects: objects in a batch; grows when a run would need more than 500 batches.
         batch_bytes: bytes in a batch.
         concurrency: requests in flight per task.
+        max_requests_per_second: of all batches that run at once, together.
         max_active_batches: batches that run at the same time.
         pool: Airflow pool of the batches.
     """
@@ -124,6 +128,7 @@ class TransferOptions:
     batch_objects: int = 10_000
     batch_bytes: int = 100 * 2**30
     concurrency: int = 64
+    max_requests_per_second: int = 3_500
     max_active_batches: int = 8
     pool: str | None = None
 
@@ -136,6 +141,7 @@ class EffectiveJob:
         name: the job's name, which is its file's stem.
         run_id: names the run.
         digest: sha256 of the canonical config that this was rendered from.
+        verify: "size" or "checksum": what a copy is proven by.
         run_started: the destination's own clock before the first listing, whole seconds.
         dry_run: plan, count, copy nothing.
         assets: URIs of the destination folders, as far as they are the same in every run.
@@ -154,6 +160,7 @@ class EffectiveJob:
     objects: tuple[ObjectEntry, ...] = ()
     filters: Filters = Filters()
     overwrite: Overwrite = Overwrite.CHANGED
+    verify: str = "size"
     options: ObjectOptions = ObjectOptions()
     transfer: TransferOptions = TransferOptions()
     max_failed_objects: int = 0
@@ -162,8 +169,14 @@ class EffectiveJob:
     assets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        problems = [*_bad_keys(self), *_overlaps(self), *_equal_objects(self)]
-        if problems:
+        entries = entries_of(self.prefixes, self.objects)
+        found = [
+            *bad_keys(entries),
+            *feeding(self.source, self.destination, entries),
+            *written_twice(entries),
+        ]
+        if found:
+            problems = [f"{field}[{index}].{side}: {words}" for (field, index, side), words in found]
             raise ConfigError("\n".join(problems), code=INVALID_CONFIG)
 
 
@@ -173,62 +186,71 @@ def digest_of(document: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+Where: TypeAlias = tuple[str, int, str]
+"""Which text of a job: `prefixes` or `objects`, an index, `source` or `destination`."""
+
+
+def entries_of(
+    prefixes: Sequence[PrefixEntry], objects: Sequence[ObjectEntry]
+) -> list[tuple[str, int, PrefixEntry | ObjectEntry]]:
+    """Return every entry with its field and its index."""
+    return [
+        *(("prefixes", index, entry) for index, entry in enumerate(prefixes)),
+        *(("objects", index, entry) for index, entry in enumerate(objects)),
+    ]
+
+
+Entries: TypeAlias = Sequence[tuple[str, int, PrefixEntry | ObjectEntry]]
+
+
 def key_bytes(key: str) -> int:
     """Return the length of a key as S3 counts it: bytes of UTF-8."""
     return len(key.encode("utf-8", "surrogatepass"))
 
 
-def _bad_keys(job: EffectiveJob) -> list[str]:
-    problems = []
-    for index, entry in enumerate(job.objects):
-        for side, key in (("source", entry.source), ("destination", entry.destination)):
-            if not key:
-                problems.append(f"objects[{index}].{side}: the key is empty after rendering")
-    for path, key in _keys(job):
-        if key_bytes(key) > KEY_BYTES_MAX:
-            problems.append(
-                f"{path}: {key_bytes(key)} bytes after rendering; a key of S3 has at most {KEY_BYTES_MAX}"
+def bad_keys(entries: Entries) -> Iterator[tuple[Where, str]]:
+    """Yield which rendered keys and prefixes are no keys of S3."""
+    for field, index, entry in entries:
+        for side in ("source", "destination"):
+            key = getattr(entry, side)
+            if field == "objects" and not key:
+                yield (field, index, side), "the key is empty after rendering"
+            if key_bytes(key) > KEY_BYTES_MAX:
+                words = f"{key_bytes(key)} bytes after rendering; a key of S3 has at most {KEY_BYTES_MAX}"
+                yield (field, index, side), words
+
+
+def feeding(source: Location, destination: Location, entries: Entries) -> Iterator[tuple[Where, str]]:
+    """Yield which destinations overlap a source of the job: it would feed or overwrite itself (rule 25).
+
+    Templates may be compared before they are rendered: what overlaps then does so in every run.
+    """
+    if source.bucket != destination.bucket:
+        return  # buckets of one name on two servers are refused in preflight
+    for (field, index, target), (other, other_index, origin) in product(entries, entries):
+        write, read = target.destination, origin.source
+        if (
+            read == write
+            or (other == "prefixes" and write.startswith(read))
+            or (field == "prefixes" and read.startswith(write))
+        ):
+            words = (
+                f"{destination}/{write} overlaps {source}/{read}, the source of {other}[{other_index}]: the "
+                "job would copy what it wrote itself. Choose a destination apart from every source"
             )
-    return problems
+            yield (field, index, "destination"), words
 
 
-def _keys(job: EffectiveJob) -> list[tuple[str, str]]:
-    entries: list[tuple[str, PrefixEntry | ObjectEntry]] = [
-        *((f"prefixes[{i}]", entry) for i, entry in enumerate(job.prefixes)),
-        *((f"objects[{i}]", entry) for i, entry in enumerate(job.objects)),
-    ]
-    return [
-        (f"{path}.{side}", getattr(entry, side))
-        for path, entry in entries
-        for side in ("source", "destination")
-    ]
+def written_twice(entries: Entries) -> Iterator[tuple[Where, str]]:
+    """Yield which entries write what an earlier one writes, in every run.
 
-
-def _overlaps(job: EffectiveJob) -> list[str]:
-    """Rule 25: a destination that overlaps any source of the job would feed or overwrite it."""
-    if job.source.bucket != job.destination.bucket:
-        return []  # buckets of one name on two servers are refused in preflight
-    reads = [(entry.source, True) for entry in job.prefixes] + [(e.source, False) for e in job.objects]
-    writes = [(entry.destination, True) for entry in job.prefixes] + [
-        (e.destination, False) for e in job.objects
-    ]
-    return [
-        f"destination {job.destination}/{write} overlaps source {job.source}/{read}: "
-        "the job would copy what it wrote itself. Choose a destination apart from every source"
-        for (read, reads_below), (write, writes_below) in product(reads, writes)
-        if read == write
-        or (reads_below and write.startswith(read))
-        or (writes_below and read.startswith(write))
-    ]
-
-
-def _equal_objects(job: EffectiveJob) -> list[str]:
-    first: dict[str, int] = {}
-    problems = []
-    for index, entry in enumerate(job.objects):
-        earlier = first.setdefault(entry.destination, index)
+    Prefixes may share a destination: the plan sees to it that no key is written twice.
+    """
+    first: dict[tuple[str, ...], int] = {}
+    for field, index, entry in entries:
+        if field == "prefixes":
+            earlier = first.setdefault((field, entry.destination, entry.source), index)
+        else:
+            earlier = first.setdefault((field, entry.destination), index)
         if earlier != index:
-            problems.append(
-                f"objects[{index}].destination: objects[{earlier}] writes {entry.destination!r} too"
-            )
-    return problems
+            yield (field, index, "destination"), f"{field}[{earlier}] writes {entry.destination!r} too"

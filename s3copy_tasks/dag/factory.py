@@ -19,8 +19,8 @@ from airflow.sdk import (
 )
 
 from s3copy_tasks.config.catalog import job_files, load_folder
-from s3copy_tasks.config.render import asset_uri
-from s3copy_tasks.config.schedule import cron_of
+from s3copy_tasks.config.report import as_text
+from s3copy_tasks.config.schedule import asset_uri, cron_of
 from s3copy_tasks.config.validate import load_job
 from s3copy_tasks.dag import tasks
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
@@ -72,7 +72,7 @@ def raise_problems(folder: Path) -> None:
 
 
 def _invalid(problems: tuple[Problem, ...] | list[Problem]) -> ConfigError:
-    return ConfigError("\n".join(["invalid copy configs", *map(str, problems)]), code=INVALID_CONFIG)
+    return ConfigError("invalid copy configs\n" + as_text(problems).rstrip(), code=INVALID_CONFIG)
 
 
 def build_dag(job: CopyJob) -> DAG:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.documents import MINIMAL, document, write
+from tests.documents import MINIMAL, document, prefix, write
 
 COMMAND = Path(sys.executable).with_name("s3copy")
 BROKEN = document(owner="", overwrite="newer")
+OTHER = document(**prefix("hourly/", "backup/hourly/"))
 
 
 def s3copy(
@@ -45,26 +49,33 @@ def folder(tmp_path: Path) -> Path:
 def test_valid_configs_end_with_0(folder: Path) -> None:
     """Nothing wrong: exit 0, nothing on stdout, the count on stderr."""
     write(folder, MINIMAL, "a.yaml")
-    write(folder, MINIMAL, "b.yml")
+    write(folder, OTHER, "b.yml")
     done = s3copy("validate", cwd=folder.parent)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "2 of 2 configs valid, 0 problems\n")
 
 
 def test_problems_end_with_1_and_stand_on_stdout(folder: Path) -> None:
-    """Something wrong: exit 1, a line for each problem with file and path, the count on stderr."""
+    """Something wrong: exit 1, each problem with its place, its line and a caret, the count on stderr."""
     write(folder, MINIMAL, "a.yaml")
     write(folder, BROKEN, "b.yaml")
     done = s3copy("validate", cwd=folder.parent)
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "copy_configs/b.yaml: overwrite: must be one of: always, changed, never",
-        "copy_configs/b.yaml: owner: must have 1 character(s) at least, or be left out",
+        ("copy_configs/b.yaml:9:8: owner: must have 1 character(s) at least, or be left out [wrong-length]"),
+        "     9 | owner: ''",
+        "       |        ^",
+        (
+            "copy_configs/b.yaml:10:12: overwrite: must be one of: always, changed, never; "
+            "but is the text 'newer'. Did you mean 'never'? [not-allowed]"
+        ),
+        "    10 | overwrite: newer",
+        "       |            ^",
     ]
     assert done.stderr == "1 of 2 configs valid, 2 problems\n"
 
 
 def test_json_is_a_list_of_problems(folder: Path) -> None:
-    """Other programs read file, line, column, path and message of each problem."""
+    """Other programs read file, line, column, path, code, message and suggestion of each problem."""
     write(folder, "version: 1\nschedule: @daily\n", "a.yaml")
     write(folder, document(overwrite="newer"), "b.yaml")
     done = s3copy("validate", "--format", "json", cwd=folder.parent)
@@ -73,10 +84,12 @@ def test_json_is_a_list_of_problems(folder: Path) -> None:
     assert (syntax["file"], syntax["line"], syntax["column"]) == ("copy_configs/a.yaml", 2, 11)
     assert rule == {
         "file": "copy_configs/b.yaml",
-        "line": None,
-        "column": None,
+        "line": 9,
+        "column": 12,
         "path": "overwrite",
-        "message": "must be one of: always, changed, never",
+        "code": "not-allowed",
+        "message": ("must be one of: always, changed, never; but is the text 'newer'. Did you mean 'never'?"),
+        "suggestion": "never",
     }
 
 
@@ -92,8 +105,9 @@ def test_files_and_folders_can_be_named(folder: Path) -> None:
     good, other = write(folder, MINIMAL, "good.yaml"), folder.parent / "other"
     other.mkdir()
     write(folder, BROKEN, "bad.yaml")
-    write(other, MINIMAL, "else.yaml")
-    done = s3copy("validate", good, "copy_configs/good.yaml", other, cwd=folder.parent)
+    write(other, OTHER, "else.yaml")
+    same = ["copy_configs/good.yaml", "other/../copy_configs/good.yaml"]
+    done = s3copy("validate", good, *same, other, cwd=folder.parent)
     assert (done.returncode, done.stderr) == (0, "2 of 2 configs valid, 0 problems\n")
 
 
@@ -137,6 +151,13 @@ WRONG = {
     "no command": ([], "COMMAND"),
     "unknown command": (["explode"], "invalid choice: 'explode'"),
     "plan of what": (["plan"], "JOB"),
+    "explain of what": (["explain"], "JOB"),
+    "no such file to explain": (["explain", "nosuch.yaml"], "there is no file nosuch.yaml"),
+    "new without a bucket": (["new", "x"], "--source-bucket"),
+    "new of no name": (
+        ["new", "../x", "--source-bucket", "aaa", "--destination-bucket", "bbb"],
+        "'../x' is no name of a job",
+    ),
     "no such file to plan": (["plan", "nosuch.yaml"], "there is no file nosuch.yaml"),
     "a file name too long": (["plan", "a" * 300 + ".yaml"], "there is no file"),
     "bad date": (
@@ -172,7 +193,7 @@ def test_a_broken_config_ends_with_1_before_anything_is_reached(
     write(folder, BROKEN, "daily.yaml")
     done = s3copy(command, named, cwd=folder.parent)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "copy_configs/daily.yaml: overwrite: must be one of: always, changed, never" in done.stderr
+    assert s3copy("validate", cwd=folder.parent).stdout in done.stderr
 
 
 def test_a_name_that_two_files_give_is_not_guessed(folder: Path) -> None:
@@ -226,7 +247,7 @@ def test_the_folder_comes_from_option_then_environment_then_habit(tmp_path: Path
     for place, count in (("copy_configs", 1), ("environment", 2), ("option", 3)):
         (tmp_path / place).mkdir()
         for number in range(count):
-            write(tmp_path / place, MINIMAL, f"job{number}.yaml")
+            write(tmp_path / place, document(**prefix("a/", f"b/{number}/")), f"job{number}.yaml")
     environment = {"AIRFLOW__S3COPY__CONFIG_DIR": "environment"}
     empty = {"AIRFLOW__S3COPY__CONFIG_DIR": ""}
     found = [
@@ -261,13 +282,27 @@ def test_version_and_help_end_with_0(tmp_path: Path) -> None:
     assert "AIRFLOW__S3COPY__CONFIG_DIR" in helped.stdout
 
 
-def test_validate_imports_neither_airflow_nor_boto3(folder: Path) -> None:
-    """Validation is quick and works where only the configs are: in an editor, in CI, as a commit hook."""
+LIGHT = {
+    "validate": (["validate"], 1),
+    "validate for machines": (["validate", "--format", "json"], 1),
+    "validate for GitHub": (["validate", "--format", "github"], 1),
+    "explain": (["explain", "good"], 0),
+    "explain what is broken": (["explain", "bad"], 1),
+    "new": (["new", "x", "--source-bucket", "aaa", "--destination-bucket", "bbb", "--prefix", "a/", "b/"], 0),
+    "schema": (["schema"], 0),
+}
+
+
+@pytest.mark.parametrize(("arguments", "code"), LIGHT.values(), ids=LIGHT)
+def test_what_knows_yaml_only_imports_neither_airflow_nor_boto3(
+    folder: Path, arguments: list[str], code: int
+) -> None:
+    """These commands work where only the configs are, and quickly: in an editor, in CI, as a commit hook."""
     write(folder, MINIMAL, "good.yaml")
     write(folder, BROKEN, "bad.yaml")
-    heavy = {"airflow", "boto3", "botocore", "pydantic", "rich"}
+    heavy = {"airflow", "boto3", "botocore", "pydantic", "rich", "pendulum"}
     script = (
-        "import sys; from s3copy_tasks.cli import main; code = main(['validate']);"
+        f"import sys; from s3copy_tasks.cli import main; code = main({arguments!r});"
         f"print(code, sorted({heavy} & {{name.split('.')[0] for name in sys.modules}}))"
     )
     done = subprocess.run(
@@ -278,4 +313,81 @@ def test_validate_imports_neither_airflow_nor_boto3(folder: Path) -> None:
         timeout=60,
         check=True,
     )
-    assert done.stdout.splitlines()[-1] == "1 []"
+    assert done.stdout.splitlines()[-1] == f"{code} []"
+
+
+def on_terminal(*arguments: str, cwd: Path, **environment: str) -> str:
+    """Run the command with a terminal as its stdout, and return what the terminal was sent."""
+    ours, theirs = pty.openpty()
+    inherited = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
+    with subprocess.Popen(
+        [COMMAND, *arguments],
+        cwd=cwd,
+        env=inherited | {"TERM": "xterm-256color"} | environment,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+    ):
+        os.close(theirs)
+        sent = b""
+        with contextlib.suppress(OSError), os.fdopen(ours, "rb", buffering=0) as stream:
+            while piece := stream.read(4096):  # Linux ends a terminal by an error
+                sent += piece
+    return sent.decode()
+
+
+def test_a_terminal_has_colours(folder: Path) -> None:
+    """Whoever looks at a terminal sees the words and the caret in red; the text is that of a pipe."""
+    write(folder, BROKEN, "daily.yaml")
+    sent = on_terminal("validate", cwd=folder.parent)
+    assert "\x1b[31m" in sent
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", sent).replace("\r\n", "\n")
+    assert plain == s3copy("validate", cwd=folder.parent).stdout
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "dumb"])
+def test_colours_can_be_refused(folder: Path, environment: dict[str, str]) -> None:
+    """Where colours are not wanted, or not known, none is sent."""
+    write(folder, BROKEN, "daily.yaml")
+    sent = on_terminal("validate", cwd=folder.parent, **environment)
+    assert "must be one of" in sent
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", sent)
+
+
+def test_a_pipe_has_no_colours(folder: Path) -> None:
+    """What is read by programs, or kept in a file, holds text only."""
+    write(folder, BROKEN, "daily.yaml")
+    assert "\x1b" not in s3copy("validate", cwd=folder.parent, environment={"TERM": "xterm-256color"}).stdout
+
+
+def test_a_reader_that_leaves_early_is_no_crash(folder: Path) -> None:
+    """`s3copy validate | head -1` ends quietly."""
+    for number in range(200):
+        write(folder, BROKEN, f"job{number}.yaml")
+    done = subprocess.run(
+        ["sh", "-c", f"{COMMAND} validate | head -1"],
+        cwd=folder.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_github_annotates_each_problem(folder: Path) -> None:
+    """A workflow's log holds a command for each problem, and the exit code fails the step."""
+    write(folder, BROKEN, "daily.yaml")
+    done = s3copy("validate", "--format", "github", cwd=folder.parent)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        (
+            "::error file=copy_configs/daily.yaml,line=9,col=8,title=wrong-length"
+            "::owner: must have 1 character(s) at least, or be left out"
+        ),
+        (
+            "::error file=copy_configs/daily.yaml,line=10,col=12,title=not-allowed::overwrite: must be one "
+            "of: always, changed, never; but is the text 'newer'. Did you mean 'never'?"
+        ),
+    ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from s3copy_tasks.config import codes
 from s3copy_tasks.config.catalog import job_files, load_files, load_folder
-from tests.documents import MINIMAL, write
+from tests.documents import MINIMAL, document, prefix, write
 
 
 def test_jobs_are_sorted_by_name(tmp_path: Path) -> None:
@@ -52,6 +53,47 @@ def test_two_files_of_one_name_are_both_refused(tmp_path: Path) -> None:
     assert [problem.file for problem in catalog.problems] == sorted(map(str, files[:3]))
     assert "another file gives the job's name 'daily': " in catalog.problems[0].message
     assert str(files[1]) in catalog.problems[0].message
+
+
+def test_files_of_one_name_are_read_all_the_same(tmp_path: Path) -> None:
+    """What else is wrong with them comes at once, and not when the name is mended."""
+    files = [write(tmp_path, document(owner=""), "daily.yaml"), write(tmp_path, MINIMAL, "daily.yml")]
+    assert [(one.file, one.code) for one in load_files(files).problems] == [
+        (str(files[0]), codes.NAME_TAKEN),
+        (str(files[0]), codes.WRONG_LENGTH),
+        (str(files[1]), codes.NAME_TAKEN),
+    ]
+
+
+def test_files_of_one_name_take_no_part_in_rules_across_jobs(tmp_path: Path) -> None:
+    """They are no jobs, so they write nothing."""
+    files = [write(tmp_path, MINIMAL, name) for name in ("a.yaml", "b.yaml", "b.yml")]
+    catalog = load_files(files)
+    assert [job.name for job in catalog.jobs] == ["a"]
+    assert {problem.code for problem in catalog.problems} == {codes.NAME_TAKEN}
+
+
+def test_problems_across_jobs_take_no_job_away(tmp_path: Path) -> None:
+    """Two jobs that write one place run, as they did before anybody looked; the problem is told."""
+    for name in ("a.yaml", "b.yaml"):
+        write(tmp_path, MINIMAL, name)
+    catalog = load_folder(tmp_path)
+    assert [job.name for job in catalog.jobs] == ["a", "b"]
+    assert [problem.code for problem in catalog.problems] == [codes.JOBS_WRITE_SAME]
+
+
+def test_problems_of_one_file_are_sorted_by_place(tmp_path: Path) -> None:
+    """A report reads from the first line to the last; lines are numbers, not text."""
+    changes = {f"field{number}": number for number in range(12)}
+    problems = load_files([write(tmp_path, document(**changes))]).problems
+    assert [problem.line for problem in problems] == [*range(9, 21)]
+
+
+def test_the_order_of_files_is_of_no_account(tmp_path: Path) -> None:
+    """The same files give the same jobs and problems, however they are named."""
+    files = [write(tmp_path, document(**prefix(f"{name}/", "same/")), f"{name}.yaml") for name in "cab"]
+    files.append(write(tmp_path, "", "broken.yaml"))
+    assert load_files(files) == load_files(sorted(files)) == load_folder(tmp_path)
 
 
 def test_a_missing_folder_is_a_problem(tmp_path: Path) -> None:

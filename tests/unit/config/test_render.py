@@ -162,8 +162,8 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
         SAME_BUCKET | {"prefixes": [{"source": "day/{{ ds }}/", "destination": "day/{{ ts[:10] }}/"}]},
         [
             (
-                "destination s3://ops-granules/day/2026-01-31/ overlaps "
-                "source s3://ops-granules/day/2026-01-31/: "
+                "prefixes[0].destination: s3://ops-granules/day/2026-01-31/ overlaps "
+                "s3://ops-granules/day/2026-01-31/, the source of prefixes[0]: "
                 "the job would copy what it wrote itself. Choose a destination apart from every source"
             )
         ],
@@ -236,7 +236,7 @@ def test_rendered_values_tell_all_their_problems(tmp_path: Path) -> None:
     """Empty, long and repeated keys are told at once."""
     entries = [
         {"source": "{{ params.nothing }}", "destination": "{{ ds }}"},
-        {"source": "{{ 'a' * 1025 }}", "destination": "{{ ds }}"},
+        {"source": "{{ 'a' * 1025 }}", "destination": "{{ ts[:10] }}"},
     ]
     assert refusal(job_of(write(tmp_path, document(objects=entries)))) == [
         "objects[0].source: the key is empty after rendering",

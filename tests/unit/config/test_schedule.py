@@ -8,13 +8,21 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 import pytest
+from airflow.sdk import Asset
 from airflow.timetables.base import DataInterval, TimeRestriction
 from airflow.timetables.interval import CronDataIntervalTimetable
 from airflow.utils.dates import cron_presets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.config.schedule import PRESETS, cron_of, first_run, interval_from
+from s3copy_tasks.config.schedule import (
+    PRESETS,
+    asset_uri,
+    check_asset,
+    cron_of,
+    first_run,
+    interval_from,
+)
 
 CRONS = {
     "daily at two": "0 2 * * *",
@@ -125,6 +133,7 @@ BAD_CRONS = {
     "words": ("every day at two sharp", "not cron"),
     "a day that never comes": ("0 0 31 2 *", "never comes"),
     "unknown preset": ("@once", "@daily"),
+    "without end": ("1," * 5000 + "1 * * * *", "more than 200 characters"),
 }
 
 
@@ -161,3 +170,45 @@ def test_a_day_stands_for_its_run(day: str, schedule: str | None, zone: str, log
     """A date on the command line means the run that the schedule has on that day."""
     found = first_run(datetime.fromisoformat(day), schedule, ZoneInfo(zone))
     assert found == datetime.fromisoformat(logical_date)
+
+
+SCHEMES = ["s3", "airflow", "file", "gs", "postgres", "x-y", "http", "a+b"]
+RESTS = [
+    "bucket/daily",
+    "/",
+    "//",
+    "/daily",
+    "b",
+    "日次/é",
+    "a b",
+    "[",
+    "?x=1",
+    "%zz",
+    "user@host:80/x",
+    "é" * 300,
+]
+
+
+@pytest.mark.parametrize("rest", RESTS)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_an_asset_is_refused_where_airflow_would_refuse_it(scheme: str, rest: str) -> None:
+    """Airflow's own class is the oracle: what it raises for would take all jobs of the file away."""
+    text = f"{scheme}://{rest}"
+    try:
+        Asset(name=asset_uri(text), uri=asset_uri(text))
+    except ValueError:
+        with pytest.raises(ValueError, match=r"airflow://|has no bucket|has 1,8.. characters"):
+            check_asset(text)
+    else:
+        check_asset(text)
+
+
+@given(scheme=st.from_regex("[a-z][a-z0-9+]{0,6}", fullmatch=True), rest=st.text(min_size=1, max_size=200))
+def test_any_asset_that_passes_is_one_of_airflow(scheme: str, rest: str) -> None:
+    """Whatever a URI holds, Airflow takes what the check lets through."""
+    text = f"{scheme}://{rest.encode('utf-8', 'replace').decode()}"
+    try:
+        check_asset(text)
+    except ValueError:
+        return
+    assert Asset(name=asset_uri(text), uri=asset_uri(text)).uri

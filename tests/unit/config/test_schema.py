@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from s3copy_tasks.config.schema import problems_of_schema, schema, with_defaults
+from s3copy_tasks.config import codes
+from s3copy_tasks.config.problem import Finding
+from s3copy_tasks.config.schema import findings_of_schema, schema, with_defaults
+from s3copy_tasks.config.source import Misread
 from tests.documents import MINIMAL
 
 Part = dict[str, Any]
@@ -85,7 +88,7 @@ def test_spelled_out_defaults_are_valid() -> None:
     """A config may say every default, null by null; only empty lists of entries are left out."""
     full = with_defaults(MINIMAL)
     del full["objects"]
-    assert list(problems_of_schema(full, "job.yaml")) == []
+    assert list(findings_of_schema(full, {})) == []
 
 
 @pytest.mark.parametrize(
@@ -111,3 +114,121 @@ def test_filling_leaves_the_document_alone() -> None:
     with_defaults(MINIMAL)["transfer"]["pool"] = "changed"
     assert before == MINIMAL
     assert with_defaults(MINIMAL)["transfer"]["pool"] is None
+
+
+# --- findings: what is wrong, and what may take its place
+
+
+def findings(texts: dict[Any, str] | None = None, **changes: Any) -> list[Finding]:
+    return [*findings_of_schema({**MINIMAL, **changes}, texts or {})]
+
+
+SUGGESTIONS: dict[str, tuple[dict[str, Any], dict[Any, str], str | None]] = {
+    "the nearest field": ({"ownr": "x"}, {}, "owner"),
+    "no field is near": ({"zzz": "x"}, {}, None),
+    "a field of another section": ({"retries": 3}, {}, None),
+    "the nearest choice": ({"overwrite": "change"}, {}, "changed"),
+    "a choice in capitals": ({"overwrite": "NEVER"}, {}, "never"),
+    "no choice is near": ({"overwrite": "5"}, {}, None),
+    "a number as text": ({"owner": 5}, {("owner",): "5"}, '"5"'),
+    "a number as it was written": ({"owner": 1.1}, {("owner",): "1.10"}, '"1.10"'),
+    "a number in the form of the field": (
+        {"source": {"bucket": "abc", "account": 111122223333}},
+        {("source", "account"): "111122223333"},
+        '"111122223333"',
+    ),
+    "a number in no form of the field": (
+        {"source": {"bucket": "abc", "account": 1e11}},
+        {("source", "account"): "1e11"},
+        None,
+    ),
+    "true is no text": ({"owner": True}, {("owner",): "true"}, None),
+    "text as a number": ({"failure": {"retries": "3"}}, {}, "3"),
+    "text with a comma as a number": ({"failure": {"retries": "1,0"}}, {}, "10"),
+    "words are no number": ({"failure": {"retries": "three"}}, {}, None),
+    "a number without its zeros": (
+        {"failure": {"retries": Misread("010", "the number 10")}},
+        {("failure", "retries"): "010"},
+        "10",
+    ),
+    "hexadecimal may be anything": (
+        {"failure": {"retries": Misread("0x10", "the number 16")}},
+        {("failure", "retries"): "0x10"},
+        None,
+    ),
+    "text as a list": ({"tags": "daily"}, {}, '["daily"]'),
+    "text is no list of mappings": ({"prefixes": "daily/"}, {}, None),
+    "yes": ({"prefixes": [{"source": "", "destination": "", "recursive": "yes"}]}, {}, "true"),
+    "Off": ({"prefixes": [{"source": "", "destination": "", "recursive": "Off"}]}, {}, "false"),
+    "false in quotes": ({"prefixes": [{"source": "", "destination": "", "recursive": "false"}]}, {}, "false"),
+    "maybe": ({"prefixes": [{"source": "", "destination": "", "recursive": "maybe"}]}, {}, None),
+}
+
+
+@pytest.mark.parametrize(("changes", "texts", "suggestion"), SUGGESTIONS.values(), ids=SUGGESTIONS)
+def test_what_may_take_the_place_is_offered(
+    changes: dict[str, Any], texts: dict[Any, str], suggestion: str | None
+) -> None:
+    """A text is offered where it would be right, as it would be written; never where it is a guess."""
+    (finding,) = findings(texts, **changes)
+    assert finding.suggestion == suggestion
+    assert suggestion is None or suggestion in finding.message
+
+
+WORDS: dict[str, tuple[dict[str, Any], str]] = {
+    "a section without what it needs": (
+        {"source": "x"},
+        "must be a mapping with `bucket`, but YAML reads the text",
+    ),
+    "entries": (
+        {"objects": "x"},
+        "must be a list of mappings with `source` and `destination`, but YAML reads",
+    ),
+    "an entry": (
+        {"objects": ["x"]},
+        "must be a mapping with `source` and `destination`, but YAML reads the text",
+    ),
+    "entries without dashes": ({"objects": {}}, "but YAML reads a mapping. Begin each entry with `- `"),
+    "nothing": ({"transfer": None}, "but YAML reads null. Give it a value, or leave its name out, too"),
+    "nothing where something is needed": ({"source": None}, "but YAML reads null. Give it a value"),
+    "a field of one section": ({"retries": 3}, "unknown field 'retries'. It is a field of failure"),
+    "a field of two": ({"bucket": "x"}, "unknown field 'bucket'. It is a field of source and destination"),
+    "an entry again": ({"tags": ["a", "b", "a"]}, "stands in this list already, as [0]. Keep one"),
+    "text or null": (
+        {"source": {"bucket": "abc", "region": 5}},
+        'such as "us-west-2", but YAML reads the number 5',
+    ),
+    "too short, and there is a default": ({"owner": ""}, "must have 1 character(s) at least, or be left out"),
+    "too short, and it is needed": (
+        {"objects": [{"source": "", "destination": "x"}]},
+        "must have 1 character(s) at least",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "words"), WORDS.values(), ids=WORDS)
+def test_a_finding_says_how_to_mend_it(changes: dict[str, Any], words: str) -> None:
+    """What is wanted, what YAML reads, and what to do are in each message."""
+    (finding,) = findings(**changes)
+    assert finding.message.endswith(words) or words in finding.message
+
+
+def test_what_is_needed_is_not_told_to_be_left_out() -> None:
+    """A field that has no default can't be left out."""
+    (null,), (empty,) = findings(source=None), findings(objects=[{"source": "", "destination": "x"}])
+    assert null.message.endswith("Give it a value")
+    assert "left out" not in empty.message
+
+
+def test_defaults_need_nothing() -> None:
+    """A part of a job is checked as far as it goes."""
+    assert [*findings_of_schema({"source": {}, "prefixes": [{}]}, {}, partly=True)] == []
+    assert [one.code for one in findings_of_schema({"source": {"x": 1}}, {}, partly=True)] == [
+        codes.UNKNOWN_FIELD
+    ]
+
+
+def test_numbers_with_a_point_fill_as_whole_ones() -> None:
+    """JSON knows one kind of number."""
+    filled = with_defaults({**MINIMAL, "transfer": {"concurrency": 64.0}})["transfer"]["concurrency"]
+    assert (type(filled), filled) == (int, 64)

@@ -120,6 +120,45 @@ def test_a_run_without_logical_date_points_to_run_after(name: str) -> None:
         render(f"x/{{{{ {name} }}}}/", BY_HAND)
 
 
+OWN = {
+    "set": ("{% set day = ds %}{{ day }}/", {"ds"}),
+    "set in part": ("{% set a, b = ds, ts %}{{ a }}{{ b }}/", {"ds", "ts"}),
+    "loop": ("{% for day in params.days %}{{ loop.index }}{{ day }}{% endfor %}/", {"params"}),
+    "macro": ("{% macro f(x) %}{{ x }}{% endmacro %}{{ f(ds) }}/", {"ds"}),
+    "with": ("{% with day = ds %}{{ day }}{% endwith %}/", {"ds"}),
+    "constants": ("{{ true }}{{ none }}{{ 1 }}/", set()),
+    "text": ("daily/{ds}/", set()),
+}
+
+
+@pytest.mark.parametrize(("template", "names"), OWN.values(), ids=OWN)
+def test_names_that_a_template_sets_are_its_own(template: str, names: set[str]) -> None:
+    """Only what comes from outside has to be on the list."""
+    assert names_in(template) == names
+
+
+NO_FILTERS = {
+    "filter": ("{{ ds | date }}", "unknown filter date. Filters of dates are ds, ds_nodash, ts,"),
+    "filter of a block": ("{% filter shout %}{{ ds }}{% endfilter %}", "unknown filter shout"),
+    "test": ("{{ ds is friday }}", "unknown filter friday"),
+}
+
+
+@pytest.mark.parametrize(("template", "words"), NO_FILTERS.values(), ids=NO_FILTERS)
+def test_a_filter_that_there_is_not_is_refused(template: str, words: str) -> None:
+    """A misspelt filter is found by `validate`, and not by the run."""
+    with pytest.raises(UnknownNameError, match=words):
+        names_in(template)
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ 9 ** (9 ** 9) }}", "{{ 'a' * 9000000000 }}", "{{ 'a' | center(10 ** 10) }}"]
+)
+def test_nothing_is_evaluated_before_the_run(template: str) -> None:
+    """To judge a template takes no longer than to read it: not even constants are worked out."""
+    assert names_in(template) == set()
+
+
 FAILING = {
     "undefined param": ("{{ params.zone }}", "zone"),
     "undefined attribute": ("{{ ds.year }}", "year"),

@@ -70,7 +70,7 @@ def test_labels(entries: tuple[int | None, ...], expected: str) -> None:
 def test_long_labels() -> None:
     """A label fits Airflow's column of 250 characters, and keeps the end of the prefix, which tells more."""
     prefix = "granules/" * 100 + "MOD09GA/"
-    job = make_job(prefixes=(PrefixEntry(source=prefix, destination="x/"),) * 2)
+    job = make_job(prefixes=tuple(PrefixEntry(source=prefix, destination=place) for place in ("x/", "y/")))
     named = label(499, 500, ranges(0, 1), job)
     assert len(named) <= 250
     assert named.startswith("499/500 ")

@@ -9,13 +9,18 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
 
 import pytest
 import yaml
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.sdk import TriggerRule
 from airflow.serialization.serialized_objects import DagSerialization
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from s3copy_tasks.config.catalog import load_folder
+from s3copy_tasks.config.hints import written
 from s3copy_tasks.dag.factory import build_dag, job_dags, raise_problems
 from s3copy_tasks.errors import ConfigError
 from tests.airflow_stack import DAGS
@@ -198,8 +203,53 @@ def test_a_broken_config_takes_no_other_dag_away(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "broken.yaml").write_text("version: 2\n")
     assert set(job_dags(tmp_path)) == {"s3copy__daily"}
-    with pytest.raises(ConfigError, match=r"broken\.yaml: version: must be 1"):
+    with pytest.raises(ConfigError, match=r"broken\.yaml:1:10: version: must be 1"):
         raise_problems(tmp_path)
+
+
+def test_the_report_is_that_of_the_command(tmp_path: Path) -> None:
+    """Import Errors show what `s3copy validate` shows: place, path, words, code, the line and a caret."""
+    file = tmp_path / "broken.yaml"
+    file.write_text("version: 1\nowner: @data-ops\n")
+    with pytest.raises(ConfigError) as raised:
+        raise_problems(tmp_path)
+    assert raised.value.message.splitlines() == [
+        "invalid copy configs",
+        (
+            f"{file}:2:8: not YAML: while scanning for the next token, found character that cannot start any "
+            'token. Put the value in quotes: "@data-ops" [yaml-syntax]'
+        ),
+        "     2 | owner: @data-ops",
+        "       |        ^",
+    ]
+
+
+def test_a_problem_across_jobs_takes_no_dag_away(tmp_path: Path) -> None:
+    """Two jobs that write one place are reported, and both have their Dags."""
+    write(tmp_path, "daily")
+    write(tmp_path, "hourly")
+    assert set(job_dags(tmp_path)) == {"s3copy__daily", "s3copy__hourly"}
+    with pytest.raises(ConfigError, match=r"the job 'daily' writes s3://partner-granules/backup/"):
+        raise_problems(tmp_path)
+
+
+def test_broken_defaults_take_their_folder_away_and_raise_nothing(tmp_path: Path) -> None:
+    """The loader never raises in the Dag processor; the reporter says what to mend."""
+    write(tmp_path)
+    (tmp_path / "_defaults.yaml").write_text("ownr: x\n")
+    assert job_dags(tmp_path) == {}
+    with pytest.raises(ConfigError, match=r"_defaults\.yaml:1:1: unknown field 'ownr'"):
+        raise_problems(tmp_path)
+
+
+def test_a_worker_reads_the_defaults_of_its_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Dag on a worker is the Dag that was scheduled."""
+    write(tmp_path)
+    (tmp_path / "_defaults.yaml").write_text("failure: {retries: 7}\n")
+    scheduled = job_dags(tmp_path)["s3copy__daily"]
+    monkeypatch.setenv(PARSE_CONTEXT, "s3copy__daily")
+    assert job_dags(tmp_path)["s3copy__daily"].task_dict["copy_batch"].retries == 7
+    assert scheduled.doc_md == job_dags(tmp_path)["s3copy__daily"].doc_md
 
 
 def test_good_configs_report_nothing(tmp_path: Path) -> None:
@@ -221,7 +271,7 @@ def test_a_worker_says_why_its_dag_is_broken(tmp_path: Path, monkeypatch: pytest
     """A config broken in mid-run is the reason in the task's log."""
     (tmp_path / "broken.yaml").write_text("version: 2\n")
     monkeypatch.setenv(PARSE_CONTEXT, "s3copy__broken")
-    with pytest.raises(ConfigError, match=r"broken\.yaml: version: must be 1"):
+    with pytest.raises(ConfigError, match=r"broken\.yaml:1:10: version: must be 1"):
         job_dags(tmp_path)
 
 
@@ -263,3 +313,39 @@ def test_build_dag_needs_no_file(tmp_path: Path) -> None:
     job = load_job(write(tmp_path))
     assert not isinstance(job, list)
     assert build_dag(job).dag_id == "s3copy__daily"
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+URIS = st.builds("{}://{}".format, st.sampled_from(["s3", "airflow", "file", "postgres", "a+b"]), TEXT)
+SCHEDULES = st.sampled_from([None, "@daily", "0 0 29 2 *", "*/7 * L * *"]) | st.lists(
+    URIS, min_size=1, max_size=2, unique=True
+).map(lambda uris: {"assets": uris})
+CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "description": TEXT,
+        "owner": TEXT,
+        "tags": st.lists(TEXT, max_size=3),
+        "schedule": SCHEDULES,
+        "timezone": st.sampled_from(sorted(available_timezones())),
+        "start_date": st.dates().map(str),
+        "prefixes": st.lists(TEXT, min_size=1, max_size=3, unique=True).map(
+            lambda names: [{"source": f"{name}/", "destination": f"{name}/"} for name in names]
+        ),
+        "transfer": st.fixed_dictionaries({"pool": TEXT}),
+    },
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(changes=CHANGES)
+def test_every_valid_config_is_a_dag(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """What `validate` lets through Airflow takes, too: an error here would take all other jobs away."""
+    config = CONFIG | {"prefixes": [{"source": "daily/", "destination": "backup/"}]} | changes
+    content = "".join(f"{name}: {written(value)}\n" for name, value in config.items())
+    (tmp_path / "daily.yaml").write_text(content, encoding="utf-8")
+    catalog = load_folder(tmp_path)
+    dags = job_dags(tmp_path)
+    assert len(dags) == len(catalog.jobs)
+    for dag in dags.values():
+        assert DagSerialization.from_dict(DagSerialization.to_dict(dag)).dag_id == "s3copy__daily"

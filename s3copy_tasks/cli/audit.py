@@ -1,0 +1,51 @@
+"""`s3copy audit`: compares both sides of a job and copies nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks.audit import Tally
+from s3copy_tasks.audit import audit as differences
+from s3copy_tasks.cli.jobs import DONE, FAILED
+from s3copy_tasks.cli.runs import effective_job, quiet
+from s3copy_tasks.core.metrics import printable
+from s3copy_tasks.listing import Stores
+from s3copy_tasks.s3.accounts import managers_of
+from s3copy_tasks.sender import sender_of
+
+if TYPE_CHECKING:
+    import argparse
+
+    from s3copy_tasks.audit import Audited
+
+
+def audit(options: argparse.Namespace) -> int:
+    """Show each object that differs as it is found, and the counts at the end; as JSON one object a line."""
+    tally, out = Tally(), sys.stdout
+    line = _as_json if options.json else _as_text
+    with quiet():
+        job = effective_job(options, dry_run=True)
+        source, destination = managers_of(job)
+        stores = Stores(source=source.store, destination=destination.store)
+        for one in differences(job, stores, sender_of(job, batches_at_once=1), tally):
+            out.write(line(one) + "\n")
+    counts = asdict(tally)
+    words = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
+    out.write((json.dumps({"job": job.name, **counts}) if options.json else words) + "\n")
+    return DONE if tally.is_clean else FAILED
+
+
+def _as_json(one: Audited) -> str:
+    return json.dumps(asdict(one), default=str)
+
+
+def _as_text(one: Audited) -> str:
+    words = one.error or "; ".join(f"{name}: {_shown(pair)}" for name, pair in one.differences.items())
+    return f"{printable(one.key)}: {printable(words)}"
+
+
+def _shown(pair: tuple[Any, Any]) -> str:
+    return f"{pair[0]!s} at the source, {pair[1]!s} at the destination"

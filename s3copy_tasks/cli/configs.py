@@ -1,0 +1,118 @@
+"""`s3copy validate`, `explain`, `new` and `schema`: they know YAML, and neither Airflow nor AWS."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks.cli.jobs import DONE, FAILED, WrongUseError, files_of, job_file
+from s3copy_tasks.config.catalog import load_files
+from s3copy_tasks.config.explain import explained
+from s3copy_tasks.config.layers import ENDINGS, defaults_of, read_layers
+from s3copy_tasks.config.report import as_github, as_json, as_text, text_lines
+from s3copy_tasks.config.scaffold import commented
+from s3copy_tasks.config.schema import SCHEMA_FILE
+from s3copy_tasks.config.validate import job_of
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from s3copy_tasks.config.problem import Problem
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+_FORMATS = {"json": as_json, "github": as_github}
+
+
+def validate(options: argparse.Namespace) -> int:
+    """Say everything that is wrong with files and folders."""
+    files = files_of(options.paths or [options.config_dir])
+    catalog = load_files(files)
+    if options.format in _FORMATS:
+        sys.stdout.write(_FORMATS[options.format](catalog.problems))
+    else:
+        _show(catalog.problems)
+    wrong = {problem.file for problem in catalog.problems}
+    valid = sum(str(job.file) not in wrong for job in catalog.jobs)
+    noun = "problem" if len(catalog.problems) == 1 else "problems"
+    sys.stderr.write(f"{valid} of {len(files)} configs valid, {len(catalog.problems)} {noun}\n")
+    return FAILED if catalog.problems else DONE
+
+
+def _show(problems: Sequence[Problem]) -> None:
+    """Write the report, in colour on a terminal."""
+    if not sys.stdout.isatty():
+        sys.stdout.write(as_text(problems))
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow, and only a terminal has colours
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    for line in text_lines(problems):
+        console.print(Text.assemble(*line), soft_wrap=True)
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Show a job with every value that it has, and where each comes from."""
+    file = job_file(options.job, options.config_dir)
+    layers = read_layers(file, defaults_of(file.parent))
+    job = job_of(layers)
+    if isinstance(job, list):
+        _show(job)
+        return FAILED
+    sys.stdout.write(explained(layers))
+    return DONE
+
+
+def new(options: argparse.Namespace) -> int:
+    """Write a config that validates; answers that make none are told, and nothing is written."""
+    folder, name = options.config_dir, options.name
+    if not _NAME.fullmatch(name) or name.endswith(ENDINGS):
+        words = "use letters, digits, dashes, dots and underscores, begin with a letter or a digit"
+        raise WrongUseError(f"{name!r} is no name of a job: {words}, and leave the ending out")
+    file = folder / f"{name}{ENDINGS[0]}"
+    content = commented(_document(options)).encode()
+    job = job_of(read_layers(file, defaults_of(folder), content))
+    if isinstance(job, list):
+        _show([replace(problem, line=None, column=None) for problem in job])
+        return FAILED
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any((folder / f"{name}{ending}").exists() for ending in ENDINGS):
+            raise WrongUseError(f"there is a job {name!r} in {folder} already")
+        file.write_bytes(content)
+    except OSError as error:
+        raise WrongUseError(f"can't write {file}: {error.strerror}") from None
+    sys.stdout.write(f"{file}\n")
+    return DONE
+
+
+def _document(options: argparse.Namespace) -> dict[str, Any]:
+    sides = {
+        side: {
+            field: value
+            for field in ("bucket", "account", "connection", "role_arn", "region")
+            if (value := getattr(options, f"{side}_{field}")) is not None
+        }
+        for side in ("source", "destination")
+    }
+    entries = {
+        field: [{"source": source, "destination": destination} for source, destination in given]
+        for field, given in (("prefixes", options.prefix), ("objects", options.object))
+        if given
+    }
+    known = {"description": options.description, "owner": options.owner, "schedule": options.schedule}
+    return {
+        "version": 1,
+        **{field: value for field, value in known.items() if value is not None},
+        **sides,
+        **entries,
+    }
+
+
+def schema(_: argparse.Namespace) -> int:
+    """Print the JSON schema of a config."""
+    sys.stdout.write(SCHEMA_FILE.read_text(encoding="utf-8"))
+    return DONE

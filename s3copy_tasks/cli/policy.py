@@ -1,0 +1,47 @@
+"""`s3copy policy`: the least privileges of a job as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.cli.jobs import DONE
+from s3copy_tasks.cli.runs import quiet, valid_job
+from s3copy_tasks.config.template import literal_parts
+from s3copy_tasks.core.job import entries_of
+from s3copy_tasks.errors import AccessError
+from s3copy_tasks.s3.accounts import AwsConnectionManager
+from s3copy_tasks.s3.privileges import Side, least_privileges
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import Literal
+
+    from s3copy_tasks.config.job import CopyJob
+
+
+def policy(options: argparse.Namespace) -> int:
+    """Print every policy that a job needs, and nothing beyond; asks AWS nothing."""
+    with quiet():
+        job = valid_job(options)
+        source, destination = _side(job, "source"), _side(job, "destination")
+    sys.stdout.write(json.dumps(least_privileges(source, destination, job.options), indent=2) + "\n")
+    return DONE
+
+
+def _side(job: CopyJob, side: Literal["source", "destination"]) -> Side:
+    location = getattr(job, side)
+    manager = AwsConnectionManager(location, side, job.transfer.concurrency)
+    try:
+        role, external_id = manager.role()
+    except AccessError:
+        role, external_id = None, None
+    if role is None:
+        role = f"arn:aws:iam::{location.account or '0' * 12}:role/THE-{side.upper()}-ROLE"
+        sys.stderr.write(f"{side}: no role is known here: put its ARN in place of {role}\n")
+    patterns = [
+        [*literal_parts(getattr(entry, side)), *([None] if field == "prefixes" else [])]
+        for field, _, entry in entries_of(job.prefixes, job.objects)
+    ]
+    return Side(location=location, role=role, external_id=external_id, patterns=patterns)

@@ -1,0 +1,156 @@
+"""`s3copy plan` and `s3copy run`: the same code as the Dags."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager, redirect_stdout
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from s3copy_tasks.cli.jobs import DONE, FAILED, job_file
+from s3copy_tasks.config.render import render_job
+from s3copy_tasks.config.report import as_text
+from s3copy_tasks.config.schedule import first_run, interval_from
+from s3copy_tasks.config.template import RunDates, date_names
+from s3copy_tasks.config.validate import load_job
+from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError
+from s3copy_tasks.inprocess import InProcessRun, Watch
+from s3copy_tasks.listing import Stores
+from s3copy_tasks.planning import plan_job
+from s3copy_tasks.s3.accounts import managers_of
+from s3copy_tasks.s3.preflight import preflight
+from s3copy_tasks.sender import sender_of
+from s3copy_tasks.show import error_lines, metrics_table, plan_as_dict, plan_table, title
+from s3copy_tasks.verdict import report, verdict
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.metrics import TransferMetrics
+    from s3copy_tasks.s3.accounts import AwsConnectionManager
+
+    Managers = tuple[AwsConnectionManager, AwsConnectionManager]
+
+
+class RunFailedError(CopyError):
+    """The run ended, with more failures than it may have."""
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Show what a run would copy; write nothing."""
+    with quiet(), _console(stderr=True).status("listing ...") as status:
+        job = effective_job(options, dry_run=True)
+        source, destination = managers_of(job)
+        stores = Stores(source=source.store, destination=destination.store)
+        plan = plan_job(
+            job,
+            stores,
+            on_listed=lambda n: status.update(f"listing ... {n:,} objects"),
+            sender=sender_of(job, batches_at_once=1),
+        )
+    plain = plan_as_dict(plan, job.name)
+    if options.json:
+        sys.stdout.write(json.dumps(plain, indent=2) + "\n")
+        return FAILED if plain["failing"] else DONE
+    _console().print(title(plain), plan_table(plain), sep="\n")
+    if not plain["to_copy"] + plain["to_compare"] + plain["failing"]:
+        _console().print("nothing to copy")
+    return FAILED if plain["failing"] else DONE
+
+
+def run(options: argparse.Namespace) -> int:
+    """Copy, and show the metrics."""
+    with quiet():
+        rendered = effective_job(options, dry_run=options.dry_run)
+        source, destination = managers_of(rendered)
+        job = _proven(rendered, (source, destination))
+        metrics = _carried_out(job, Stores(source=source.store, destination=destination.store))
+    summary = report(job, metrics)
+    if options.json:
+        sys.stdout.write(json.dumps(summary, indent=2) + "\n")
+    else:
+        _console().print(title(summary), metrics_table(summary), sep="\n")
+        for line in error_lines(summary):
+            _console().print(line, soft_wrap=True)
+    reason = verdict(metrics, job.max_failed_objects)
+    if reason is not None:
+        raise RunFailedError(reason, code="RunFailed")
+    return DONE
+
+
+def valid_job(options: argparse.Namespace) -> CopyJob:
+    """Return the job that a command names.
+
+    Raises:
+        ConfigError: it is invalid; the message is the report.
+    """
+    job = load_job(job_file(options.job, options.config_dir))
+    if isinstance(job, list):
+        raise ConfigError("invalid config\n" + as_text(job).rstrip(), code=INVALID_CONFIG)
+    return job
+
+
+def effective_job(options: argparse.Namespace, *, dry_run: bool) -> EffectiveJob:
+    """Find, load and render the job that the command names."""
+    job = valid_job(options)
+    now = datetime.now(UTC)
+    run_id = f"manual__{now.isoformat()}"
+    names: dict[str, Any] = {"run_id": run_id, "params": {}, "dag_run": RunDates(now)}
+    if options.logical_date is not None:
+        moment = first_run(options.logical_date, job.schedule, job.timezone)
+        names |= date_names(moment, interval_from(moment, job.schedule, job.timezone))
+    return render_job(
+        job,
+        names,
+        run_id=run_id,
+        prefixes=options.prefix,
+        force=getattr(options, "force", False),
+        dry_run=dry_run,
+    )
+
+
+def _proven(job: EffectiveJob, managers: Managers) -> EffectiveJob:
+    with _console(stderr=True).status("checking roles, buckets and permissions ..."):
+        proven = preflight(job, *managers)
+    for remark in proven.not_proven:
+        sys.stderr.write(f"{remark}\n")
+    return proven.job
+
+
+def _carried_out(job: EffectiveJob, stores: Stores) -> TransferMetrics:
+    """Carry out a run, with a progress bar on a terminal."""
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    console = _console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("listing", total=None)
+        watch = Watch(
+            listed=lambda objects: progress.update(bar, completed=objects),
+            planned=lambda objects: progress.update(bar, description="copying", total=objects, completed=0),
+            counted=lambda objects: progress.update(bar, completed=objects),
+        )
+        run = InProcessRun(job, stores, sender_of(job, batches_at_once=1), watch=watch)
+        run.carry_out()
+    return run.metrics
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep stdout for the result: Airflow, once imported, logs to whatever stdout is then."""
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        console.width = 120  # a pipe has no width; rich would take 80
+    return console

@@ -1,0 +1,83 @@
+"""Words that mend what YAML can't read: most often a value needs quotes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from s3copy_tasks.config.secret import masked_lines
+from s3copy_tasks.core.metrics import printable
+
+LINE_BREAK = re.compile(r"\r\n|\r|\n")
+"""Ends a line in YAML 1.2 and in editors; YAML 1.1, and so libyaml, knows three more."""
+SHOWN_MAX = 80
+"""Characters of a value that a message repeats."""
+
+_WORD, _BRACES = r"""[^\s\[\]{},"':#]""", r"\{\{[^{}]{0,200}\}\}"
+_TEMPLATE = re.compile(
+    rf"(?:^|[\s\[{{,])({_WORD}{{0,200}}{_BRACES}(?:{_WORD}|{_BRACES}){{0,200}})(?=[\s\],}}#]|$)"
+)
+_MARKED = re.compile(r"[@`%][^\s,\]}#]{0,200}|[*&!][^\s,\]}#]{1,200}")
+_ESCAPES = "Use single quotes, or write each backslash twice"
+_FIELDS = "Put a space behind a name's colon, begin the fields of one mapping in one column"
+_QUOTE = "Close the quote that begins here"
+_TAG = "Write the value alone, text in quotes: it has no tag"
+_WORDS = {
+    "block sequence entries are not allowed in this context": "Begin the list in a line of its own",
+    "control characters are not allowed": "Take it out, or write it as an escape in double quotes",
+    "could not find expected ':'": "Write `name: value`, with a space behind the colon",
+    "did not find expected '-' indicator": "Begin each entry of the list with `- `, in one column",
+    "did not find expected ',' or ']'": "Put `,` between the entries and `]` behind the last",
+    "did not find expected ',' or '}'": "Put `,` between the fields and `}` behind the last",
+    "did not find expected <document start>": _FIELDS,
+    "did not find expected hexdecimal number": _ESCAPES,
+    "did not find expected key": f"{_FIELDS}, and nothing behind a closing quote",
+    "did not find expected node content": "Put a value there, or put the marks in quotes",
+    "found a tab character that violates indentation": "Indent by spaces",
+    "found a tab character where an indentation space is expected": "Indent by spaces",
+    "found character that cannot start any token": "Put the value in quotes",
+    "found duplicate %TAG directive": "Leave the line out",
+    "found duplicate %YAML directive": "Leave the line out",
+    "found incompatible YAML document": "Write `%YAML 1.2`, or leave the line out",
+    "found invalid Unicode character escape code": _ESCAPES,
+    "found undefined tag handle": _TAG,
+    "found unexpected document indicator": _QUOTE,
+    "found unexpected end of stream": _QUOTE,
+    "found unknown escape character": _ESCAPES,
+    "mapping keys are not allowed in this context": "Put text that begins with `? ` in quotes",
+    "mapping values are not allowed in this context": f"{_FIELDS}, and put text that holds `: ` in quotes",
+    "while scanning a block scalar": "Begin the text behind `|` or `>` in the next line",
+    "while scanning a directive": "Leave the line out, or put the text in quotes",
+    "while scanning a %TAG directive": "Leave the line out",
+    "while scanning a %YAML directive": "Write `%YAML 1.2`, or leave the line out",
+    "while scanning an alias": "Put text that begins with `*` in quotes",
+    "while scanning an anchor": "Put text that begins with `&` in quotes",
+    "while scanning a tag": _TAG,
+    "while parsing a tag": _TAG,
+}
+
+
+def written(value: Any) -> str:
+    """Return a value as YAML in one line, texts in double quotes."""
+    return printable(json.dumps(value, ensure_ascii=False))
+
+
+def mend(problem: str, context: str | None = None) -> str | None:
+    """Return words that mend what libyaml calls a problem, or where it stands."""
+    return _WORDS.get(problem) or _WORDS.get(context or "")
+
+
+def quoting_hint(text: str, line: int, column: int) -> str | None:
+    """Return the value in quotes, where quotes would mend what stands at a place, and it is no secret."""
+    lines = LINE_BREAK.split(text)
+    shown = lines[line - 1]
+    if [*masked_lines(lines)][line - 1] != shown:
+        return None
+    for template in _TEMPLATE.finditer(shown):
+        if template.start(1) < column <= template.end(1) + 1:
+            return written(template.group(1))
+    # An error of libyaml may stand one character behind the mark that is to blame.
+    value = _MARKED.match(shown, max(column - 2, 0)) or _MARKED.match(shown, column - 1)
+    is_directive = shown.startswith("%")
+    return None if value is None or is_directive else written(value.group())

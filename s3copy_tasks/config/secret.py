@@ -1,0 +1,74 @@
+"""Knows what looks like a secret: none belongs in a config, and none may be repeated by a message."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_ACCESS_KEY = re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])")
+_SECRET_KEY = re.compile(r"(?<![A-Za-z0-9/+_-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+_-])")
+_TOKEN = re.compile(r"\b(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9/+=]{20,}")
+_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_NAME = re.compile(r"secret|passw|token|credential|(?:access|api|private)[_-]?key", re.IGNORECASE)
+_NAMED = re.compile(rf"(?:{_NAME.pattern})[\w-]{{0,40}}[\"']?\s{{0,8}}[:=]\s{{0,8}}", re.IGNORECASE)
+# In a line of a file, what stands before a key may be half of an escape, such as the n of \n.
+_IN_LINE = re.compile(r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}")
+_RUN = re.compile(r"[A-Za-z0-9/+]{40,}")
+_SWITCH = re.compile(r"(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[a-z0-9]|(?<=[0-9])[A-Za-z]")
+_RANDOM_SHARE = 0.3
+"""Letters of another kind than the one before: of a random key some 0.6, of a path of words seldom 0.3."""
+_SLASHES_SHARE = 0.1
+"""Slashes: a random key has one in 64 letters, a path of words more than one in ten."""
+_MASK = "****"
+
+
+def looks_secret(text: str) -> bool:
+    """Say whether a text holds what looks like an access key, a secret key, a token or a password."""
+    return masked(text) != text
+
+
+def is_name_of_a_secret(name: str) -> bool:
+    """Say whether a field of this name would hold a secret."""
+    return bool(_NAME.search(name))
+
+
+def masked(text: str) -> str:
+    """Return a text with all that looks secret struck out."""
+    for pattern in (_ACCESS_KEY, _TOKEN, _IN_URL):
+        text = pattern.sub(_MASK, text)
+    return _SECRET_KEY.sub(lambda found: _MASK if _is_random(found.group()) else found.group(), text)
+
+
+def masked_lines(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines of YAML with all that looks secret, by itself or by its field's name, struck out.
+
+    Whatever stands before a secret, and behind one that is not known by its name, keeps its column.
+    """
+    name_column = None
+    for line in lines:
+        column = len(line) - len(line.lstrip())
+        if not line.strip():
+            yield line
+            continue
+        if name_column is not None and column > name_column:
+            yield line[:column] + _MASK
+            continue
+        named = _NAMED.search(line)
+        name_column = column if named else None
+        shown = line if named is None else line[: named.end()] + (line[named.end() :] and _MASK)
+        for pattern in (_IN_LINE, _TOKEN, _IN_URL):
+            shown = pattern.sub(lambda found: "*" * len(found.group()), shown)
+        yield _RUN.sub(_struck, shown)
+
+
+def _struck(run: re.Match[str]) -> str:
+    return "*" * len(run.group()) if _is_random(run.group()) else run.group()
+
+
+def _is_random(text: str) -> bool:
+    is_mixed = all(re.search(kind, text) for kind in ("[A-Z]", "[a-z]", "[0-9]"))
+    is_path = text.count("/") >= _SLASHES_SHARE * len(text)
+    return is_mixed and not is_path and len(_SWITCH.findall(text)) >= _RANDOM_SHARE * len(text)
