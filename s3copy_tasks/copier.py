@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from s3copy_tasks import events
+from s3copy_tasks.core.arrival import Arrival, Confirmation, by_checksums, same_content
 from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.core.keys import Decider, is_copied_earlier
 from s3copy_tasks.core.metrics import Failure
@@ -15,6 +16,7 @@ from s3copy_tasks.core.multipart import LIMITS, part_ranges
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.core.store import CopyRequest
 from s3copy_tasks.errors import (
+    ARCHIVED,
     KEY_TOO_LONG,
     SOURCE_CHANGED,
     AccessError,
@@ -25,6 +27,7 @@ from s3copy_tasks.errors import (
     TransientError,
     is_worth_a_retry,
 )
+from s3copy_tasks.verifier import count_mismatch
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.collector import MetricsCollector
@@ -43,6 +46,9 @@ LOOKS_MAX = 3
 
 class Copier:
     """Carries out decisions and counts what came of them.
+
+    Attributes:
+        arrivals: copies that are yet to be found in a listing.
 
     Args:
         job: the run.
@@ -69,6 +75,7 @@ class Copier:
         self._metrics = metrics
         self._limits = limits
         self._decide = Decider(job)
+        self.arrivals: list[Arrival] = []
         self._parts = ThreadPoolExecutor(job.transfer.concurrency, thread_name_prefix="s3copy-part")
 
     def close(self) -> None:
@@ -84,7 +91,7 @@ class Copier:
             The error that made the object fail, None where it did not.
         """
         try:
-            self._carry_out(decision, source, key)
+            self._carry_out(decision, entry, source, key)
         except MissingError as error:
             if error.code not in _VANISHED:
                 return self._failed(entry, source, error)
@@ -102,40 +109,44 @@ class Copier:
         )
         return error
 
-    def _carry_out(self, decision: Decision, source: S3Object, key: str) -> None:
+    def _carry_out(self, decision: Decision, entry: int | None, source: S3Object, key: str) -> None:
         if isinstance(decision, SkipReason):
             self._metrics.record_skip(decision)
         elif decision is Action.COPIED_EARLIER:
             self._metrics.record_file_success(source.size, earlier=True)
+            self.arrivals.append(Arrival(entry=entry, source=source, key=key, etag=None, earlier=True))
         elif decision is Action.KEY_TOO_LONG:
             msg = f"the destination key has more than 1,024 bytes: {key[:100]}..."
             raise RequestError(msg, code=KEY_TOO_LONG)
+        elif decision is Action.ARCHIVED:
+            msg = f"archived as {source.storage_class}: restore it first, or set object.archived to skip"
+            raise RequestError(msg, code=ARCHIVED)
         elif decision is Action.COMPARE:
-            self._compare(source, key)
+            self._compare(entry, source, key)
         else:
-            self._copy(source, key)
+            self._copy(entry, source, key)
 
-    def _compare(self, source: S3Object, key: str) -> None:
+    def _compare(self, entry: int | None, source: S3Object, key: str) -> None:
         """Rule 12: only checksums of both sides prove a multipart source unchanged."""
         ours = self._sender.send(lambda: self._source.head_object(source.key, checksums=True))
         theirs = self._sender.send(lambda: self._destination.head_object(key, checksums=True))
         if ours is None:
             raise _gone(source)
-        both = set(ours.checksums) & set(theirs.checksums) if theirs else set()
-        if theirs and both and all(ours.checksums[name] == theirs.checksums[name] for name in both):
+        same = by_checksums(ours.checksums, theirs.checksums) if theirs else False
+        if same:
             self._metrics.record_skip(SkipReason.UNCHANGED)
         else:
-            self._copy(ours.object, key, ambiguous=theirs is not None and not both)
+            self._copy(entry, ours.object, key, ambiguous=same is None)
 
-    def _copy(self, source: S3Object, key: str, *, ambiguous: bool = False) -> None:
+    def _copy(self, entry: int | None, source: S3Object, key: str, *, ambiguous: bool = False) -> None:
         for look in range(1, LOOKS_MAX + 1):
             try:
-                self._copy_pinned(self._request(source, key))
+                confirmed = self._copy_pinned(self._request(source, key))
             except ConditionError as error:
                 if look == LOOKS_MAX:
                     msg = f"the source changed while it was copied, {look} times: {error.message}"
                     raise TransientError(msg, code=SOURCE_CHANGED) from error
-                again = self._look_again(source, key, error)
+                again = self._look_again(entry, source, key, error)
                 if again is None:
                     return
                 source = again
@@ -146,10 +157,38 @@ class Copier:
                 raise
             else:
                 log.debug("object copied", key=source.key, destination_key=key, bytes=source.size)
-                self._metrics.record_file_success(source.size, ambiguous=ambiguous)
+                self._arrived(entry, source, key, confirmed, ambiguous=ambiguous)
                 return
 
-    def _look_again(self, source: S3Object, key: str, error: ConditionError) -> S3Object | None:
+    def _arrived(
+        self, entry: int | None, source: S3Object, key: str, confirmed: Confirmation, *, ambiguous: bool
+    ) -> None:
+        """Count a copy; what its reply does not prove is proven by checksums, or by a listing later."""
+        arrival = Arrival(entry=entry, source=source, key=key, etag=confirmed.etag, ambiguous=ambiguous)
+        verified: bool | None = same_content(source, confirmed.etag)
+        if not verified and self._job.verify == "checksum":
+            verified = self._checksums_agree(source, confirmed)
+        elif not verified:
+            self.arrivals.append(arrival)
+            verified = None
+        self._metrics.record_file_success(source.size, ambiguous=ambiguous, verified=verified is True)
+        if verified is False:
+            count_mismatch(arrival, "its checksum is not that of the source", self._metrics)
+
+    def _checksums_agree(self, source: S3Object, confirmed: Confirmation) -> bool | None:
+        """Compare full-object checksums; None where nothing can be told, or the source changed since."""
+        try:
+            ours = self._sender.send(lambda: self._source.head_object(source.key, checksums=True))
+        except CopyError as error:
+            log.warning("not verified", key=source.key, code=error.code, error=error.message)
+            return None
+        if ours is None or not same_content(source, ours.object.etag):
+            return None
+        return by_checksums(ours.checksums, confirmed.checksums)
+
+    def _look_again(
+        self, entry: int | None, source: S3Object, key: str, error: ConditionError
+    ) -> S3Object | None:
         """Return the object to copy after a failed precondition; None where nothing is left to do."""
         ours = self._sender.send(lambda: self._source.head_object(source.key))
         theirs = self._sender.send(lambda: self._destination.head_object(key))
@@ -159,6 +198,7 @@ class Copier:
         is_same = ours.object.etag.strip('"') == source.etag.strip('"')
         if is_same and error.attempts > 1 and is_copied_earlier(source, found, self._job.run_started):
             self._metrics.record_file_success(source.size)  # our own copy; only its reply was lost
+            self.arrivals.append(Arrival(entry=entry, source=source, key=key, etag=None))
             return None
         decision = self._decide.named(ours.object, found, key)
         if isinstance(decision, SkipReason):
@@ -173,15 +213,15 @@ class Copier:
             key=key,
             options=self._job.options,
             only_if_absent=self._job.overwrite is Overwrite.NEVER,
+            checksum=self._job.verify == "checksum",
         )
 
-    def _copy_pinned(self, request: CopyRequest) -> None:
+    def _copy_pinned(self, request: CopyRequest) -> Confirmation:
         if request.source.size > self._limits.single_copy_bytes:
-            self._copy_in_parts(request)
-        else:
-            self._sender.send(lambda: self._destination.copy_object(request))
+            return self._copy_in_parts(request)
+        return self._sender.send(lambda: self._destination.copy_object(request))
 
-    def _copy_in_parts(self, request: CopyRequest) -> None:
+    def _copy_in_parts(self, request: CopyRequest) -> Confirmation:
         key = request.source.key
         details = self._sender.send(lambda: self._source.head_object(key))
         if details is None:
@@ -191,7 +231,7 @@ class Copier:
             raise ConditionError(msg, code="PreconditionFailed")
         tags = (
             self._sender.send(lambda: self._source.object_tags(key))
-            if details.tag_count and request.options.tags == "copy"
+            if request.options.tags == "copy"  # HEAD counts them only for who may read them
             else {}
         )
         upload_id = self._sender.send(
@@ -199,11 +239,15 @@ class Copier:
         )
         try:
             etags = self._copy_all_parts(request, upload_id)
-            self._sender.send(lambda: self._destination.complete_multipart_upload(request, upload_id, etags))
+            return self._sender.send(
+                lambda: self._destination.complete_multipart_upload(request, upload_id, etags)
+            )
         except BaseException as error:
             self._abort(request, upload_id)
-            if not self._completed_after_all(request, details, error):
+            found = self._completed_after_all(request, details, error)
+            if found is None:
                 raise
+            return Confirmation(etag=found.etag)
 
     def _copy_all_parts(self, request: CopyRequest, upload_id: str) -> dict[int, str]:
         def copy_part(part: tuple[int, int, int]) -> tuple[int, str]:
@@ -234,13 +278,13 @@ class Copier:
 
     def _completed_after_all(
         self, request: CopyRequest, details: ObjectDetails, error: BaseException
-    ) -> bool:
+    ) -> S3Object | None:
         """Rule 7: a lost reply to the completion looks like a missing upload; the object tells."""
         if not isinstance(error, CopyError) or error.code != "NoSuchUpload":
-            return False
+            return None
         theirs = self._sender.send(lambda: self._destination.head_object(request.key))
         found = theirs.object if theirs else None
-        return is_copied_earlier(details.object, found, self._job.run_started)
+        return found if is_copied_earlier(details.object, found, self._job.run_started) else None
 
 
 def _gone(source: S3Object) -> MissingError:

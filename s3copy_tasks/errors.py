@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+ARCHIVED = "InvalidObjectState"
+"""S3's own code, given without asking S3."""
+
 # Codes of our own. S3's own codes (AccessDenied, NoSuchBucket, SlowDown, ...) are used as they come.
 ACCESS_BREAKER = "NotAttempted"
 BATCH_LOST = "BatchLost"
@@ -26,6 +29,7 @@ PLAN_MISMATCH = "PlanMismatch"
 RELAY_NEEDED = "RelayNeeded"
 SOURCE_CHANGED = "SourceChanged"
 UNSPECIFIED = "Unspecified"
+VERIFICATION_FAILED = "VerificationFailed"
 WRONG_ACCOUNT = "WrongAccount"
 
 

@@ -12,7 +12,7 @@ import structlog
 if TYPE_CHECKING:
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.core.metrics import TransferMetrics
+    from s3copy_tasks.core.metrics import Failure, TransferMetrics
     from s3copy_tasks.core.plan import Plan
     from s3copy_tasks.errors import CopyError
     from s3copy_tasks.interfaces import OperationMetrics
@@ -46,6 +46,7 @@ def objects_discovered(job: EffectiveJob, plan: Plan) -> None:
             found=entry.found,
             to_copy=entry.objects,
             to_compare=entry.compare,
+            failing=entry.failing,
             bytes=entry.bytes,
             skipped=dict(entry.skipped),
         )
@@ -55,6 +56,7 @@ def objects_discovered(job: EffectiveJob, plan: Plan) -> None:
         found=sum(entry.found for entry in plan.entries),
         to_copy=sum(entry.objects for entry in plan.entries),
         to_compare=sum(entry.compare for entry in plan.entries),
+        failing=sum(entry.failing for entry in plan.entries),
         bytes=sum(entry.bytes for entry in plan.entries),
         batches=len(plan.batches),
     )
@@ -88,7 +90,7 @@ def batch_finished(job: EffectiveJob, batch: Batch, metrics: TransferMetrics) ->
     )
 
 
-def object_failed(key: str, error: CopyError) -> None:
+def object_failed(key: str, error: CopyError | Failure) -> None:
     """Log an object that did not make it, with the code and the attempts."""
     log.error("object failed", key=key, code=error.code, error=error.message, attempts=error.attempts)
 

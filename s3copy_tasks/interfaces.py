@@ -19,12 +19,19 @@ class OperationMetrics(TypedDict):
     total_files_found: int
     files_copied_successfully: int
     files_copied_earlier: int
+    files_verified: int
+    files_unverified: int
     files_ambiguous: int
     files_skipped: dict[str, int]
     files_failed: int
+    files_mismatched: int
     files_vanished: int
     files_unknown: int
     total_bytes_transferred: int
+    requests: int
+    requests_retried: int
+    requests_throttled: int
+    peak_in_flight: int
     errors: list[str]
     errors_by_code: dict[str, int]
 

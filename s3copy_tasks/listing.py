@@ -72,6 +72,19 @@ class Listing:
             decision = self._decider.below_prefix(ours, theirs, suffix, key)
             yield Decided(position=suffix, source=ours, key=key, decision=decision)
 
+    def copies(self, entry: int, after: str | None, through: str) -> Iterator[S3Object]:
+        """Yield the destination's objects of one entry in key order; bounds as in `below_prefix`."""
+        prefixes = self._job.prefixes[entry]
+        last = prefixes.destination + through
+        listed = self._keys(self._stores.destination, prefixes.destination, after, prefixes.recursive)
+        return takewhile(lambda one: one.key <= last, listed)
+
+    def copy_at(self, key: str) -> S3Object | None:
+        """Return one of the destination's objects, found by listing its key; None where there is none."""
+        store = self._stores.destination
+        page = self._sender.send(lambda: store.list_page(key, after=None, token=None, recursive=True))
+        return next((one for one in page.objects if one.key == key), None)
+
     def objects(self, after: int | None = None, through: int | None = None) -> list[Decided | Failure | None]:
         """Return the job's single objects of an index range with their decisions.
 

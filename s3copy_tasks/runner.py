@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING
 
 import structlog
 
+from s3copy_tasks import events
 from s3copy_tasks.copier import Copier
 from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.multipart import LIMITS
@@ -21,6 +22,7 @@ from s3copy_tasks.errors import (
 )
 from s3copy_tasks.listing import Decided, Listing
 from s3copy_tasks.sender import Sender
+from s3copy_tasks.verifier import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,10 +74,12 @@ def copy_batch(
     copier = Copier(job, stores.source, stores.destination, sender, metrics, limits)
     work = _BatchWork(copier, metrics, job.transfer.concurrency, on_counted)
     listing = Listing(job, stores, sender, retried=retried)
+    before = sender.requests
     try:
         for one in batch.ranges:
             _copy_range(one, listing, work, metrics)
         work.finish()
+        verify(batch, copier.arrivals, listing, metrics)
     except BaseException as error:
         sender.stop()
         work.abandon()
@@ -87,6 +91,7 @@ def copy_batch(
         raise
     finally:
         copier.close()
+        metrics.record_requests(sender.requests.since(before))
 
 
 def _copy_range(one: KeyRange, listing: Listing, work: _BatchWork, metrics: MetricsCollector) -> None:
@@ -100,6 +105,7 @@ def _copy_range(one: KeyRange, listing: Listing, work: _BatchWork, metrics: Metr
             elif decided is None:
                 metrics.record_vanished()
             else:
+                events.object_failed(decided.key, decided)
                 metrics.record_file_failure(decided)
     except CopyError as error:
         log.error("listing failed", entry=one.entry, after=one.after, code=error.code, error=error.message)
@@ -136,6 +142,7 @@ class _BatchWork:
         self._lock = Lock()
         self._access_errors = 0
         self._bugs: list[BaseException] = []
+        self._futures: set[Future[None]] = set()
 
     def add(self, entry: int | None, decided: Decided) -> None:
         """Take an object; waits while the threads are busy. Skipped ones need no thread."""
@@ -146,7 +153,9 @@ class _BatchWork:
             self._not_attempted(entry, decided)
         else:
             self._room.acquire()
-            self._pool.submit(self._carry_out, entry, decided)
+            future = self._pool.submit(self._carry_out, entry, decided)
+            self._futures.add(future)
+            future.add_done_callback(self._futures.discard)
 
     def finish(self) -> None:
         """Wait for what was taken.
@@ -154,13 +163,19 @@ class _BatchWork:
         Raises:
             BaseException: the first error that was none of S3's, if any.
         """
+        self._wait()
         self._pool.shutdown(wait=True)
         if self._bugs:
             raise self._bugs[0]
 
     def abandon(self) -> None:
         """Wait for what is under way and drop the rest."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Join no thread: before Python 3.13, one whose join a signal interrupts is taken for ended."""
+        wait([future for future in set(self._futures) if not future.cancelled()])
 
     def _carry_out(self, entry: int | None, decided: Decided) -> None:
         try:
@@ -180,6 +195,7 @@ class _BatchWork:
         failure = Failure.of(
             entry=entry, key=decided.source.key, code=ACCESS_BREAKER, message=msg, attempts=0
         )
+        events.object_failed(decided.source.key, failure)
         self._metrics.record_file_failure(failure)
         self._counted()
 

@@ -29,6 +29,7 @@ def plan_as_dict(plan: Plan, job: str) -> dict[str, Any]:
             "found": entry.found,
             "to_copy": entry.objects,
             "to_compare": entry.compare,
+            "failing": entry.failing,
             "skipped": {str(reason): count for reason, count in sorted(entry.skipped.items())},
             "bytes": entry.bytes,
             "batches": entry.batches,
@@ -46,6 +47,7 @@ def plan_as_dict(plan: Plan, job: str) -> dict[str, Any]:
         "found": sum(entry.found for entry in plan.entries),
         "to_copy": sum(entry.objects for entry in plan.entries),
         "to_compare": sum(entry.compare for entry in plan.entries),
+        "failing": sum(entry.failing for entry in plan.entries),
         "bytes": sum(entry.bytes for entry in plan.entries),
         "batches": len(plan.batches),
         "cost_usd": round(sum(entry.cost_usd for entry in plan.entries), 6),
@@ -67,7 +69,8 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
             Text(f"{_place(entry['source'])} > {_place(entry['destination'])}"),
             f"{entry['found']:,}",
             f"{entry['to_copy']:,}"
-            + (f"\n+{entry['to_compare']:,} to compare" if entry["to_compare"] else ""),
+            + (f"\n+{entry['to_compare']:,} to compare" if entry["to_compare"] else "")
+            + (f"\n+{entry['failing']:,} can't be copied" if entry["failing"] else ""),
             decimal(entry["bytes"]),
             "\n".join(f"{count:,} {reason}" for reason, count in entry["skipped"].items()) or "-",
             f"{entry['batches']:,}",
@@ -89,6 +92,9 @@ def metrics_table(report: Mapping[str, Any]) -> Table:
     seconds = report["duration_seconds"]
     table.add_row("found", f"{report['total_files_found']:,}")
     table.add_row("copied", Text(f"{report['files_copied_successfully']:,}", style="green"))
+    for name in ("unverified", "mismatched"):
+        if report[f"files_{name}"]:
+            table.add_row(name, f"{report[f'files_{name}']:,}")
     for reason, count in report["files_skipped"].items():
         table.add_row(f"skipped: {reason}", f"{count:,}")
     for name in ("failed", "vanished", "unknown"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, total
+from s3copy_tasks.core.metrics import Errors, Failure, Requests, TransferMetrics, total
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.errors import BATCH_LOST, PLAN_FAILED, CopyError
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from s3copy_tasks.interfaces import RunReport
 
 
-def outside_metrics(job: EffectiveJob, plan: Plan, start: datetime, end: datetime) -> TransferMetrics:
+def outside_metrics(
+    job: EffectiveJob, plan: Plan, start: datetime, end: datetime, requests: Requests | None = None
+) -> TransferMetrics:
     """Return the plan's own account: what lies outside the batches.
 
     In a dry run that is everything, and what would be copied is skipped as `dry_run`.
@@ -29,10 +31,11 @@ def outside_metrics(job: EffectiveJob, plan: Plan, start: datetime, end: datetim
         plan: of the run.
         start: when planning began; the run counts from then.
         end: when planning ended.
+        requests: that planning sent.
     """
     skipped = Counter(plan.outside)
     if job.dry_run:
-        skipped = Counter({SkipReason.DRY_RUN: sum(e.objects + e.compare for e in plan.entries)})
+        skipped = Counter({SkipReason.DRY_RUN: sum(e.objects + e.compare + e.failing for e in plan.entries)})
         for entry in plan.entries:
             skipped.update(entry.skipped)
     return TransferMetrics(
@@ -41,6 +44,7 @@ def outside_metrics(job: EffectiveJob, plan: Plan, start: datetime, end: datetim
         end_time=end,
         total_files_found=skipped.total(),
         files_skipped=dict(sorted((+skipped).items())),
+        requests=requests or Requests(),
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
+from s3copy_tasks.core.arrival import Confirmation
 from s3copy_tasks.core.objects import ObjectDetails, S3Object
 from s3copy_tasks.core.store import Page
 from s3copy_tasks.errors import ConditionError, MissingError, RequestError
@@ -185,13 +186,13 @@ class MemoryStore:
         with _Request(self._server, Call(verb="server_time", bucket=self.bucket, key="")):
             return self._server.clock().replace(microsecond=0)
 
-    def copy_object(self, request: CopyRequest) -> str:
+    def copy_object(self, request: CopyRequest) -> Confirmation:
         with _Request(self._server, Call(verb="copy_object", bucket=self.bucket, key=request.key)):
             source = self._pinned(request)
             self._check_absent(request)
             if len(source.content) > self._server.single_copy_bytes:
                 raise RequestError("the source is larger than CopyObject takes", code="InvalidRequest")
-            return self._server.put(
+            copied = self._server.put(
                 self.bucket,
                 request.key,
                 source.content,
@@ -200,7 +201,8 @@ class MemoryStore:
                 metadata=source.metadata,
                 tags=source.tags if request.options.tags == "copy" else {},
                 storage_class=_storage_class(request),
-            ).etag
+            )
+            return Confirmation(etag=copied.etag, checksums=copied.checksums)
 
     def create_multipart_upload(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
@@ -235,7 +237,7 @@ class MemoryStore:
 
     def complete_multipart_upload(
         self, request: CopyRequest, upload_id: str, etags: Mapping[int, str]
-    ) -> None:
+    ) -> Confirmation:
         with _Request(
             self._server, Call(verb="complete_multipart_upload", bucket=self.bucket, key=request.key)
         ):
@@ -244,13 +246,14 @@ class MemoryStore:
             if not etags or any(_etag(upload.parts.get(n, b"")) != etag for n, etag in etags.items()):
                 raise RequestError("a part is missing or another one", code="InvalidPart")
             content = b"".join(upload.parts[number] for number in sorted(etags))
-            self._objects()[request.key] = replace(
+            made = self._objects()[request.key] = replace(
                 upload.initiated,
                 content=content,
                 etag=_etag(content, len(etags)),
                 checksums=_checksums(content),
             )
             del self._server.uploads[upload_id]
+            return Confirmation(etag=made.etag, checksums=made.checksums)
 
     def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         with _Request(self._server, Call(verb="abort_multipart_upload", bucket=self.bucket, key=key)):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.metrics import COUNTS, FAILURES_KEPT, Errors, Failure, TransferMetrics
+from s3copy_tasks.core.metrics import COUNTS, FAILURES_KEPT, Errors, Failure, Requests, TransferMetrics
 from s3copy_tasks.errors import UNSPECIFIED
 
 if TYPE_CHECKING:
@@ -52,10 +52,16 @@ class MetricsCollector:
             self._skipped: Counter[SkipReason] = Counter()
             self._by_code: Counter[str] = Counter()
             self._first: list[Failure] = []
+            self._requests = Requests()
             self._transient = 0
 
     def record_file_success(
-        self, bytes_transferred: int, *, earlier: bool = False, ambiguous: bool = False
+        self,
+        bytes_transferred: int,
+        *,
+        earlier: bool = False,
+        ambiguous: bool = False,
+        verified: bool = False,
     ) -> None:
         """Count an object that is at the destination now.
 
@@ -63,6 +69,7 @@ class MetricsCollector:
             bytes_transferred: its size.
             earlier: an earlier try of the operation copied it.
             ambiguous: it was copied because nothing could prove it unchanged.
+            verified: it is proven to be what the source has.
 
         Raises:
             ValueError: the size is below 0.
@@ -75,6 +82,7 @@ class MetricsCollector:
             self._counts["files_copied_successfully"] += 1
             self._counts["files_copied_earlier"] += earlier
             self._counts["files_ambiguous"] += ambiguous
+            self._counts["files_verified"] += verified
             self._counts["total_bytes_transferred"] += bytes_transferred
 
     def record_file_failure(self, error_message: str | Failure, *, transient: bool = False) -> None:
@@ -91,6 +99,39 @@ class MetricsCollector:
             self._started()
             self._counts["files_failed"] += 1
             self._note(failure, 1, transient=transient)
+
+    def record_verified(self) -> None:
+        """Count an object that was copied as proven, too."""
+        with self._lock:
+            self._started()
+            self._counts["files_verified"] += 1
+
+    def record_mismatch(
+        self, failure: Failure, bytes_transferred: int, *, earlier: bool = False, ambiguous: bool = False
+    ) -> None:
+        """Take an object that was counted as copied for failed: it is not what the source has.
+
+        Args:
+            failure: names the wrong object.
+            bytes_transferred: with which it was counted.
+            earlier: as it was counted.
+            ambiguous: as it was counted.
+        """
+        with self._lock:
+            self._started()
+            self._counts["files_copied_successfully"] -= 1
+            self._counts["files_copied_earlier"] -= earlier
+            self._counts["files_ambiguous"] -= ambiguous
+            self._counts["total_bytes_transferred"] -= bytes_transferred
+            self._counts["files_failed"] += 1
+            self._counts["files_mismatched"] += 1
+            self._note(failure, 1, transient=False)
+
+    def record_requests(self, requests: Requests) -> None:
+        """Add what was asked of S3."""
+        with self._lock:
+            self._started()
+            self._requests += requests
 
     def record_skip(self, reason: SkipReason) -> None:
         """Count an object that needs no copy."""
@@ -134,6 +175,7 @@ class MetricsCollector:
                     first=tuple(sorted(self._first)[:FAILURES_KEPT]),
                     transient=self._transient,
                 ),
+                requests=self._requests,
                 **counts,
             )
 

@@ -18,6 +18,9 @@ _COPY_OR_LIST_USD = 5.00 / 1_000_000
 _HEAD_USD = 0.40 / 1_000_000
 
 
+_FAILING = frozenset({Action.ARCHIVED, Action.KEY_TOO_LONG, Action.UNSEEN})
+
+
 @dataclass(slots=True)
 class EntryPlan:
     """What one entry of the job comes to. The whole entry, ranges and gaps alike.
@@ -28,6 +31,8 @@ class EntryPlan:
         found: objects of the source.
         objects: to be copied.
         compare: to be looked at by HEAD, and copied where that shows a change.
+        failing: what no run could copy as it is now: archived, with too long a key, gone, or not to be looked
+            at. Their batch counts them.
         bytes: size of both.
         skipped: objects by reason.
         batches: how many have a share of it.
@@ -42,6 +47,7 @@ class EntryPlan:
     found: int = 0
     objects: int = 0
     compare: int = 0
+    failing: int = 0
     bytes: int = 0
     batches: int = 0
     copy_requests: int = 0
@@ -69,6 +75,9 @@ class EntryPlan:
         self.head_requests += 2 if self.by_key else 0
         if isinstance(decision, SkipReason):
             self.skipped[decision] += 1
+            return
+        if decision in _FAILING:
+            self.failing += 1
             return
         self.bytes += size
         if decision is Action.COMPARE:

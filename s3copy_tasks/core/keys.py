@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob, Filters
     from s3copy_tasks.core.objects import Decision, S3Object
 
+_READING = frozenset({Action.COPY, Action.COMPARE})
 MULTIPART_STRADDLE_DAYS = 7
 """How long a multipart upload may plausibly stay open: rule 12 of docs/design/unchanged.md."""
 
@@ -48,16 +49,20 @@ def filtered(filters: Filters) -> Callable[[str, datetime], SkipReason | None]:
 def is_copied_earlier(source: S3Object, destination: S3Object | None, run_started: datetime | None) -> bool:
     """Say whether this run wrote the destination before.
 
-    It has the right size, is dated strictly after the run's start, and is no older than the source: one
-    that was written again since its copy, with the same size, is not done.
+    It has the right size, is dated after the run's start (or in that very second, with the source's ETag),
+    and is no older than the source: one that was written again since its copy, with the same size, is not
+    done.
     """
     return (
         destination is not None
         and run_started is not None
         and destination.size == source.size
-        and _second(destination.last_modified) > _second(run_started)
+        and _second(destination.last_modified) >= _second(run_started)
         and not _older(destination, source)
-        and (_same_etag(source, destination) or _newer(destination, source))
+        and (
+            _same_etag(source, destination)
+            or (_newer(destination, source) and _second(destination.last_modified) > _second(run_started))
+        )
     )
 
 
@@ -86,6 +91,7 @@ class Decider:
     def __init__(self, job: EffectiveJob, *, retried: bool = False) -> None:
         self._left_out = filtered(job.filters)
         self._overwrite = job.overwrite
+        self._archived = SkipReason.ARCHIVED if job.options.archived == "skip" else Action.ARCHIVED
         self._run_started = job.run_started if retried else None
 
     def below_prefix(
@@ -99,6 +105,10 @@ class Decider:
         """Decide for an object that the job names; filters do not apply to those."""
         if len(destination_key) * 4 > KEY_BYTES_MAX and key_bytes(destination_key) > KEY_BYTES_MAX:
             return Action.KEY_TOO_LONG
+        decision = self._by_destination(source, destination)
+        return self._archived if source.is_archived and decision in _READING else decision
+
+    def _by_destination(self, source: S3Object, destination: S3Object | None) -> Decision:
         if destination is None:
             return Action.COPY
         if is_copied_earlier(source, destination, self._run_started):

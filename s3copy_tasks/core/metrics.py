@@ -90,6 +90,40 @@ class Errors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """What was asked of S3, by plan and batches; attempts count one by one.
+
+    Attributes:
+        sent: requests.
+        retried: of these, sent again after an error.
+        throttled: of these, answered with the wish for fewer.
+        peak_in_flight: the most at once in one task.
+    """
+
+    sent: int = 0
+    retried: int = 0
+    throttled: int = 0
+    peak_in_flight: int = 0
+
+    def __add__(self, other: Requests) -> Requests:
+        return Requests(
+            sent=self.sent + other.sent,
+            retried=self.retried + other.retried,
+            throttled=self.throttled + other.throttled,
+            peak_in_flight=max(self.peak_in_flight, other.peak_in_flight),
+        )
+
+    def since(self, earlier: Requests) -> Requests:
+        """Return what came after an earlier count of the same sender."""
+        return Requests(
+            sent=self.sent - earlier.sent,
+            retried=self.retried - earlier.retried,
+            throttled=self.throttled - earlier.throttled,
+            peak_in_flight=self.peak_in_flight,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferMetrics:
     """What a batch or a run came to. `a + b` is associative and commutative; `TransferMetrics()` is its zero.
 
@@ -102,13 +136,16 @@ class TransferMetrics:
         total_files_found: objects of the source that were looked at.
         files_copied_successfully: copies that S3 confirmed, by this try or an earlier one.
         files_copied_earlier: of these, by an earlier try of the same run.
+        files_verified: of these, proven to be what the source has: docs/metrics.md.
         files_ambiguous: of these, copied because nothing could prove them unchanged.
         files_skipped: objects by reason.
         files_failed: objects that could not be copied.
+        files_mismatched: of these, copied, and then found to be something else.
         files_vanished: objects that were gone when their turn came.
         files_unknown: objects whose task died without an account.
         total_bytes_transferred: bytes of the copied objects.
         errors_encountered: why objects failed or are unknown.
+        requests: that plan and batches sent.
 
     Raises:
         ValueError: a count is negative, the counts do not add up, or the times are reversed.
@@ -120,19 +157,27 @@ class TransferMetrics:
     total_files_found: int = 0
     files_copied_successfully: int = 0
     files_copied_earlier: int = 0
+    files_verified: int = 0
     files_ambiguous: int = 0
     files_skipped: Mapping[SkipReason, int] = field(default_factory=dict)
     files_failed: int = 0
+    files_mismatched: int = 0
     files_vanished: int = 0
     files_unknown: int = 0
     total_bytes_transferred: int = 0
     errors_encountered: Errors = field(default_factory=Errors)
+    requests: Requests = Requests()
 
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in COUNTS}
         negative = [name for name, count in counts.items() if count < 0]
         if negative or any(count < 0 for count in self.files_skipped.values()):
             msg = f"a count is below 0: {', '.join(negative) or 'files_skipped'}"
+            raise ValueError(msg)
+        copied = self.files_copied_successfully
+        parts = max(self.files_copied_earlier, self.files_verified, self.files_ambiguous)
+        if parts > copied or self.files_mismatched > self.files_failed:
+            msg = f"{parts} of {copied} copied objects, {self.files_mismatched} of {self.files_failed} failed"
             raise ValueError(msg)
         if self.start_time and self.end_time and self.end_time < self.start_time:
             msg = f"ended {self.end_time.isoformat()}, before its start {self.start_time.isoformat()}"
@@ -165,6 +210,7 @@ class TransferMetrics:
             end_time=max(filter(None, (self.end_time, other.end_time)), default=None),
             files_skipped=dict(sorted((Counter(self.files_skipped) + Counter(other.files_skipped)).items())),
             errors_encountered=self.errors_encountered + other.errors_encountered,
+            requests=self.requests + other.requests,
             **counts,
         )
 
@@ -194,12 +240,19 @@ class TransferMetrics:
             "total_files_found": self.total_files_found,
             "files_copied_successfully": self.files_copied_successfully,
             "files_copied_earlier": self.files_copied_earlier,
+            "files_verified": self.files_verified,
+            "files_unverified": self.files_copied_successfully - self.files_verified,
             "files_ambiguous": self.files_ambiguous,
             "files_skipped": {str(reason): count for reason, count in self.files_skipped.items()},
             "files_failed": self.files_failed,
+            "files_mismatched": self.files_mismatched,
             "files_vanished": self.files_vanished,
             "files_unknown": self.files_unknown,
             "total_bytes_transferred": self.total_bytes_transferred,
+            "requests": self.requests.sent,
+            "requests_retried": self.requests.retried,
+            "requests_throttled": self.requests.throttled,
+            "peak_in_flight": self.requests.peak_in_flight,
             "errors": [str(failure) for failure in errors.first],
             "errors_by_code": dict(errors.by_code),
         }
@@ -209,8 +262,10 @@ COUNTS = (
     "total_files_found",
     "files_copied_successfully",
     "files_copied_earlier",
+    "files_verified",
     "files_ambiguous",
     "files_failed",
+    "files_mismatched",
     "files_vanished",
     "files_unknown",
     "total_bytes_transferred",

@@ -26,6 +26,7 @@ class S3Object:
         etag: with or without quotes; `-N` at its end says that N parts were uploaded.
         storage_class: as listed; S3 leaves STANDARD out of a HEAD's reply.
         metadata: user metadata, None where it was not asked for (a listing has none).
+        is_archived: it can't be read before it is restored.
 
     Raises:
         ValueError: a field breaks the rules above.
@@ -38,6 +39,7 @@ class S3Object:
     etag: str
     storage_class: str = "STANDARD"
     metadata: Mapping[str, str] | None = None
+    is_archived: bool = False
 
     def __post_init__(self) -> None:
         if not self.bucket or not self.key:
@@ -85,6 +87,7 @@ class SkipReason(StrEnum):
     EXCLUDED = "excluded"
     NOT_INCLUDED = "not_included"
     NOT_MODIFIED_SINCE = "not_modified_since"
+    ARCHIVED = "archived"
     DRY_RUN = "dry_run"
 
 
@@ -96,6 +99,10 @@ class Action(Enum):
     """Only a HEAD of both sides can tell whether it changed (rule 12: the source is multipart)."""
     COPIED_EARLIER = "copied_earlier"
     """An earlier try of this very batch copied it."""
+    UNSEEN = "unseen"
+    """A single object that the plan could not look at: its batch tries again, and counts it."""
+    ARCHIVED = "archived"
+    """The object would have to be restored first: it fails without a request (rule 10)."""
     KEY_TOO_LONG = "key_too_long"
     """The destination key is longer than S3 allows: it fails without a request."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from s3copy_tasks.core.arrival import Confirmation
     from s3copy_tasks.core.job import ObjectOptions
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
 
@@ -40,6 +41,7 @@ class CopyRequest:
         key: destination key.
         options: what the copy sets.
         only_if_absent: refuse when the destination has the key.
+        checksum: have S3 compute a checksum of the full object, also of one in parts.
     """
 
     source: S3Object
@@ -47,6 +49,7 @@ class CopyRequest:
     key: str
     options: ObjectOptions
     only_if_absent: bool = False
+    checksum: bool = False
 
 
 class Store(Protocol):
@@ -67,8 +70,8 @@ class Store(Protocol):
     def server_time(self) -> datetime:
         """Return the server's clock, from the Date header of a reply; whole seconds."""
 
-    def copy_object(self, request: CopyRequest) -> str:
-        """Copy an object of at most 5 GiB; return the ETag with which S3 confirmed it."""
+    def copy_object(self, request: CopyRequest) -> Confirmation:
+        """Copy an object of at most 5 GiB; return what S3 confirmed."""
 
     def create_multipart_upload(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
@@ -82,8 +85,8 @@ class Store(Protocol):
 
     def complete_multipart_upload(
         self, request: CopyRequest, upload_id: str, etags: Mapping[int, str]
-    ) -> None:
-        """Make the object of its parts, ETags by part number."""
+    ) -> Confirmation:
+        """Make the object of its parts, ETags by part number; return what S3 confirmed."""
 
     def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Drop an upload and its parts; no error where it is gone already."""

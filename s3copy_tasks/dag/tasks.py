@@ -5,6 +5,7 @@ Thin: each reads its context, calls the same code as the command line, and turns
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -18,14 +19,16 @@ from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.wire import dump, dump_job, load
-from s3copy_tasks.dag.endings import airflow_errors, judge
+from s3copy_tasks.dag.endings import airflow_errors, judge, stopped_by_sigterm
+from s3copy_tasks.errors import CopyError
 from s3copy_tasks.listing import Stores
 from s3copy_tasks.planning import plan_job
 from s3copy_tasks.runner import copy_batch as run_batch
+from s3copy_tasks.sender import sender_of
 from s3copy_tasks.verdict import outside_metrics, report, run_metrics, verdict, without_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow.sdk import AssetAlias, Context
 
@@ -44,7 +47,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
     from s3copy_tasks.s3.preflight import preflight as check  # noqa: PLC0415
 
     params = context["params"]
-    with airflow_errors():
+    with airflow_errors(), _reason_pushed("preflight", context):
         effective = render_job(
             job,
             template_names(context),
@@ -61,6 +64,16 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
         return dump_job(proven.job)
 
 
+@contextmanager
+def _reason_pushed(step: str, context: Context) -> Iterator[None]:
+    """Push why a step before the copies failed, so that the summary says it, and not only the step's log."""
+    try:
+        yield
+    except CopyError as error:
+        context["ti"].xcom_push(key=METRICS, value=dump(without_plan(context["run_id"], step, error)))
+        raise
+
+
 def template_names(context: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of the names that a config's templates may use."""
     names = {name: context[name] for name in NAMES if context.get(name) is not None}
@@ -70,9 +83,10 @@ def template_names(context: Mapping[str, Any]) -> dict[str, Any]:
 def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
     """Return the batches, and push the account of everything outside of them."""
     effective, start = load(EffectiveJob, job), utc_now()
-    with airflow_errors():
-        planned = plan_job(effective, _stores(effective))
-    outside = outside_metrics(effective, planned, start, utc_now())
+    sender = sender_of(effective, batches_at_once=1)
+    with airflow_errors(), _reason_pushed("plan", context):
+        planned = plan_job(effective, _stores(effective), sender=sender)
+    outside = outside_metrics(effective, planned, start, utc_now(), sender.requests)
     events.objects_discovered(effective, planned)
     context["ti"].xcom_push(key=OUTSIDE, value=dump(outside))
     return [] if effective.dry_run else [dump(batch) for batch in planned.batches]
@@ -87,17 +101,21 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
     """
     effective, mine = load(EffectiveJob, job), load(Batch, batch)
     context["label"] = mine.label  # type: ignore[typeddict-unknown-key] # map_index_template
-    collector = MetricsCollector()
+    collector, sender = (
+        MetricsCollector(),
+        sender_of(effective, batches_at_once=min(mine.of, effective.transfer.max_active_batches)),
+    )
     collector.start_operation(effective.run_id)
     events.batch_started(effective, mine)
     try:
-        with airflow_errors():
+        with airflow_errors(), stopped_by_sigterm(sender):
             run_batch(
                 effective,
                 mine,
                 _stores(effective),
                 metrics=collector,
                 retried=(context["ti"].try_number or 1) > 1,
+                sender=sender,
             )
     finally:
         metrics = collector.metrics()
@@ -118,7 +136,9 @@ def summarize(context: Context) -> OperationMetrics:
     batches = ti.xcom_pull(task_ids="plan") if plain is not None else None
     outside = ti.xcom_pull(task_ids="plan", key=OUTSIDE)
     if batches is None or outside is None:
-        metrics = without_plan(context["run_id"], "preflight" if plain is None else "plan")
+        step = "preflight" if plain is None else "plan"
+        pushed = ti.xcom_pull(task_ids=step, key=METRICS)
+        metrics = load(TransferMetrics, pushed) if pushed else without_plan(context["run_id"], step)
         summary: OperationMetrics = metrics.as_dict()
         reason = verdict(metrics, max_failed_objects=0)
     else:

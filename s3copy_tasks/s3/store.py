@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from s3copy_tasks.core.arrival import Confirmation
 from s3copy_tasks.core.objects import ObjectDetails, S3Object
 from s3copy_tasks.core.store import Page
 from s3copy_tasks.errors import EMPTY_REPLY, NOT_S3, MissingError, RequestError, TransientError
@@ -65,7 +66,12 @@ class BucketStore:
 
     def list_page(self, prefix: str, *, after: str | None, token: str | None, recursive: bool) -> Page:
         """Return a page of the keys that start with `prefix` and come after the whole key `after`."""
-        where: dict[str, Any] = {"Bucket": self.bucket, "Prefix": prefix, **self._owner}
+        where: dict[str, Any] = {
+            "Bucket": self.bucket,
+            "Prefix": prefix,
+            "OptionalObjectAttributes": ["RestoreStatus"],
+            **self._owner,
+        }
         if token is not None:
             where["ContinuationToken"] = token
         elif after is not None:
@@ -89,15 +95,17 @@ class BucketStore:
                 )
         except MissingError:
             return None
-        found = S3Object(
-            bucket=self.bucket,
-            key=key,
-            size=reply["ContentLength"],
-            last_modified=reply["LastModified"],
-            etag=reply["ETag"],
-            storage_class=reply.get("StorageClass", "STANDARD"),
-            metadata=reply["Metadata"],
-        )
+        with self._as_s3_would(key):
+            found = S3Object(
+                bucket=self.bucket,
+                key=key,
+                size=reply["ContentLength"],
+                last_modified=reply["LastModified"],
+                etag=reply["ETag"],
+                storage_class=reply.get("StorageClass", "STANDARD"),
+                metadata=reply["Metadata"],
+                is_archived=_is_archived(reply) and 'ongoing-request="false"' not in reply.get("Restore", ""),
+            )
         return ObjectDetails(
             object=found,
             headers={name: reply[name] for name in _CARRIED_HEADERS if reply.get(name)},
@@ -117,20 +125,22 @@ class BucketStore:
             reply = client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=1, **self._owner)
         return parsedate_to_datetime(reply["ResponseMetadata"]["HTTPHeaders"]["date"])
 
-    def copy_object(self, request: CopyRequest) -> str:
-        """Copy an object of at most 5 GiB; return the ETag with which S3 confirmed it."""
+    def copy_object(self, request: CopyRequest) -> Confirmation:
+        """Copy an object of at most 5 GiB; return what S3 confirmed."""
         options = {**self._copy_source(request), **_set_on_copy(request)}
         if request.only_if_absent:
             options["IfNoneMatch"] = "*"
         with self._requests() as client:
             reply = client.copy_object(Bucket=self.bucket, Key=request.key, **options, **self._owner)
-        return _etag(reply.get("CopyObjectResult", {}), "CopyObject")
+        return _confirmation(reply.get("CopyObjectResult", {}), "CopyObject")
 
     def create_multipart_upload(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
     ) -> str:
         """Start a multipart copy that carries everything a small copy carries; return the upload id."""
         options: dict[str, Any] = {**details.headers, **_common_options(request)}
+        if request.checksum:
+            options |= {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
         if tags:
             options["Tagging"] = urlencode(tags)
         return self._create_upload(request.key, options)
@@ -157,8 +167,8 @@ class BucketStore:
 
     def complete_multipart_upload(
         self, request: CopyRequest, upload_id: str, etags: Mapping[int, str]
-    ) -> None:
-        """Make the object of its parts, ETags by part number."""
+    ) -> Confirmation:
+        """Make the object of its parts, ETags by part number; return what S3 confirmed."""
         options: dict[str, Any] = {"IfNoneMatch": "*"} if request.only_if_absent else {}
         with self._requests() as client:
             reply = client.complete_multipart_upload(
@@ -169,7 +179,7 @@ class BucketStore:
                 **options,
                 **self._owner,
             )
-        _etag(reply, "CompleteMultipartUpload")
+        return _confirmation(reply, "CompleteMultipartUpload")
 
     def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Drop an upload and its parts; no error where it is gone already."""
@@ -208,7 +218,7 @@ class BucketStore:
         return source
 
     def _listed(self, row: Any) -> S3Object:
-        try:
+        with self._as_s3_would(row.get("Key")):
             return S3Object(
                 bucket=self.bucket,
                 key=row["Key"],
@@ -216,9 +226,16 @@ class BucketStore:
                 last_modified=row["LastModified"],
                 etag=row["ETag"],
                 storage_class=row.get("StorageClass", "STANDARD"),
+                is_archived=_is_archived(row) and "RestoreExpiryDate" not in row.get("RestoreStatus", {}),
             )
+
+    @contextmanager
+    def _as_s3_would(self, key: str | None) -> Iterator[None]:
+        """Refuse what a server tells of an object otherwise than S3 does."""
+        try:
+            yield
         except (ValueError, KeyError) as error:
-            msg = f"{self.bucket} lists {row.get('Key')!r} as S3 would not: {error}"
+            msg = f"{self.bucket} tells of {key!r} as S3 would not: {error}"
             raise RequestError(msg, code=NOT_S3) from None
 
     @contextmanager
@@ -249,11 +266,20 @@ class BucketStore:
                 self._current, self._expired = None, True
 
 
+def _is_archived(reply: Mapping[str, Any]) -> bool:
+    """Say whether an object is of an archive's class, or in an archive's tier, restored or not (rule 10)."""
+    return reply.get("StorageClass") in {"GLACIER", "DEEP_ARCHIVE"} or "ArchiveStatus" in reply
+
+
 def _full_object_checksums(reply: Mapping[str, Any]) -> dict[str, str]:
     """A checksum of checksums (type COMPOSITE, ending in -N) depends on the parts: it proves nothing here."""
     if reply.get("ChecksumType") == "COMPOSITE":
         return {}
     return {name: reply[name] for name in _CHECKSUMS if name in reply and "-" not in reply[name]}
+
+
+def _confirmation(result: Any, operation: str) -> Confirmation:
+    return Confirmation(etag=_etag(result, operation), checksums=_full_object_checksums(result))
 
 
 def _etag(result: Any, operation: str) -> str:

@@ -228,3 +228,28 @@ def test_source_and_destination_sign_apart(sides: Sides, proxy: Proxy) -> None:
     copied = {signer(r) for r in proxy.of_kind("CopyObject")}
     assert len(listed) >= 1
     assert listed.isdisjoint(copied)
+
+
+def test_a_copy_in_parts_is_verified_by_a_listing(sides: Sides, proxy: Proxy) -> None:
+    """Its ETag is its own: the destination's listing shows what S3 confirmed. No checksum is asked for."""
+    sides.put("data/large", b"x" * (12 * 2**20))
+    sides.put("data/small")
+    limits = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)
+    metrics = sides.run(sides.job(), limits=limits)
+    assert (metrics.files_copied_successfully, metrics.files_verified) == (2, 2)
+    (created,) = [one for one in proxy.of_kind("CreateMultipartUpload") if one.key == "copy/large"]
+    assert not [name for name in created.headers if name.startswith("x-amz-checksum")]
+
+
+def test_checksums_of_copies_in_parts_are_of_the_full_object(sides: Sides, proxy: Proxy) -> None:
+    """`verify: checksum` has S3 compute one over all parts, and asks the source for its own."""
+    sides.put("data/large", b"x" * (12 * 2**20))
+    limits = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)
+    sides.run(sides.job(verify="checksum"), limits=limits)
+    (created,) = [one for one in proxy.of_kind("CreateMultipartUpload") if one.key == "copy/large"]
+    assert created.headers["x-amz-checksum-algorithm"] == "CRC64NVME"
+    assert created.headers["x-amz-checksum-type"] == "FULL_OBJECT"
+    asked = [
+        one for one in proxy.of_kind("HeadObject") if one.headers.get("x-amz-checksum-mode") == "ENABLED"
+    ]
+    assert [one.key for one in asked] == ["data/large"]

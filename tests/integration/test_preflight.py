@@ -281,3 +281,13 @@ def test_a_key_that_may_not_be_used_is_named(sides: Sides, proxy: Proxy) -> None
 def test_endpoints_of_one_server(source: str | None, destination: str) -> None:
     """AWS is one server, by whatever endpoint; so is any other, however its address is written."""
     assert _server(source) == _server(destination)
+
+
+def test_looking_at_the_copy_of_a_single_object_is_refused(sides: Sides, proxy: Proxy) -> None:
+    """A single object is looked at by HEAD on both sides: a missing right is named before the first copy."""
+    sides.put("a")
+    proxy.answer = refuse("HeadObject", sides.destination_bucket, Reply(403))
+    error = refusal(sides, prefixes=(), objects=(ObjectEntry(source="a", destination="copy/a"),))
+    assert isinstance(error, AccessError)
+    assert f"may not s3:GetObject on arn:aws:s3:::{sides.destination_bucket}/copy/a" in error.message
+    assert proxy.kinds()["CopyObject"] == 0

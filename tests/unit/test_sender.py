@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from s3copy_tasks.core.job import TransferOptions
+from s3copy_tasks.core.metrics import Requests
 from s3copy_tasks.errors import AccessError, CopyError, ThrottledError, TransientError
-from s3copy_tasks.sender import Sender
+from s3copy_tasks.sender import Sender, sender_of
+from tests.bench import make_job
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -224,3 +227,63 @@ def test_a_raised_limit_wakes_two() -> None:
         release.set()
         for done in (first, *queued):
             done.result(PATIENCE_SECONDS)
+
+
+def test_requests_are_counted_by_attempt() -> None:
+    """Every attempt is a request; what came again, and what was throttled, are counted among them."""
+    sender = Sender(4, wait=Waits())
+    sender.send(Script([TRANSIENT, SLOW, SLOW]))
+    sender.send(Script([]))
+    assert sender.requests == Requests(sent=5, retried=3, throttled=2, peak_in_flight=1)
+    before = sender.requests
+    sender.send(Script([]))
+    assert sender.requests.since(before) == Requests(sent=1, peak_in_flight=1)
+
+
+def test_peak_in_flight_is_what_was_sent_at_once() -> None:
+    """Three requests that wait for each other are three in flight."""
+    together = threading.Barrier(3, timeout=PATIENCE_SECONDS)
+    sender = Sender(8)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: sender.send(together.wait), range(3)))
+    assert sender.requests.peak_in_flight == 3
+
+
+def test_requests_keep_the_pace() -> None:
+    """At 4 a second each request starts a quarter of a second after the one before, early ones wait."""
+    waits, now = Waits(), [100.0]
+    sender = Sender(8, per_second=4, wait=waits, clock=lambda: now[0])
+    for _ in range(3):
+        sender.send(Script([]))
+    assert waits.seconds == [0.25, 0.5]
+    now[0] += 10
+    sender.send(Script([]))
+    assert waits.seconds == [0.25, 0.5], "a pause is no credit, and no debt"
+
+
+def test_a_stop_ends_the_wait_for_the_pace() -> None:
+    """A request that waits for its turn is never sent once the sender has stopped; an abort still is."""
+    sender = Sender(8, per_second=1, wait=Waits(stop=True), clock=lambda: 0.0)
+    call, clean_up = Script([]), Script([])
+    sender.send(Script([]))
+    with pytest.raises(InterruptedError):
+        sender.send(call)
+    assert call.calls == 0
+    assert sender.send(clean_up, cleans_up=True) == "done"
+
+
+@pytest.mark.parametrize(("at_once", "gap"), [(1, 0.01), (4, 0.04)])
+def test_batches_share_the_rate(at_once: int, gap: float) -> None:
+    """Four batches at once have a quarter of the job's rate each."""
+    job = make_job(transfer=TransferOptions(max_requests_per_second=100))
+    assert sender_of(job, batches_at_once=at_once)._gap_seconds == pytest.approx(gap)
+
+
+def test_what_waits_for_its_turn_is_not_sent_yet() -> None:
+    """Requests that never start are no requests: not in the count, and not in flight."""
+    sender = Sender(8, per_second=1, wait=Waits(stop=True), clock=lambda: 0.0)
+    sender.send(Script([]))
+    for _ in range(5):
+        with pytest.raises(InterruptedError):
+            sender.send(Script([]))
+    assert sender.requests == Requests(sent=1, peak_in_flight=1)

@@ -13,6 +13,7 @@ from s3copy_tasks.core.estimate import EntryPlan
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.plan import Plan
+from s3copy_tasks.errors import TransientError
 from s3copy_tasks.verdict import outside_metrics, report, run_metrics, verdict, without_plan
 from tests.bench import make_job
 from tests.memory import DAY_ONE
@@ -129,6 +130,18 @@ def test_without_plan() -> None:
     assert metrics.total_files_found == 0
     assert metrics.errors_encountered.by_code == {"PlanFailed": 1}
     assert verdict(metrics, max_failed_objects=1_000) is not None
+
+
+def test_without_plan_for_a_known_reason() -> None:
+    """Where the reason is known, its code, words and attempts stand for the step that failed."""
+    error = TransientError("S3 is away", code="ServiceUnavailable")
+    error.attempts = 3
+    metrics = without_plan("manual__1", "plan", error)
+    assert (metrics.operation_id, metrics.total_files_found) == ("manual__1", 0)
+    assert metrics.errors_encountered.by_code == {"ServiceUnavailable": 1}
+    assert metrics.as_dict()["errors"] == ["(plan): ServiceUnavailable after 3 attempts: S3 is away"]
+    assert not metrics.is_complete
+    assert "ServiceUnavailable: 1" in (verdict(metrics, max_failed_objects=1_000) or "")
 
 
 def test_report() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, printable, total
+from s3copy_tasks.core.metrics import Errors, Failure, Requests, TransferMetrics, printable, total
 from s3copy_tasks.core.objects import SkipReason
 from tests.memory import DAY_ONE, Clock
 
@@ -34,7 +34,7 @@ def metrics(draw: st.DrawFn) -> TransferMetrics:
     if draw(st.integers(0, 9)) == 0:
         return TransferMetrics()
     names = ("files_copied_successfully", "files_failed", "files_vanished", "files_unknown")
-    fates = {name: draw(COUNTS) for name in names}
+    fates: dict[str, Any] = {name: draw(COUNTS) for name in names}
     skipped = draw(st.dictionaries(st.sampled_from(SkipReason), st.integers(1, 10**9)))
     failures = draw(st.lists(FAILURES, max_size=8))
     start = DAY_ONE + timedelta(seconds=draw(st.integers(0, 10**6)))
@@ -43,8 +43,16 @@ def metrics(draw: st.DrawFn) -> TransferMetrics:
         start_time=start,
         end_time=start + timedelta(seconds=draw(st.integers(0, 10**6))),
         total_files_found=sum(fates.values()) + sum(skipped.values()),
-        files_copied_earlier=draw(COUNTS),
-        files_ambiguous=draw(COUNTS),
+        files_copied_earlier=draw(st.integers(0, fates["files_copied_successfully"])),
+        files_verified=draw(st.integers(0, fates["files_copied_successfully"])),
+        files_mismatched=draw(st.integers(0, fates["files_failed"])),
+        requests=Requests(
+            sent=draw(COUNTS),
+            retried=draw(COUNTS),
+            throttled=draw(COUNTS),
+            peak_in_flight=draw(st.integers(0, 1_000)),
+        ),
+        files_ambiguous=draw(st.integers(0, fates["files_copied_successfully"])),
         total_bytes_transferred=draw(COUNTS),
         files_skipped=dict(sorted(skipped.items())),
         errors_encountered=Errors(
@@ -80,6 +88,9 @@ def test_sum(a: TransferMetrics, b: TransferMetrics) -> None:
     assert both.start_time == (min(times) if times else None)
     ends = [part.end_time for part in (a, b) if part.end_time]
     assert both.end_time == (max(ends) if ends else None)
+    assert both.requests.sent == a.requests.sent + b.requests.sent
+    assert both.requests.throttled == a.requests.throttled + b.requests.throttled
+    assert both.requests.peak_in_flight == max(a.requests.peak_in_flight, b.requests.peak_in_flight)
     assert both.errors_encountered.total == a.errors_encountered.total + b.errors_encountered.total
 
 

@@ -1,0 +1,65 @@
+"""What S3 confirmed of a copy, and whether that is what was meant to arrive (rule 13)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from s3copy_tasks.core.objects import S3Object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """The reply to a copy, or to the completion of a multipart copy.
+
+    Attributes:
+        etag: of the new object.
+        checksums: algorithm to base64 checksum, of the full object only.
+    """
+
+    etag: str
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A copy that S3 confirmed and that is yet to be found in a listing.
+
+    Attributes:
+        entry: index of the prefix; None for the job's `objects`.
+        source: as it was copied.
+        key: of the destination.
+        etag: that S3 confirmed; None where nobody got the reply.
+        earlier: it was counted as an earlier try's.
+        ambiguous: it was counted as such.
+    """
+
+    entry: int | None
+    source: S3Object
+    key: str
+    etag: str | None
+    earlier: bool = False
+    ambiguous: bool = False
+
+    def mismatch(self, listed: S3Object | None) -> str | None:
+        """Return what is wrong with what a listing shows, None where it is what S3 confirmed."""
+        if listed is None:
+            return "the destination has no such object"
+        if listed.size != self.source.size:
+            return f"the destination has {listed.size} bytes, the source {self.source.size}"
+        if self.etag is not None and listed.etag.strip('"') != self.etag.strip('"'):
+            return f"the destination has ETag {listed.etag}, the copy was confirmed with {self.etag}"
+        return None
+
+
+def same_content(source: S3Object, etag: str) -> bool:
+    """Say whether ETags prove equal content: equal ones are the MD5 of the same bytes, or parts."""
+    return source.etag.strip('"') == etag.strip('"')
+
+
+def by_checksums(source: Mapping[str, str], copy: Mapping[str, str]) -> bool | None:
+    """Say whether checksums of full objects agree; None where the sides have no algorithm in common."""
+    both = set(source) & set(copy)
+    return all(source[name] == copy[name] for name in both) if both else None
