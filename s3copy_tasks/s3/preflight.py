@@ -37,6 +37,7 @@ from s3copy_tasks.sender import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from s3copy_tasks.core.job import EffectiveJob, PrefixEntry
     from s3copy_tasks.s3.accounts import AwsConnectionManager
@@ -75,10 +76,11 @@ def preflight(
     _same_server(job, source, destination)
     checks = _Checks(job, source, destination)
     checks.raise_first([checks.can_list("source"), checks.can_list("destination")])
-    started = checks.send(lambda: checks.destination.server_time(_places(job, "destination")[0]))
+    started = checks.times["destination"]
     with ThreadPoolExecutor(job.transfer.concurrency) as pool:
-        checks.raise_first(pool.map(lambda e: checks.can_list("source", e.source), job.prefixes))
-        checks.raise_first(pool.map(lambda e: checks.can_list("destination", e.destination), job.prefixes))
+        others = job.prefixes[1:]  # the first has been listed
+        checks.raise_first(pool.map(lambda e: checks.can_list("source", e.source), others))
+        checks.raise_first(pool.map(lambda e: checks.can_list("destination", e.destination), others))
         checks.raise_first(pool.map(checks.object_exists, [entry.source for entry in job.objects]))
         firsts = list(pool.map(checks.first_key, job.prefixes))
         _something_found(job, firsts)
@@ -86,7 +88,8 @@ def preflight(
         readable = [*found, *((entry.source, entry.source) for entry in job.objects)]
         reads = list(pool.map(lambda pair: checks.can_read(*pair), readable))
         writes = list(pool.map(lambda pair: checks.can_write(*pair), _write_keys(job)))
-        checks.raise_first([*reads, *writes])
+        looks = list(pool.map(checks.can_look, [entry.destination for entry in job.objects]))
+        checks.raise_first([*reads, *writes, *looks])
     empty = (
         f"read not proven below s3://{job.source.bucket}/{entry.source}: no object there"
         for entry, first in zip(job.prefixes, firsts, strict=True)
@@ -149,6 +152,7 @@ class _Checks:
         self.source, self.destination = source.store, destination.store
         self.send = Sender(job.transfer.concurrency).send
         self.not_proven: list[str] = []
+        self.times: dict[str, datetime] = {}
 
     def raise_first(self, found: Iterable[CopyError | None]) -> None:
         """Raise the first error, its message followed by the others'."""
@@ -166,7 +170,7 @@ class _Checks:
         store = self.source if side == "source" else self.destination
         where = _places(self._job, side)[0] if prefix is None else prefix
         try:
-            self.send(lambda: store.server_time(where))
+            self.times[side] = self.send(lambda: store.server_time(where))
         except AccessError as error:
             if error.code == CREDENTIALS:
                 return error
@@ -210,6 +214,16 @@ class _Checks:
         if found is None:
             msg = f"there is no object s3://{self._job.source.bucket}/{key}"
             return MissingError(msg, code="NoSuchKey")
+        return None
+
+    def can_look(self, key: str) -> CopyError | None:
+        """Look for the copy of a single object: no listing tells of it."""
+        try:
+            self.send(lambda: self.destination.head_object(key))
+        except AccessError as error:
+            return self._denied("destination", ["s3:GetObject"], self.destination.bucket, error, keys=key)
+        except CopyError as error:
+            return error
         return None
 
     def first_key(self, entry: PrefixEntry) -> str | None:

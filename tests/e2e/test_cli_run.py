@@ -13,7 +13,7 @@ import yaml
 
 from tests.airflow_stack import BIN
 from tests.proxy import Proxy, Reply, Request
-from tests.servers import DESTINATION_ACCOUNT, SOURCE_ACCOUNT
+from tests.servers import DESTINATION_ACCOUNT, SOURCE_ACCOUNT, WRITER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -189,3 +189,69 @@ def test_ctrl_c_ends_with_a_word_and_leaves_no_upload(sides: Sides, proxy: Proxy
     code, out, _ = s3copy(tmp_path, "run", "daily", "--json")
     assert (code, json.loads(out)["files_copied_successfully"]) == (0, 20 - done)
     assert sides.open_uploads() == []
+
+
+def test_a_plan_says_what_it_could_not_look_at(sides: Sides, proxy: Proxy, tmp_path: Path) -> None:
+    """A single object that is gone, or may not be looked at, is told apart, and the exit code is 1."""
+    objects = [{"source": key, "destination": f"copy/{key}"} for key in ("gone", "denied", "fine")]
+    write(tmp_path, sides, objects=objects, prefixes=[{"source": "data/", "destination": "below/"}])
+    sides.put("fine")
+    sides.put("denied")
+    proxy.answer = lambda request: (
+        Reply(403) if request.kind == "HeadObject" and request.key == "denied" else None
+    )
+    code, out, err = s3copy(tmp_path, "plan", "daily", "--json")
+    plan = json.loads(out)
+    assert (code, plan["to_copy"], plan["failing"]) == (1, 1, 2)
+    assert "denied" in err
+    code, out, _ = s3copy(tmp_path, "plan", "daily")
+    assert code == 1
+    assert "+2 can't be copied" in out
+
+
+def test_audit_after_a_run_and_after_a_change(sides: Sides, tmp_path: Path) -> None:
+    """Clean is exit 0; a difference is exit 1, named in words and as one JSON object a line."""
+    write(tmp_path, sides)
+    sides.put("data/a", b"abc")
+    sides.put("data/b", b"abc")
+    assert s3copy(tmp_path, "run", "daily")[0] == 0
+    code, out, _ = s3copy(tmp_path, "audit", "daily")
+    assert code == 0
+    assert out.startswith("2 compared, 2 same")
+    sides.destination.put_object(
+        Bucket=sides.destination_bucket, Key="copy/b", Body=b"abc", ContentType="a/b"
+    )
+    code, out, _ = s3copy(tmp_path, "audit", "daily")
+    assert code == 1
+    assert out.startswith("data/b: ContentType: binary/octet-stream at the source, a/b at the destination\n")
+    code, out, _ = s3copy(tmp_path, "audit", "daily", "--json")
+    different, counts = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert different["differences"] == {"ContentType": ["binary/octet-stream", "a/b"]}
+    assert (counts["compared"], counts["same"], counts["different"]) == (2, 1, 1)
+
+
+def test_policy_is_one_json_object_with_the_connections_roles(sides: Sides, tmp_path: Path) -> None:
+    """The roles are those of the connections; AWS is asked nothing."""
+    write(tmp_path, sides)
+    code, out, err = s3copy(tmp_path, "policy", "daily")
+    found = json.loads(out)
+    assert (code, err) == (0, "")
+    (granted,) = found["source_bucket_policy"]["Statement"]
+    assert granted["Principal"] == {"AWS": WRITER}
+    assert granted["Resource"] == [f"arn:aws:s3:::{sides.source_bucket}/data/*"]
+
+
+def test_policy_without_a_role_says_where_to_put_it(tmp_path: Path) -> None:
+    """A connection that is not here leaves a place to fill in, and says so."""
+    config = {
+        "version": 1,
+        "source": {"bucket": "ops-granules", "connection": "not_here"},
+        "destination": {"bucket": "partner-granules", "account": "444455556666"},
+        "prefixes": [{"source": "data/", "destination": "copy/"}],
+    }
+    (tmp_path / "daily.yaml").write_text(yaml.safe_dump(config))
+    code, out, err = s3copy(tmp_path, "policy", "daily")
+    assert code == 0
+    assert "arn:aws:iam::000000000000:role/THE-SOURCE-ROLE" in err
+    assert "arn:aws:iam::444455556666:role/THE-DESTINATION-ROLE" in out

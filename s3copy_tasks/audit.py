@@ -1,0 +1,176 @@
+"""Compares both sides of a job, object by object, and copies nothing.
+
+What a plan can't see costs a HEAD of each side: content by checksum, metadata, headers, class and tags.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.errors import CopyError
+from s3copy_tasks.listing import Listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.objects import ObjectDetails
+    from s3copy_tasks.listing import Stores
+    from s3copy_tasks.sender import Sender
+
+_LEFT_OUT = frozenset({SkipReason.EXCLUDED, SkipReason.NOT_INCLUDED, SkipReason.NOT_MODIFIED_SINCE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """One object of the source, compared.
+
+    Attributes:
+        key: of the source.
+        destination_key: where its copy belongs.
+        differences: source's and destination's value by what differs; `missing` where there is no copy.
+        proven: content was compared by checksum or by equal ETags of whole objects; else by size alone.
+        error: why it could not be compared.
+    """
+
+    key: str
+    destination_key: str
+    differences: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    proven: bool = False
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an audit came to, in objects: compared = same + different + failed.
+
+    Attributes:
+        compared: objects of the source that take part in the job.
+        same: nothing differs.
+        unproven: of these, compared by size alone.
+        different: something differs, or the copy is missing.
+        failed: could not be compared.
+        left_out: kept out by the job's filters.
+    """
+
+    compared: int = 0
+    same: int = 0
+    unproven: int = 0
+    different: int = 0
+    failed: int = 0
+    left_out: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every object was compared and none differs."""
+        return not self.different and not self.failed
+
+    def count(self, one: Audited) -> None:
+        """Take note of an object."""
+        self.compared += 1
+        if one.error is not None:
+            self.failed += 1
+        elif one.differences:
+            self.different += 1
+        else:
+            self.same += 1
+            self.unproven += not one.proven
+
+
+def audit(job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally) -> Iterator[Audited]:
+    """Yield every object that differs or could not be compared, in the order of the listings.
+
+    Args:
+        job: the run; `overwrite` and dates do not matter.
+        stores: both sides.
+        sender: the budget of requests.
+        tally: counts all objects, complete when the last one was yielded.
+
+    Raises:
+        CopyError: a listing failed.
+    """
+    compare = _Comparison(job, stores, sender)
+    with ThreadPoolExecutor(job.transfer.concurrency) as pool:
+        waiting: deque[Future[Audited]] = deque()
+        for key, destination_key in _keys(job, Listing(job, stores, sender), tally):
+            waiting.append(pool.submit(compare.one, key, destination_key))
+            if len(waiting) > 2 * job.transfer.concurrency:
+                yield from _counted(waiting.popleft().result(), tally)
+        while waiting:
+            yield from _counted(waiting.popleft().result(), tally)
+
+
+def _keys(job: EffectiveJob, listing: Listing, tally: Tally) -> Iterator[tuple[str, str]]:
+    """Yield the keys of both sides of every object that takes part."""
+    for entry in range(len(job.prefixes)):
+        for one in listing.below_prefix(entry):
+            if one.decision in _LEFT_OUT:
+                tally.left_out += 1
+            else:
+                yield one.source.key, one.key
+    yield from ((entry.source, entry.destination) for entry in job.objects)
+
+
+def _counted(one: Audited, tally: Tally) -> Iterator[Audited]:
+    tally.count(one)
+    if one.differences or one.error is not None:
+        yield one
+
+
+class _Comparison:
+    def __init__(self, job: EffectiveJob, stores: Stores, sender: Sender) -> None:
+        self._options = job.options
+        self._stores = stores
+        self._send = sender.send
+
+    def one(self, key: str, destination_key: str) -> Audited:
+        try:
+            return self._compared(key, destination_key)
+        except CopyError as error:
+            return Audited(key=key, destination_key=destination_key, error=str(error))
+
+    def _compared(self, key: str, destination_key: str) -> Audited:
+        source, destination = self._stores.source, self._stores.destination
+        ours = self._send(lambda: source.head_object(key, checksums=True))
+        theirs = self._send(lambda: destination.head_object(destination_key, checksums=True))
+        if ours is None:
+            return Audited(key=key, destination_key=destination_key, error="the source object is gone")
+        if theirs is None:
+            missing = {"missing": (ours.object.size, None)}
+            return Audited(key=key, destination_key=destination_key, differences=missing)
+        pairs = dict(_pairs(ours, theirs))
+        pairs["storage_class"] = (self._wanted_class(ours), theirs.object.storage_class)
+        pairs["tags"] = (self._wanted_tags(ours, key), self._tags(destination, theirs, destination_key))
+        return Audited(
+            key=key,
+            destination_key=destination_key,
+            differences={name: pair for name, pair in pairs.items() if pair[0] != pair[1]},
+            proven=_is_proven(ours, theirs),
+        )
+
+    def _wanted_class(self, ours: ObjectDetails) -> str:
+        wanted = self._options.storage_class
+        return ours.object.storage_class if wanted == "preserve" else wanted
+
+    def _wanted_tags(self, ours: ObjectDetails, key: str) -> Mapping[str, str]:
+        return self._tags(self._stores.source, ours, key) if self._options.tags == "copy" else {}
+
+    def _tags(self, store: Any, details: ObjectDetails, key: str) -> Mapping[str, str]:
+        return dict(self._send(lambda: store.object_tags(key))) if details.tag_count else {}
+
+
+def _pairs(ours: ObjectDetails, theirs: ObjectDetails) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    yield "size", (ours.object.size, theirs.object.size)
+    for name in sorted(set(ours.headers) | set(theirs.headers)):
+        yield name, (ours.headers.get(name), theirs.headers.get(name))
+    for name in sorted(set(ours.checksums) & set(theirs.checksums)):
+        yield name, (ours.checksums[name], theirs.checksums[name])
+
+
+def _is_proven(ours: ObjectDetails, theirs: ObjectDetails) -> bool:
+    same_etag = ours.object.etag.strip('"') == theirs.object.etag.strip('"')
+    return same_etag or bool(set(ours.checksums) & set(theirs.checksums))
