@@ -1,0 +1,486 @@
+"""docs/quickstart.md is true: every block is run as it stands, and its policies are the least."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from s3copy_tasks.s3.errors import _CLASS_OF_CODE
+from tests.iam import Access, Document, Policies, accesses, grants, key_id_of, service_of
+from tests.proxy import Proxy, Reply, Request
+from tests.servers import DESTINATION_ACCOUNT, READER, SOURCE_ACCOUNT, WRITER, Endpoint, contents
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = ROOT / "docs" / "quickstart.md"
+REGION = "us-west-2"
+SOURCE, DESTINATION = "ops-granules", "partner-granules"
+AIRFLOW = f"arn:aws:iam::{SOURCE_ACCOUNT}:role/airflow"
+ADMINS = {"source": (SOURCE_ACCOUNT, SOURCE), "destination": (DESTINATION_ACCOUNT, DESTINATION)}
+OWNERS = {f"arn:aws:s3:::{SOURCE}": SOURCE_ACCOUNT, f"arn:aws:s3:::{DESTINATION}": DESTINATION_ACCOUNT}
+LEFT_OUT = "..."
+VOLATILE = {
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[\d.]*(Z|\+00:00)": "(time)",
+    r"(?<=seconds) +[\d.,]+": " (number)",
+    r"(?<=objects/s) +[\d,]+": " (number)",
+}
+NEEDED_BY_OTHERS = {
+    "s3:GetObjectTagging": "only objects with tags need it, and the page's have none",
+    "s3:PutObjectTagging": "likewise",
+    "kms:Decrypt": "only buckets with KMS need it",
+    "kms:GenerateDataKey": "likewise",
+    "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab": "likewise",
+    "arn:aws:kms:us-west-2:444455556666:key/5678abcd-12ab-34cd-56ef-1234567890ab": "likewise",
+}
+"""Grants that no request of the page uses."""
+COMMON = {
+    "AccessControlListNotSupported",
+    "AccessDenied",
+    "AuthorizationHeaderMalformed",
+    "ExpiredToken",
+    "InternalError",
+    "InvalidAccessKeyId",
+    "InvalidObjectState",
+    "KMS.DisabledException",
+    "KMS.NotFoundException",
+    "NoSuchBucket",
+    "NoSuchKey",
+    "NoSuchUpload",
+    "PermanentRedirect",
+    "PreconditionFailed",
+    "RequestTimeTooSkewed",
+    "RunFailed",
+    "ServiceUnavailable",
+    "SignatureDoesNotMatch",
+    "SlowDown",
+    "403",
+}
+"""Codes that the page explains beside our own: S3's usual ones, and that of a failed command."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of the page; `file` is where a reader saves it."""
+
+    line: int
+    language: str
+    text: str
+    file: str | None
+
+
+def blocks(page: str) -> Iterator[Block]:
+    """Yield the blocks of a page; YAML and Python name their file in a comment, JSON in the line above."""
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+        language, text = found.groups()
+        above = page[: found.start()].rstrip().rpartition("\n")[2]
+        pattern = r"`(\S+\.json)`:$" if language == "json" else r"# (\S+\.(?:yaml|py))$"
+        named = re.search(pattern, above if language == "json" else text.partition("\n")[0])
+        yield Block(
+            line=page[: found.start()].count("\n") + 1,
+            language=language,
+            text=text,
+            file=named[1] if named and language in {"json", "yaml", "python"} else None,
+        )
+
+
+BLOCKS = list(blocks(PAGE.read_text()))
+SHOWN = {
+    f"line {shown.line}": (i, BLOCKS[i], shown)
+    for i, shown in enumerate(BLOCKS[1:])
+    if shown.language == "text"
+}
+
+
+class Recorder(Proxy):
+    """Remembers how each request was answered, and which access key belongs to which role."""
+
+    def __init__(self, upstream: str, roles: dict[str, str]) -> None:
+        super().__init__(upstream)
+        self.roles = roles
+        self.answered: list[tuple[Request, int]] = []
+
+    def forward(self, request: Request) -> Reply:
+        reply = super().forward(request)
+        self.answered.append((request, reply.status))
+        if service_of(request) == "sts" and b"Action=AssumeRole" in request.body:
+            (needed,) = accesses(request, "")
+            (key_id,) = re.findall(r"<AccessKeyId>(\w+)<", reply.body.decode())
+            self.roles[key_id] = needed.resource
+        return reply
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account with its one bucket, as a role of it sees them."""
+
+    bucket: str
+    url: str
+    credentials: dict[str, Any]
+
+    @classmethod
+    def of(cls, server: Endpoint, role: str, bucket: str) -> Account:
+        """Assume a role: on this server anybody may."""
+        sts = boto3.client(
+            "sts",
+            endpoint_url=server.url,
+            region_name=REGION,
+            aws_access_key_id="AKIANOBODY0000000000",
+            aws_secret_access_key="not-a-secret-of-anybody",
+        )
+        got = sts.assume_role(RoleArn=role, RoleSessionName="quickstart")["Credentials"]
+        names = {
+            "aws_access_key_id": got["AccessKeyId"],
+            "aws_secret_access_key": got["SecretAccessKey"],
+            "aws_session_token": got["SessionToken"],
+        }
+        return cls(bucket=bucket, url=server.url, credentials=names)
+
+    @property
+    def key_id(self) -> str:
+        return str(self.credentials["aws_access_key_id"])
+
+    def client(self, service: str) -> Any:
+        session: Any = boto3.Session(region_name=REGION, **self.credentials)
+        return session.client(service, endpoint_url=self.url)
+
+    def make_bucket(self) -> None:
+        """Make the bucket that a reader has before the page begins."""
+        where = {"LocationConstraint": REGION}
+        self.client("s3").create_bucket(Bucket=self.bucket, CreateBucketConfiguration=where)
+
+    def sweep(self) -> None:
+        """Take away bucket and roles: other tests use these names, too."""
+        s3, iam = self.client("s3"), self.client("iam")
+        if self.bucket in {row["Name"] for row in s3.list_buckets()["Buckets"]}:
+            for row in s3.list_objects_v2(Bucket=self.bucket).get("Contents", ()):
+                s3.delete_object(Bucket=self.bucket, Key=row["Key"])
+            s3.delete_bucket(Bucket=self.bucket)
+        for role in iam.list_roles()["Roles"]:
+            for name in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:
+                iam.delete_role_policy(RoleName=role["RoleName"], PolicyName=name)
+            iam.delete_role(RoleName=role["RoleName"])
+
+    def documents(self) -> dict[str, tuple[Document, dict[str, Document]]]:
+        """Return trust policy, and policies by name, of each role that there is."""
+        iam = self.client("iam")
+        return {
+            role["Arn"]: (
+                role["AssumeRolePolicyDocument"],
+                {
+                    name: iam.get_role_policy(RoleName=role["RoleName"], PolicyName=name)["PolicyDocument"]
+                    for name in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]
+                },
+            )
+            for role in iam.list_roles()["Roles"]
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a reader who did all that the page says.
+
+    Attributes:
+        code: exit code of the shell.
+        outputs: by the index of the block; blocks after a failed one have none.
+        needed: what the requests of Airflow's role, the reader and the writer need, each once.
+        policies: in force at the end.
+        copied: bodies at the destination, by key.
+        originals: bodies at the source.
+    """
+
+    code: int
+    outputs: dict[int, str]
+    needed: list[Access]
+    policies: Policies
+    copied: dict[str, bytes]
+    originals: dict[str, bytes]
+
+
+def script(folder: Path) -> str:
+    """Return all that the page tells a reader to do, as one script; each block's output has its own file."""
+    lines = []
+    for i, block in enumerate(BLOCKS):
+        output, saved = folder / f"{i:03}.out", folder / f"{i:03}.block"
+        if block.language == "sh":
+            lines += [f"exec >{shlex.quote(str(output))} 2>&1", block.text]
+        elif block.file:
+            saved.write_text(block.text)
+            lines.append(shlex.join(["cp", str(saved), block.file]))
+    return "\n".join(lines)
+
+
+def checkout(folder: Path) -> Path:
+    """Make what a reader has after `git clone` and a first `make setup`, which so finds nothing to do."""
+    made = folder / "checkout"
+    (made / ".venv").mkdir(parents=True)
+    (made / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    for name in ("Makefile", "pyproject.toml", "requirements", "s3copy_tasks"):
+        (made / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "dags", made / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "copy_configs", made / "copy_configs")
+    (made / ".venv" / ".ready").touch()
+    return made
+
+
+def environment(folder: Path, url: str, worker: Account, admins: dict[str, Account]) -> dict[str, str]:
+    """Return a reader's environment: credentials of Airflow's role, profiles of two administrators."""
+    tools = folder / "bin"
+    tools.mkdir()
+    root, python = shlex.quote(str(ROOT)), shlex.quote(sys.executable)
+    (tools / "aws").write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m tests.aws_cli "$@"\n')
+    (tools / "aws").chmod(0o755)
+    profiles = folder / "credentials"
+    profiles.write_text(
+        "\n".join(
+            f"[{name}]\n" + "\n".join(f"{key} = {value}" for key, value in admin.credentials.items())
+            for name, admin in admins.items()
+        )
+    )
+    return {
+        "PATH": f"{tools}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "AWS_ENDPOINT_URL": url,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_SHARED_CREDENTIALS_FILE": str(profiles),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONUNBUFFERED": "1",  # as on a terminal: lines come in the order in which they are written
+        **{name.upper(): value for name, value in worker.credentials.items()},
+    }
+
+
+def follow(folder: Path, env: dict[str, str]) -> int:
+    """Do what the page says and return the shell's exit code; nothing that it starts is left running."""
+    shell = subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", script(folder)],
+        cwd=checkout(folder),
+        env=env,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        return shell.wait(timeout=600)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+
+
+@contextmanager
+def two_accounts(server: Endpoint) -> Iterator[dict[str, Account]]:
+    """Yield the administrators of what a reader begins with: two buckets, and a role that may do nothing."""
+    admins = {
+        name: Account.of(server, f"arn:aws:iam::{account}:role/admin", bucket)
+        for name, (account, bucket) in ADMINS.items()
+    }
+    try:
+        for admin in admins.values():
+            admin.sweep()
+            admin.make_bucket()
+        nobody = json.dumps({"Version": "2012-10-17", "Statement": []})
+        admins["source"].client("iam").create_role(RoleName="airflow", AssumeRolePolicyDocument=nobody)
+        yield admins
+    finally:
+        for admin in admins.values():
+            admin.sweep()
+
+
+@pytest.fixture(scope="module")
+def outcome(server: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+    """Do all that the page says, once."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    worker = Account.of(server, AIRFLOW, SOURCE)
+    with two_accounts(server) as admins, Recorder(server.url, {worker.key_id: AIRFLOW}) as recorder:
+        code = follow(folder, environment(folder, recorder.url, worker, admins))
+        others = {admin.key_id for admin in admins.values()}
+        needed = {
+            str(access): access
+            for request, status in recorder.answered
+            if key_id_of(request) not in others
+            for access in accesses(request, recorder.roles[key_id_of(request)], found=status != 404)
+        }
+        yield Outcome(
+            code=code,
+            outputs={int(file.stem): file.read_text() for file in sorted(folder.glob("*.out"))},
+            needed=list(needed.values()),
+            policies=in_force(admins) if code == 0 else Policies({}, {}, OWNERS),
+            copied={key: body for key, (body, _) in contents(DESTINATION_ACCOUNT, DESTINATION).items()},
+            originals={key: body for key, (body, _) in contents(SOURCE_ACCOUNT, SOURCE).items()},
+        )
+
+
+def in_force(admins: dict[str, Account]) -> Policies:
+    """Return the policies that the page's commands have made."""
+    of_roles: dict[str, list[Document]] = {}
+    of_resources: dict[str, Document] = {}
+    for admin in admins.values():
+        for role, (trust, documents) in admin.documents().items():
+            of_resources[role] = trust
+            of_roles[role] = list(documents.values())
+    policy = admins["source"].client("s3").get_bucket_policy(Bucket=SOURCE)["Policy"]
+    of_resources[f"arn:aws:s3:::{SOURCE}"] = json.loads(policy)
+    return Policies(of_roles=of_roles, of_resources=of_resources, owners=OWNERS)
+
+
+def normalised(text: str) -> list[str]:
+    """Return the lines of an output that say something, without what differs from run to run."""
+    for pattern, name in VOLATILE.items():
+        text = re.sub(pattern, name, text)
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def mismatch(shown: list[str], actual: list[str]) -> str | None:
+    """Return the first shown line that is not there; `...`, as a line or in one, stands for anything."""
+    at, may_skip = 0, False
+    for line in shown:
+        if line == LEFT_OUT:
+            may_skip = True
+            continue
+        pattern = re.compile(".*?".join(map(re.escape, line.split(LEFT_OUT))))
+        last = len(actual) if may_skip else at + 1
+        hit = next((i for i in range(at, min(last, len(actual))) if pattern.fullmatch(actual[i])), None)
+        if hit is None:
+            return line
+        at, may_skip = hit + 1, False
+    return None if may_skip or at == len(actual) else f"(the end, before) {actual[at]}"
+
+
+def test_every_block_has_its_place() -> None:
+    """A block is a command, a file with its name, or the output of the command before it."""
+    unnamed = [one.line for one in BLOCKS if one.language not in {"sh", "text"} and one.file is None]
+    astray = [shown.line for _, command, shown in SHOWN.values() if command.language != "sh"]
+    assert (unnamed, astray) == ([], [])
+    assert {one.language for one in BLOCKS} == {"sh", "text", "yaml", "json", "python"}
+
+
+def test_every_command_succeeds(outcome: Outcome) -> None:
+    """A reader who follows the page is never stopped; where something may fail, the page catches it."""
+    last = max(outcome.outputs)
+    assert outcome.code == 0, f"line {BLOCKS[last].line}:\n{outcome.outputs[last][-3000:]}"
+    assert sorted(outcome.outputs) == [i for i, one in enumerate(BLOCKS) if one.language == "sh"]
+
+
+@pytest.mark.parametrize(("index", "command", "shown"), SHOWN.values(), ids=SHOWN)
+def test_the_output_is_what_the_page_shows(
+    index: int, command: Block, shown: Block, outcome: Outcome
+) -> None:
+    """Line by line, with all numbers; only times and rates may differ, and Airflow's log be cut."""
+    assert LEFT_OUT not in shown.text or command.text.startswith("airflow "), "only Airflow says too much"
+    actual = normalised(outcome.outputs[index])
+    missing = mismatch(normalised(shown.text), actual)
+    assert missing is None, "\n".join([f"not as shown: {missing}", *actual])
+
+
+@pytest.mark.parametrize(
+    ("shown", "actual", "missing"),
+    [
+        (["a", "b"], ["a", "b"], None),
+        (["a"], ["a", "b"], "(the end, before) b"),
+        (["b"], ["a", "b"], "b"),
+        (["a", "b"], ["a"], "b"),
+        (["...", "b"], ["a", "b"], None),
+        (["...", "b"], ["b", "a"], "(the end, before) a"),
+        (["a", "..."], ["a", "b", "c"], None),
+        (["...", "x ... z", "..."], ["a", "x y z", "b"], None),
+        (["...", "x ... z", "..."], ["a", "x y", "z"], "x ... z"),
+    ],
+)
+def test_a_shown_line_that_is_not_there_is_found(
+    shown: list[str], actual: list[str], missing: str | None
+) -> None:
+    """The comparison sees what is missing, what is too much, and what is out of order."""
+    assert mismatch(shown, actual) == missing
+
+
+def test_every_object_arrives(outcome: Outcome) -> None:
+    """What the page says it copies is at the destination, and nothing else."""
+    sources = {
+        "backup/catalog/index.json": "catalog/index.json",
+        "backup/daily/2026-01-30/001.nc": "daily/2026-01-30/001.nc",
+        "backup/daily/2026-01-30/002.nc": "daily/2026-01-30/002.nc",
+        "backup/daily/2026-01-31/001.nc": "daily/2026-01-31/001.nc",
+        "backup/by_hand/index.json": "catalog/index.json",
+        "backup/by_hand/2026-01-30/001.nc": "daily/2026-01-30/001.nc",
+        "backup/by_hand/2026-01-30/002.nc": "daily/2026-01-30/002.nc",
+        "backup/by_hand/2026-01-30/notes.txt": "daily/2026-01-30/notes.txt",
+        "backup/by_hand/daily/2026-01-30/001.nc": "daily/2026-01-30/001.nc",
+        "backup/by_hand/daily/2026-01-31/001.nc": "daily/2026-01-31/001.nc",
+    }
+    assert outcome.copied == {key: outcome.originals[source] for key, source in sources.items()}
+
+
+def test_every_request_is_allowed(outcome: Outcome) -> None:
+    """The page's policies are enough for all that its commands and Dags ask of S3 and STS."""
+    assert {access.role for access in outcome.needed} == {AIRFLOW, READER, WRITER}
+    assert [str(access) for access in outcome.needed if not outcome.policies.allow(access)] == []
+
+
+def test_every_grant_is_needed(outcome: Outcome) -> None:
+    """The page's policies are the least: without any one of their grants, some request is refused."""
+    allowed = [access for access in outcome.needed if outcome.policies.allow(access)]
+    needless = {
+        grant
+        for changed, grant in outcome.policies.less_one()
+        if all(changed.allow(access) for access in allowed)
+    }
+    assert needless == set(NEEDED_BY_OTHERS)
+
+
+def test_the_printed_policies_are_enough(outcome: Outcome) -> None:
+    """What `s3copy policy` prints allows all that its job asks of S3."""
+    (index,) = (i for i, one in enumerate(BLOCKS) if one.text.startswith("s3copy policy catalog"))
+    printed = json.loads(outcome.outputs[index])
+    policies = Policies(
+        of_roles={READER: [printed["source_role_policy"]], WRITER: [printed["destination_role_policy"]]},
+        of_resources={f"arn:aws:s3:::{SOURCE}": printed["source_bucket_policy"]},
+        owners=OWNERS,
+    )
+    keys = ("/catalog/index.json", "=catalog/index.json", "/backup/catalog/", "=backup/catalog/")
+    asked = [access for access in outcome.needed if any(key in str(access) for key in keys)]
+    assert len(asked) > 5
+    assert [str(access) for access in asked if not policies.allow(access)] == []
+
+
+def test_no_grant_is_wider_than_a_folder() -> None:
+    """A policy names its actions; its resources are a bucket, a role, a key, or a folder of a bucket."""
+    documents = [json.loads(one.text) for one in BLOCKS if one.language == "json"]
+    wide = [
+        text
+        for document in documents
+        for way, text in grants(document)
+        if ("*" in text and ("Action" in way or not text.endswith("/*"))) or text.count("*") > 1
+    ]
+    assert len(documents) > 4
+    assert wide == []
+
+
+ROWS = re.findall(r"^\| (`.*?) \| (.*?) \| (.*?) \|$", PAGE.read_text(), re.MULTILINE)
+TABLE = {code: row for row in ROWS for code in re.findall(r"`((?:[A-Z][\w.]+)|\d+)`", row[0])}
+ERRORS = (ROOT / "s3copy_tasks" / "errors.py").read_text()
+DECLARED = set(re.findall(r'^[A-Z_0-9]+ = "(\w+)"', ERRORS, re.MULTILINE))
+
+
+@pytest.mark.parametrize("code", sorted(DECLARED | COMMON))
+def test_every_code_is_explained(code: str) -> None:
+    """Whoever meets a code finds what it means and what to do."""
+    _, meaning, remedy = TABLE[code]
+    assert meaning.strip()
+    assert remedy.strip()
+
+
+def test_no_code_is_invented() -> None:
+    """A code of the table is one of ours, one that we know of S3, or one that stands on the list above."""
+    assert len(DECLARED) > 10
+    assert sorted(set(TABLE) - DECLARED - set(_CLASS_OF_CODE) - COMMON) == []
