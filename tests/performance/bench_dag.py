@@ -1,0 +1,206 @@
+"""Thousands of small objects through a generated Dag in a live Airflow, and the same copy without Airflow.
+
+Airflow's share is what is left of a run's wall time when every moment is taken away in which at least one
+task did its own work. A task's own work lies between two lines of its log: the end of Airflow's "Pre
+Execute" group and the begin of "Post Execute".
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.airflow_stack import AirflowStack
+from tests.performance.child import Child
+from tests.performance.figures import airflow_environment, console, machine, spread, table
+from tests.performance.stub import StubServer
+
+OBJECTS, BATCH_OBJECTS, ACTIVE_BATCHES, RUNS = 5_000, 1_000, 2, 3
+DELAY = 0.03
+SLOTS = "8"
+"""Worker slots, more than active batches: Airflow may free one up to 5 s after its task has ended."""
+BUCKETS = {"source_bucket": "originals", "destination_bucket": "copies"}
+_TASKS = ("preflight", "plan", "copy_batch", "summarize", "publish")
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTimes:
+    """One task instance: from its start to its end in Airflow, its own work in it, and copying in that."""
+
+    task_id: str
+    airflow: Interval
+    own: Interval
+    copying: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class DagTimes:
+    """One run of the Dag."""
+
+    seconds: float
+    tasks: list[TaskTimes]
+
+    @property
+    def own_seconds(self) -> float:
+        """How long at least one task did its own work."""
+        total, end = 0.0, 0.0
+        for start, stop in sorted(task.own for task in self.tasks):
+            total += max(0.0, stop - max(start, end))
+            end = max(end, stop)
+        return total
+
+    @property
+    def copying_seconds(self) -> float:
+        """From the first batch's begin to the last one's end, by their own metrics."""
+        batches = [task.copying for task in self.tasks if task.copying]
+        return max(stop for _, stop in batches) - min(start for start, _ in batches)
+
+
+def main() -> None:
+    """Measure, and print the tables."""
+    conditions = machine()
+    with tempfile.TemporaryDirectory() as folder, StubServer(core=None) as server:
+        home = Path(folder)
+        server.call("fill", bucket="originals", prefix="data/", objects=OBJECTS, size=1_000)
+        server.call("behave", delay=DELAY)
+        without = [_without_airflow(home, server, 0)]
+        dags = _with_airflow(home, server)
+        without.append(_without_airflow(home, server, 1))
+    conditions = (
+        f"{OBJECTS:,} objects of 1 kB, batches of {BATCH_OBJECTS:,}, {ACTIVE_BATCHES} at once, 64 requests "
+        f"in flight each; stub server, plain HTTP, loopback, {DELAY * 1_000:.0f} ms per request; API server, "
+        f"scheduler, Dag processor, tasks and stub share {conditions}; median (least to greatest)"
+    )
+    _print_tasks(dags, conditions)
+    _print_runs(dags, without)
+
+
+def _without_airflow(home: Path, server: StubServer, number: int) -> dict[str, float]:
+    """Return the seconds of the parts of a run in one process, connections included."""
+    env = airflow_environment(home / "without", server.endpoint())
+    with Child("runs", core=None, env=env) as process:
+        found: dict[str, float] = process.call(
+            "parts",
+            **BUCKETS,
+            source_key="data/",
+            destination_key=f"without{number}/",
+            recursive=True,
+            batch_size=BATCH_OBJECTS,
+        )
+    return found
+
+
+def _with_airflow(home: Path, server: StubServer) -> list[DagTimes]:
+    """Run the Dag several times, each into a prefix of its own."""
+    configs = home / "copy_configs"
+    configs.mkdir()
+    for number in range(RUNS):
+        (configs / f"bench{number}.yaml").write_text(yaml.safe_dump(_config(number)))
+    env = {**server.endpoint().connections(), "AIRFLOW__CORE__PARALLELISM": SLOTS}
+    with AirflowStack(home / "airflow", configs, env) as airflow:
+        return [_run(airflow, f"s3copy__bench{number}") for number in range(RUNS)]
+
+
+def _config(number: int) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "source": {"bucket": "originals", "connection": "aws_source"},
+        "destination": {"bucket": "copies", "connection": "aws_destination"},
+        "prefixes": [{"source": "data/", "destination": f"with{number}/"}],
+        "transfer": {"batch_objects": BATCH_OBJECTS, "max_active_batches": ACTIVE_BATCHES},
+    }
+
+
+def _run(airflow: AirflowStack, dag_id: str) -> DagTimes:
+    airflow.wait_for_dag(dag_id)
+    run_id = airflow.trigger(dag_id)
+    state = airflow.finish(dag_id, run_id)
+    copied = airflow.xcom(dag_id, run_id, "summarize", "metrics")["files_copied_successfully"]
+    if (state, copied) != ("success", OBJECTS):
+        raise RuntimeError(f"{dag_id} ended as {state} with {copied} copies")
+    run = airflow.get(f"dags/{dag_id}/dagRuns/{run_id}")
+    logs = "\n".join(airflow.logs(dag_id, run_id, task_id) for task_id in _TASKS)
+    own = _own_work(logs)
+    tasks = [
+        TaskTimes(
+            task["task_id"],
+            _interval(task["start_date"], task["end_date"]),
+            own[task["task_id"], task["map_index"]],
+            _copying(airflow, dag_id, run_id, task["map_index"]) if task["task_id"] == "copy_batch" else None,
+        )
+        for task in airflow.tasks(dag_id, run_id)
+    ]
+    start, end = _interval(run["start_date"], run["end_date"])
+    return DagTimes(end - start, tasks)
+
+
+def _own_work(logs: str) -> dict[tuple[str, int], Interval]:
+    """Return the own work by task id and map index."""
+    ends: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for row in map(json.loads, filter(None, logs.split("\n"))):
+        if row["event"] in {"::endgroup::", "::group::Post Execute"}:
+            ends[row["task_id"], row["map_index"]].append(_seconds(row["timestamp"]))
+    return {task: (moments[0], moments[1]) for task, moments in ends.items()}
+
+
+def _copying(airflow: AirflowStack, dag_id: str, run_id: str, map_index: int) -> Interval:
+    path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/copy_batch/xcomEntries/metrics"
+    metrics = airflow.get(path, map_index=map_index, deserialize=True)["value"]["metrics"]
+    return _interval(metrics["start_time"], metrics["end_time"])
+
+
+def _interval(start: str, end: str) -> Interval:
+    return _seconds(start), _seconds(end)
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
+def _print_tasks(dags: list[DagTimes], conditions: str) -> None:
+    columns = ["task", "per run", "start to end, s", "own work, s", "copying, s", "objects/s"]
+    rows = table(f"tasks of {RUNS} runs of the Dag, one after the other", columns, conditions)
+    for task_id in _TASKS:
+        found = [task for dag in dags for task in dag.tasks if task.task_id == task_id]
+        copying = [_length(task.copying) for task in found if task.copying]
+        rows.add_row(
+            task_id,
+            str(len(found) // RUNS),
+            spread([_length(task.airflow) for task in found]),
+            spread([_length(task.own) for task in found]),
+            spread(copying) if copying else "",
+            spread([BATCH_OBJECTS / seconds for seconds in copying], 0) if copying else "",
+        )
+    console.print(rows)
+
+
+def _print_runs(dags: list[DagTimes], without: list[dict[str, float]]) -> None:
+    rows = table("whole runs, in seconds", ["", "median (least to greatest)"])
+    rows.add_row("the Dag's run, start to end", spread([dag.seconds for dag in dags]))
+    rows.add_row("  at least one task at its own work", spread([dag.own_seconds for dag in dags]))
+    rows.add_row("  Airflow's share: the rest", spread([dag.seconds - dag.own_seconds for dag in dags]))
+    rows.add_row("  first batch's begin to last one's end", spread([dag.copying_seconds for dag in dags]))
+    rows.add_row("  objects/s in that", spread([OBJECTS / dag.copying_seconds for dag in dags], 0))
+    rows.add_section()
+    rows.add_row("the same by InProcessRun, one process", spread([sum(one.values()) for one in without]))
+    for part in without[0]:
+        rows.add_row(f"  {part}", spread([one[part] for one in without]))
+    rows.add_row("  objects/s while copying", spread([OBJECTS / one["copy"] for one in without], 0))
+    console.print(rows)
+
+
+def _length(interval: Interval) -> float:
+    return interval[1] - interval[0]
+
+
+if __name__ == "__main__":
+    main()

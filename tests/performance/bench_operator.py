@@ -1,0 +1,147 @@
+"""One small object through the operator: where the milliseconds go, and whether a second is enough.
+
+The server is a stub on a core of its own, over plain HTTP on loopback; its delay per request stands for the
+network. Delays take turns, so that a busy machine touches both alike. `dag.test()` runs a task without
+scheduler and API server; what these add is in the tables of bench_dag.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from tests.performance.child import Child
+from tests.performance.figures import airflow_environment, console, machine, p90, table
+from tests.performance.stub import StubServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DELAYS = (0.0, 0.03)
+REPEATS, WARM_UPS, PROCESSES = 20, 2, 5
+PROMISED_SECONDS = 1.0
+ONE = {
+    "source_bucket": "originals",
+    "source_key": "in/000000",
+    "destination_bucket": "copies",
+    "destination_key": "out/000000",
+}
+PARTS, EXECUTE, CPU, SINGLE, AIRFLOW = (
+    "all of these",
+    f"execute() itself, {PROCESSES} new processes",
+    "  CPU time of that",
+    "copy_single_object(), connected before",
+    "Airflow: dag.test() without execute()",
+)
+
+_OTHERS = (PARTS, EXECUTE, CPU, SINGLE, AIRFLOW)
+
+Seconds = defaultdict[tuple[str, float], list[float]]
+
+
+def main() -> None:
+    """Measure, and print the tables."""
+    conditions = machine()
+    seconds: Seconds = defaultdict(list)
+    requests: dict[str, Mapping[str, int]] = {}
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(StubServer())
+        server.call("fill", bucket="originals", prefix="in/", objects=1, size=1_000)
+        env = airflow_environment(home, server.endpoint())
+        _in_new_processes(server, env, seconds, requests)
+        runs = stack.enter_context(Child("runs", core=0, env=env))
+        airflow = stack.enter_context(Child("runs", core=0, env=env))
+        airflow.call("prepare_airflow")
+        for repeat in range(WARM_UPS + REPEATS):
+            for delay in DELAYS:
+                server.call("behave", delay=delay)
+                found = _once(server, runs, requests)
+                if not delay:
+                    found[AIRFLOW] = _in_airflow(airflow)
+                for name, value in found.items():
+                    if repeat >= WARM_UPS:
+                        seconds[name, delay].append(value)
+    _print_times(seconds, conditions)
+    _print_requests(requests)
+    _print_verdict(seconds)
+
+
+def _in_new_processes(
+    server: StubServer, env: Mapping[str, str], seconds: Seconds, requests: dict[str, Mapping[str, int]]
+) -> None:
+    """Measure `execute` as a task runs it, first and only one of its process."""
+    for _ in range(PROCESSES):
+        for delay in DELAYS:
+            server.call("behave", delay=delay)
+            with Child("runs", core=0, env=env) as process:
+                server.call("report")
+                run = process.call("ours", **ONE)
+            if run["error"] or run["returned"]["files_copied_successfully"] != 1:
+                raise RuntimeError(str(run))
+            seconds[EXECUTE, delay].append(run["seconds"])
+            seconds[CPU, delay].append(run["cpu"])
+            requests["execute()"] = server.call("report")["kinds"]
+
+
+def _once(server: StubServer, runs: Child, requests: dict[str, Mapping[str, int]]) -> dict[str, float]:
+    """Return the seconds of each part once; note the requests by kind."""
+    found: dict[str, float] = runs.call("parts", **ONE)
+    found[PARTS] = sum(found.values())
+    server.call("report")
+    found[SINGLE] = runs.call("single", bucket="originals", key=ONE["source_key"], other="copies")
+    requests["copy_single_object()"] = server.call("report")["kinds"]
+    return found
+
+
+def _in_airflow(airflow: Child) -> float:
+    """Return the seconds that `dag.test()` takes besides `execute`: they don't depend on S3's delay."""
+    inside = airflow.call("in_airflow", **ONE)
+    return float(inside["dag.test()"] - inside["execute()"])
+
+
+def _print_times(seconds: Seconds, conditions: str) -> None:
+    names = [f"{delay * 1_000:.0f} ms: {what}" for delay in DELAYS for what in ("median", "p90")]
+    times = table(
+        "one object of 1 kB through S3CrossAccountCopyOperator, in ms, by the server's delay per request",
+        ["", *names],
+        f"{REPEATS} repeats after {WARM_UPS}, a new operator each time; stub server, plain HTTP, loopback; "
+        f"the client on one core, the server on another; {conditions}",
+    )
+    parts = [name for name in dict.fromkeys(name for name, _ in seconds) if name not in _OTHERS]
+    for row in (*parts, *_OTHERS):
+        times.add_row(row, *_cells(seconds, row), end_section=row in {parts[-1], PARTS, CPU})
+    console.print(times)
+
+
+def _cells(seconds: Seconds, row: str) -> list[str]:
+    samples = [seconds.get((row, delay)) for delay in DELAYS]
+    return [f"{1_000 * of(sample):,.0f}" if sample else "" for sample in samples for of in (median, p90)]
+
+
+def _print_requests(requests: dict[str, Mapping[str, int]]) -> None:
+    kinds = sorted({kind for counted in requests.values() for kind in counted})
+    counts = table("requests per operation, counted by the server", ["", *requests])
+    for kind in kinds:
+        counts.add_row(kind, *(str(counted.get(kind, "")) for counted in requests.values()))
+    counts.add_section()
+    counts.add_row("all", *(str(sum(counted.values())) for counted in requests.values()))
+    console.print(counts)
+
+
+def _print_verdict(seconds: Seconds) -> None:
+    """Say for what the promise of the contract holds."""
+    console.print(f"Under {PROMISED_SECONDS:.0f} s per small object, the slowest of all repeats:")
+    for row in (EXECUTE, SINGLE):
+        for delay in DELAYS:
+            slowest = max(seconds[row, delay])
+            holds = "holds" if slowest < PROMISED_SECONDS else "does NOT hold"
+            console.print(f"  {row}, {delay * 1_000:.0f} ms per request: {holds}, {slowest:.2f} s")
+
+
+if __name__ == "__main__":
+    main()

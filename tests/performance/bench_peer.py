@@ -1,0 +1,192 @@
+"""Side by side with the Amazon provider's S3CopyPrefixOperator: speed first, then how both behave.
+
+Both run `execute` outside of a scheduler, take turns, each time in a new process on one core, against a stub
+server on another. The server's share of its core says whether it was the limit.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.performance.child import Child
+from tests.performance.figures import airflow_environment, console, machine, spread, table
+from tests.performance.stub import StubServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OBJECTS, REPEATS = 200, 3
+DELAYS = (0.03, 0.06)
+THEIRS, OURS = "S3CopyPrefixOperator", "S3CrossAccountCopyOperator"
+METHODS = {THEIRS: "theirs", OURS: "ours"}
+CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {
+    THEIRS: (THEIRS, {}),
+    OURS: (OURS, {"recursive": True}),
+    "  with batch_size=1000": (OURS, {"recursive": True, "batch_size": 1_000}),
+}
+MADE_UP_SIZE = 6 * 2**30
+
+_TOLD = ("CopyObject", "UploadPartCopy", "HeadObject", "ListObjectsV2")
+_SHOWN = 150
+
+Figures = dict[str, float]
+
+
+def main() -> None:
+    """Measure, try, and print the tables."""
+    conditions = machine()
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(StubServer())
+        env = airflow_environment(home, server.endpoint())
+        _print_speed(_race(server, env), conditions)
+        runs = stack.enter_context(Child("runs", core=0, env=env))
+        server.call("behave", delay=0.0)
+        _print_behaviour(_Trials(server, runs))
+
+
+def _race(server: StubServer, env: Mapping[str, str]) -> dict[tuple[float, str], list[Figures]]:
+    """Return the figures of every run by delay and contender."""
+    server.call("fill", bucket="race", prefix="in/", objects=OBJECTS, size=1_000)
+    found: dict[tuple[float, str], list[Figures]] = defaultdict(list)
+    for repeat in range(REPEATS):
+        for delay in DELAYS:
+            server.call("behave", delay=delay)
+            for number, (name, (operator, options)) in enumerate(CONTENDERS.items()):
+                bucket = f"race-{repeat}-{delay}-{number}"
+                places = _places("race", "in/", bucket)
+                with Child("runs", core=0, env=env) as process:
+                    before = server.call("report")
+                    run = process.call(METHODS[operator], **places, **options)
+                    after = server.call("report")
+                if run["error"] or len(server.call("keys", bucket=bucket)) != OBJECTS:
+                    raise RuntimeError(f"{name}: {run}")
+                found[delay, name].append(
+                    {
+                        "objects/s": OBJECTS / run["seconds"],
+                        "before": run["seconds"] - (run["returned"] or {}).get("duration_seconds", 0),
+                        "requests": sum(after["kinds"].values()) / OBJECTS,
+                        "CPU": 1_000 * run["cpu"] / OBJECTS,
+                        "MB": run["peak_mb"],
+                        "busy": 100 * (after["cpu"] - before["cpu"]) / run["seconds"],
+                    }
+                )
+    return found
+
+
+def _places(bucket: str, prefix: str, destination: str) -> dict[str, str]:
+    return {
+        "source_bucket": bucket,
+        "source_key": prefix,
+        "destination_bucket": destination,
+        "destination_key": "out/",
+    }
+
+
+def _print_speed(found: dict[tuple[float, str], list[Figures]], conditions: str) -> None:
+    busiest = max(run["busy"] for runs in found.values() for run in runs)
+    rows = table(
+        f"{OBJECTS} objects of 1 kB below a prefix: execute(), connecting included",
+        ["operator", "objects/s", "s until planning", "requests each", "CPU ms each", "peak MB"],
+        f"median (least to greatest) of {REPEATS}, taking turns, each in a process of its own on one core; "
+        "stub server, plain HTTP, loopback, on another core, where it was busy for at most "
+        f"{busiest:.0f} % of a run and so not the limit; {conditions}",
+    )
+    rows.columns[0].no_wrap = True
+    for delay in DELAYS:
+        rows.add_section()
+        rows.add_row(f"[bold]{delay * 1_000:.0f} ms per request[/bold]")
+        for name in CONTENDERS:
+            runs = found[delay, name]
+            rows.add_row(
+                name,
+                spread([run["objects/s"] for run in runs], 0),
+                spread([run["before"] for run in runs]) if name != THEIRS else "",
+                spread([run["requests"] for run in runs], 2),
+                spread([run["CPU"] for run in runs]),
+                f"{max(run['MB'] for run in runs):.0f}",
+            )
+    console.print(rows)
+
+
+class _Trials:
+    """Runs either operator in some situation and says what was seen."""
+
+    def __init__(self, server: StubServer, runs: Child) -> None:
+        self._server = server
+        self._runs = runs
+        self._last: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+
+    def seen(self, operator: str, case: str, objects: int, size: int = 1_000, **options: Any) -> str:
+        """Run an operator on so many objects; say what is at the destination then, and what was sent."""
+        self._server.call("fill", bucket=case, prefix="in/", objects=objects, size=size)
+        return self.again(operator, case, objects, **options)
+
+    def again(self, operator: str, case: str, objects: int, **options: Any) -> str:
+        """Do the same on what is there."""
+        bucket = f"{case}-{METHODS[operator]}"
+        if operator == OURS:
+            options["recursive"] = True
+        self._server.call("report")
+        run = self._runs.call(METHODS[operator], **_places(case, "in/", bucket), **options)
+        report = self._server.call("report")
+        self._last[operator] = run, report
+        copied = len(self._server.call("keys", bucket=bucket))
+        kinds = {kind: count for kind, count in report["kinds"].items() if kind != "AssumeRole"}
+        sent = ", ".join(f"{kinds[kind]} {kind}" for kind in _TOLD if kind in kinds)
+        others = sum(count for kind, count in kinds.items() if kind not in _TOLD)
+        first = run["error"].partition("\n")[0]
+        ending = f"the task fails: {first[:_SHOWN]}" if first else "the task succeeds"
+        return f"{copied} of {objects} are there; {ending}\nsent: {sent}, {others} others"
+
+    def denied(self, operator: str, case: str, key: str) -> str:
+        """Let S3 refuse to write a key."""
+        self._server.call("behave", delay=0.0, denied=[key])
+        return self.seen(operator, case, 20)
+
+    def changing(self, operator: str) -> str:
+        """Let a source change between its listing and its copy."""
+        self._server.call("behave", delay=0.0, changing=["in/000010"])
+        seen = self.seen(operator, "changing", 20)
+        pinned = "x-amz-copy-source-if-match" in self._last[operator][1]["copy_headers"]
+        returned = self._last[operator][0]["returned"]
+        told = f"; says {returned['total_bytes_transferred']:,} bytes" if returned else ""
+        return f"{seen}\ncopies are {'pinned by ETag' if pinned else 'not pinned'}{told}"
+
+    def header(self, operator: str, name: str) -> str:
+        """Say whether the last copy had a header."""
+        return f"{name}: {self._last[operator][1]['copy_headers'].get(name, '(not sent)')}"
+
+    def returned(self, operator: str) -> str:
+        """Say what the last execute returned."""
+        found = self._last[operator][0]["returned"]
+        if found is None:
+            return "None"
+        names = ("total_files_found", "files_copied_successfully", "total_bytes_transferred")
+        return ", ".join(f"{name}={found[name]}" for name in names) + f" and {len(found) - len(names)} more"
+
+
+def _print_behaviour(trials: _Trials) -> None:
+    both = (THEIRS, OURS)
+    rows = table("behaviour, as seen here", ["situation", *both])
+    for index, column in enumerate(rows.columns):
+        column.justify, column.ratio = "left", 1 if index == 0 else 3
+    rows.expand = rows.show_lines = True
+    rows.add_row("20 objects, nothing special", *(trials.seen(one, "plain", 20) for one in both))
+    rows.add_row("their ACL", *(trials.header(one, "x-amz-acl") for one in both))
+    rows.add_row("execute() returns", *(trials.returned(one) for one in both))
+    rows.add_row("again, nothing changed", *(trials.again(one, "plain", 20) for one in both))
+    rows.add_row("again, overwrite=False", "no such option", trials.again(OURS, "plain", 20, overwrite=False))
+    rows.add_row("an object of 6 GiB", *(trials.seen(one, "large", 1, MADE_UP_SIZE) for one in both))
+    rows.add_row("one may not be written", *(trials.denied(one, "denied", "out/000010") for one in both))
+    rows.add_row("none may be written", *(trials.denied(one, "refused", "*") for one in both))
+    rows.add_row("a source grows by a byte after its listing", *(trials.changing(one) for one in both))
+    console.print(rows)
+
+
+if __name__ == "__main__":
+    main()

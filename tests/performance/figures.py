@@ -1,0 +1,60 @@
+"""Figures for people: medians, spreads, and under which conditions they came about."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from statistics import median, quantiles
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.performance.child import cores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.servers import Endpoint
+
+console = Console(width=118, highlight=False)
+
+
+def airflow_environment(home: Path, endpoint: Endpoint) -> dict[str, str]:
+    """Return the environment of a process that uses Airflow: a home of its own, and both connections."""
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONWARNINGS": "ignore",
+        **endpoint.connections(),
+    }
+
+
+def machine() -> str:
+    """Say what this runs on, and how busy that is already."""
+    return (
+        f"{len(cores()) or os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"load average {os.getloadavg()[0]:.1f} at the start"
+    )
+
+
+def table(title: str, columns: Sequence[str], caption: str = "") -> Table:
+    """Return an empty table: text in the first column, figures in the others."""
+    made = Table(title=title, title_justify="left", caption=caption or None, caption_justify="left")
+    for index, name in enumerate(columns):
+        made.add_column(name, justify="right" if index else "left")
+    return made
+
+
+def spread(values: Sequence[float], digits: int = 1) -> str:
+    """Return the median, and the least and greatest value behind it."""
+    low, middle, high = (f"{value:,.{digits}f}" for value in (min(values), median(values), max(values)))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def p90(values: Sequence[float]) -> float:
+    """Return what nine of ten values stay below."""
+    return quantiles(values, n=10, method="inclusive")[8]
