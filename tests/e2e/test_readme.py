@@ -7,9 +7,11 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from s3copy_tasks import S3CrossAccountCopyOperator
 from s3copy_tasks.config.job import CopyJob
 from s3copy_tasks.config.validate import load_job
 from tests.airflow_stack import BIN
@@ -45,6 +47,39 @@ def test_yaml_is_valid(text: str, tmp_path: Path) -> None:
     file = tmp_path / "shown.yaml"
     file.write_text(text)
     assert isinstance(load_job(file), CopyJob)
+
+
+@pytest.mark.parametrize("text", blocks("python"))
+def test_python_builds_its_dag(text: str) -> None:
+    """The README's Python is a Dag file: it makes a Dag with the operator in it, whose inputs are valid."""
+    made: dict[str, Any] = {}
+    exec(compile(text, "README.md", "exec"), made)
+    (task,) = made["dag"].tasks
+    assert isinstance(task, S3CrossAccountCopyOperator)
+    assert task.validate_inputs()
+
+
+BROKEN = """\
+version: 1
+# What the README shows of this file is what `s3copy validate` says.
+source:
+  bucket: ops-granules
+  account: 012345670123
+destination:
+  buckt: partner-granules
+prefixes: [{source: daily/, destination: backup/}]
+"""
+
+
+def test_shown_problems_are_what_validate_says(tmp_path: Path) -> None:
+    """Every line of the README's report stands in the real one."""
+    (tmp_path / "daily.yaml").write_text(BROKEN)
+    done = subprocess.run(
+        [BIN / "s3copy", "validate", "daily.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    (shown,) = [block for block in blocks("text") if block.startswith("daily.yaml:")]
+    assert done.returncode == 1
+    assert [line for line in shown.splitlines() if line not in done.stdout.splitlines()] == []
 
 
 @pytest.mark.parametrize("command", commands("s3copy"))
