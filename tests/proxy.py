@@ -45,6 +45,8 @@ class Request:
             return "UploadPartCopy" if "partNumber" in query else "CopyObject"
         if self.method == "POST" and "uploads" in query:
             return "CreateMultipartUpload"
+        if "tagging" in query:
+            return {"GET": "GetObjectTagging"}.get(self.method, self.method)
         if "uploadId" in query:
             return {"POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}[self.method]
         return {"HEAD": "HeadObject", "GET": "GetObject"}.get(self.method, self.method)

@@ -28,7 +28,11 @@ _FORMATS = {"json": as_json, "github": as_github}
 
 def validate(options: argparse.Namespace) -> int:
     """Say everything that is wrong with files and folders."""
-    files = files_of(options.paths or [options.config_dir])
+    paths = options.paths or [options.config_dir]
+    files = files_of(paths)
+    if not files:
+        where = ", ".join(map(str, paths))
+        raise WrongUseError(f"no config in {where}: files end in .yaml or .yml; folders below are not read")
     catalog = load_files(files)
     if options.format in _FORMATS:
         sys.stdout.write(_FORMATS[options.format](catalog.problems))
@@ -76,7 +80,8 @@ def new(options: argparse.Namespace) -> int:
     content = commented(_document(options)).encode()
     job = job_of(read_layers(file, defaults_of(folder), content))
     if isinstance(job, list):
-        _show([replace(problem, line=None, column=None) for problem in job])
+        placeless = (replace(one, line=None, column=None) if one.file == str(file) else one for one in job)
+        _show([*placeless])
         return FAILED
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ Only what is certain in every run is a problem: templates are compared as they s
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
@@ -66,11 +67,15 @@ def _loops(jobs: Sequence[CopyJob]) -> Iterator[tuple[str, Finding]]:
     sources: dict[tuple[str, str | None], list[CopyJob]] = {}
     for job in jobs:
         sources.setdefault(_server(job.source), []).append(job)
+    written = {
+        job.name: sorted(entry.destination for _, _, entry in entries_of(job.prefixes, job.objects))
+        for job in jobs
+    }
     readers = {
         job.name: [
             reader.name
             for reader in sources.get(_server(job.destination), ())
-            if reader is not job and _feeds(job, reader)
+            if reader is not job and _feeds(written[job.name], reader)
         ]
         for job in jobs
     }
@@ -89,11 +94,13 @@ def _loops(jobs: Sequence[CopyJob]) -> Iterator[tuple[str, Finding]]:
             return
 
 
-def _feeds(writer: CopyJob, reader: CopyJob) -> bool:
-    """Say whether all that an entry of one job writes lies where an entry of the other reads."""
-    writes = [entry.destination for _, _, entry in entries_of(writer.prefixes, writer.objects)]
-    return any(
-        write == entry.source or (field == "prefixes" and write.startswith(entry.source))
-        for field, _, entry in entries_of(reader.prefixes, reader.objects)
-        for write in writes
-    )
+def _feeds(written: Sequence[str], reader: CopyJob) -> bool:
+    """Say whether all that an entry of a job writes, of sorted places, lies where one of another reads."""
+    for field, _, entry in entries_of(reader.prefixes, reader.objects):
+        nearest = bisect_left(written, entry.source)  # what begins with a text follows it in the order
+        if nearest < len(written) and (
+            written[nearest] == entry.source
+            or (field == "prefixes" and written[nearest].startswith(entry.source))
+        ):
+            return True
+    return False

@@ -32,7 +32,7 @@ _WORDS = {
     "did not find expected ',' or '}'": "Put `,` between the fields and `}` behind the last",
     "did not find expected <document start>": _FIELDS,
     "did not find expected hexdecimal number": _ESCAPES,
-    "did not find expected key": f"{_FIELDS}, and nothing behind a closing quote",
+    "did not find expected key": f"{_FIELDS}, and put nothing behind a closing quote",
     "did not find expected node content": "Put a value there, or put the marks in quotes",
     "found a tab character that violates indentation": "Indent by spaces",
     "found a tab character where an indentation space is expected": "Indent by spaces",
@@ -42,6 +42,7 @@ _WORDS = {
     "found incompatible YAML document": "Write `%YAML 1.2`, or leave the line out",
     "found invalid Unicode character escape code": _ESCAPES,
     "found undefined tag handle": _TAG,
+    "found unexpected ':'": "Put the text in quotes",
     "found unexpected document indicator": _QUOTE,
     "found unexpected end of stream": _QUOTE,
     "found unknown escape character": _ESCAPES,
@@ -49,7 +50,9 @@ _WORDS = {
     "mapping values are not allowed in this context": f"{_FIELDS}, and put text that holds `: ` in quotes",
     "while scanning a block scalar": "Begin the text behind `|` or `>` in the next line",
     "while scanning a directive": "Leave the line out, or put the text in quotes",
+    "while parsing a tag directive": "Leave the line out",
     "while scanning a %TAG directive": "Leave the line out",
+    "while scanning a tag directive": "Leave the line out",
     "while scanning a %YAML directive": "Write `%YAML 1.2`, or leave the line out",
     "while scanning an alias": "Put text that begins with `*` in quotes",
     "while scanning an anchor": "Put text that begins with `&` in quotes",
@@ -72,7 +75,7 @@ def quoting_hint(text: str, line: int, column: int) -> str | None:
     """Return the value in quotes, where quotes would mend what stands at a place, and it is no secret."""
     lines = LINE_BREAK.split(text)
     shown = lines[line - 1]
-    if [*masked_lines(lines)][line - 1] != shown:
+    if masked_lines(lines)[line - 1] != shown:
         return None
     for template in _TEMPLATE.finditer(shown):
         if template.start(1) < column <= template.end(1) + 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from s3copy_tasks.config import codes
 from s3copy_tasks.config.problem import Finding, Problem, json_path
@@ -15,12 +15,14 @@ from s3copy_tasks.config.secret import is_name_of_a_secret, looks_secret, masked
 from s3copy_tasks.config.source import ERRORS_MAX, Parts, Place, Source, SourceError, read_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 DEFAULTS_STEM = "_defaults"
 ENDINGS = (".yaml", ".yml")
 _TEXT_MAX = 600
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -98,31 +100,27 @@ def read_layers(file: Path, defaults: Layers | None, content: bytes | None = Non
     own.refused |= defaults.refused
     if own.value is None or defaults.value is None:
         return own
-    below = Source(
-        names=dict(defaults.source.names),
-        values=dict(defaults.source.values),
-        texts=dict(defaults.source.texts),
-    )
-    own.value = _merged(defaults.value, own.value, (), below)
+    replaced: set[Parts] = set()
+    own.value = _merged(defaults.value, own.value, (), replaced)
+    below = defaults.source
     own.source = Source(
-        names=below.names | own.source.names,
-        values=below.values | own.source.values,
-        texts=below.texts | own.source.texts,
+        names=_kept(below.names, replaced) | own.source.names,
+        values=_kept(below.values, replaced) | own.source.values,
+        texts=_kept(below.texts, replaced) | own.source.texts,
     )
     return own
 
 
-def _merged(base: dict[str, Any], over: dict[str, Any], parts: Parts, below: Source) -> dict[str, Any]:
-    """Return mappings merged; anything else is replaced, and then `below` forgets where it stood."""
+def _merged(base: dict[str, Any], over: dict[str, Any], parts: Parts, replaced: set[Parts]) -> dict[str, Any]:
+    """Return mappings merged; anything else is replaced, and its way taken down."""
     merged = dict(base)
     for name, value in over.items():
         way = (*parts, name)
         if isinstance(value, dict) and isinstance(base.get(name), dict):
-            merged[name] = _merged(base[name], value, way, below)
+            merged[name] = _merged(base[name], value, way, replaced)
         else:
             merged[name] = value
-            if name in base:
-                _forget(below, way)
+            replaced.add(way)
     return merged
 
 
@@ -143,10 +141,13 @@ def findings_of(layers: Layers, *, partly: bool = False) -> Iterator[Finding]:
             yield finding
 
 
-def _forget(source: Source, way: Parts) -> None:
-    for places in (source.names, source.values, source.texts):
-        for parts in [parts for parts in places if parts[: len(way)] == way]:
-            del places[parts]
+def _kept(places: Mapping[Parts, T], replaced: set[Parts]) -> dict[Parts, T]:
+    """Return the places of defaults that no job's value replaces."""
+    return {
+        parts: place
+        for parts, place in places.items()
+        if not any(parts[:length] in replaced for length in range(1, len(parts) + 1))
+    }
 
 
 def _read(file: Path, content: bytes | None = None) -> Layers:
@@ -175,7 +176,7 @@ def _read(file: Path, content: bytes | None = None) -> Layers:
     layers.problems += map(_of_source, source.errors)
     secrets = _secrets(source.value, ())
     layers.refused = source.refused | {finding.parts for finding in secrets}
-    layers.problems += map(layers.problem, secrets)
+    layers.problems += map(layers.problem, secrets[:ERRORS_MAX])
     for finding in secrets:
         _take_out(source.value, finding.parts)
     return layers

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_NAME_MAX = 200
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing to mend.
@@ -68,5 +71,9 @@ def json_path(parts: Iterable[str | int]) -> str:
     """Return a path of names and indexes in the form `prefixes[0].source`."""
     text = ""
     for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            name = part if len(part) <= _NAME_MAX else f"(a name of {len(part)} characters)"
+            text += f".{name}" if text else name
     return text

@@ -10,7 +10,7 @@ from unicodedata import combining, east_asian_width
 
 from s3copy_tasks.config import codes
 from s3copy_tasks.config.hints import LINE_BREAK
-from s3copy_tasks.config.secret import masked_lines
+from s3copy_tasks.config.secret import HIDDEN, masked_lines
 from s3copy_tasks.config.source import content_of
 from s3copy_tasks.core.metrics import printable
 
@@ -75,6 +75,8 @@ def _excerpt(problem: Problem, lines_of: Callable[[str], list[str]]) -> Iterator
     if problem.line > len(lines):
         return
     text, at = lines[problem.line - 1], problem.column - 1
+    if text == HIDDEN:
+        return
     start = max(0, at - _SHOWN_BEFORE)
     pieces = (text[start:at].ljust(at - start), text[at : at + _SHOWN_AFTER])
     before, after = (printable(piece.replace("\t", " ")) for piece in pieces)
@@ -94,4 +96,4 @@ def _lines_of(file: str) -> list[str]:
         text = content_of(Path(file)).decode("utf-8-sig", "replace")
     except OSError:  # gone since it was read
         return []
-    return [*masked_lines(LINE_BREAK.split(text))]
+    return masked_lines(LINE_BREAK.split(text))

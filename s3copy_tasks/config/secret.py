@@ -6,14 +6,16 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 _ACCESS_KEY = re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])")
 _SECRET_KEY = re.compile(r"(?<![A-Za-z0-9/+_-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+_-])")
 _TOKEN = re.compile(r"\b(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9/+=]{20,}")
 _IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _NAME = re.compile(r"secret|passw|token|credential|(?:access|api|private)[_-]?key", re.IGNORECASE)
-_NAMED = re.compile(rf"(?:{_NAME.pattern})[\w-]{{0,40}}[\"']?\s{{0,8}}[:=]\s{{0,8}}", re.IGNORECASE)
+_NAMED = re.compile(
+    rf"(?:{_NAME.pattern})[\w-]{{0,40}}[\"']?\s{{0,8}}[:=]|^\s*\?.*(?:{_NAME.pattern})", re.IGNORECASE
+)
 # In a line of a file, what stands before a key may be half of an escape, such as the n of \n.
 _IN_LINE = re.compile(r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}")
 _RUN = re.compile(r"[A-Za-z0-9/+]{40,}")
@@ -23,6 +25,7 @@ _RANDOM_SHARE = 0.3
 _SLASHES_SHARE = 0.1
 """Slashes: a random key has one in 64 letters, a path of words more than one in ten."""
 _MASK = "****"
+HIDDEN = _MASK
 
 
 def looks_secret(text: str) -> bool:
@@ -42,26 +45,22 @@ def masked(text: str) -> str:
     return _SECRET_KEY.sub(lambda found: _MASK if _is_random(found.group()) else found.group(), text)
 
 
-def masked_lines(lines: Iterable[str]) -> Iterator[str]:
-    """Yield lines of YAML with all that looks secret, by itself or by its field's name, struck out.
+def masked_lines(lines: Iterable[str]) -> list[str]:
+    """Return lines of YAML with all that looks secret struck out; what is left keeps its column.
 
-    Whatever stands before a secret, and behind one that is not known by its name, keeps its column.
+    Where a name says that a secret follows, it may stand in any form and for any number of lines: then all of
+    them are `HIDDEN`.
     """
-    name_column = None
-    for line in lines:
-        column = len(line) - len(line.lstrip())
-        if not line.strip():
-            yield line
-            continue
-        if name_column is not None and column > name_column:
-            yield line[:column] + _MASK
-            continue
-        named = _NAMED.search(line)
-        name_column = column if named else None
-        shown = line if named is None else line[: named.end()] + (line[named.end() :] and _MASK)
-        for pattern in (_IN_LINE, _TOKEN, _IN_URL):
-            shown = pattern.sub(lambda found: "*" * len(found.group()), shown)
-        yield _RUN.sub(_struck, shown)
+    lines = list(lines)
+    if any(_NAMED.search(line) for line in lines):
+        return [HIDDEN] * len(lines)
+    return [_masked_line(line) for line in lines]
+
+
+def _masked_line(line: str) -> str:
+    for pattern in (_IN_LINE, _TOKEN, _IN_URL):
+        line = pattern.sub(lambda found: "*" * len(found.group()), line)
+    return _RUN.sub(_struck, line)
 
 
 def _struck(run: re.Match[str]) -> str:

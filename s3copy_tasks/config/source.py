@@ -123,7 +123,7 @@ def read_source(file: Path, content: bytes | None = None) -> Source:
     """
     raw = content_of(file) if content is None else content
     if len(raw) > SIZE_MAX:
-        words = f"is larger than {SIZE_MAX:,} bytes; a job has a few hundred"
+        words = f"is larger than {SIZE_MAX:,} bytes. A job has a few hundred"
         raise SourceError(codes.YAML_SIZE, words, Place(file))
     try:
         text = raw.decode("utf-8-sig")
@@ -217,7 +217,7 @@ class _Reader:
         next(events)
         event = next(events)
         if not isinstance(event, yaml.StreamEndEvent):
-            words = "a file holds one job: split it where the second document begins"
+            words = "a file holds one job. Split it where the second document begins"
             raise SourceError(codes.YAML_DOCUMENTS, words, self._place(event))
 
     def _place(self, event: Any) -> Place:
@@ -264,7 +264,7 @@ class _Reader:
         return SourceError(codes.YAML_ANCHOR, words, place)
 
     def _too_deep(self, place: Place) -> SourceError:
-        words = f"is nested more than {DEPTH_MAX} levels deep; a job has four"
+        words = f"is nested more than {DEPTH_MAX} levels deep. A job has four"
         return SourceError(codes.YAML_DEPTH, words, place)
 
     def _deeper(self, build: Any, event: Any, events: Iterator[Any], parts: Parts) -> _Built:
@@ -298,7 +298,8 @@ class _Reader:
             place = self._place(event)
             if not isinstance(event, yaml.ScalarEvent):
                 words = "a list, mapping or alias stands where the name of a field must be"
-                raise _quotable(codes.YAML_SYNTAX, words, event.start_mark.index, self._text)
+                hint = "Write the name as text"
+                raise _quotable(codes.YAML_SYNTAX, words, event.start_mark.index, self._text, hint)
             name = event.value
             way = (*parts, name)
             first = firsts.setdefault(name, place)

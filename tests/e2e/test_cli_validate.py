@@ -391,3 +391,20 @@ def test_github_annotates_each_problem(folder: Path) -> None:
             "of: always, changed, never; but is the text 'newer'. Did you mean 'never'?"
         ),
     ]
+
+
+def test_a_folder_without_configs_is_wrong_use(tmp_path: Path) -> None:
+    """A check that looks at nothing must not pass: the folder was misspelt, or its files are one deeper."""
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "job.yaml").write_text("version: 1\n")
+    done = s3copy("validate", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "folders below are not read" in done.stderr
+
+
+def test_a_link_to_nothing_is_a_problem(tmp_path: Path) -> None:
+    """A job whose file is a dangling link does not vanish in silence."""
+    (tmp_path / "daily.yaml").symlink_to(tmp_path / "gone.yaml")
+    done = s3copy("validate", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "can't be read" in done.stdout

@@ -91,6 +91,7 @@ class SmallS3:
             "CopyObject": self._copy_object,
             "CreateMultipartUpload": self._create_upload,
             "GetObject": self._get_byte,
+            "GetObjectTagging": self._no_tags,
             "HeadObject": self._head_object,
             "ListObjectsV2": self._list_objects,
             "UploadPartCopy": self._copy_part,
@@ -134,6 +135,10 @@ class SmallS3:
         one = self._found(bucket, key)
         modified = formatdate(one.modified, usegmt=True)
         return Reply(200, b"", {"Content-Length": str(one.size), "ETag": one.etag, "Last-Modified": modified})
+
+    def _no_tags(self, bucket: str, key: str, _: Request) -> Reply:
+        self._found(bucket, key)
+        return _xml("Tagging", "<TagSet></TagSet>")
 
     def _get_byte(self, bucket: str, key: str, _: Request) -> Reply:
         if not self._found(bucket, key).size:

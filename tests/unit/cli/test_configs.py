@@ -74,6 +74,14 @@ def test_new_reckons_with_the_defaults_of_the_folder(
     assert job_of(tmp_path / "daily.yaml").source.connection == "aws"
 
 
+def test_new_shows_where_the_defaults_are_broken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong in a file that is there has its place; nothing is written before it is mended."""
+    defaults = write(tmp_path, {"ownr": "x"}, "_defaults.yaml")
+    assert new(tmp_path, *REQUIRED, *ENTRIES["prefix"]) == 1
+    assert f"{defaults}:1:1: unknown field 'ownr'" in capsys.readouterr().out
+    assert [*tmp_path.iterdir()] == [defaults]
+
+
 INVALID: dict[str, tuple[tuple[str, ...], str]] = {
     "nothing to copy": (
         (),

@@ -6,6 +6,7 @@ S3COPY_FUZZ_EXAMPLES sets how many files each test tries.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 from contextlib import redirect_stderr, redirect_stdout
@@ -63,7 +64,9 @@ def assert_judged(file: Path) -> None:
         assert problem.message
         assert_in_file(problem)
     assert len(set(map(str, catalog.problems))) == len(catalog.problems)
-    assert all(as_form(catalog.problems) is not None for as_form in (as_text, as_json, as_github))
+    assert all(line.isprintable() for line in as_text(catalog.problems).split("\n"))
+    assert len(json.loads(as_json(catalog.problems))) == len(catalog.problems)
+    assert as_github(catalog.problems).count("\n") == len(catalog.problems)
     if catalog.jobs:
         text = explained(read_layers(file, defaults_of(file.parent)))
         again = file.parent / "again"

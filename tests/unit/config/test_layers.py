@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from s3copy_tasks.config import codes
 from s3copy_tasks.config.catalog import load_files, load_folder
 from s3copy_tasks.config.layers import Layers, defaults_of, read_layers
-from s3copy_tasks.config.source import Parts
+from s3copy_tasks.config.source import ERRORS_MAX, Parts
 from tests.documents import MINIMAL, document, job_of, prefix, problems_of, write
 
 DEFAULTS = "_defaults.yaml"
@@ -288,3 +288,22 @@ def test_a_folder_in_place_of_defaults_is_none(tmp_path: Path) -> None:
     """Only a file gives defaults."""
     (tmp_path / DEFAULTS).mkdir()
     assert job_of(write(tmp_path, MINIMAL)).owner == "airflow"
+
+
+def test_thousands_of_overridden_names_are_merged_at_once(tmp_path: Path) -> None:
+    """What a job replaces is forgotten in one pass: a file within its bounds is read within its bounds."""
+    names = [f"field_{number}" for number in range(20_000)]
+    (tmp_path / "_defaults.yaml").write_text("".join(f"{name}: 1\n" for name in names))
+    file = write(tmp_path, "".join(f"{name}: 2\n" for name in names))
+    layers = read_layers(file, defaults_of(tmp_path))
+    assert layers.value == dict.fromkeys(names, 2)
+    assert {place.file for place in layers.source.values.values()} == {file}
+
+
+def test_thousands_of_secrets_are_reported_in_part(tmp_path: Path) -> None:
+    """A report names the first of them; a name of any length is shown in short."""
+    keys = "".join(f"- AKIAIOSFODNN7EX{number:05}\n" for number in range(20_000))
+    file = write(tmp_path, f'? "{"n" * 300_000}"\n:\n{keys}')
+    problems = read_layers(file, None).problems
+    assert len(problems) == ERRORS_MAX
+    assert problems[0].path == "(a name of 300000 characters)[0]"

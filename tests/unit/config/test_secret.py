@@ -84,6 +84,7 @@ ORDINARY = {
     "SHA-1 in capitals": "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709",
     "SHA-256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "path of forty characters": "scenes/Customer01/12345/daily/v2/Landsat",
+    "path of codes": "NetCDF01/NetCDF02/NetCDF03/NetCDF04/LC08",
     "path of capitals": "NetCDF/Published/Orbit/L2A/GOES16/GOES16",
     "path of a partition": "data/year=2026/month=01/day=31/hour=02/part-00000-of-00001.parquet",
     "name of a scene": "LC08_L2SP_042034_20260131_20260205_02_T1_SR_B4.TIF",
@@ -226,6 +227,7 @@ BY_NAME = {
     "a tag on text": "token: !SECRET x\n",
     "a list": "credentials: [user, SECRET, {a: SECRET}]\n",
     "a list in lines": "credentials:\n  - user\n  - @SECRET\n",
+    "a list behind an empty line": "credentials:\n\n  - @SECRET\n",
     "a block": "secret: |\n  first\n  SECRET\n\n  last\n bad: @\n",
     "a quote left open": 'api_key: "SECRET\n',
     "a name twice": "token: SECRET\ntoken: SECRET\n",
@@ -329,6 +331,26 @@ def test_a_line_with_a_secret_is_shown_without_it(tmp_path: Path) -> None:
         "     5 | transfer: {pool: ********************, concurency: 5}",
         "       |                                        ^",
     ]
+
+
+# Forms in which a value may stand below the name of a secret: its column does not tell it from another line.
+FORMS = {
+    "list in the name's column": "passwords:\n- !vault hunter2hunter2\n",
+    "mappings in a list": "secret_access_keys:\n- {a: hunter2, a: hunter3}\n",
+    "alias": "tokens:\n- *hunter2\n",
+    "text over lines": 'password: "abc\nhunter2" x: 1\n',
+    "name behind a question mark": "? password\n: !x hunter2\n",
+    "flow over lines": "a: {password:\n!x hunter2}\n",
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_nothing_of_a_file_that_names_a_secret_is_shown(tmp_path: Path, form: str) -> None:
+    """Where a name says that a secret follows, no line, no hint and no suggestion repeats what does."""
+    problems = problems_of(write(tmp_path, BASE + form + "acount: x\n"))
+    for report in (as_text(problems), as_json(problems), as_github(problems)):
+        assert "hunter" not in report
+    assert "   | " not in as_text(problems)
 
 
 def test_a_folder_of_good_jobs_has_no_secret_to_tell(tmp_path: Path) -> None:
