@@ -92,8 +92,8 @@ def metrics_table(report: Mapping[str, Any]) -> Table:
     seconds = report["duration_seconds"]
     table.add_row("found", f"{report['total_files_found']:,}")
     table.add_row("copied", Text(f"{report['files_copied_successfully']:,}", style="green"))
-    for name in ("unverified", "mismatched"):
-        if report[f"files_{name}"]:
+    for name in ("verified", "unverified", "mismatched"):
+        if report[f"files_{name}"] or name == "verified":
             table.add_row(name, f"{report[f'files_{name}']:,}")
     for reason, count in report["files_skipped"].items():
         table.add_row(f"skipped: {reason}", f"{count:,}")
