@@ -37,7 +37,16 @@ METRICS = {
     "total_bytes_transferred",
     "errors",
 }
-OF_THE_RUN = {"operation_id", "start_time", "end_time", "duration_seconds", "job", "config_digest"}
+# What no two runs have in common, the requests that happened to be in flight at once among it.
+OF_THE_RUN = {
+    "operation_id",
+    "start_time",
+    "end_time",
+    "duration_seconds",
+    "job",
+    "config_digest",
+    "peak_in_flight",
+}
 
 
 @dataclass
