@@ -78,7 +78,7 @@ def quoting_hint(text: str, line: int, column: int) -> str | None:
     if masked_lines(lines)[line - 1] != shown:
         return None
     for template in _TEMPLATE.finditer(shown):
-        if template.start(1) < column <= template.end(1) + 1:
+        if template.start(1) < column <= template.end(1):
             return written(template.group(1))
     # An error of libyaml may stand one character behind the mark that is to blame.
     value = _MARKED.match(shown, max(column - 2, 0)) or _MARKED.match(shown, column - 1)

@@ -220,6 +220,13 @@ def test_defaults_may_be_empty(tmp_path: Path, content: str) -> None:
     assert job_of(write(tmp_path, MINIMAL)).owner == "airflow"
 
 
+def test_defaults_that_are_no_mapping_are_told_as_defaults(tmp_path: Path) -> None:
+    """Nobody is sent to write `version: 1` into a file of defaults."""
+    write(tmp_path, "- owner\n", DEFAULTS)
+    (problem,) = problems_of(write(tmp_path, MINIMAL))
+    assert problem.message == "is no mapping. Write defaults as a job has them"
+
+
 def test_defaults_require_nothing(tmp_path: Path) -> None:
     """A part of a job is enough; what the whole needs is asked of the jobs."""
     write(tmp_path, {"destination": {"connection": "aws"}}, DEFAULTS)

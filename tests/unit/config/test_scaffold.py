@@ -120,7 +120,8 @@ def test_all_comments_can_be_taken_in(answers: dict[str, Any]) -> None:
 def test_every_field_of_a_new_config_is_described() -> None:
     """Above each field stands what it is for, in the words of the schema."""
     text = re.sub(r"\n *# ", " ", commented(MINIMAL))
-    for name, part in schema()["properties"].items():
+    top = schema()["properties"]
+    for name, part in [*top.items(), *top["source"]["properties"].items()]:
         assert part["description"] in text, name
 
 
@@ -135,6 +136,12 @@ def test_fields_stand_in_the_order_of_the_schema() -> None:
 def test_lines_are_short_enough_to_read() -> None:
     """Descriptions are wrapped."""
     assert max(len(line) for line in commented(MINIMAL).splitlines() if "{" not in line) <= 100
+
+
+def test_a_job_of_assets_is_written_as_it_is() -> None:
+    """A field that may be text or a mapping has the mapping in its line."""
+    answers = document(schedule={"assets": ["s3://ops-granules/daily"]})
+    assert read_source(FILE, commented(answers).encode()).value == answers
 
 
 @pytest.mark.parametrize("text", ["a\nb: c", "\x07", "\u2028", "# x", "- x", '"', "'", "\\", "no", "012"])

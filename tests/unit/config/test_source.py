@@ -55,6 +55,8 @@ SCALARS: dict[str, Any] = {
     "True": True,
     "TRUE": True,
     "false": False,
+    "False": False,
+    "FALSE": False,
     "tRUE": "tRUE",
     "yes": "yes",
     "no": "no",
@@ -331,11 +333,18 @@ def test_an_alias_without_a_value_is_refused(text: str, place: tuple[int, int]) 
     assert (error.code, (error.place.line, error.place.column)) == (codes.YAML_ANCHOR, place)
 
 
+def test_an_alias_in_its_own_anchor_is_told_as_what_it_is() -> None:
+    """It stands for what it is in, also where an earlier anchor has the name: there is no end to it."""
+    for text in ("a: &x [*x]\n", "a: &x 1\nb: &x [*x]\n"):
+        assert "its anchors hold themselves" in refusal(text).message
+
+
+@pytest.mark.parametrize("first", ["x" * 1000, "{" + "x" * 1000 + ": 1}"], ids=["value", "name"])
 @pytest.mark.parametrize("kind", ["[{}]", "{{a: [{}]}}"])
 @pytest.mark.parametrize("width", [2, 3, 10])
-def test_anchors_expand_to_a_mebibyte_at_most(kind: str, width: int) -> None:
-    """A file of a few lines can't fill the memory; what fits is read."""
-    lines = ["a0: &a0 " + "x" * 1000]
+def test_anchors_expand_to_a_mebibyte_at_most(kind: str, width: int, first: str) -> None:
+    """A file of a few lines can't fill the memory, be it by values or by names; what fits is read."""
+    lines = ["a0: &a0 " + first]
     count = math.ceil(math.log(2**20 / 1000, width)) + 1
     for number in range(1, count):
         aliases = ", ".join([f"*a{number - 1}"] * width)

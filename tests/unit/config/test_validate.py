@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from s3copy_tasks.config import codes
+from s3copy_tasks.config.schema import schema
 from s3copy_tasks.config.source import SIZE_MAX
 from s3copy_tasks.config.validate import load_job
 from tests.documents import MINIMAL, document, job_of, prefix, problems_of, write
@@ -138,6 +139,14 @@ def test_no_file_keeps_its_reader_busy(tmp_path: Path, content: str) -> None:
     """The number of problems told is bounded, and so is the work that a file can make."""
     problems = problems_of(write(tmp_path, TEXT.replace("partner-", "ops-") + content))
     assert 0 < len(problems) <= 2_100
+
+
+def test_every_entry_that_a_job_may_have_is_compared_with_the_others(tmp_path: Path) -> None:
+    """The bound on what is compared is that of the schema: the last entry counts."""
+    count = schema()["properties"]["objects"]["maxItems"]
+    entries = [{"source": f"a{number}", "destination": f"b{number % (count - 1)}"} for number in range(count)]
+    (problem,) = problems_of(write(tmp_path, document(objects=entries)))
+    assert (problem.code, problem.path) == (codes.WRITTEN_TWICE, f"objects[{count - 1}].destination")
 
 
 def test_all_problems_come_at_once_and_sorted(tmp_path: Path) -> None:
