@@ -15,7 +15,8 @@ from jsonschema.validators import extend
 from s3copy_tasks.config import codes
 from s3copy_tasks.config.hints import SHOWN_MAX, written
 from s3copy_tasks.config.problem import Finding
-from s3copy_tasks.config.source import Misread, Parts
+from s3copy_tasks.config.scalar import Misread
+from s3copy_tasks.config.source import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,7 +6,6 @@ https://yaml.org/spec/1.2.2/#103-core-schema
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import yaml
 
 from s3copy_tasks.config import codes
 from s3copy_tasks.config.hints import LINE_BREAK, SHOWN_MAX, mend, quoting_hint
+from s3copy_tasks.config.scalar import plain_value
 from s3copy_tasks.config.secret import masked
 
 SIZE_MAX = 2**20
@@ -25,7 +25,6 @@ DEPTH_MAX = 32
 """Levels of nesting. A job has four; libyaml overflows its stack at some ten thousand."""
 ERRORS_MAX = 1000
 """Errors of one file that are told: nobody reads more, and a file may hold hundreds of thousands."""
-_DIGITS_MAX = 20
 _BEGINS_EARLIER = {
     "could not find expected ':'",
     "found unexpected document indicator",
@@ -37,13 +36,6 @@ Parts: TypeAlias = tuple[str | int, ...]
 """The way to a value: names of fields and indexes of lists."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml: ten times as fast
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
-_NUMBER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(
-    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +56,6 @@ class SourceError(ValueError):
         self.message = message
         self.place = place
         self.suggestion = suggestion
-
-
-@dataclass(frozen=True, slots=True)
-class Misread:
-    """A number in a form that YAML's versions read differently: no value of a job.
-
-    Attributes:
-        text: as it stands in the file.
-        meaning: what YAML 1.2 reads.
-    """
-
-    text: str
-    meaning: str
 
 
 @dataclass(slots=True)
@@ -325,29 +304,7 @@ class _Reader:
         text = event.value
         if not event.implicit[0]:  # quoted, a block, or tagged
             return text
-        value = _plain(text)
+        value = plain_value(text)
         if not isinstance(value, str):
             self.source.texts[parts] = text
         return value
-
-
-def _plain(text: str) -> Any:
-    """Return what a scalar without quotes means."""
-    if text in _NULLS:
-        return None
-    if text in _BOOLEANS:
-        return _BOOLEANS[text]
-    is_whole = _NUMBER.fullmatch(text)
-    if not is_whole and not _FLOAT.fullmatch(text):
-        return text
-    return _number(text, is_whole=bool(is_whole))
-
-
-def _number(text: str, *, is_whole: bool) -> int | float | Misread:
-    if _PLAIN_NUMBER.fullmatch(text):
-        return int(text)
-    if len(text) > _DIGITS_MAX:
-        return Misread(text[:_DIGITS_MAX] + "...", "a number")
-    if is_whole:
-        return Misread(text, f"the number {int(text, 0 if text[:2] in ('0o', '0x') else 10)}")
-    return float(re.sub(r"\.(?=[inIN])", "", text))

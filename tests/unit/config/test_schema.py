@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 
 from s3copy_tasks.config import codes
 from s3copy_tasks.config.problem import Finding
+from s3copy_tasks.config.scalar import Misread
 from s3copy_tasks.config.schema import findings_of_schema, schema, with_defaults
-from s3copy_tasks.config.source import Misread
 from tests.documents import MINIMAL
 
 Part = dict[str, Any]
