@@ -85,25 +85,33 @@ def _parser() -> argparse.ArgumentParser:
     schema.set_defaults(command=configs.schema)
 
     for command in (validate, explain, plan, run, audit, policy, new):
-        command.add_argument(
-            "--config-dir",
-            type=Path,
-            default=Path(os.environ.get("AIRFLOW__S3COPY__CONFIG_DIR") or "copy_configs"),
-            help="folder of configs (AIRFLOW__S3COPY__CONFIG_DIR, else copy_configs)",
-        )
+        _add_folder(command)
     for command in (explain, plan, run, audit, policy):
         command.add_argument("job", metavar="JOB", help="a config file, or a job's name in the folder")
     for command in (plan, run, audit):
-        command.add_argument(
-            "--logical-date",
-            type=_moment,
-            metavar="DATE",
-            help="for dates in templates, such as 2026-01-31: the first run at or after it",
-        )
-        command.add_argument(
-            "--prefix", action="append", default=[], help="only this source prefix, as it stands in the file"
-        )
+        _add_run(command)
     return parser
+
+
+def _add_folder(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config-dir",
+        type=Path,
+        default=Path(os.environ.get("AIRFLOW__S3COPY__CONFIG_DIR") or "copy_configs"),
+        help="folder of configs (AIRFLOW__S3COPY__CONFIG_DIR, else copy_configs)",
+    )
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--logical-date",
+        type=_moment,
+        metavar="DATE",
+        help="for dates in templates, such as 2026-01-31: the first run at or after it",
+    )
+    command.add_argument(
+        "--prefix", action="append", default=[], help="only this source prefix, as it stands in the file"
+    )
 
 
 def _add_answers(new: argparse.ArgumentParser) -> None:
