@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.objects import ObjectDetails
+    from s3copy_tasks.core.store import Store
     from s3copy_tasks.listing import Stores
     from s3copy_tasks.sender import Sender
 
@@ -96,23 +97,23 @@ def audit(job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally) -> It
     compare = _Comparison(job, stores, sender)
     with ThreadPoolExecutor(job.transfer.concurrency) as pool:
         waiting: deque[Future[Audited]] = deque()
-        for key, destination_key in _keys(job, Listing(job, stores, sender), tally):
-            waiting.append(pool.submit(compare.one, key, destination_key))
+        for key, version_id, destination_key in _keys(job, Listing(job, stores, sender), tally):
+            waiting.append(pool.submit(compare.one, key, version_id, destination_key))
             if len(waiting) > 2 * job.transfer.concurrency:
                 yield from _counted(waiting.popleft().result(), tally)
         while waiting:
             yield from _counted(waiting.popleft().result(), tally)
 
 
-def _keys(job: EffectiveJob, listing: Listing, tally: Tally) -> Iterator[tuple[str, str]]:
-    """Yield the keys of both sides of every object that takes part."""
+def _keys(job: EffectiveJob, listing: Listing, tally: Tally) -> Iterator[tuple[str, str | None, str]]:
+    """Yield key, version and destination key of every object that takes part."""
     for entry in range(len(job.prefixes)):
         for one in listing.below_prefix(entry):
             if one.decision in _LEFT_OUT:
                 tally.left_out += 1
             else:
-                yield one.source.key, one.key
-    yield from ((entry.source, entry.destination) for entry in job.objects)
+                yield one.source.key, None, one.key
+    yield from ((entry.source, entry.version_id, entry.destination) for entry in job.objects)
 
 
 def _counted(one: Audited, tally: Tally) -> Iterator[Audited]:
@@ -127,15 +128,15 @@ class _Comparison:
         self._stores = stores
         self._send = sender.send
 
-    def one(self, key: str, destination_key: str) -> Audited:
+    def one(self, key: str, version_id: str | None, destination_key: str) -> Audited:
         try:
-            return self._compared(key, destination_key)
+            return self._compared(key, version_id, destination_key)
         except CopyError as error:
             return Audited(key=key, destination_key=destination_key, error=str(error))
 
-    def _compared(self, key: str, destination_key: str) -> Audited:
+    def _compared(self, key: str, version_id: str | None, destination_key: str) -> Audited:
         source, destination = self._stores.source, self._stores.destination
-        ours = self._send(lambda: source.head_object(key, checksums=True))
+        ours = self._send(lambda: source.head_object(key, version_id=version_id, checksums=True))
         theirs = self._send(lambda: destination.head_object(destination_key, checksums=True))
         if ours is None:
             return Audited(key=key, destination_key=destination_key, error="the source object is gone")
@@ -144,7 +145,7 @@ class _Comparison:
             return Audited(key=key, destination_key=destination_key, differences=missing)
         pairs = dict(_pairs(ours, theirs))
         pairs["storage_class"] = (self._wanted_class(ours), theirs.object.storage_class)
-        pairs["tags"] = (self._wanted_tags(ours, key), self._tags(destination, theirs, destination_key))
+        pairs["tags"] = (self._wanted_tags(ours), self._tags(destination, theirs))
         return Audited(
             key=key,
             destination_key=destination_key,
@@ -156,11 +157,14 @@ class _Comparison:
         wanted = self._options.storage_class
         return ours.object.storage_class if wanted == "preserve" else wanted
 
-    def _wanted_tags(self, ours: ObjectDetails, key: str) -> Mapping[str, str]:
-        return self._tags(self._stores.source, ours, key) if self._options.tags == "copy" else {}
+    def _wanted_tags(self, ours: ObjectDetails) -> Mapping[str, str]:
+        return self._tags(self._stores.source, ours) if self._options.tags == "copy" else {}
 
-    def _tags(self, store: Any, details: ObjectDetails, key: str) -> Mapping[str, str]:
-        return dict(self._send(lambda: store.object_tags(key))) if details.tag_count else {}
+    def _tags(self, store: Store, details: ObjectDetails) -> Mapping[str, str]:
+        one = details.object
+        if not details.tag_count:
+            return {}
+        return dict(self._send(lambda: store.object_tags(one.key, version_id=one.version_id)))
 
 
 def _pairs(ours: ObjectDetails, theirs: ObjectDetails) -> Iterator[tuple[str, tuple[Any, Any]]]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import Failure, TransferMetrics
@@ -33,6 +35,15 @@ def operation_started(job: EffectiveJob) -> None:
         overwrite=str(job.overwrite),
         dry_run=job.dry_run,
     )
+
+
+def preflight_passed(job: EffectiveJob, not_proven: Sequence[str], relay: str | None) -> None:
+    """Log what could not be proven, why the bytes go through this worker if they do, and that all is well."""
+    for remark in not_proven:
+        log.warning("not proven", remark=remark)
+    if relay is not None:
+        log.warning("relay", reason=relay)
+    log.info("preflight passed", operation_id=job.run_id)
 
 
 def objects_discovered(job: EffectiveJob, plan: Plan) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from s3copy_tasks import events
+from s3copy_tasks.attempt import Attempt
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.errors import CopyError
@@ -56,14 +57,14 @@ class InProcessRun:
         job: the run, checked by preflight.
         stores: both sides.
         sender: the budget of requests; stopping it ends the run.
-        retried: an earlier try of this run may have copied something.
+        attempt: which try of this run it is.
         watch: hears of progress.
     """
 
     job: EffectiveJob
     stores: Stores
     sender: Sender
-    retried: bool = False
+    attempt: Attempt = field(default_factory=Attempt)
     watch: Watch = field(default_factory=Watch)
     _start: datetime = field(default_factory=utc_now)
     _outside: TransferMetrics | None = None
@@ -100,7 +101,7 @@ class InProcessRun:
                 self.stores,
                 on_listed=self.watch.listed,
                 sender=self.sender,
-                retried=self.retried,
+                retried=self.attempt.retried,
             )
         except BaseException as error:
             failed = without_plan(self.job.run_id, "plan", as_copy_error(error))
@@ -120,7 +121,7 @@ class InProcessRun:
                 batch,
                 self.stores,
                 metrics=collector,
-                retried=self.retried,
+                attempt=self.attempt,
                 on_counted=lambda counted: self.watch.counted(before + counted),
                 sender=self.sender,
             )

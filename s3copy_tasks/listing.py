@@ -36,12 +36,21 @@ class Stores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """An object with what is to be done about it."""
+    """An object with what is to be done about it.
+
+    Attributes:
+        position: below its prefix, or its index among the single objects.
+        source: as it was listed.
+        key: of the destination.
+        decision: what is to be done.
+        replaces: what the destination holds.
+    """
 
     position: str | int
     source: S3Object
     key: str
     decision: Decision
+    replaces: S3Object | None = None
 
 
 class Listing:
@@ -70,7 +79,7 @@ class Listing:
         for suffix, ours, theirs in takewhile(lambda row: through is None or row[0] <= through, merged):
             key = prefixes.destination + suffix
             decision = self._decider.below_prefix(ours, theirs, suffix, key)
-            yield Decided(position=suffix, source=ours, key=key, decision=decision)
+            yield Decided(position=suffix, source=ours, key=key, decision=decision, replaces=theirs)
 
     def copies(self, entry: int, after: str | None, through: str) -> Iterator[S3Object]:
         """Yield the destination's objects of one entry in key order; bounds as in `below_prefix`."""
@@ -108,12 +117,17 @@ class Listing:
             CopyError: it can't be looked at.
         """
         entry = self._job.objects[index]
-        ours = self._sender.send(lambda: self._stores.source.head_object(entry.source))
+        ours = self._sender.send(
+            lambda: self._stores.source.head_object(entry.source, version_id=entry.version_id)
+        )
         theirs = self._sender.send(lambda: self._stores.destination.head_object(entry.destination))
         if ours is None:
             return None
-        decision = self._decider.named(ours.object, theirs.object if theirs else None, entry.destination)
-        return Decided(position=index, source=ours.object, key=entry.destination, decision=decision)
+        found = theirs.object if theirs else None
+        decision = self._decider.named(ours.object, found, entry.destination)
+        return Decided(
+            position=index, source=ours.object, key=entry.destination, decision=decision, replaces=found
+        )
 
     def _keys(self, store: Store, prefix: str, after: str | None, recursive: bool) -> Iterator[S3Object]:  # noqa: FBT001
         start, token = None if after is None else prefix + after, None

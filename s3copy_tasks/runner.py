@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from s3copy_tasks import events
+from s3copy_tasks.attempt import Attempt
 from s3copy_tasks.copier import Copier
 from s3copy_tasks.core.metrics import Failure
-from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.errors import (
     ACCESS_BREAKER,
@@ -22,6 +22,7 @@ from s3copy_tasks.errors import (
 )
 from s3copy_tasks.listing import Decided, Listing
 from s3copy_tasks.sender import Sender
+from s3copy_tasks.transfer import Transfer
 from s3copy_tasks.verifier import verify
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def copy_batch(
     stores: Stores,
     *,
     metrics: MetricsCollector,
-    retried: bool = False,
-    limits: Limits = LIMITS,
+    attempt: Attempt | None = None,
+    limits: Limits | None = None,
     on_counted: Callable[[int], None] | None = None,
     sender: Sender | None = None,
 ) -> None:
@@ -60,8 +61,8 @@ def copy_batch(
         batch: of this run's plan.
         stores: both sides.
         metrics: counts; complete also when this raises.
-        retried: an earlier try of this batch may have copied something.
-        limits: where a copy becomes a multipart copy.
+        attempt: which try of this batch it is; None means the first and only one.
+        limits: where a copy becomes a multipart copy; None stands for S3's own.
         on_counted: called after each object with how many are accounted for.
         sender: the budget of requests, stopped when the batch breaks off; None makes one by the job's
             concurrency.
@@ -71,11 +72,14 @@ def copy_batch(
     """
     batch.check_belongs(job)
     sender = sender or Sender(job.transfer.concurrency)
-    copier = Copier(job, stores.source, stores.destination, sender, metrics, limits)
+    attempt = attempt or Attempt()
+    transfer = Transfer(job, stores, sender, attempt.uploads, limits)
+    copier = Copier(job, stores, sender, metrics, transfer)
     work = _BatchWork(copier, metrics, job.transfer.concurrency, on_counted)
-    listing = Listing(job, stores, sender, retried=retried)
+    listing = Listing(job, stores, sender, retried=attempt.retried)
     before = sender.requests
     try:
+        attempt.abort_left(stores.destination, sender)
         for one in batch.ranges:
             _copy_range(one, listing, work, metrics)
         work.finish()
@@ -90,7 +94,7 @@ def copy_batch(
         metrics.record_unknown(max(batch.found - metrics.found, 0), cause, transient=True)
         raise
     finally:
-        copier.close()
+        transfer.close()
         metrics.record_requests(sender.requests.since(before))
 
 
@@ -147,7 +151,7 @@ class _BatchWork:
     def add(self, entry: int | None, decided: Decided) -> None:
         """Take an object; waits while the threads are busy. Skipped ones need no thread."""
         if isinstance(decided.decision, SkipReason) or decided.decision is Action.COPIED_EARLIER:
-            self._copier.carry_out(decided.decision, entry, decided.source, decided.key)
+            self._copier.carry_out(entry, decided)
             self._counted()
         elif self._access_errors >= ACCESS_ERRORS_MAX:
             self._not_attempted(entry, decided)
@@ -179,7 +183,7 @@ class _BatchWork:
 
     def _carry_out(self, entry: int | None, decided: Decided) -> None:
         try:
-            error = self._copier.carry_out(decided.decision, entry, decided.source, decided.key)
+            error = self._copier.carry_out(entry, decided)
             with self._lock:
                 self._access_errors = (
                     self._access_errors + 1 if isinstance(error, (AccessError, ExpiredError)) else 0

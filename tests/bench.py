@@ -6,10 +6,10 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from s3copy_tasks.attempt import Attempt
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry, TransferOptions
 from s3copy_tasks.core.metrics import TransferMetrics
-from s3copy_tasks.core.multipart import LIMITS, Limits
 from s3copy_tasks.core.objects import S3Object
 from s3copy_tasks.listing import Stores
 from s3copy_tasks.planning import plan_job
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.plan import Plan
 
 SOURCE, DESTINATION = "the-source", "the-destination"
@@ -111,7 +112,7 @@ class Bench:
         batch: Batch,
         *,
         retried: bool = False,
-        limits: Limits = LIMITS,
+        limits: Limits | None = None,
         metrics: MetricsCollector | None = None,
         on_counted: Callable[[int], None] | None = None,
     ) -> TransferMetrics:
@@ -122,14 +123,16 @@ class Bench:
             batch,
             self.stores,
             metrics=collector,
-            retried=retried,
+            attempt=Attempt(retried=retried),
             limits=limits,
             on_counted=on_counted,
             sender=impatient(job.transfer.concurrency),
         )
         return collector.metrics()
 
-    def run(self, job: EffectiveJob, plan: Plan | None = None, *, limits: Limits = LIMITS) -> TransferMetrics:
+    def run(
+        self, job: EffectiveJob, plan: Plan | None = None, *, limits: Limits | None = None
+    ) -> TransferMetrics:
         """Plan a run, unless it is planned already, carry out its batches and add up."""
         plan = plan or self.plan(job)
         now = self.clock()

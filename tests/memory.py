@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from s3copy_tasks.core.arrival import Confirmation
 from s3copy_tasks.core.objects import ObjectDetails, S3Object
-from s3copy_tasks.core.store import Page
+from s3copy_tasks.core.store import ABSENT, Page
 from s3copy_tasks.errors import ConditionError, MissingError, RequestError
 
 if TYPE_CHECKING:
@@ -166,7 +166,9 @@ class MemoryStore:
                 token=page[-1][0] if len(rows) > len(page) else None,
             )
 
-    def head_object(self, key: str, *, checksums: bool = False) -> ObjectDetails | None:
+    def head_object(
+        self, key: str, *, version_id: str | None = None, checksums: bool = False
+    ) -> ObjectDetails | None:
         with _Request(self._server, Call(verb="head_object", bucket=self.bucket, key=key)):
             stored = self._objects().get(key)
             if stored is None:
@@ -178,7 +180,7 @@ class MemoryStore:
                 tag_count=len(stored.tags),
             )
 
-    def object_tags(self, key: str) -> Mapping[str, str]:
+    def object_tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
         with _Request(self._server, Call(verb="object_tags", bucket=self.bucket, key=key)):
             return self._found(self.bucket, key).tags
 
@@ -189,7 +191,7 @@ class MemoryStore:
     def copy_object(self, request: CopyRequest) -> Confirmation:
         with _Request(self._server, Call(verb="copy_object", bucket=self.bucket, key=request.key)):
             source = self._pinned(request)
-            self._check_absent(request)
+            self._check_guard(request)
             if len(source.content) > self._server.single_copy_bytes:
                 raise RequestError("the source is larger than CopyObject takes", code="InvalidRequest")
             copied = self._server.put(
@@ -242,7 +244,7 @@ class MemoryStore:
             self._server, Call(verb="complete_multipart_upload", bucket=self.bucket, key=request.key)
         ):
             upload = self._upload(upload_id)
-            self._check_absent(request)
+            self._check_guard(request)
             if not etags or any(_etag(upload.parts.get(n, b"")) != etag for n, etag in etags.items()):
                 raise RequestError("a part is missing or another one", code="InvalidPart")
             content = b"".join(upload.parts[number] for number in sorted(etags))
@@ -258,6 +260,35 @@ class MemoryStore:
     def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         with _Request(self._server, Call(verb="abort_multipart_upload", bucket=self.bucket, key=key)):
             self._server.uploads.pop(upload_id, None)
+
+    def get_bytes(self, source: S3Object, first_byte: int, last_byte: int) -> bytes:
+        with _Request(self._server, Call(verb="get_bytes", bucket=self.bucket, key=source.key)):
+            stored = self._found(self.bucket, source.key)
+            if stored.etag != source.etag:
+                raise ConditionError("the source has another ETag", code="PreconditionFailed")
+            return stored.content[first_byte : last_byte + 1]
+
+    def put_object(
+        self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str], body: bytes
+    ) -> Confirmation:
+        with _Request(self._server, Call(verb="put_object", bucket=self.bucket, key=request.key)):
+            self._objects()
+            self._check_guard(request)
+            made = self._server.put(
+                self.bucket,
+                request.key,
+                body,
+                headers={name: value for name, value in details.headers.items() if name != "Metadata"},
+                metadata=details.headers.get("Metadata", {}),  # type: ignore[arg-type]
+                tags=tags,
+                storage_class=_storage_class(request),
+            )
+            return Confirmation(etag=made.etag, checksums=made.checksums)
+
+    def put_part(self, request: CopyRequest, upload_id: str, number: int, body: bytes) -> str:
+        with _Request(self._server, Call(verb="put_part", bucket=self.bucket, key=request.key)):
+            self._upload(upload_id).parts[number] = body
+            return _etag(body)
 
     def _rows(self, prefix: str, start: str | None, recursive: bool) -> Iterator[tuple[str, bool]]:  # noqa: FBT001
         """Yield keys; not recursive, with the common prefixes in their places, which are no keys."""
@@ -303,9 +334,16 @@ class MemoryStore:
             raise ConditionError("the source has another ETag", code="PreconditionFailed")
         return source
 
-    def _check_absent(self, request: CopyRequest) -> None:
-        if request.only_if_absent and request.key in self._objects():
+    def _check_guard(self, request: CopyRequest) -> None:
+        held = self._objects().get(request.key)
+        if request.guard == ABSENT and held is not None:
             raise ConditionError("the destination has the key", code="PreconditionFailed")
+        if request.guard in {None, ABSENT}:
+            return
+        if held is None:
+            raise MissingError("there is nothing to replace", code="NoSuchKey")
+        if held.etag != request.guard:
+            raise ConditionError("the destination has another ETag", code="PreconditionFailed")
 
     def _upload(self, upload_id: str) -> Upload:
         upload = self._server.uploads.get(upload_id)

@@ -44,4 +44,5 @@ def _side(job: CopyJob, side: Literal["source", "destination"]) -> Side:
         [*literal_parts(getattr(entry, side)), *([None] if field == "prefixes" else [])]
         for field, _, entry in entries_of(job.prefixes, job.objects)
     ]
-    return Side(location=location, role=role, external_id=external_id, patterns=patterns)
+    versions = [list(literal_parts(one.source)) for one in job.objects if one.version_id and side == "source"]
+    return Side(location=location, role=role, external_id=external_id, patterns=patterns, versions=versions)

@@ -122,6 +122,8 @@ def _proven(job: EffectiveJob, managers: Managers) -> EffectiveJob:
         proven = preflight(job, *managers)
     for remark in proven.not_proven:
         sys.stderr.write(f"{remark}\n")
+    if proven.relay is not None:
+        sys.stderr.write(f"the bytes go through this machine's memory: {proven.relay}\n")
     return proven.job
 
 

@@ -40,6 +40,7 @@ class Location:
         external_id: sent when role_arn is assumed.
         region: None means what the connection or the environment says.
         endpoint_url: of an S3-compatible server; None means AWS.
+        requester_pays: say with every request for the source that its signer pays.
     """
 
     bucket: str
@@ -49,6 +50,7 @@ class Location:
     external_id: str | None = None
     region: str | None = None
     endpoint_url: str | None = None
+    requester_pays: bool = False
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}"
@@ -71,10 +73,17 @@ class PrefixEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectEntry:
-    """One object by its key, written to one key."""
+    """One object by its key, written to one key.
+
+    Attributes:
+        source: key.
+        destination: key.
+        version_id: of the source; None means the current version.
+    """
 
     source: str
     destination: str
+    version_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +132,7 @@ class TransferOptions:
         max_requests_per_second: of all batches that run at once, together.
         max_active_batches: batches that run at the same time.
         pool: Airflow pool of the batches.
+        relay: "auto" sends the bytes through the worker where no server can copy them; "never" refuses.
     """
 
     batch_objects: int = 10_000
@@ -131,6 +141,7 @@ class TransferOptions:
     max_requests_per_second: int = 3_500
     max_active_batches: int = 8
     pool: str | None = None
+    relay: str = "never"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +155,7 @@ class EffectiveJob:
         verify: "size" or "checksum": what a copy is proven by.
         run_started: the destination's own clock before the first listing, whole seconds.
         dry_run: plan, count, copy nothing.
+        relayed: preflight found that only a relay through the worker can copy (rule 14).
         assets: URIs of the destination folders, as far as they are the same in every run.
 
     Raises:
@@ -166,6 +178,7 @@ class EffectiveJob:
     max_failed_objects: int = 0
     run_started: datetime | None = None
     dry_run: bool = False
+    relayed: bool = False
     assets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -70,6 +70,8 @@ def compared(source: S3Object, destination: S3Object) -> Decision:
     """Decide from two listings whether an object changed: docs/design/unchanged.md has the truth table."""
     if source.size != destination.size:
         return Action.COPY
+    if source.version_id is not None:  # it may be older than what the destination holds
+        return SkipReason.UNCHANGED if _same_etag(source, destination) else Action.COMPARE
     if _same_etag(source, destination):
         return SkipReason.UNCHANGED if not _older(destination, source) else Action.COPY
     if not _newer(destination, source):

@@ -27,6 +27,7 @@ class S3Object:
         storage_class: as listed; S3 leaves STANDARD out of a HEAD's reply.
         metadata: user metadata, None where it was not asked for (a listing has none).
         is_archived: it can't be read before it is restored.
+        version_id: the version that was asked for; None means the current one.
 
     Raises:
         ValueError: a field breaks the rules above.
@@ -40,6 +41,7 @@ class S3Object:
     storage_class: str = "STANDARD"
     metadata: Mapping[str, str] | None = None
     is_archived: bool = False
+    version_id: str | None = None
 
     def __post_init__(self) -> None:
         if not self.bucket or not self.key:

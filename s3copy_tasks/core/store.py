@@ -1,21 +1,20 @@
-"""What the runner needs of a store: one bucket, a handful of verbs.
-
-The real one is `s3copy_tasks.s3.store.BucketStore`; tests bring one in memory. Every verb raises the
-errors of `s3copy_tasks.errors`, makes one request, and does not retry: the runner does.
-"""
+"""The verbs of a bucket: what the runner asks of S3, and what a test can do without it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from s3copy_tasks.core.arrival import Confirmation
     from s3copy_tasks.core.job import ObjectOptions
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
+
+ABSENT = "*"
+"""The guard of a copy to a key that the destination does not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +39,19 @@ class CopyRequest:
         source_account: sent as the source bucket's expected owner.
         key: destination key.
         options: what the copy sets.
-        only_if_absent: refuse when the destination has the key.
+        guard: what the destination must hold for the copy to be made: `ABSENT` for nothing, else the ETag
+            of the object that is replaced; None for whatever it holds (rule 3).
         checksum: have S3 compute a checksum of the full object, also of one in parts.
+        requester_pays: agree to pay for reading the source.
     """
 
     source: S3Object
     source_account: str | None
     key: str
     options: ObjectOptions
-    only_if_absent: bool = False
+    guard: str | None = None
     checksum: bool = False
+    requester_pays: bool = False
 
 
 class Store(Protocol):
@@ -58,13 +60,15 @@ class Store(Protocol):
     def list_page(self, prefix: str, *, after: str | None, token: str | None, recursive: bool) -> Page:
         """Return a page of the keys that start with `prefix` and come after the whole key `after`."""
 
-    def head_object(self, key: str, *, checksums: bool = False) -> ObjectDetails | None:
+    def head_object(
+        self, key: str, *, version_id: str | None = None, checksums: bool = False
+    ) -> ObjectDetails | None:
         """Return an object's details, None where there is no such object.
 
         Asking for checksums needs the key's permissions where an object is encrypted by KMS.
         """
 
-    def object_tags(self, key: str) -> Mapping[str, str]:
+    def object_tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
         """Return an object's tags."""
 
     def server_time(self) -> datetime:
@@ -90,3 +94,14 @@ class Store(Protocol):
 
     def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Drop an upload and its parts; no error where it is gone already."""
+
+    def get_bytes(self, source: S3Object, first_byte: int, last_byte: int) -> bytes:
+        """Return a range of an object that has still the ETag it was listed with, both bytes inclusive."""
+
+    def put_object(
+        self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str], body: bytes
+    ) -> Confirmation:
+        """Write an object that carries everything a small copy carries; return what S3 confirmed."""
+
+    def put_part(self, request: CopyRequest, upload_id: str, number: int, body: bytes) -> str:
+        """Write a part; return its ETag."""

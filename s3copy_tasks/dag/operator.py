@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
-from datetime import datetime
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from s3copy_tasks import events
+from s3copy_tasks.attempt import Attempt, NoRecord
 from s3copy_tasks.copier import Copier
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import TransferOptions
@@ -21,10 +20,12 @@ from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.operation import OperationState, S3CopyOperation
 from s3copy_tasks.dag.endings import airflow_errors, judge
+from s3copy_tasks.dag.tries import TaskUploads, continued, forget_tries
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError, MissingError
 from s3copy_tasks.inprocess import InProcessRun, as_copy_error
 from s3copy_tasks.listing import Decided, Listing, Stores
 from s3copy_tasks.sender import Sender
+from s3copy_tasks.transfer import Transfer
 from s3copy_tasks.verdict import report, without_plan
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 METRICS = "metrics"
-EARLIER = "s3copy_earlier_try"
-"""Under this key Airflow keeps, from one try to the next, when the first began."""
 
 
 class S3CrossAccountCopyOperator(BaseOperator):
@@ -130,8 +129,9 @@ class S3CrossAccountCopyOperator(BaseOperator):
                 self._end(OperationState.VALIDATION_FAILED, failed, context)
                 raise
             self._move(OperationState.COPYING)
-            job, retried = _continued(job, context)
-            run = InProcessRun(job, _stores(managers), self._sender, retried=retried)
+            job, retried = continued(job, context)
+            attempt = Attempt(retried=retried, uploads=TaskUploads(context))
+            run = InProcessRun(job, _stores(managers), self._sender, attempt=attempt)
             return self._copied(run, context)
 
     def validate_inputs(self) -> bool:
@@ -221,8 +221,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
         self._move(OperationState.VALIDATING)
         managers = self._managers(job)
         proven = preflight(job, *managers)
-        for remark in proven.not_proven:
-            log.warning("not proven", remark=remark)
+        events.preflight_passed(job, proven.not_proven, proven.relay)
         return proven.job, managers
 
     def _copied(self, run: InProcessRun, context: Context) -> RunReport:
@@ -232,11 +231,11 @@ class S3CrossAccountCopyOperator(BaseOperator):
         except BaseException as error:
             self._end(OperationState.COPY_FAILED, report(run.job, run.metrics), context)
             if isinstance(error, AirflowFailException):  # no retry comes: who clears the task begins anew
-                _forget_tries(context)
+                forget_tries(context)
             raise
         ended = report(run.job, run.metrics)
         self._end(OperationState.COMPLETED, ended, context)
-        _forget_tries(context)
+        forget_tries(context)
         return ended
 
     def __getstate__(self) -> dict[str, Any]:
@@ -262,27 +261,6 @@ def _operation_id(context: Context) -> str:
     return f"{ti.run_id}.{ti.task_id}{index}"
 
 
-def _continued(job: EffectiveJob, context: Context) -> tuple[EffectiveJob, bool]:
-    """Return the job as the first try began it, and whether there was one: its copies count once."""
-    try:
-        store = context["task_state_store"]
-        earlier: Any = store.get(EARLIER)
-        if earlier and earlier["digest"] == job.digest:
-            return replace(job, run_started=datetime.fromisoformat(earlier["run_started"])), True
-        if job.run_started is not None:
-            store.set(EARLIER, {"digest": job.digest, "run_started": job.run_started.isoformat()})
-    except Exception as error:  # noqa: BLE001 - without Airflow's memory a retry copies again, and that is all
-        log.warning("tries are not remembered", error=str(error))
-    return job, False
-
-
-def _forget_tries(context: Context) -> None:
-    try:
-        context["task_state_store"].delete(EARLIER)
-    except Exception as error:  # noqa: BLE001 - the copies are done and accounted for
-        log.warning("tries are not forgotten", error=str(error))
-
-
 def _stores(managers: Managers) -> Stores:
     source, destination = managers
     return Stores(source=source.store, destination=destination.store)
@@ -303,8 +281,8 @@ def _copy_one(job: EffectiveJob, stores: Stores, collector: MetricsCollector) ->
     """
     sender = Sender(job.transfer.concurrency)
     one = _found(Listing(job, stores, sender).object_at(0), job)
-    with closing(Copier(job, stores.source, stores.destination, sender, collector)) as copier:
-        error = copier.carry_out(one.decision, None, one.source, one.key)
+    with closing(Transfer(job, stores, sender, NoRecord())) as transfer:
+        error = Copier(job, stores, sender, collector, transfer).carry_out(None, one)
     if collector.metrics().files_vanished:
         return MissingError(f"{job.source}/{one.source.key} is gone", code="NoSuchKey")
     return error

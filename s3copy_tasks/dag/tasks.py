@@ -12,6 +12,7 @@ import structlog
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from s3copy_tasks import events
+from s3copy_tasks.attempt import Attempt
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.template import NAMES, RunDates
 from s3copy_tasks.core.batch import Batch
@@ -20,6 +21,7 @@ from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.wire import dump, dump_job, load
 from s3copy_tasks.dag.endings import airflow_errors, judge, stopped_by_sigterm
+from s3copy_tasks.dag.tries import TaskUploads
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.listing import Stores
 from s3copy_tasks.planning import plan_job
@@ -58,9 +60,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
         )
         events.operation_started(effective)
         proven = check(effective, *managers_of(effective))
-        for remark in proven.not_proven:
-            log.warning("not proven", remark=remark)
-        log.info("preflight passed", operation_id=effective.run_id)
+        events.preflight_passed(effective, proven.not_proven, proven.relay)
         return dump_job(proven.job)
 
 
@@ -105,6 +105,7 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
         MetricsCollector(),
         sender_of(effective, batches_at_once=min(mine.of, effective.transfer.max_active_batches)),
     )
+    attempt = Attempt(retried=(context["ti"].try_number or 1) > 1, uploads=TaskUploads(context))
     collector.start_operation(effective.run_id)
     events.batch_started(effective, mine)
     try:
@@ -114,7 +115,7 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
                 mine,
                 _stores(effective),
                 metrics=collector,
-                retried=(context["ti"].try_number or 1) > 1,
+                attempt=attempt,
                 sender=sender,
             )
     finally:

@@ -47,7 +47,9 @@ class AwsConnectionManager:
         self._concurrency = concurrency
         self._lock = Lock()
         self._current: tuple[AwsConnectionWrapper, boto3.session.Session] | None = None
-        self.store = BucketStore(self.connect, location.bucket, location.account)
+        self.store = BucketStore(
+            self.connect, location.bucket, location.account, requester_pays=location.requester_pays
+        )
 
     def connect(self, *, anew: bool = False) -> S3Client:
         """Make a client; a role's credentials refresh by themselves.

@@ -6,9 +6,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from s3copy_tasks.errors import AccessError, CopyError
+
 if TYPE_CHECKING:
     from s3copy_tasks.core.job import ObjectOptions
 
+MISSING = "\nMissing in "
 _ASSUMED_ROLE = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<role>[^/]+)/.*")
 _KMS = re.compile(r"kms:[A-Za-z]+")
 _KMS_KEY = re.compile(r"arn:[^:\s]+:kms:[^\s\"']+")
@@ -30,9 +33,10 @@ def bucket_arn(principal: str, bucket: str, keys: str | None = None) -> str:
     return f"arn:{partition}:s3:::{bucket}" + ("" if keys is None else f"/{keys}")
 
 
-def read_actions(options: ObjectOptions) -> list[str]:
-    """Return what the copying principal needs on source objects."""
-    return ["s3:GetObject", *(["s3:GetObjectTagging"] if options.tags == "copy" else [])]
+def read_actions(options: ObjectOptions, *, version: bool = False) -> list[str]:
+    """Return what the reading principal needs on source objects, or on named versions of them."""
+    of = "Version" if version else ""
+    return [f"s3:GetObject{of}", *([f"s3:GetObject{of}Tagging"] if options.tags == "copy" else [])]
 
 
 def write_actions(options: ObjectOptions) -> list[str]:
@@ -43,6 +47,20 @@ def write_actions(options: ObjectOptions) -> list[str]:
     if options.acl:
         actions.append("s3:PutObjectAcl")
     return actions
+
+
+def explained(error: CopyError) -> CopyError:
+    """Return a refusal with the statement that is missing, where its words tell: S3 names the actions of KMS.
+
+    Preflight proves one object below each prefix; the next may be encrypted by another key.
+    """
+    missing = kms_statement(error.message, None) if isinstance(error, AccessError) else None
+    return error if missing is None else lacking(error, f"the policies of the key and of the role: {missing}")
+
+
+def lacking(error: CopyError, where: str) -> AccessError:
+    """Return a refusal that says what is missing where."""
+    return AccessError(f"{error.message}{MISSING}{where}", code=error.code)
 
 
 def kms_statement(message: str, key_id: str | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from s3copy_tasks.core.job import Location, ObjectOptions
 from s3copy_tasks.s3.policies import bucket_arn, read_actions, write_actions
@@ -15,6 +15,9 @@ _WORKERS = "arn:aws:iam::111111111111:role/the-role-that-your-airflow-workers-ru
 _SPECIAL = re.compile(r"[*?$]")
 ABORT_AFTER_DAYS = 7
 """Days after which S3 drops an upload that nobody completed: what a killed worker leaves behind."""
+
+
+Pattern: TypeAlias = Sequence[str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,21 +30,22 @@ class Side:
         external_id: that the role is assumed with.
         patterns: of its keys: literal text, with None for what is known only when a run renders it; a
             prefix ends with None.
+        versions: those of the keys that are named with a version.
     """
 
     location: Location
     role: str
     external_id: str | None = None
-    patterns: Sequence[Sequence[str | None]]
+    patterns: Sequence[Pattern]
+    versions: Sequence[Pattern] = ()
 
-    def arns(self) -> list[str]:
-        """Return the resources that stand for the keys."""
-        return [bucket_arn(self.role, self.location.bucket, keys) for keys in self.key_patterns()]
+    def arns(self, patterns: Sequence[Pattern]) -> list[str]:
+        """Return the resources that stand for keys."""
+        return [bucket_arn(self.role, self.location.bucket, keys) for keys in _written(patterns)]
 
     def key_patterns(self) -> list[str]:
         """Return the patterns as IAM writes them."""
-        texts = ("".join("*" if part is None else _literal(part) for part in one) for one in self.patterns)
-        return sorted(set(texts))
+        return _written(self.patterns)
 
 
 def least_privileges(source: Side, destination: Side, options: ObjectOptions) -> dict[str, Any]:
@@ -56,25 +60,29 @@ def least_privileges(source: Side, destination: Side, options: ObjectOptions) ->
         options: what a copy sets.
     """
     lists = _listing("ListSource", source)
-    reading = _allow("ReadSource", read_actions(options), source.arns())
+    reading = [_allow("ReadSource", read_actions(options), source.arns(source.patterns))]
+    if source.versions:
+        actions = read_actions(options, version=True)
+        reading.append(_allow("ReadSourceVersions", actions, source.arns(source.versions)))
     looking = ["s3:GetObject", *(["s3:GetObjectTagging"] if options.tags == "copy" else [])]
     writes = [
         _listing("ListDestination", destination),
-        _allow("WriteDestination", write_actions(options), destination.arns()),
-        _allow("LookAtDestination", looking, destination.arns()),
+        _allow("WriteDestination", write_actions(options), destination.arns(destination.patterns)),
+        _allow("LookAtDestination", looking, destination.arns(destination.patterns)),
     ]
     keys = _kms(options, destination)
     found: dict[str, Any] = {}
     if source.role == destination.role:
-        found["role_policy"] = _policy([lists, reading, *writes, *keys])
+        found["role_policy"] = _policy([lists, *reading, *writes, *keys])
         found["trust_policy"] = _trust(source)
     else:
-        found["source_role_policy"] = _policy([lists, reading])
+        found["source_role_policy"] = _policy([lists, *reading])
         found["source_trust_policy"] = _trust(source)
-        found["destination_role_policy"] = _policy([reading, *writes, *keys])
+        found["destination_role_policy"] = _policy([*reading, *writes, *keys])
         found["destination_trust_policy"] = _trust(destination)
     readers, writers = [source.role, destination.role], [destination.role]
-    found |= _bucket_policy("source", source, [(lists, [source.role]), (reading, readers)])
+    read_by = [(lists, [source.role]), *((one, readers) for one in reading)]
+    found |= _bucket_policy("source", source, read_by)
     found |= _bucket_policy("destination", destination, [(one, writers) for one in writes])
     if options.kms_key_id:
         found["kms_key_policy_statements"] = [_granted(one, writers) for one in keys]
@@ -150,6 +158,11 @@ def _trust(side: Side) -> dict[str, Any]:
     if side.external_id:
         statement["Condition"] = {"StringEquals": {"sts:ExternalId": side.external_id}}
     return _policy([statement])
+
+
+def _written(patterns: Sequence[Pattern]) -> list[str]:
+    texts = ("".join("*" if part is None else _literal(part) for part in one) for one in patterns)
+    return sorted(set(texts))
 
 
 def _literal(text: str) -> str:

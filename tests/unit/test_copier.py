@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from s3copy_tasks.attempt import NoRecord
 from s3copy_tasks.copier import Copier
 from s3copy_tasks.core.job import ObjectOptions, Overwrite
 from s3copy_tasks.core.multipart import Limits
@@ -19,12 +21,15 @@ from s3copy_tasks.errors import (
     ThrottledError,
     TransientError,
 )
+from s3copy_tasks.listing import Decided
+from s3copy_tasks.transfer import Transfer
 from tests.bench import DESTINATION, SOURCE, Bench, impatient
 from tests.memory import fails, on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.core.objects import Decision, S3Object
     from s3copy_tasks.sender import Sender
@@ -64,15 +69,24 @@ class Workplace:
     ) -> TransferMetrics:
         """Carry out a decision and return the account of it."""
         metrics = self.bench.collector(self.job)
-        stores = self.bench.stores
-        copier = Copier(self.job, stores.source, stores.destination, sender or impatient(4), metrics, LIMITS)
+        decided = self.decided(decision, source or self.listed, key)
         self.server.calls.clear()
-        try:
-            copier.carry_out(decision, 0, source or self.listed, key)
-        finally:
-            copier.close()
+        with self.copier(metrics, sender or impatient(4)) as copier:
+            copier.carry_out(0, decided)
         assert self.server.open_uploads(DESTINATION) == []
         return metrics.metrics()
+
+    def decided(self, decision: Decision, source: S3Object, key: str = "out/a") -> Decided:
+        """Return a decision that was made by what the destination holds now."""
+        held = self.bench.stores.destination.head_object(key)
+        replaces = held.object if held else None
+        return Decided(position="a", source=source, key=key, decision=decision, replaces=replaces)
+
+    @contextmanager
+    def copier(self, metrics: MetricsCollector, sender: Sender) -> Iterator[Copier]:
+        stores = self.bench.stores
+        with closing(Transfer(self.job, stores, sender, NoRecord(), LIMITS)) as transfer:
+            yield Copier(self.job, stores, sender, metrics, transfer)
 
     def someone_writes(self, bucket: str, key: str, content: bytes) -> Callable[[], None]:
         """Return what writes an object as somebody else, a second later."""
@@ -205,16 +219,8 @@ def test_failing_abort_hides_nothing() -> None:
     place.server.before.append(on("copy_part", fails(DENIED)))
     place.server.before.append(on("abort_multipart_upload", fails(RequestError("no", code="Odd"))))
     metrics = place.bench.collector(place.job)
-    copier = Copier(
-        place.job,
-        place.bench.stores.source,
-        place.bench.stores.destination,
-        impatient(1),
-        metrics,
-        LIMITS,
-    )
-    error = copier.carry_out(Action.COPY, 0, place.listed, "out/a")
-    copier.close()
+    with place.copier(metrics, impatient(1)) as copier:
+        error = copier.carry_out(0, place.decided(Action.COPY, place.listed))
     assert error is not None
     assert error.code == "AccessDenied"
     assert metrics.metrics().errors_encountered.by_code == {"AccessDenied": 1}
@@ -237,15 +243,24 @@ def test_lost_replies(content: bytes, verb: str, overwrite: Overwrite) -> None:
 
 
 def test_vanished_upload_is_no_success() -> None:
-    """An upload that somebody aborted is a failure, though an older object of that size is there."""
+    """An upload that is aborted every time is a failure, though an older object of that size is there."""
     place = Workplace(LARGE)
     place.server.put(DESTINATION, "out/a", LARGE[::-1])
     place.bench.clock.tick(60)
-    place.job = place.bench.started()
-    place.server.before.append(on("complete_multipart_upload", place.server.uploads.clear))
+    place.job = place.bench.started(overwrite=Overwrite.ALWAYS)
+    place.server.before.append(on("complete_multipart_upload", place.server.uploads.clear, times=3))
     metrics = place.carry_out()
     assert metrics.errors_encountered.by_code == {"NoSuchUpload": 1}
+    assert place.server.count("complete_multipart_upload") == 3
     assert place.copied == LARGE[::-1]
+
+
+def test_vanished_upload_is_begun_anew() -> None:
+    """An upload that somebody aborted is no reason to give the object up."""
+    place = Workplace(LARGE)
+    place.server.before.append(on("complete_multipart_upload", place.server.uploads.clear))
+    assert place.carry_out().files_copied_successfully == 1
+    assert place.copied == LARGE
 
 
 def test_refused_completion_is_no_success() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from s3copy_tasks.attempt import Attempt
 from s3copy_tasks.core.job import ObjectEntry, Overwrite, PrefixEntry, TransferOptions
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.errors import AccessError, ConfigError, CopyError, TransientError
@@ -55,7 +56,9 @@ def run_of(
     bench: Bench, *, retried: bool = False, watch: Watch | None = None, **changes: Any
 ) -> InProcessRun:
     job = bench.started(**{"transfer": THREES} | changes)
-    return InProcessRun(job, bench.stores, impatient(), retried=retried, watch=watch or Watch())
+    return InProcessRun(
+        job, bench.stores, impatient(), attempt=Attempt(retried=retried), watch=watch or Watch()
+    )
 
 
 def outcome(metrics: TransferMetrics) -> tuple[int, int, int, int]:
@@ -126,7 +129,7 @@ def test_retries(bench: Bench, overwrite: Overwrite) -> None:
     first.carry_out()
     bench.clock.tick()
     bench.server.calls.clear()
-    second = InProcessRun(first.job, bench.stores, impatient(), retried=True)
+    second = InProcessRun(first.job, bench.stores, impatient(), attempt=Attempt(retried=True))
     second.carry_out()
     assert bench.server.keys_of("copy_object") == {"out/4": 1}
     spared = 1 if overwrite is Overwrite.NEVER else 0
@@ -143,7 +146,7 @@ def test_retries_of_single_objects() -> None:
     bench.server.before.append(on("copy_object", fails(DENIED), key="out/b"))
     first = run_of(bench, objects=objects, prefixes=(), overwrite=Overwrite.NEVER)
     first.carry_out()
-    second = InProcessRun(first.job, bench.stores, impatient(), retried=True)
+    second = InProcessRun(first.job, bench.stores, impatient(), attempt=Attempt(retried=True))
     second.carry_out()
     assert bench.server.keys_of("copy_object") == {"out/a": 1, "out/b": 2}
     assert (outcome(second.metrics), second.metrics.files_copied_earlier) == ((2, 2, 0, 0), 1)

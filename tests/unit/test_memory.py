@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3copy_tasks.core.job import ObjectOptions
-from s3copy_tasks.core.store import CopyRequest, Store
+from s3copy_tasks.core.store import ABSENT, CopyRequest, Store
 from s3copy_tasks.errors import CopyError, TransientError
 from tests.bench import DESTINATION, SOURCE, Bench, make_object
 from tests.memory import MemoryStore, fails, on
@@ -65,7 +65,7 @@ def test_refusals() -> None:
     assert head is not None
     store = bench.stores.destination
     nowhere = MemoryStore(bench.server, "nowhere")
-    fresh = request(source=head.object, only_if_absent=True)
+    fresh = request(source=head.object, guard=ABSENT)
     assert store.copy_object(fresh).etag == head.object.etag
     codes = []
     for target, refused in (

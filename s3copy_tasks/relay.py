@@ -1,0 +1,96 @@
+"""Copies through this process's memory, never its disk, where no server can copy by itself (rule 14)."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from threading import Condition
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.multipart import Limits, part_bytes
+from s3copy_tasks.errors import RELAY_TOO_LARGE, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from s3copy_tasks.core.arrival import Confirmation
+    from s3copy_tasks.core.objects import ObjectDetails
+    from s3copy_tasks.core.store import CopyRequest, Store
+    from s3copy_tasks.sender import Sender
+
+RELAY_BYTES_MAX = 256 * 2**20
+"""The most bytes of objects that one task holds in memory at a time."""
+RELAY_LIMITS = Limits(single_copy_bytes=32 * 2**20, part_bytes=32 * 2**20)
+"""Small parts: several are under way at a time within the budget."""
+
+
+class Relay:
+    """Reads ranges of the source and writes them to the destination, each by its own principal.
+
+    Args:
+        source: reads, with the source's credentials.
+        destination: writes.
+        sender: the budget of requests.
+        budget_bytes: the most bytes in memory at a time, whatever the objects' sizes.
+    """
+
+    def __init__(
+        self, source: Store, destination: Store, sender: Sender, budget_bytes: int = RELAY_BYTES_MAX
+    ) -> None:
+        self._source = source
+        self._destination = destination
+        self._sender = sender
+        self._budget = _Budget(budget_bytes)
+
+    def check_size(self, size: int, limits: Limits) -> None:
+        """Refuse an object whose parts would not fit into memory.
+
+        Raises:
+            RequestError: it is too large, at 10,000 parts of the budget.
+        """
+        if part_bytes(size, limits) > self._budget.most:
+            msg = (
+                f"{size} bytes can't go through a worker's memory: 10,000 parts of {self._budget.most} bytes "
+                "are the most. Let the destination's role read the source: no relay is needed then"
+            )
+            raise RequestError(msg, code=RELAY_TOO_LARGE)
+
+    def copy_object(
+        self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
+    ) -> Confirmation:
+        """Copy a small object; return what S3 confirmed."""
+        size = request.source.size
+        with self._budget.taken(size):
+            body = self._read(request, 0, size - 1) if size else b""
+            return self._sender.send(lambda: self._destination.put_object(request, details, tags, body))
+
+    def copy_part(
+        self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
+    ) -> str:
+        """Copy a part, both bytes inclusive; return its ETag."""
+        with self._budget.taken(last_byte - first_byte + 1):
+            body = self._read(request, first_byte, last_byte)
+            return self._sender.send(lambda: self._destination.put_part(request, upload_id, number, body))
+
+    def _read(self, request: CopyRequest, first_byte: int, last_byte: int) -> bytes:
+        return self._sender.send(lambda: self._source.get_bytes(request.source, first_byte, last_byte))
+
+
+class _Budget:
+    """Bytes that many threads share; one that asks for too many waits for the others."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._left = most
+        self._freed = Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        with self._freed:
+            self._freed.wait_for(lambda: self._left >= size)
+            self._left -= size
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._left += size
+                self._freed.notify_all()

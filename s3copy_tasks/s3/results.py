@@ -1,0 +1,112 @@
+"""What S3's replies say of objects and copies, by S3's own names; what S3 would not say is refused."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks.core.arrival import Confirmation
+from s3copy_tasks.core.objects import ObjectDetails, S3Object
+from s3copy_tasks.errors import EMPTY_REPLY, NOT_S3, RequestError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_CARRIED_HEADERS = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+    "Expires",
+    "Metadata",
+)
+_CHECKSUMS = ("ChecksumCRC64NVME", "ChecksumCRC32", "ChecksumCRC32C", "ChecksumSHA1", "ChecksumSHA256")
+
+
+def listed_object(bucket: str, row: Mapping[str, Any]) -> S3Object:
+    """Return an object of a listing.
+
+    Raises:
+        RequestError: the row is none of S3's.
+    """
+    with _as_s3_would(bucket, row.get("Key")):
+        return S3Object(
+            bucket=bucket,
+            key=row["Key"],
+            size=row["Size"],
+            last_modified=row["LastModified"],
+            etag=row["ETag"],
+            storage_class=row.get("StorageClass", "STANDARD"),
+            is_archived=_is_archived(row) and "RestoreExpiryDate" not in row.get("RestoreStatus", {}),
+        )
+
+
+def object_details(bucket: str, key: str, version_id: str | None, reply: Mapping[str, Any]) -> ObjectDetails:
+    """Return what the reply to a HEAD says.
+
+    Raises:
+        RequestError: the reply is none of S3's.
+    """
+    with _as_s3_would(bucket, key):
+        found = S3Object(
+            bucket=bucket,
+            key=key,
+            size=reply["ContentLength"],
+            last_modified=reply["LastModified"],
+            etag=reply["ETag"],
+            storage_class=reply.get("StorageClass", "STANDARD"),
+            metadata=reply["Metadata"],
+            is_archived=_is_archived(reply) and 'ongoing-request="false"' not in reply.get("Restore", ""),
+            version_id=version_id,
+        )
+    return ObjectDetails(
+        object=found,
+        headers={name: reply[name] for name in _CARRIED_HEADERS if reply.get(name)},
+        checksums=_full_object_checksums(reply),
+        tag_count=reply.get("TagCount", 0),
+    )
+
+
+def confirmation(result: Mapping[str, Any], operation: str) -> Confirmation:
+    """Return what S3 confirms of a new object.
+
+    Raises:
+        TransientError: nothing.
+    """
+    return Confirmation(etag=confirmed_etag(result, operation), checksums=_full_object_checksums(result))
+
+
+def confirmed_etag(result: Mapping[str, Any], operation: str) -> str:
+    """Return the ETag of a new object or part; rule 1: botocore takes an empty 200 for success.
+
+    Raises:
+        TransientError: the reply has none.
+    """
+    etag = result.get("ETag")
+    if not etag:
+        msg = f"{operation}: S3 answered 200 without a result"
+        raise TransientError(msg, code=EMPTY_REPLY)
+    return str(etag)
+
+
+@contextmanager
+def _as_s3_would(bucket: str, key: str | None) -> Iterator[None]:
+    """Refuse what a server tells of an object otherwise than S3 does."""
+    try:
+        yield
+    except (ValueError, KeyError) as error:
+        msg = f"{bucket} tells of {key!r} as S3 would not: {error}"
+        raise RequestError(msg, code=NOT_S3) from None
+
+
+def _is_archived(reply: Mapping[str, Any]) -> bool:
+    """Say whether an object is of an archive's class, or in an archive's tier, restored or not (rule 10)."""
+    return reply.get("StorageClass") in {"GLACIER", "DEEP_ARCHIVE"} or "ArchiveStatus" in reply
+
+
+def _full_object_checksums(reply: Mapping[str, Any]) -> dict[str, str]:
+    """A checksum of checksums (type COMPOSITE, ending in -N) depends on the parts: it proves nothing here."""
+    if reply.get("ChecksumType") == "COMPOSITE":
+        return {}
+    return {name: reply[name] for name in _CHECKSUMS if name in reply and "-" not in reply[name]}
