@@ -100,6 +100,17 @@ CHANGED: dict[str, tuple[S3Object, S3Object | None, Decision]] = {
         destination(PARTS.replace("-3", "-2"), seconds=1),
         Action.COMPARE,
     ),
+    "version-same-etag-older": (
+        replace(source(), version_id="v1"),
+        destination(seconds=-1),
+        SkipReason.UNCHANGED,
+    ),
+    "version-other-etag-newer": (
+        replace(source(), version_id="v1"),
+        destination(OTHER, seconds=60),
+        Action.COMPARE,
+    ),
+    "version-other-size": (replace(source(), version_id="v1"), destination(size=6, seconds=60), Action.COPY),
     "straddle-other-size": (source(PARTS), destination(OTHER, size=6, seconds=60), Action.COPY),
     "straddle-same-second": (source(PARTS), destination(OTHER), Action.COPY),
 }

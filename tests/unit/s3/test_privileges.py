@@ -214,6 +214,22 @@ def test_keys_are_literal(pattern: list[str | None], resource: str) -> None:
     assert statements(found["source_role_policy"])["ReadSource"]["Resource"] == [resource]
 
 
+def test_versions_take_rights_of_their_own() -> None:
+    """Objects that are named with a version need the actions for versions, on those objects alone."""
+    named = replace(SOURCE, versions=[["catalog/index.json"]])
+    found = least_privileges(named, DESTINATION, ObjectOptions())
+    statement = {
+        "Sid": "ReadSourceVersions",
+        "Effect": "Allow",
+        "Action": ["s3:GetObjectVersion", "s3:GetObjectVersionTagging"],
+        "Resource": ["arn:aws:s3:::ops/catalog/index.json"],
+    }
+    for role in ("source_role_policy", "destination_role_policy"):
+        assert statements(found[role])["ReadSourceVersions"] == statement
+    bucket = statements(found["source_bucket_policy"])["ReadSourceVersions"]
+    assert bucket == statement | {"Principal": {"AWS": WRITER}}
+
+
 def test_the_whole_bucket_is_listed_without_a_condition() -> None:
     """A job of a whole bucket may list all of it."""
     found = least_privileges(replace(SOURCE, patterns=[[None]]), DESTINATION, PLAIN)

@@ -1,0 +1,130 @@
+"""The relay on the wire: decided in preflight, signed by each side for itself, never silent (rule 14)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from s3copy_tasks.core.job import TransferOptions
+from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.errors import AccessError, ConfigError
+from tests.proxy import Proxy, Reply, Request
+from tests.sides import Sides
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.servers import Endpoint
+
+AUTO = TransferOptions(concurrency=8, relay="auto")
+LIMITS = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)
+LARGE = bytes(range(256)) * 4 * 1024 * 11
+
+
+def signer(request: Request) -> str:
+    return request.headers["authorization"].partition("Credential=")[2].partition("/")[0]
+
+
+def only_the_source_may_read(sides: Sides, proxy: Proxy) -> Callable[[Request], Reply | None]:
+    """Deny the source's objects to everybody but those credentials that list them."""
+    listed: set[str] = set()
+
+    def answer(request: Request) -> Reply | None:
+        if request.target.startswith(f"/{sides.source_bucket}"):
+            if request.kind == "ListObjectsV2":
+                listed.add(signer(request))
+            elif signer(request) not in listed:
+                return Reply.error(403, "AccessDenied", "Access Denied")
+        if "x-amz-copy-source" in request.headers:
+            return Reply.error(403, "AccessDenied", "Access Denied")
+        return None
+
+    return answer
+
+
+@pytest.mark.parametrize("body", [b"", b"small", LARGE], ids=["empty", "small", "large"])
+def test_two_principals_that_cannot_see_each_other(sides: Sides, proxy: Proxy, body: bytes) -> None:
+    """With `relay: auto` the bytes go through the worker; content and metadata arrive, nothing is left."""
+    sides.put("data/a", body, ContentType="image/tiff", Metadata={"k": "v"})
+    proxy.answer = only_the_source_may_read(sides, proxy)
+    metrics = sides.run(sides.job(transfer=AUTO), limits=LIMITS)
+    assert (metrics.files_copied_successfully, metrics.total_bytes_transferred) == (1, len(body))
+    assert sides.copied() == {"copy/a": body}
+    head = sides.destination.head_object(Bucket=sides.destination_bucket, Key="copy/a")
+    assert (head["ContentType"], head["Metadata"]) == ("image/tiff", {"k": "v"})
+    assert sides.open_uploads() == []
+    assert not [request for request in proxy.requests if "x-amz-copy-source" in request.headers]
+
+
+def test_the_reason_is_said_with_what_would_avoid_it(sides: Sides, proxy: Proxy) -> None:
+    """Preflight says that a relay is needed, why, and which statement of the bucket policy would avoid it."""
+    sides.put("data/a")
+    proxy.answer = only_the_source_may_read(sides, proxy)
+    proven = sides.preflight(sides.job(transfer=AUTO))
+    assert proven.job.relayed
+    assert proven.relay is not None
+    assert "the destination's role may not read the source" in proven.relay
+    assert f"Missing in the policy of bucket {sides.source_bucket}" in proven.relay
+    assert '"Action": ["s3:GetObject", "s3:GetObjectTagging"]' in proven.relay
+
+
+def test_no_relay_where_s3_can_copy(sides: Sides, proxy: Proxy) -> None:
+    """`auto` changes nothing for a job that needs no relay."""
+    sides.put("data/a")
+    proven = sides.preflight(sides.job(transfer=AUTO))
+    assert (proven.relay, proven.job.relayed) == (None, False)
+    assert sides.run(sides.job(transfer=AUTO)).files_copied_successfully == 1
+    assert proxy.kinds()["CopyObject"] == 1
+
+
+def test_never_is_never(sides: Sides, proxy: Proxy) -> None:
+    """The default refuses what only a relay could do."""
+    sides.put("data/a")
+    proxy.answer = only_the_source_may_read(sides, proxy)
+    with pytest.raises(AccessError):
+        sides.preflight(sides.job())
+
+
+def test_a_relay_needs_the_source_to_read(sides: Sides, proxy: Proxy) -> None:
+    """Where the source's role may not read either, the refusal names it and its own policy."""
+    sides.put("data/a")
+    denied = Reply.error(403, "AccessDenied", "Access Denied")
+    proxy.answer = lambda request: denied if request.kind == "GetObject" else None
+    with pytest.raises(AccessError) as caught:
+        sides.preflight(sides.job(transfer=AUTO))
+    assert "assumed-role/reader/" in caught.value.message
+    assert "Missing in the policy of the role" in caught.value.message
+
+
+@pytest.mark.parametrize("relay", ["auto", "never"])
+def test_two_servers(sides: Sides, server: Endpoint, monkeypatch: pytest.MonkeyPatch, relay: str) -> None:
+    """Buckets on two servers are copied through the worker, or refused with the words that would allow it."""
+    sides.put("data/a", b"far away")
+    with Proxy(server.url) as other:
+        job = sides.job(transfer=replace(AUTO, relay=relay))
+        job = replace(job, destination=replace(job.destination, endpoint_url=other.url))
+        if relay == "never":
+            with pytest.raises(ConfigError, match=r"transfer\.relay to auto"):
+                sides.preflight(job)
+            return
+        assert "one server can't copy from the other" in (sides.preflight(job).relay or "")
+        assert sides.run(job).files_copied_successfully == 1
+    assert sides.copied() == {"copy/a": b"far away"}
+
+
+def test_a_body_that_is_cut_off_is_read_again(sides: Sides, proxy: Proxy) -> None:
+    """A range that comes short is no part of a copy: it is read again."""
+    sides.put("data/a", b"whole body")
+    only = only_the_source_may_read(sides, proxy)
+    cut = [Reply(206, b"whole", {"Content-Length": "5"})]
+
+    def answer(request: Request) -> Reply | None:
+        if request.kind == "GetObject" and request.headers.get("range") == "bytes=0-9" and cut:
+            return cut.pop()
+        return only(request)
+
+    proxy.answer = answer
+    assert sides.run(sides.job(transfer=AUTO)).files_copied_successfully == 1
+    assert sides.copied() == {"copy/a": b"whole body"}
