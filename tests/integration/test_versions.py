@@ -88,7 +88,7 @@ def test_without_requester_pays_nobody_agrees_to_anything(sides: Sides, proxy: P
 
 
 def test_denied_tags_of_large_objects_print_what_is_missing(sides: Sides, proxy: Proxy) -> None:
-    """Tags are asked for only of large objects: a missing right is counted, with the statement that grants it."""
+    """Tags are asked for only of large objects: a missing right is counted, with its statement."""
     sides.put("data/large", b"x" * (11 * 2**20))
     sides.put("data/small")
     denied = Reply.error(403, "AccessDenied")
@@ -102,7 +102,7 @@ def test_denied_tags_of_large_objects_print_what_is_missing(sides: Sides, proxy:
 
 
 def test_denied_keys_of_single_objects_print_what_is_missing(sides: Sides, proxy: Proxy) -> None:
-    """An object under another key of KMS than the first one's is counted, with the statement that grants it."""
+    """An object under another key of KMS than the first one's is counted, with the statement for it."""
     for name in ("a", "b"):
         sides.put(f"data/{name}")
     key = "arn:aws:kms:us-east-1:111122223333:key/other"

@@ -404,6 +404,27 @@ def test_others_are_overwritten(overwrite: Overwrite) -> None:
     assert place.copied == SMALL
 
 
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_what_others_copied_meanwhile_is_unchanged(content: bytes) -> None:
+    """With overwrite changed, what somebody else copied meanwhile is left as it is (rule 3)."""
+    place = Workplace(content, overwrite=Overwrite.CHANGED)
+    verb = "copy_object" if content is SMALL else "complete_multipart_upload"
+    place.server.before.append(on(verb, place.someone_writes(DESTINATION, "out/a", content)))
+    metrics = place.carry_out()
+    assert dict(metrics.files_skipped) == {SkipReason.UNCHANGED: 1}
+    assert metrics.files_copied_successfully == 0
+
+
+def test_what_was_to_be_replaced_is_gone() -> None:
+    """A destination that somebody deleted meanwhile is no vanished source: the object is copied."""
+    place = Workplace(overwrite=Overwrite.CHANGED)
+    place.server.put(DESTINATION, "out/a", b"older")
+    delete = place.server.buckets[DESTINATION].clear
+    place.server.before.append(on("copy_object", delete))
+    assert place.carry_out().files_copied_successfully == 1
+    assert place.copied == SMALL
+
+
 def straddling(
     theirs: bytes | None = SMALL, *, our_checksum: bool = True, their_checksum: bool = True
 ) -> Workplace:
