@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from s3copy_tasks.sender import Sender
 
 RELAY_BYTES_MAX = 256 * 2**20
-"""The most bytes of objects that one task holds in memory at a time."""
+"""The most memory that the bytes of objects take in one task at a time."""
+_HELD_OF_FOUR = 5
+"""Quarters of a body that are held of it: HTTP and TLS keep some twice (tests/performance/bench_relay.py)."""
 RELAY_LIMITS = Limits(single_copy_bytes=32 * 2**20, part_bytes=32 * 2**20)
 """Small parts: several are under way at a time within the budget."""
 
@@ -47,10 +49,11 @@ class Relay:
         Raises:
             RequestError: it is too large, at 10,000 parts of the budget.
         """
-        if part_bytes(size, limits) > self._budget.most:
+        if _held(part_bytes(size, limits)) > self._budget.most:
+            most = 10_000 * (self._budget.most * 4 // _HELD_OF_FOUR)
             msg = (
-                f"{size} bytes can't go through a worker's memory: 10,000 parts of {self._budget.most} bytes "
-                "are the most. Let the destination's role read the source: no relay is needed then"
+                f"{size} bytes can't go through a worker's memory, at most {most} can: 10,000 parts of what "
+                "fits. Let the destination's role read the source: no relay is needed then"
             )
             raise RequestError(msg, code=RELAY_TOO_LARGE)
 
@@ -59,7 +62,7 @@ class Relay:
     ) -> Confirmation:
         """Copy a small object; return what S3 confirmed."""
         size = request.source.size
-        with self._budget.taken(size):
+        with self._budget.taken(_held(size)):
             body = self._read(request, 0, size - 1) if size else b""
             return self._sender.send(lambda: self._destination.put_object(request, details, tags, body))
 
@@ -67,12 +70,16 @@ class Relay:
         self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
     ) -> str:
         """Copy a part, both bytes inclusive; return its ETag."""
-        with self._budget.taken(last_byte - first_byte + 1):
+        with self._budget.taken(_held(last_byte - first_byte + 1)):
             body = self._read(request, first_byte, last_byte)
             return self._sender.send(lambda: self._destination.put_part(request, upload_id, number, body))
 
     def _read(self, request: CopyRequest, first_byte: int, last_byte: int) -> bytes:
         return self._sender.send(lambda: self._source.get_bytes(request.source, first_byte, last_byte))
+
+
+def _held(size: int) -> int:
+    return size * _HELD_OF_FOUR // 4
 
 
 class _Budget:

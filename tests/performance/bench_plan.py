@@ -55,7 +55,9 @@ class MadeUpBucket:
         key = f"{self.prefix}granules-of-the-instrument/orbit-{index:024}.nc"
         return S3Object(bucket=self.bucket, key=key, size=1_000, last_modified=moment, etag=ETAG)
 
-    def head_object(self, key: str, *, checksums: bool = False) -> ObjectDetails | None:
+    def head_object(
+        self, key: str, *, version_id: str | None = None, checksums: bool = False
+    ) -> ObjectDetails | None:
         raise NotImplementedError
 
     def __getattr__(self, name: str) -> Any:

@@ -124,7 +124,7 @@ def test_memory_has_a_budget() -> None:
         options=job.options,
     )
     with closing(Transfer(job, bench.stores, sender, NoRecord(), LIMITS)) as transfer:
-        transfer._relay = Relay(bench.stores.source, bench.stores.destination, sender, budget_bytes=12)
+        transfer._relay = Relay(bench.stores.source, bench.stores.destination, sender, budget_bytes=15)
         transfer.copy(request)
     assert bench.server.contents(DESTINATION) == {"out/a": bytes(400)}
     assert most == 12
@@ -134,11 +134,11 @@ def test_too_large_for_a_budget_of_parts() -> None:
     """An object whose ten-thousandth is more than the budget is refused, without a request."""
     bench = Bench()
     job = make_job(relayed=True)
-    at_most = 10_000 * RELAY_BYTES_MAX
+    fits = 10_000 * 200 * 2**20
     relay = Relay(bench.stores.source, bench.stores.destination, impatient())
-    relay.check_size(at_most, RELAY_LIMITS)
+    relay.check_size(fits, RELAY_LIMITS)
     with closing(Transfer(job, bench.stores, impatient(), NoRecord())) as transfer:
-        for size in (at_most + 1, OBJECT_BYTES_MAX):
+        for size in (10_000 * RELAY_BYTES_MAX, OBJECT_BYTES_MAX):
             request = CopyRequest(
                 source=make_object(size=size), source_account=None, key="out/a", options=job.options
             )

@@ -1,0 +1,36 @@
+"""Memory, time and CPU of a relay: whatever the object's size, no more than the budget is held.
+
+Server and client have a core each; HTTP on loopback, without TLS.
+"""
+
+from __future__ import annotations
+
+from s3copy_tasks.relay import RELAY_BYTES_MAX
+from tests.performance.child import Child
+from tests.performance.figures import console, machine, table
+from tests.performance.zeros import ZerosServer
+
+SIZES = (256 * 2**20, 2**30, 5 * 2**30)
+MIB = 2**20
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    budget = f"the budget is {RELAY_BYTES_MAX // MIB} MiB per task"
+    console.print(f"{machine()}; {budget}; a new process for each size")
+    shown = table("One object through a worker's memory", ["size", "MiB added", "s", "MB/s", "CPU s"])
+    for size in SIZES:
+        with ZerosServer() as server, Child("relaying", core=0) as client:
+            found = client.call("relay", url=server.call("begin", size=size))
+        shown.add_row(
+            f"{size / 2**30:g} GiB",
+            f"{(found['peak'] - found['before']) / MIB:,.0f}",
+            f"{found['seconds']:.1f}",
+            f"{size / found['seconds'] / 1e6:,.0f}",
+            f"{found['cpu']:.1f}",
+        )
+    console.print(shown)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Relays one object in a process of its own, and says what that took of memory, time and CPU."""
+
+from __future__ import annotations
+
+import resource
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from s3copy_tasks.attempt import NoRecord
+from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry
+from s3copy_tasks.core.objects import S3Object
+from s3copy_tasks.core.store import CopyRequest
+from s3copy_tasks.listing import Stores
+from s3copy_tasks.s3.accounts import _s3_config
+from s3copy_tasks.s3.store import BucketStore
+from s3copy_tasks.sender import Sender
+from s3copy_tasks.transfer import Transfer
+from tests.performance.child import obey
+
+IN_FLIGHT = 64
+
+
+class Relaying:
+    """What the benchmark may ask for."""
+
+    def relay(self, url: str) -> dict[str, float]:
+        """Relay the server's object; return bytes of memory before and at the peak, and seconds."""
+        client: Any = boto3.client(
+            "s3",
+            endpoint_url=url,
+            region_name="us-east-1",
+            aws_access_key_id="AKIAMADEUP",
+            aws_secret_access_key="made-up",
+            config=_s3_config(IN_FLIGHT),
+        )
+        stores = Stores(source=_store(client, "source"), destination=_store(client, "destination"))
+        job = EffectiveJob(
+            name="relay",
+            run_id="run",
+            digest="0" * 64,
+            source=Location(bucket="source"),
+            destination=Location(bucket="destination"),
+            prefixes=(PrefixEntry(source="in/", destination="out/"),),
+            relayed=True,
+        )
+        found = stores.source.head_object("in/a")
+        assert found is not None
+        before = _resident()
+        start, cpu = time.perf_counter(), time.process_time()
+        with closing(Transfer(job, stores, Sender(IN_FLIGHT), NoRecord())) as transfer:
+            transfer.copy(_request(found.object, job))
+        return {
+            "before": before,
+            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024,
+            "seconds": time.perf_counter() - start,
+            "cpu": time.process_time() - cpu,
+        }
+
+
+def _store(client: Any, bucket: str) -> BucketStore:
+    return BucketStore(lambda *, anew=False: client, bucket, None)
+
+
+def _request(source: S3Object, job: EffectiveJob) -> CopyRequest:
+    return CopyRequest(source=source, source_account=None, key="out/a", options=job.options)
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    obey(Relaying())
