@@ -71,9 +71,9 @@ class Transfer:
             return self._sender.send(lambda: self._destination.copy_object(request))
         if self._relay is not None:
             self._relay.check_size(request.source.size, self._limits)
-        details, tags = self._details(request), self._tags(request)
-        if is_small and self._relay is not None:
-            return self._relay.copy_object(request, details, tags)
+        tags, details = self._tags(request), self._details(request)  # in this order: the last look is pinned
+        if self._relay is not None and not request.source.size:
+            return self._relay.copy_empty(request, details, tags)
         return self._copy_in_parts(request, details, tags)
 
     def _details(self, request: CopyRequest) -> ObjectDetails:

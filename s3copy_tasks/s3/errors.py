@@ -71,6 +71,7 @@ _CLASSES: dict[type[CopyError], frozenset[str]] = {
     ),
 }
 _CLASS_OF_CODE = {code: cls for cls, codes in _CLASSES.items() for code in codes}
+_BAD_REQUEST = "400"
 _SERVER_ERROR = 500
 
 
@@ -79,12 +80,25 @@ def from_client_error(error: boto.ClientError) -> CopyError:
     response = error.response
     detail = response.get("Error", {})
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    code = str(detail.get("Code") or status or "Unknown")
-    message = str(detail.get("Message") or "no message")
+    return from_reply(error.operation_name, detail.get("Code"), detail.get("Message"), status)
+
+
+def from_reply(operation: str, code: str | None, message: str | None, status: int) -> CopyError:
+    """Return the error that a reply stands for.
+
+    Args:
+        operation: S3's name of what was asked for.
+        code: S3's own, where the reply has one; else the status speaks for it.
+        message: likewise.
+        status: of the reply; a server's error is worth another try whatever its code.
+    """
+    code = str(code or status or "Unknown")
     cls = _CLASS_OF_CODE.get(code) or _CLASS_OF_CODE.get(str(status))
+    if operation.startswith("Head") and code == _BAD_REQUEST:
+        cls = ExpiredError  # the reply to a HEAD has no body that could say so
     if cls is None:
         cls = TransientError if status >= _SERVER_ERROR else RequestError
-    return cls(f"{error.operation_name}: {message}", code=code)
+    return cls(f"{operation}: {message or 'no message'}", code=code)
 
 
 def from_transport(error: boto.BotoCoreError) -> CopyError:

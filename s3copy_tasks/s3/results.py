@@ -68,6 +68,18 @@ def object_details(bucket: str, key: str, version_id: str | None, reply: Mapping
     )
 
 
+def told(reply: Mapping[str, Any], name: str) -> Any:
+    """Return what every reply of its kind says; an empty 200 must not end a listing, or begin an upload.
+
+    Raises:
+        TransientError: it does not say so.
+    """
+    if name not in reply:
+        msg = f"S3 answered 200 without {name}"
+        raise TransientError(msg, code=EMPTY_REPLY)
+    return reply[name]
+
+
 def confirmation(result: Mapping[str, Any], operation: str) -> Confirmation:
     """Return what S3 confirms of a new object.
 

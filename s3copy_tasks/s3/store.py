@@ -11,8 +11,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from s3copy_tasks.core.store import Page
-from s3copy_tasks.errors import EMPTY_REPLY, AccessError, MissingError, RequestError, TransientError
-from s3copy_tasks.s3.errors import EXPIRED, from_client_error, from_transport
+from s3copy_tasks.errors import (
+    EMPTY_REPLY,
+    AccessError,
+    ExpiredError,
+    MissingError,
+    RequestError,
+    TransientError,
+)
+from s3copy_tasks.s3.errors import from_client_error, from_transport
 from s3copy_tasks.s3.parameters import (
     carried,
     content,
@@ -23,7 +30,7 @@ from s3copy_tasks.s3.parameters import (
     set_on_copy,
 )
 from s3copy_tasks.s3.policies import bucket_arn, explained, lacking, statement
-from s3copy_tasks.s3.results import confirmation, confirmed_etag, listed_object, object_details
+from s3copy_tasks.s3.results import confirmation, confirmed_etag, listed_object, object_details, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,7 +93,7 @@ class BucketStore:
             reply = client.list_objects_v2(**where)
         return Page(
             objects=tuple(listed_object(self.bucket, row) for row in reply.get("Contents", ())),
-            token=reply.get("NextContinuationToken") if reply.get("IsTruncated") else None,
+            token=told(reply, "NextContinuationToken") if told(reply, "IsTruncated") else None,
         )
 
     def head_object(
@@ -115,7 +122,7 @@ class BucketStore:
             action = "s3:GetObjectVersionTagging" if version_id else "s3:GetObjectTagging"
             allowed = statement([action], bucket_arn("", self.bucket, key))
             raise lacking(error, f"the policy of the role that looks at the object: {allowed}") from None
-        return {tag["Key"]: tag["Value"] for tag in reply["TagSet"]}
+        return {tag["Key"]: tag["Value"] for tag in told(reply, "TagSet")}
 
     def server_time(self, prefix: str = "") -> datetime:
         """Return the server's clock, from the Date header of a listing below `prefix`; whole seconds."""
@@ -245,7 +252,8 @@ class BucketStore:
     def _create_upload(self, key: str, options: Mapping[str, Any]) -> str:
         with self._requests() as client:
             reply = client.create_multipart_upload(Bucket=self.bucket, Key=key, **options, **self._owner)
-        return reply["UploadId"]
+        upload_id: str = told(reply, "UploadId")
+        return upload_id
 
     @contextmanager
     def _requests(self) -> Iterator[S3Client]:
@@ -254,9 +262,10 @@ class BucketStore:
         try:
             yield client
         except ClientError as error:
-            if str(error.response.get("Error", {}).get("Code")) in EXPIRED:
+            ours = from_client_error(error)
+            if isinstance(ours, ExpiredError):
                 self._drop(client)
-            raise explained(from_client_error(error)) from None
+            raise explained(ours) from None
         except BotoCoreError as error:
             raise from_transport(error) from None
         except ResponseParserError:

@@ -77,7 +77,7 @@ def test_what_somebody_else_writes_stays() -> None:
     bench = Bench()
     bench.put("in/a", content=b"ours")
     write = lambda: bench.server.put(DESTINATION, "out/a", b"theirs")  # noqa: E731
-    bench.server.before.append(on("put_object", write))
+    bench.server.before.append(on("complete_multipart_upload", write))
     metrics = relayed(bench, overwrite=Overwrite.NEVER)
     assert dict(metrics.files_skipped) == {"exists": 1}
     assert bench.server.contents(DESTINATION) == {"out/a": b"theirs"}
