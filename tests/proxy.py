@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+_ON_UPLOADS = {
+    "DELETE": "AbortMultipartUpload",
+    "GET": "ListParts",
+    "POST": "CompleteMultipartUpload",
+    "PUT": "UploadPart",
+}
+_ON_OBJECTS = {"DELETE": "DeleteObject", "GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +46,9 @@ class Request:
     def kind(self) -> str:
         """What S3 calls it."""
         query, copies = self.query, "x-amz-copy-source" in self.headers
-        if self.method == "GET" and "list-type" in query:
-            return "ListObjectsV2"
+        if self.method == "GET" and not self.key:
+            lists = {"list-type": "ListObjectsV2", "uploads": "ListMultipartUploads"}
+            return next((kind for name, kind in lists.items() if name in query), self.method)
         if self.method == "PUT" and copies:
             return "UploadPartCopy" if "partNumber" in query else "CopyObject"
         if self.method == "POST" and "uploads" in query:
@@ -48,8 +56,8 @@ class Request:
         if "tagging" in query:
             return {"GET": "GetObjectTagging"}.get(self.method, self.method)
         if "uploadId" in query:
-            return {"POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}[self.method]
-        return {"HEAD": "HeadObject", "GET": "GetObject"}.get(self.method, self.method)
+            return _ON_UPLOADS.get(self.method, self.method)
+        return _ON_OBJECTS.get(self.method, self.method) if self.key else self.method
 
 
 @dataclass(frozen=True, slots=True)

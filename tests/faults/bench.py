@@ -1,0 +1,213 @@
+"""Both sides of a job on a small S3 server behind a fault proxy: real requests, and the server's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from s3copy_tasks.attempt import Attempt, OpenUpload
+from s3copy_tasks.core.collector import MetricsCollector, utc_now
+from s3copy_tasks.core.job import Location
+from s3copy_tasks.listing import Stores
+from s3copy_tasks.planning import plan_job
+from s3copy_tasks.runner import copy_batch
+from s3copy_tasks.s3.accounts import _s3_config
+from s3copy_tasks.s3.store import BucketStore
+from s3copy_tasks.sender import Sender
+from s3copy_tasks.verdict import outside_metrics, run_metrics
+from tests.bench import impatient, make_job
+from tests.faults.kinds import meanwhile
+from tests.small_s3 import SmallS3
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mypy_boto3_s3.client import S3Client
+
+    from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.metrics import TransferMetrics
+    from s3copy_tasks.core.multipart import Limits
+    from s3copy_tasks.core.plan import Plan
+    from tests.faults.proxy import Fault, FaultProxy
+    from tests.small_objects import Stored
+
+SOURCE, DESTINATION = "the-source", "the-destination"
+SOURCE_ACCOUNT, DESTINATION_ACCOUNT = "111122223333", "444455556666"
+CONNECTIONS = 16
+
+
+class Clock:
+    """Seconds since 1970 that pass whenever somebody looks."""
+
+    def __init__(self, step: float) -> None:
+        self._now, self._step = 1_780_000_000.0, step
+
+    def __call__(self) -> float:
+        self._now += self._step
+        return self._now
+
+    def tick(self, seconds: float = 1.0) -> None:
+        self._now += seconds
+
+
+@dataclass
+class Uploads:
+    """A record of open uploads, as Airflow keeps one between the tries of a task."""
+
+    open: list[OpenUpload] = field(default_factory=list)
+
+    def left(self) -> Sequence[OpenUpload]:
+        return list(self.open)
+
+    def opened(self, upload: OpenUpload) -> None:
+        self.open.append(upload)
+
+    def closed(self, upload: OpenUpload) -> None:
+        self.open.remove(upload)
+
+
+def connect(url: str) -> S3Client:
+    """Return a client with the product's own settings: no retries but `Sender`'s."""
+    return boto3.client(
+        "s3",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="ASIAMADEUP0000000000",
+        aws_secret_access_key="made-up",
+        config=_s3_config(CONNECTIONS),
+    )
+
+
+class FaultBench:
+    """A source, a destination, and what a Dag does with them, without Airflow.
+
+    Attributes:
+        renewed: how often credentials were fetched again.
+        deeds: what somebody else did, and to which object.
+
+    Args:
+        proxy: before the server; it begins anew.
+        client: of the proxy.
+        step: seconds that pass between two looks at the clock.
+        server: other arguments of `SmallS3`.
+    """
+
+    def __init__(self, proxy: FaultProxy, client: S3Client, *, step: float = 0.3, **server: Any) -> None:
+        self.clock = Clock(step)
+        self.server = SmallS3(clock=self.clock, **server)
+        self.server.owners = {SOURCE: SOURCE_ACCOUNT, DESTINATION: DESTINATION_ACCOUNT}
+        self.proxy = proxy
+        self.proxy.begin(self.server)
+        self.renewed = 0
+        self.deeds: set[tuple[str, str]] = set()
+        self.uploads = Uploads()
+        self._client = client
+        self.stores = Stores(
+            source=BucketStore(self._connect, SOURCE, SOURCE_ACCOUNT),
+            destination=BucketStore(self._connect, DESTINATION, DESTINATION_ACCOUNT),
+        )
+
+    def _connect(self, *, anew: bool = False) -> S3Client:
+        self.renewed += anew
+        return self._client
+
+    def put(self, suffix: str, content: bytes | int = 10, *, age: float = 1e6, **kept: Any) -> Stored:
+        """Write `in/<suffix>` to the source, so many seconds ago."""
+        moment = self.clock() - age
+        return self.server.put(SOURCE, f"in/{suffix}", content, modified=moment, **kept)
+
+    @property
+    def written(self) -> dict[str, Stored]:
+        """The destination's objects, by key below `out/`."""
+        objects = self.server.contents(DESTINATION)
+        return {key.removeprefix("out/"): one for key, one in objects.items()}
+
+    def versions(self, suffix: str) -> list[Stored]:
+        """Return every version of a source object, oldest first."""
+        return self.server.history(SOURCE, f"in/{suffix}")
+
+    def changes(self, suffix: str, content: bytes | int = 11) -> Fault:
+        """Somebody writes the source object anew, with other metadata and tags."""
+        kept: dict[str, Any] = {"headers": {"x-amz-meta-by": "somebody"}, "tags": {"changed": "yes"}}
+        return self._deed(
+            "source changed", suffix, lambda: self.server.put(SOURCE, f"in/{suffix}", content, **kept)
+        )
+
+    def deletes(self, suffix: str) -> Fault:
+        """Somebody deletes the source object."""
+        return self._deed("source deleted", suffix, lambda: self.server.delete(SOURCE, f"in/{suffix}"))
+
+    def overwrites(self, suffix: str, content: bytes | int = b"somebody else's") -> Fault:
+        """Somebody writes the destination's key."""
+        return self._deed(
+            "destination written",
+            suffix,
+            lambda: self.server.put(DESTINATION, f"out/{suffix}", content),
+        )
+
+    def clears(self, suffix: str) -> Fault:
+        """Somebody deletes the destination's object."""
+        return self._deed(
+            "destination deleted", suffix, lambda: self.server.delete(DESTINATION, f"out/{suffix}")
+        )
+
+    def _deed(self, name: str, suffix: str, act: Callable[[], object]) -> Fault:
+        def do() -> None:
+            self.deeds.add((name, suffix))
+            act()
+
+        return meanwhile(name, do)
+
+    def started(self, **changes: Any) -> EffectiveJob:
+        """Return a job whose run starts now; then a second passes, as it does before the first copy."""
+        values: dict[str, Any] = {
+            "source": Location(bucket=SOURCE, account=SOURCE_ACCOUNT),
+            "destination": Location(bucket=DESTINATION, account=DESTINATION_ACCOUNT),
+            "run_started": self.stores.destination.server_time(),
+        }
+        self.clock.tick()
+        return make_job(**(values | changes))
+
+    def plan(self, job: EffectiveJob) -> Plan:
+        return plan_job(job, self.stores, sender=impatient(job.transfer.concurrency))
+
+    def copy(
+        self,
+        job: EffectiveJob,
+        batch: Batch,
+        *,
+        limits: Limits | None = None,
+        retried: bool = False,
+        sender: Sender | None = None,
+        metrics: MetricsCollector | None = None,
+    ) -> TransferMetrics:
+        """Carry out a batch and return its account."""
+        collector = metrics or MetricsCollector()
+        collector.start_operation(job.run_id)
+        copy_batch(
+            job,
+            batch,
+            self.stores,
+            metrics=collector,
+            attempt=Attempt(retried=retried, uploads=self.uploads),
+            limits=limits,
+            sender=sender or impatient(job.transfer.concurrency),
+        )
+        return collector.metrics()
+
+    def run(
+        self, job: EffectiveJob, plan: Plan | None = None, *, limits: Limits | None = None
+    ) -> TransferMetrics:
+        """Plan a run, unless it is planned already, carry out its batches and add up."""
+        plan = plan or self.plan(job)
+        accounts = {batch.id: self.copy(job, batch, limits=limits) for batch in plan.batches}
+        return self.added_up(job, plan, accounts)
+
+    def added_up(
+        self, job: EffectiveJob, plan: Plan, accounts: dict[int, TransferMetrics]
+    ) -> TransferMetrics:
+        moment = utc_now()
+        return run_metrics(job, outside_metrics(job, plan, moment, moment), plan.batches, accounts)
