@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types docs bench lock clean
+.PHONY: help setup demo test test-servers lint types docs bench lock clean
 
 help: ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8 | sed 's/^/  make /'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14 | sed 's/^/  make /'
 
 setup: $(READY) ## make .venv with the locked packages and the s3copy command
 
@@ -26,6 +26,9 @@ demo: $(READY) ## copy a real tree between two accounts on an embedded S3 server
 
 test: $(READY) ## run all tests
 	@$(BIN)/pytest $(ARGS)
+
+test-servers: $(READY) ## run the integration tests on Ceph and LocalStack, too; installs them
+	@$(BIN)/python -m tests.servers $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -46,6 +49,9 @@ lock: $(READY) ## resolve requirements/*.txt again
 	@printf 'uv==%s\n' "$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal - \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	  --no-annotate --output-file requirements/uv.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements/localstack.in \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	  --output-file requirements/localstack.txt
 
 clean: ## remove .venv and everything built
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

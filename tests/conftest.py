@@ -20,7 +20,7 @@ os.environ |= {
 }
 
 from tests.proxy import Proxy
-from tests.servers import Endpoint, S3Server
+from tests.servers import DEFAULT, SERVERS, Endpoint, lacks, running
 from tests.sides import Sides
 
 if TYPE_CHECKING:
@@ -32,10 +32,39 @@ settings.register_profile("s3copy", deadline=None, suppress_health_check=[Health
 settings.load_profile("s3copy")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the caller choose the server of tests/integration."""
+    text = "the S3 server that tests/integration runs on: docs/design/servers.md"
+    parser.addoption("--s3-server", choices=SERVERS, default=DEFAULT, help=text)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, on another server than the default, what it has no part in."""
+    if config.getoption("--s3-server") == DEFAULT:
+        return
+    apart = [
+        item
+        for item in items
+        if "server" not in getattr(item, "fixturenames", ()) or item.get_closest_marker("one_server")
+    ]
+    config.hook.pytest_deselected(items=apart)
+    items[:] = [item for item in items if item not in apart]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs what the server can't do."""
+    name = item.config.getoption("--s3-server")
+    for mark in item.iter_markers("needs"):
+        for ability in mark.args:
+            reason = lacks(name, ability)
+            if reason is not None:
+                pytest.skip(f"{name}: {reason}")
+
+
 @pytest.fixture(scope="session")
-def server() -> Iterator[Endpoint]:
+def server(pytestconfig: pytest.Config) -> Iterator[Endpoint]:
     """One S3 server for all tests; each makes buckets of its own."""
-    with S3Server() as endpoint:
+    with running(pytestconfig.getoption("--s3-server")) as endpoint:
         yield endpoint
 
 
@@ -49,7 +78,7 @@ def proxy(server: Endpoint) -> Iterator[Proxy]:
 @pytest.fixture
 def sides(server: Endpoint, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Sides:
     """Two new buckets; the code under test reaches them through the proxy."""
-    made = Sides(server, Endpoint(proxy.url))
+    made = Sides(server, server.behind(proxy.url))
     for name, value in made.environment.items():
         monkeypatch.setenv(name, value)
     return made

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry, TransferOptions
 from s3copy_tasks.core.metrics import TransferMetrics
-from s3copy_tasks.core.multipart import LIMITS, Limits
+from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.listing import Stores
 from s3copy_tasks.planning import plan_job
 from s3copy_tasks.runner import copy_batch
 from s3copy_tasks.s3.accounts import AwsConnectionManager, managers_of
 from s3copy_tasks.s3.preflight import Preflight, preflight
 from s3copy_tasks.verdict import outside_metrics, run_metrics
-from tests.servers import DESTINATION_ACCOUNT, READER, SOURCE_ACCOUNT, WRITER, Endpoint
+from tests.servers import DESTINATION_ACCOUNT, SOURCE_ACCOUNT, Endpoint
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -41,8 +41,9 @@ class Sides:
 
     def __post_init__(self) -> None:
         self._managers: dict[Any, tuple[AwsConnectionManager, AwsConnectionManager]] = {}
-        self.source: S3Client = self.server.client(READER)
-        self.destination: S3Client = self.server.client(WRITER)
+        self.source: S3Client
+        self.destination: S3Client
+        self.source, self.destination = self.server.owner_clients()
         self.source.create_bucket(Bucket=self.source_bucket)
         self.destination.create_bucket(Bucket=self.destination_bucket)
 
@@ -97,7 +98,7 @@ class Sides:
     def plan(self, job: EffectiveJob) -> Plan:
         return plan_job(job, self.stores(job))
 
-    def run(self, job: EffectiveJob, *, limits: Limits = LIMITS) -> TransferMetrics:
+    def run(self, job: EffectiveJob, *, limits: Limits | None = None) -> TransferMetrics:
         """Check, plan and copy, as a Dag does."""
         job = self.preflight(job).job
         plan, start = self.plan(job), now()

@@ -25,6 +25,7 @@ def archive(sides: Sides) -> Sides:
     return sides
 
 
+@pytest.mark.needs("archive")
 def test_skipped_with_their_own_reason(archive: Sides, proxy: Proxy) -> None:
     """`archived: skip` leaves them out and counts them; what can be read is copied."""
     metrics = archive.run(archive.job(options=SKIP))
@@ -34,6 +35,7 @@ def test_skipped_with_their_own_reason(archive: Sides, proxy: Proxy) -> None:
     assert proxy.kinds()["CopyObject"] == 2
 
 
+@pytest.mark.needs("archive")
 def test_failed_without_a_request(archive: Sides, proxy: Proxy) -> None:
     """By default they fail, by S3's own code, and no request is spent on them."""
     metrics = archive.run(archive.job())
@@ -43,6 +45,7 @@ def test_failed_without_a_request(archive: Sides, proxy: Proxy) -> None:
     assert "archived as GLACIER: restore it first" in str(metrics.errors_encountered.first[1])
 
 
+@pytest.mark.needs("archive")
 def test_an_archived_source_that_is_copied_already_is_unchanged(archive: Sides) -> None:
     """Only what would be read now is archived: the rest is decided as always."""
     archive.put("data/old", b"old")
@@ -53,6 +56,7 @@ def test_an_archived_source_that_is_copied_already_is_unchanged(archive: Sides) 
     assert metrics.files_skipped == {SkipReason.ARCHIVED: 2, SkipReason.UNCHANGED: 3}
 
 
+@pytest.mark.needs("archive")
 def test_single_objects(archive: Sides) -> None:
     """An object that is named is looked at by HEAD, which tells the same."""
     one = ObjectEntry(source="data/GLACIER", destination="copy/one")

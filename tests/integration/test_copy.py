@@ -115,6 +115,7 @@ def test_batches_cover_each_key_once(sides: Sides) -> None:
     assert metrics.files_copied_successfully == len(sides.copied()) == 35
 
 
+@pytest.mark.needs("parts_by_role", "storage_classes")
 def test_large_objects_go_in_parts_and_carry_everything(sides: Sides, proxy: Proxy) -> None:
     """Above the single-copy limit a copy goes in parts, with metadata and content type (rules 6 and 7)."""
     body = bytes(range(256)) * 4 * 1024 * 11
@@ -164,6 +165,7 @@ def test_a_copy_is_one_request_that_pins_its_source(sides: Sides, proxy: Proxy) 
     assert looked_at == ["copy/.s3copy-preflight-run-1"]  # preflight's, once for the prefix
 
 
+@pytest.mark.needs("storage_classes", "encryption")
 def test_options_become_headers(sides: Sides, proxy: Proxy) -> None:
     """Storage class, ACL, KMS key and dropped tags are sent as S3 names them."""
     sides.put("data/a")
@@ -180,6 +182,7 @@ def test_options_become_headers(sides: Sides, proxy: Proxy) -> None:
     assert copy.headers["x-amz-tagging-directive"] == "REPLACE"
 
 
+@pytest.mark.needs("storage_classes")
 def test_storage_class_is_preserved(sides: Sides, proxy: Proxy) -> None:
     """`preserve` sends the source's class where S3 would take STANDARD (rule 8)."""
     sides.put("data/a", StorageClass="ONEZONE_IA")
@@ -230,6 +233,7 @@ def test_source_and_destination_sign_apart(sides: Sides, proxy: Proxy) -> None:
     assert listed.isdisjoint(copied)
 
 
+@pytest.mark.needs("parts_by_role")
 def test_a_copy_in_parts_is_verified_by_a_listing(sides: Sides, proxy: Proxy) -> None:
     """Its ETag is its own: the destination's listing shows what S3 confirmed. No checksum is asked for."""
     sides.put("data/large", b"x" * (12 * 2**20))
@@ -241,6 +245,7 @@ def test_a_copy_in_parts_is_verified_by_a_listing(sides: Sides, proxy: Proxy) ->
     assert not [name for name in created.headers if name.startswith("x-amz-checksum")]
 
 
+@pytest.mark.needs("parts_by_role")
 def test_checksums_of_copies_in_parts_are_of_the_full_object(sides: Sides, proxy: Proxy) -> None:
     """`verify: checksum` has S3 compute one over all parts, and asks the source for its own."""
     sides.put("data/large", b"x" * (12 * 2**20))

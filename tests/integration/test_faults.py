@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.proxy import Proxy
     from tests.sides import Sides
 
+pytestmark = pytest.mark.one_server
 SMALL = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)
 OK_WITH_ERROR = Reply(
     200,

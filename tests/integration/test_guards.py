@@ -20,7 +20,13 @@ LARGE = b"x" * (11 * 2**20)
 GUARDS = ("if-match", "if-none-match")
 
 
-@pytest.mark.parametrize(("body", "kind"), [(b"new", "CopyObject"), (LARGE, "CompleteMultipartUpload")])
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        pytest.param(b"new", "CopyObject", id="whole"),
+        pytest.param(LARGE, "CompleteMultipartUpload", id="parts", marks=pytest.mark.needs("parts_by_role")),
+    ],
+)
 @pytest.mark.parametrize("overwrite", Overwrite)
 @pytest.mark.parametrize("held", [True, False], ids=["held", "absent"])
 def test_guards(

@@ -78,7 +78,7 @@ def outcome(metrics: Any) -> tuple[int, int, int, int]:
 def shared(server: Endpoint) -> Iterator[tuple[Proxy, Sides]]:
     """One proxy and two buckets for all tests here: their sessions are dearer than the rest."""
     with Proxy(server.url) as proxy:
-        yield proxy, Sides(server, Endpoint(proxy.url))
+        yield proxy, Sides(server, server.behind(proxy.url))
 
 
 @pytest.fixture
@@ -100,6 +100,7 @@ def sides(shared: tuple[Proxy, Sides], proxy: Proxy, monkeypatch: pytest.MonkeyP
     return sides
 
 
+@pytest.mark.one_server
 class TestInAirflow:
     """Templates, mapping, XComs and retries are Airflow's own."""
 
@@ -278,6 +279,7 @@ class TestCopies:
             assert outcome(metrics) == (1, 1, 0, 0)
         assert (copies(proxy), metrics["files_copied_earlier"]) == ({"copy/a": 2}, 0)
 
+    @pytest.mark.needs("back_door")
     def test_batches(self, sides: Sides, log_events: list[dict[str, Any]]) -> None:
         """`batch_size` is the unit of progress: batch i of n begins and ends with its counts (FR-014)."""
         put_many(sides.source_bucket, {f"data/{number:03}": b"x" for number in range(250)})
@@ -294,6 +296,7 @@ class TestCopies:
             for event in ("batch started", "batch finished")
         ]
 
+    @pytest.mark.needs("accounts")
     def test_two_accounts(self, sides: Sides, proxy: Proxy) -> None:
         """Each role is assumed from its connection: the source's lists, the destination's copies (FR-002)."""
         sides.put("data/a")
@@ -310,6 +313,7 @@ class TestCopies:
         for body, role in zip(assumed, (READER, WRITER), strict=True):
             assert quote(role, "").encode() in body
 
+    @pytest.mark.needs("any_key")
     def test_own_credentials(self, sides: Sides, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without a connection the environment's own credentials are used, and no role is assumed."""
         sides.put("data/a")
@@ -360,6 +364,7 @@ MISSING: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
+@pytest.mark.one_server
 class TestRefusals:
     """What is found before the first copy: nothing starts, and the reason is said."""
 
@@ -429,6 +434,7 @@ class TestRefusals:
         assert operator.operation.state is OperationState.VALIDATION_FAILED
 
 
+@pytest.mark.one_server
 class TestFaults:
     """What goes wrong while objects are copied."""
 
@@ -483,6 +489,7 @@ class TestFaults:
         assert operator.operation.state is OperationState.COPY_FAILED
 
 
+@pytest.mark.one_server
 class TestTries:
     """What one try leaves to the next."""
 
@@ -540,6 +547,7 @@ def kill_and_wait(operator: S3CrossAccountCopyOperator) -> None:
         operator._sender._stopping.wait(10)
 
 
+@pytest.mark.one_server
 class TestKill:
     """Airflow calls `on_kill` in the thread that copies, and lets it run on."""
 

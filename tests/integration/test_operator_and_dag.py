@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from airflow.sdk import DAG
 
 from s3copy_tasks.dag.factory import build_dag
@@ -124,6 +125,7 @@ def test_a_copy(sides: Sides, run_dag: RunDag, log_events: list[dict[str, Any]],
     assert {f"{place}/{i}": b"x" * i for i in range(6) for place in ("by-operator", "by-yaml")} == copied
 
 
+@pytest.mark.one_server
 def test_a_copy_with_failures(
     sides: Sides, proxy: Proxy, run_dag: RunDag, log_events: list[dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -150,6 +152,7 @@ def test_a_copy_with_failures(
     assert set(operator.fields) == PROMISED - {"operation completed"}
 
 
+@pytest.mark.one_server
 def test_a_copy_that_never_starts(
     sides: Sides, run_dag: RunDag, log_events: list[dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from s3copy_tasks.core.job import Location, ObjectEntry, ObjectOptions, PrefixEn
 from s3copy_tasks.errors import AccessError, ConfigError, CopyError, MissingError, TransientError
 from s3copy_tasks.s3.preflight import _server
 from tests.proxy import Reply, Request
-from tests.servers import READER, WRITER, put_many
+from tests.servers import WRITER, put_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,7 @@ def test_a_passed_preflight_leaves_nothing_behind(sides: Sides, proxy: Proxy) ->
     assert proxy.kinds()["AbortMultipartUpload"] == 1
 
 
+@pytest.mark.needs("encryption", "storage_classes")
 def test_the_upload_that_proves_writing_has_the_options_of_the_job(sides: Sides, proxy: Proxy) -> None:
     """A key, ACL or class that S3 would refuse is found before the first copy."""
     sides.put("data/a")
@@ -93,6 +94,7 @@ def test_every_missing_object_is_named(sides: Sides) -> None:
     assert all(f"/gone-{i}" in error.message for i in range(3))
 
 
+@pytest.mark.needs("caller_identity")
 def test_denied_listing_names_principal_action_and_resource(sides: Sides, proxy: Proxy) -> None:
     """Who may not list which bucket is said, with the statement that is missing."""
     proxy.answer = refuse("ListObjectsV2", sides.source_bucket)
@@ -109,6 +111,7 @@ def test_denied_listing_names_principal_action_and_resource(sides: Sides, proxy:
     }
 
 
+@pytest.mark.needs("accounts")
 def test_denied_read_asks_for_a_bucket_policy_for_the_signing_role(sides: Sides, proxy: Proxy) -> None:
     """The destination's role must read the source: the bucket policy that allows it is printed (rule 14)."""
     sides.put("data/a")
@@ -121,6 +124,7 @@ def test_denied_read_asks_for_a_bucket_policy_for_the_signing_role(sides: Sides,
     assert statement["Resource"] == f"arn:aws:s3:::{sides.source_bucket}/data/*"
 
 
+@pytest.mark.needs("accounts")
 def test_denied_write_is_found_before_the_first_copy(sides: Sides, proxy: Proxy) -> None:
     """A destination that is not writable is a permission error, and nothing was copied."""
     sides.put("data/a")
@@ -227,8 +231,8 @@ def test_role_in_the_config_sends_its_external_id(
     }
     sides.run(
         sides.job(
-            source=replace(job.source, role_arn=READER, **by_role),
-            destination=replace(job.destination, role_arn=WRITER, **by_role),
+            source=replace(job.source, role_arn=sides.server.reader, **by_role),
+            destination=replace(job.destination, role_arn=sides.server.writer, **by_role),
         )
     )
     assert set(sides.copied()) == {"copy/a"}
@@ -237,6 +241,7 @@ def test_role_in_the_config_sends_its_external_id(
     assert all(b"ExternalId=ext-1" in body for body in assumed)
 
 
+@pytest.mark.needs("back_door")
 def test_folders_alone_on_a_page_hide_no_object(sides: Sides) -> None:
     """With `recursive: false`, more than a page of folders may come before the first object."""
     put_many(sides.source_bucket, {f"data/a{i:04}/x": b"" for i in range(1_001)})

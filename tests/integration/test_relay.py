@@ -87,6 +87,7 @@ def test_never_is_never(sides: Sides, proxy: Proxy) -> None:
         sides.preflight(sides.job())
 
 
+@pytest.mark.needs("caller_identity")
 def test_a_relay_needs_the_source_to_read(sides: Sides, proxy: Proxy) -> None:
     """Where the source's role may not read either, the refusal names it and its own policy."""
     sides.put("data/a")

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from tests.sides import Sides
 
 LIMITS = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)
-SIZES = pytest.mark.parametrize("size", [10, 11 * 2**20], ids=["small", "large"])
+SIZES = pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(10, id="small"),
+        pytest.param(11 * 2**20, id="large", marks=pytest.mark.needs("parts_by_role")),
+    ],
+)
 
 
 def put_versions(sides: Sides, bodies: Sequence[bytes]) -> list[str]:

@@ -1,17 +1,13 @@
-"""An S3 server with STS on loopback, two accounts with a bucket each, and Airflow's connections to them."""
+"""Moto's S3 and STS in this process: what `make test` and the demo run on."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
-from dataclasses import dataclass
 from functools import cache
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -20,70 +16,24 @@ from moto.moto_server.werkzeug_app import (
 from moto.s3.models import s3_backends
 from werkzeug.serving import make_server
 
+from tests.servers.endpoint import SOURCE_ACCOUNT, Endpoint
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from mypy_boto3_s3.client import S3Client
-
-SOURCE_ACCOUNT, DESTINATION_ACCOUNT = "111122223333", "444455556666"
-READER = f"arn:aws:iam::{SOURCE_ACCOUNT}:role/reader"
-WRITER = f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/writer"
-REGION = "us-east-1"
-# Made up; moto takes any. They stand for the worker's own identity, which may do nothing but assume roles.
-_WORKER_KEY, _WORKER_SECRET = "AKIAWORKER0000000000", "not-a-secret-of-anybody"
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where an S3 server, or a proxy before it, listens."""
-
-    url: str
-
-    @cache  # noqa: B019 - an endpoint lives as long as its server
-    def client(self, role_arn: str) -> S3Client:
-        """Return a client with the credentials of a role."""
-        sts = boto3.client(
-            "sts",
-            endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id=_WORKER_KEY,
-            aws_secret_access_key=_WORKER_SECRET,
-        )
-        got = sts.assume_role(RoleArn=role_arn, RoleSessionName="test")["Credentials"]
-        return boto3.client(
-            "s3",
-            endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id=got["AccessKeyId"],
-            aws_secret_access_key=got["SecretAccessKey"],
-            aws_session_token=got["SessionToken"],
-            config=Config(max_pool_connections=32),
-        )
-
-    def connection(self, role_arn: str) -> str:
-        """Return an Airflow connection, as `AIRFLOW_CONN_<ID>` takes it, that assumes a role."""
-        extra = {
-            "role_arn": role_arn,
-            "region_name": REGION,
-            "endpoint_url": self.url,
-            "service_config": {"sts": {"endpoint_url": self.url}},
-        }
-        return json.dumps(
-            {
-                "conn_type": "aws",
-                "login": _WORKER_KEY,
-                "password": _WORKER_SECRET,
-                "extra": extra,
-            }
-        )
-
-    def connections(self) -> dict[str, str]:
-        """Return the environment that gives Airflow both connections."""
-        return {
-            "AIRFLOW_CONN_AWS_SOURCE": self.connection(READER),
-            "AIRFLOW_CONN_AWS_DESTINATION": self.connection(WRITER),
-        }
+LACKS: Mapping[str, str] = {
+    "signatures": "nothing is checked",
+    "denial": "nothing is checked",
+    "expected_owner": "the header is ignored",
+    "copy_if_match": "the condition is ignored",
+    "part_if_match": "the condition is ignored",
+    "copy_if_none_match": "the condition is ignored",
+    "copied_tags": "they are lost between two accounts",
+    "full_object_checksums": "what it calls CRC64NVME is a CRC32",
+    "line_breaks": "a key with one is 404",
+}
+"""Measured of 5.2."""
 
 
 def put_many(bucket: str, objects: Mapping[str, bytes]) -> None:
@@ -99,6 +49,19 @@ def contents(account: str, bucket: str) -> dict[str, tuple[bytes, dict[str, str]
     return {name: (keys[name].value, dict(keys[name].metadata)) for name in keys}
 
 
+def missing() -> None:
+    """Return None: it comes with the development packages."""
+
+
+def install() -> None:
+    """Do nothing, for the same reason."""
+
+
+def running() -> S3Server:
+    """Return one that runs while one is inside."""
+    return S3Server()
+
+
 class S3Server:
     """Moto's S3 and STS in a thread of this process: it can't outlive it."""
 
@@ -110,7 +73,7 @@ class S3Server:
 
     def __enter__(self) -> Endpoint:
         self._thread.start()
-        return Endpoint(f"http://127.0.0.1:{self._server.server_port}")
+        return Endpoint(f"http://127.0.0.1:{self._server.server_port}", lacks=LACKS)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

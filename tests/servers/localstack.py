@@ -1,0 +1,109 @@
+"""LocalStack's S3 and STS, in an environment of its own: an independent implementation with checksums.
+
+Its pins can't be met beside Airflow's, so it is installed apart: `python -m tests.servers` does that.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from tests.servers.endpoint import READER, Endpoint
+from tests.servers.processes import Processes, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_ROOT = Path(__file__).parents[2]
+_LOCK = _ROOT / "requirements" / "localstack.txt"
+_HOME = _ROOT / "build" / "localstack"
+_PYTHON = _HOME / "bin" / "python"
+_INSTALLED = _HOME / "installed.txt"
+_START_SECONDS = 90
+# Its own way to listen has no address: it would be reached from everywhere.
+_ON_LOOPBACK = """
+from functools import partial
+from twisted.internet import endpoints
+endpoints.TCP4ServerEndpoint = partial(endpoints.TCP4ServerEndpoint, interface="127.0.0.1")
+from localstack.runtime.main import main
+main()
+"""
+
+LACKS: Mapping[str, str] = {
+    "back_door": "it runs in a process of its own",
+    "accounts": "both roles are of one account, for the reason of `foreign_parts`",
+    "signatures": "nothing is checked",
+    "denial": "nothing is checked",
+    "expected_owner": "the header is ignored",
+    "foreign_parts": "NoSuchBucket: only the requester's own account is looked at",
+    "part_if_match": "the condition is ignored",
+    "copy_if_none_match": "the condition is ignored",
+    "tag_counts": "HEAD does not tell",
+}
+"""Measured of 4.6.0."""
+
+
+def missing() -> str | None:
+    """Return what is not installed, None where all is."""
+    if _INSTALLED.is_file() and _INSTALLED.read_text() == _LOCK.read_text():
+        return None
+    return f"the environment {_HOME.relative_to(_ROOT)}"
+
+
+def install() -> None:
+    """Make the environment with the locked packages."""
+    shutil.rmtree(_HOME, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", _HOME], check=True)
+    by_uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--python", str(_PYTHON)]
+    by_pip = [str(_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    locked = ["--require-hashes", "-r", str(_LOCK)]
+    if subprocess.run([*by_uv, *locked], check=False).returncode:
+        subprocess.run([*by_pip, *locked], check=True)
+    _INSTALLED.write_text(_LOCK.read_text())
+
+
+@contextmanager
+def running() -> Iterator[Endpoint]:
+    """Run it on loopback, with its files in a scratch folder.
+
+    Both roles are of one account: UploadPartCopy does not find a bucket of another.
+    """
+    with TemporaryDirectory(prefix="s3copy-localstack-") as scratch:
+        processes = Processes(Path(scratch))
+        url = f"http://127.0.0.1:{(port := free_port())}"
+        try:
+            processes.start(
+                "localstack", _PYTHON, "-c", _ON_LOOPBACK, environment=_environment(scratch, port)
+            )
+            processes.wait("localstack", lambda: _answers(url), seconds=_START_SECONDS)
+            yield Endpoint(url, writer=READER.replace("reader", "writer"), lacks=LACKS)
+        finally:
+            processes.stop()
+
+
+def _environment(scratch: str, port: int) -> dict[str, str]:
+    """Return its settings: S3 and STS alone, no file outside of the scratch folder, nobody asked or told."""
+    folders = dict.fromkeys(["HOME", "XDG_CACHE_HOME", "FILESYSTEM_ROOT", "LOCALSTACK_VOLUME_DIR"], scratch)
+    return folders | {
+        "SERVICES": "s3,sts",
+        "EAGER_SERVICE_LOADING": "1",
+        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "DNS_ADDRESS": "0",
+        "DISABLE_EVENTS": "1",
+        "SKIP_SSL_CERT_DOWNLOAD": "1",
+    }
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/_localstack/health", timeout=5) as reply:
+            return b'"s3": "running"' in reply.read()
+    except (URLError, ConnectionError, TimeoutError):
+        return False
