@@ -1,0 +1,152 @@
+"""What libcurl is told of a connection and of a request, and what it says when one fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pycurl
+
+from s3copy_tasks.errors import ENDPOINT_UNREACHABLE, CopyError, RequestError, TransientError
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Sequence
+
+CONNECTION_CLOSED = "ConnectionClosedError"
+READ_TIMEOUT = "ReadTimeoutError"
+TLS_REFUSED = "SSLError"
+"""Codes of requests that failed on the wire, the names of botocore's own errors."""
+
+_NOT_TRUSTED = frozenset(
+    {
+        pycurl.E_PEER_FAILED_VERIFICATION,
+        pycurl.E_SSL_CACERT_BADFILE,
+        pycurl.E_SSL_CERTPROBLEM,
+        pycurl.E_SSL_CIPHER,
+        pycurl.E_SSL_CRL_BADFILE,
+        pycurl.E_SSL_INVALIDCERTSTATUS,
+        pycurl.E_SSL_ISSUER_ERROR,
+    }
+)
+_IMPOSSIBLE = frozenset(
+    {pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_URL_MALFORMAT, pycurl.E_BAD_FUNCTION_ARGUMENT}
+)
+_RECEIVE_BYTES = 128 * 1024
+
+
+class Transport(NamedTuple):
+    """How connections are made.
+
+    Attributes:
+        ca_bundle: path of the certificates to trust; None trusts anybody.
+        client_certificate: paths of a certificate and its key, both None for none.
+        proxy: URL, with its credentials; empty for none, whatever the environment says.
+        proxy_ca_bundle: path of the certificates to trust in a proxy; None for the usual ones.
+        connect_timeout_seconds: until the request can be sent.
+        read_timeout_seconds: without a byte either way.
+        user_agent: who we are.
+    """
+
+    ca_bundle: str | None
+    client_certificate: tuple[str | None, str | None]
+    proxy: str
+    proxy_ca_bundle: str | None
+    connect_timeout_seconds: float
+    read_timeout_seconds: float
+    user_agent: str
+
+
+Received = tuple[int, list[bytes], bytes]
+"""What came back: the status, header lines of all replies to this request, and the body."""
+
+Kind = tuple[str, bool, bool]
+"""What handles are told once, so that requests of one kind reuse them: method, with a body, once."""
+
+
+class Handle:
+    """A handle of libcurl with what it received."""
+
+    def __init__(self, kind: Kind, transport: Transport) -> None:
+        self.kind = kind
+        method, self._has_body, once = kind
+        self.lines: list[bytes] = []
+        self.chunks: list[bytes] = []
+        self.sent = 0
+        self.future: Future[Received] | None = None
+        self.curl = curl = pycurl.Curl()
+        _connects(curl, transport)
+        curl.setopt(pycurl.HEADERFUNCTION, self.lines.append)
+        curl.setopt(pycurl.WRITEFUNCTION, self.chunks.append)
+        if method == "HEAD":
+            curl.setopt(pycurl.NOBODY, 1)
+        else:
+            curl.setopt(pycurl.CUSTOMREQUEST, method)
+        if once:
+            curl.setopt(pycurl.PREREQFUNCTION, self._before_sending)
+
+    def prepare(self, url: str, headers: Sequence[str], body: bytes) -> None:
+        self.sent = 0
+        self.curl.setopt(pycurl.URL, url)
+        try:
+            self.curl.setopt(pycurl.HTTPHEADER, headers)
+        except UnicodeEncodeError:
+            self.curl.setopt(pycurl.HTTPHEADER, [line.encode() for line in headers])
+        if self._has_body:
+            self.curl.setopt(pycurl.POSTFIELDS, body)
+
+    def take(self) -> Received:
+        """Return what came, and forget it."""
+        lines, chunks = self.lines[:], self.chunks
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self.forget()
+        return self.curl.getinfo(pycurl.RESPONSE_CODE), lines, body
+
+    def forget(self) -> None:
+        self.lines.clear()
+        self.chunks.clear()
+        if self._has_body:
+            self.curl.setopt(pycurl.POSTFIELDS, b"")
+
+    def error(self, number: int, message: str) -> CopyError:
+        """Return what libcurl's error is here."""
+        if number in _NOT_TRUSTED:
+            return RequestError(message, code=TLS_REFUSED)
+        if number in _IMPOSSIBLE:
+            return RequestError(message, code="HTTPClientError")
+        if number == pycurl.E_ABORTED_BY_CALLBACK:
+            message = "the connection was closed before a reply came; the request was not sent again"
+        elif not self.curl.getinfo(pycurl.REQUEST_SIZE):
+            return TransientError(message, code=ENDPOINT_UNREACHABLE)
+        code = READ_TIMEOUT if number == pycurl.E_OPERATION_TIMEDOUT else CONNECTION_CLOSED
+        return TransientError(message, code=code)
+
+    def _before_sending(self, *_address: str | int) -> int:
+        self.sent += 1
+        return pycurl.PREREQFUNC_OK if self.sent == 1 else pycurl.PREREQFUNC_ABORT
+
+
+def _connects(curl: pycurl.Curl, transport: Transport) -> None:
+    """Tell a handle how to connect, and to do nothing of its own accord."""
+    curl.setopt(pycurl.PATH_AS_IS, 1)  # else `..` in a key is another bucket
+    curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+    curl.setopt(pycurl.FOLLOWLOCATION, 0)
+    curl.setopt(pycurl.NOSIGNAL, 1)
+    curl.setopt(pycurl.BUFFERSIZE, _RECEIVE_BYTES)
+    curl.setopt(pycurl.TCP_KEEPALIVE, 1)
+    curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(transport.connect_timeout_seconds * 1000))
+    curl.setopt(pycurl.LOW_SPEED_LIMIT, 1)
+    curl.setopt(pycurl.LOW_SPEED_TIME, int(transport.read_timeout_seconds))
+    curl.setopt(pycurl.USERAGENT, transport.user_agent)
+    curl.setopt(pycurl.PROXY, transport.proxy)
+    curl.setopt(pycurl.NOPROXY, "")
+    if transport.ca_bundle is None:
+        curl.setopt(pycurl.SSL_VERIFYPEER, 0)
+        curl.setopt(pycurl.SSL_VERIFYHOST, 0)
+    else:
+        curl.setopt(pycurl.CAINFO, transport.ca_bundle)
+    certificate, key = transport.client_certificate
+    if certificate:
+        curl.setopt(pycurl.SSLCERT, certificate)
+        curl.setopt(pycurl.SSLKEY, key or certificate)
+    if transport.proxy_ca_bundle:
+        curl.setopt(pycurl.PROXY_CAINFO, transport.proxy_ca_bundle)

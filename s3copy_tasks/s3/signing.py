@@ -1,0 +1,111 @@
+"""Signatures of requests to S3, version 4: nothing but hashing, a few microseconds each.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html. Not libcurl's own signer: it
+normalises paths, and a key may well hold `..` or `//`. Not botocore's: it takes ten times as long.
+"""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+from hmac import digest
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+"""Stands for a body's hash where TLS protects the body."""
+_EMPTY_HASH = sha256(b"").hexdigest()
+_ALGORITHM = "AWS4-HMAC-SHA256"
+
+
+class Credentials(NamedTuple):
+    """What requests are signed with; `token` is None for long-lived keys."""
+
+    access_key: str
+    secret_key: str
+    token: str | None
+
+    def __repr__(self) -> str:
+        """Return what may be logged."""
+        return "Credentials(***)"
+
+
+class Signer:
+    """Signs requests to one region; keeps the key that is derived for the day, and the second's timestamp.
+
+    Args:
+        region: as in the credential's scope.
+        service: likewise; "s3", or "s3-object-lambda" and others behind access points.
+    """
+
+    def __init__(self, region: str, service: str = "s3") -> None:
+        self._scope_end = f"/{region}/{service}/aws4_request"
+        self._parts = region.encode(), service.encode(), b"aws4_request"
+        self._second = -1
+        self._timestamp = ""
+        self._day = ""
+        self._derived: tuple[Credentials, str] | None = None
+        self._key = b""
+
+    def sign(
+        self,
+        credentials: Credentials,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        payload_hash: str,
+        *,
+        now: float,
+    ) -> list[str]:
+        """Return the header lines of a request: those given, those that signing adds, and the signature.
+
+        Args:
+            credentials: of whom signs.
+            method: in capitals.
+            path: percent-encoded once; it is not normalised.
+            query: percent-encoded, its parameters in order, each with its `=`.
+            headers: names in lower case, `host` among them, values as they are sent.
+            payload_hash: `hash_of` the body, or `UNSIGNED_PAYLOAD`.
+            now: Unix time in seconds, as the server's clock has it.
+        """
+        if int(now) != self._second:
+            self._second = int(now)
+            self._timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._second))
+            self._day = self._timestamp[:8]
+        signed = {**headers, "x-amz-content-sha256": payload_hash, "x-amz-date": self._timestamp}
+        if credentials.token:
+            signed["x-amz-security-token"] = credentials.token
+        names = sorted(signed)
+        lines = [f"{name}:{signed[name]}" for name in names]
+        values = "".join(headers.values())
+        if values.split() == [values]:
+            signed_lines = "\n".join(lines)
+        else:  # runs of blanks are signed as one, and none at either end
+            signed_lines = "\n".join([f"{name}:{' '.join(signed[name].split())}" for name in names])
+        listed = ";".join(names)
+        canonical = f"{method}\n{path}\n{query}\n{signed_lines}\n\n{listed}\n{payload_hash}"
+        scope = self._day + self._scope_end
+        hashed = sha256(canonical.encode()).hexdigest()
+        to_sign = f"{_ALGORITHM}\n{self._timestamp}\n{scope}\n{hashed}"
+        signature = digest(self._key_of(credentials), to_sign.encode(), "sha256").hex()
+        lines.append(
+            f"authorization:{_ALGORITHM} Credential={credentials.access_key}/{scope}, "
+            f"SignedHeaders={listed}, Signature={signature}"
+        )
+        return lines
+
+    def _key_of(self, credentials: Credentials) -> bytes:
+        if self._derived != (credentials, self._day):
+            key = digest(f"AWS4{credentials.secret_key}".encode(), self._day.encode(), "sha256")
+            for part in self._parts:
+                key = digest(key, part, "sha256")
+            self._derived, self._key = (credentials, self._day), key
+        return self._key
+
+
+def hash_of(body: bytes) -> str:
+    """Return the SHA-256 of a body, in hexadecimal."""
+    return sha256(body).hexdigest() if body else _EMPTY_HASH

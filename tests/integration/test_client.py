@@ -1,0 +1,586 @@
+"""Both clients do the same on the wire; the fast one also keeps connections, certificates and promises."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+from collections import deque
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
+from pycurl import POLL_IN, POLL_OUT
+
+from s3copy_tasks.errors import (
+    EMPTY_REPLY,
+    ENDPOINT_UNREACHABLE,
+    AccessError,
+    ConditionError,
+    CopyError,
+    ExpiredError,
+    MissingError,
+    RequestError,
+    ThrottledError,
+    TransientError,
+)
+from s3copy_tasks.s3.client import Boto3Client, Client
+from s3copy_tasks.s3.curl_client import CurlClient
+from s3copy_tasks.s3.handles import CONNECTION_CLOSED, READ_TIMEOUT, TLS_REFUSED
+from s3copy_tasks.s3.sockets import Polled, Selected
+from tests.proxy import Proxy, Reply, Request
+from tests.scripted import CLOSE, RESET, Asked, ScriptedServer, certificate, reply
+from tests.servers import SOURCE_ACCOUNT, WRITER, Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from mypy_boto3_s3.client import S3Client
+
+    from s3copy_tasks.s3.store import Connect
+
+CLIENTS: dict[str, Callable[[Connect], Client]] = {"curl": CurlClient, "boto3": Boto3Client}
+KEYS = [
+    "a",
+    "a b+c%d?e&f=g#h",
+    "../x/./..//y",
+    "/leading",
+    "\u00e9\u4e2d\U0001f600",
+    "quo\"te'",
+    "tab\there",
+    ".",
+]
+COPIED = b"<CopyObjectResult><ETag>&quot;e&quot;</ETag></CopyObjectResult>"
+COMPLETED = b"<CompleteMultipartUploadResult><ETag>&quot;e&quot;</ETag></CompleteMultipartUploadResult>"
+LISTED = b"<ListBucketResult><Name>b</Name><IsTruncated>false</IsTruncated></ListBucketResult>"
+OF_KEY: dict[str, Any] = {"Bucket": "bucket", "Key": "k"}
+COPY = {**OF_KEY, "CopySource": {"Bucket": "b", "Key": "k"}}
+COMPLETE = {**OF_KEY, "UploadId": "u", "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": "e"}]}}
+TOKENS = count(1)
+
+both = pytest.mark.parametrize("make", CLIENTS.values(), ids=CLIENTS)
+pytestmark = pytest.mark.one_server
+
+
+def connecting(url: str | None, *, made: list[bool] | None = None, **options: Any) -> Connect:
+    """Return what connects to a server, each time with a new token; `made` gets whether it was anew."""
+    config = Config(
+        connect_timeout=options.pop("connect_timeout", 10),
+        read_timeout=options.pop("read_timeout", 60),
+        retries={"mode": "standard", "total_max_attempts": 1},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        proxies=options.pop("proxies", None),
+    )
+
+    def connect(*, anew: bool = False) -> S3Client:
+        if made is not None:
+            made.append(anew)
+        return boto3.client(
+            "s3",
+            endpoint_url=url,
+            region_name="us-east-1",
+            aws_access_key_id="key",
+            aws_secret_access_key="secret",
+            aws_session_token=f"token-{next(TOKENS)}",
+            config=config,
+            **options,
+        )
+
+    return connect
+
+
+@asynccontextmanager
+async def closing(client: Client) -> AsyncIterator[Client]:
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def calls(client: Client, *requests: tuple[str, Mapping[str, Any]]) -> list[Any]:
+    """Make requests, one after the other; return what came of each, errors too; close the client."""
+
+    async def run() -> list[Any]:
+        found: list[Any] = []
+        async with closing(client), asyncio.timeout(60):
+            for operation, params in requests:
+                try:
+                    found.append(await client.call(operation, params))
+                except CopyError as error:
+                    found.append(error)
+        return found
+
+    return asyncio.run(run())
+
+
+def call(client: Client, operation: str, params: Mapping[str, Any]) -> Any:
+    """Make a request; return the result or the error."""
+    return calls(client, (operation, params))[0]
+
+
+def descriptors() -> list[str]:
+    """Return what this process has open."""
+    gc.collect()
+    return sorted(path.name for path in Path("/dev/fd").iterdir())
+
+
+def failing(_: object) -> NoReturn:
+    raise AssertionError("nobody should have asked")
+
+
+@pytest.fixture
+def bucket(server: Endpoint) -> str:
+    """A bucket on the server."""
+    name = f"client-{next(TOKENS):04}"
+    server.client(WRITER).create_bucket(Bucket=name)
+    return name
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_both_do_the_same(server: Endpoint, bucket: str, key: str) -> None:
+    """Every operation gives the same with either client, whatever the key: no part of it is normalised."""
+
+    def without_times(value: Any) -> Any:
+        if isinstance(value, dict):
+            volatile = {"LastModified", "ResponseMetadata", "UploadId", "VersionId"}
+            return {name: without_times(part) for name, part in value.items() if name not in volatile}
+        return [without_times(part) for part in value] if isinstance(value, list) else value
+
+    async def run(client: Client) -> list[Any]:
+        at: dict[str, Any] = {"Bucket": bucket, "Key": key}
+        found: list[Any] = []
+
+        async def do(operation: str, **more: Any) -> Any:
+            found.append(await client.call(operation, {**at, **more}))
+            return found[-1]
+
+        async with closing(client):
+            await do("PutObject", Body=b"hello", Metadata={"a": "b  c"}, Tagging="t=u", ContentType="text/x")
+            await do("CopyObject", Key=f"copy/{key}", CopySource=dict(at), MetadataDirective="COPY")
+            await do("HeadObject", Key=f"copy/{key}")
+            await do("GetObject", Range="bytes=1-2")
+            await do("GetObjectTagging")
+            upload = {"UploadId": (await do("CreateMultipartUpload"))["UploadId"]}
+            part = await do("UploadPartCopy", **upload, PartNumber=1, CopySource={**at, "Key": f"copy/{key}"})
+            parts = [{"PartNumber": 1, "ETag": part["CopyPartResult"]["ETag"]}]
+            await do("CompleteMultipartUpload", **upload, MultipartUpload={"Parts": parts})
+            upload = {"UploadId": (await do("CreateMultipartUpload"))["UploadId"]}
+            await do("UploadPart", **upload, PartNumber=1, Body=b"x" * 100_000)
+            await do("AbortMultipartUpload", **upload)
+            listed = await client.call("ListObjectsV2", {"Bucket": bucket, "Prefix": ""})
+            assert [row["Key"] for row in listed["Contents"]] == sorted([key, f"copy/{key}"])
+            found.append(listed)
+        return [without_times(result) for result in found]
+
+    ours = asyncio.run(run(CurlClient(connecting(server.url))))
+    theirs = asyncio.run(run(Boto3Client(connecting(server.url))))
+    assert ours == theirs
+
+
+@both
+@pytest.mark.parametrize(
+    ("given", "cls", "codes"),
+    [
+        (Reply.error(403, "AccessDenied"), AccessError, "AccessDenied"),
+        (Reply.error(404, "NoSuchKey"), MissingError, "NoSuchKey"),
+        (Reply.error(412, "PreconditionFailed"), ConditionError, "PreconditionFailed"),
+        (Reply.error(503, "SlowDown"), ThrottledError, "SlowDown"),
+        (Reply.error(200, "SlowDown"), ThrottledError, "SlowDown"),
+        (Reply.error(200, "InternalError"), TransientError, "InternalError"),
+        (Reply(200), TransientError, EMPTY_REPLY),
+        (Reply(200, b"<CopyObjectResult><ETag>"), TransientError, f"{EMPTY_REPLY} 500"),
+        (Reply(502, b"<html>bad gateway"), TransientError, "502"),
+        (Reply(301, b""), RequestError, "301"),
+    ],
+)
+def test_refusals(
+    proxy: Proxy, make: Callable[[Connect], Client], given: Reply, cls: type[CopyError], codes: str
+) -> None:
+    """S3's refusals, its errors inside a success and its silence are the same errors with either client."""
+    proxy.answer = lambda request: given if request.kind == "CopyObject" else Reply(404)
+    error = call(make(connecting(proxy.url)), "CopyObject", COPY)
+    assert isinstance(error, cls)
+    assert error.code in codes.split()
+    assert len(proxy.of_kind("CopyObject")) == 1
+
+
+@both
+def test_expired_credentials(proxy: Proxy, make: Callable[[Connect], Client]) -> None:
+    """Expired credentials are an error of their own, and the next call connects anew."""
+    answers = deque([Reply.error(400, "ExpiredToken"), Reply(200, COPIED), Reply(200, COPIED)])
+    proxy.answer = lambda request: answers.popleft()
+    made: list[bool] = []
+    results = calls(make(connecting(proxy.url, made=made)), *[("CopyObject", COPY)] * 3)
+    assert isinstance(results[0], ExpiredError)
+    assert [result["CopyObjectResult"]["ETag"] for result in results[1:]] == ['"e"'] * 2
+    assert made == [False, True]
+    tokens = [request.headers["x-amz-security-token"] for request in proxy.requests]
+    assert tokens[0] != tokens[1] == tokens[2]
+
+
+@both
+def test_a_head_cannot_say_what_expired(proxy: Proxy, make: Callable[[Connect], Client]) -> None:
+    """A HEAD's 400 has no body: new credentials are worth a try, and a connection anew."""
+    answers = deque([Reply(400), Reply(200, headers={"ETag": '"e"'})])
+    proxy.answer = lambda request: answers.popleft() if request.kind == "HeadObject" else Reply(404)
+    made: list[bool] = []
+    first, second = calls(make(connecting(proxy.url, made=made)), *[("HeadObject", OF_KEY)] * 2)
+    assert isinstance(first, ExpiredError)
+    assert second["ETag"] == '"e"'
+    assert made == [False, True]
+
+
+@both
+def test_another_region(make: Callable[[Connect], Client]) -> None:
+    """A redirect is followed once, and remembered."""
+
+    def answer(asked: Asked) -> bytes:
+        if "/eu-north-1/s3/" in asked.headers["authorization"]:
+            return reply(COPIED)
+        return reply(b"", 301, x_amz_bucket_region="eu-north-1")
+
+    with ScriptedServer(answer) as server:
+        results = calls(make(connecting(server.url)), ("CopyObject", COPY), ("CopyObject", COPY))
+    assert [result["CopyObjectResult"]["ETag"] for result in results] == ['"e"'] * 2
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        reply(b"", 301, x_amz_bucket_region="us-east-1"),
+        reply(b"", 301),
+        reply(b"", 307, x_amz_bucket_region="eu-north-1"),
+        reply(b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-north-1</Region></Error>", 400),
+    ],
+    ids=["to the same region", "to nowhere", "temporary", "by its body"],
+)
+def test_a_redirect_without_end(refusal: bytes) -> None:
+    """Who is always sent elsewhere gives up after one try, at the latest."""
+    with ScriptedServer(lambda _: refusal) as server:
+        error = call(CurlClient(connecting(server.url)), "CopyObject", COPY)
+    assert isinstance(error, RequestError)
+    assert len(server.asked) == (2 if b"eu-north-1" in refusal else 1)
+
+
+@pytest.mark.parametrize("operation", ["CopyObject", "HeadObject"])
+def test_a_wrong_clock(operation: str) -> None:
+    """A clock that is off is corrected by the server's, once for all; a HEAD's 403 has no code."""
+    real = datetime.now(UTC) + timedelta(hours=2)
+
+    def answer(asked: Asked) -> bytes:
+        signed = datetime.strptime(asked.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        if abs(real - signed) < timedelta(minutes=15):
+            return reply(COPIED, ETag='"e"') if operation == "CopyObject" else reply(ETag='"e"')
+        body = b"<Error><Code>RequestTimeTooSkewed</Code></Error>" if operation == "CopyObject" else b""
+        return reply(body, 403, Date=format_datetime(real, usegmt=True))
+
+    params = COPY if operation == "CopyObject" else OF_KEY
+    with ScriptedServer(answer) as server:
+        results = calls(CurlClient(connecting(server.url)), (operation, params), (operation, params))
+    assert not [result for result in results if isinstance(result, CopyError)]
+    assert len(server.asked) == 3
+
+
+def test_a_denied_head_with_the_right_clock() -> None:
+    """A 403 is tried again for the time's sake only if the time is off."""
+    denied = reply(b"", 403, Date=format_datetime(datetime.now(UTC), usegmt=True))
+    with ScriptedServer(lambda _: denied) as server:
+        error = call(CurlClient(connecting(server.url)), "HeadObject", OF_KEY)
+    assert isinstance(error, AccessError)
+    assert len(server.asked) == 1
+
+
+@both
+@pytest.mark.parametrize(
+    "answer", [RESET, CLOSE, reply(b"<Copy", length=500)], ids=["reset", "closed", "cut"]
+)
+def test_broken_connections(make: Callable[[Connect], Client], answer: bytes) -> None:
+    """A reset, a closed connection and a body that is cut off are worth another try."""
+    with ScriptedServer(lambda _: answer) as server:
+        error = call(make(connecting(server.url)), "CopyObject", COPY)
+    assert type(error) is TransientError
+    assert error.code != ENDPOINT_UNREACHABLE
+
+
+def test_a_body_that_is_cut_off() -> None:
+    """Fewer bytes of an object than announced are no object."""
+    with ScriptedServer(lambda _: reply(b"abc", length=10)) as server:
+        error = call(CurlClient(connecting(server.url)), "GetObject", OF_KEY)
+    assert isinstance(error, TransientError)
+    assert error.code == CONNECTION_CLOSED
+
+
+@both
+def test_nobody_listens(make: Callable[[Connect], Client]) -> None:
+    """A server that can't be reached has a code of its own: nothing was sent."""
+    with ScriptedServer(failing) as server:
+        url = server.url
+    error = call(make(connecting(url)), "CopyObject", COPY)
+    assert isinstance(error, TransientError)
+    assert error.code == ENDPOINT_UNREACHABLE
+
+
+@both
+def test_a_silent_server(make: Callable[[Connect], Client]) -> None:
+    """A server that never answers costs the read timeout, and is worth another try."""
+    with ScriptedServer(lambda _: None) as server:
+        error = call(make(connecting(server.url, read_timeout=1)), "CopyObject", COPY)
+    assert isinstance(error, TransientError)
+    assert error.code == READ_TIMEOUT
+
+
+def dying(asked: Asked) -> bytes:
+    """Answer the first request of the first connection; die on its second, after having read it."""
+    if (asked.connection, asked.number) == (1, 2):
+        return CLOSE
+    if "uploadId" in asked.target:
+        return reply(COMPLETED)
+    return reply(COPIED) if asked.method == "PUT" else reply(LISTED)
+
+
+@pytest.mark.parametrize(
+    ("operation", "params"),
+    [
+        ("CompleteMultipartUpload", COMPLETE),
+        ("CopyObject", {**COPY, "IfNoneMatch": "*"}),
+        ("CopyObject", {**COPY, "IfMatch": '"e"'}),
+    ],
+)
+def test_what_must_not_come_twice(operation: str, params: dict[str, Any]) -> None:
+    """A request that its own success would make fail is not re-sent by libcurl: its fate is unknown."""
+    with ScriptedServer(dying) as server:
+        results = calls(CurlClient(connecting(server.url)), *[(operation, params)] * 3)
+    assert [isinstance(result, TransientError) for result in results] == [False, True, False]
+    assert results[1].code == CONNECTION_CLOSED
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("operation", "params"), [("CopyObject", COPY), ("ListObjectsV2", {"Bucket": "bucket"})]
+)
+def test_what_may_come_twice(operation: str, params: dict[str, Any]) -> None:
+    """A dead connection is no matter for a request that may come twice: libcurl sends it again."""
+    with ScriptedServer(dying) as server:
+        results = calls(CurlClient(connecting(server.url)), (operation, params), (operation, params))
+    assert not [result for result in results if isinstance(result, CopyError)]
+    assert [asked.connection for asked in server.asked] == [1, 1, 2]
+
+
+def test_connections_are_kept() -> None:
+    """As many connections as requests at once, however many follow."""
+    at_once, rounds = 8, 5
+
+    async def run(client: Client) -> None:
+        async with closing(client):
+            for _ in range(rounds):
+                await asyncio.gather(*[client.call("CopyObject", COPY) for _ in range(at_once)])
+
+    with ScriptedServer(lambda _: reply(COPIED)) as server:
+        asyncio.run(run(CurlClient(connecting(server.url))))
+    assert len(server.asked) == at_once * rounds
+    assert server.connections <= at_once
+
+
+def test_nothing_stays_open() -> None:
+    """A closed client leaves no descriptor, whether or not somebody waited for a reply."""
+
+    async def run(server: ScriptedServer) -> None:
+        client = CurlClient(connecting(server.url))
+        await asyncio.gather(*[client.call("CopyObject", COPY) for _ in range(4)])
+        waiting = asyncio.create_task(client.call("GetObject", OF_KEY))
+        await asyncio.to_thread(server.silent.wait)
+        await client.close()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    def once() -> None:
+        with ScriptedServer(lambda asked: None if asked.method == "GET" else reply(COPIED)) as server:
+            asyncio.run(run(server))
+
+    once()
+    before = descriptors()
+    once()
+    assert descriptors() == before
+
+
+def test_cancelling() -> None:
+    """Who stops waiting closes the connection; the client is as good as before."""
+
+    async def run(server: ScriptedServer, client: Client) -> Any:
+        async with closing(client):
+            waiting = asyncio.create_task(client.call("GetObject", OF_KEY))
+            await asyncio.to_thread(server.silent.wait)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert await asyncio.to_thread(server.left.wait, 60)
+            return await client.call("CopyObject", COPY)
+
+    with ScriptedServer(lambda asked: None if asked.method == "GET" else reply(COPIED)) as server:
+        found = asyncio.run(run(server, CurlClient(connecting(server.url))))
+    assert found["CopyObjectResult"]["ETag"] == '"e"'
+
+
+@both
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS")
+def test_whom_to_trust(make: Callable[[Connect], Client], tmp_path: Path) -> None:
+    """A server is known by its certificate, for its own name, or by nobody's if one says so."""
+    mine, other = certificate(tmp_path / "mine.pem"), certificate(tmp_path / "other.pem")
+    elsewhere = certificate(tmp_path / "elsewhere.pem", "127.0.0.9")
+    with ScriptedServer(lambda _: reply(COPIED), tls=mine) as server:
+        for verify in (str(mine), False):
+            found = call(make(connecting(server.url, verify=verify)), "CopyObject", COPY)
+            assert found["CopyObjectResult"]["ETag"] == '"e"'
+        for verify in (str(other), True):
+            error = call(make(connecting(server.url, verify=verify)), "CopyObject", COPY)
+            assert isinstance(error, RequestError)
+            assert error.code == TLS_REFUSED
+    with ScriptedServer(lambda _: reply(COPIED), tls=elsewhere) as server:
+        error = call(make(connecting(server.url, verify=str(elsewhere))), "CopyObject", COPY)
+        found = call(make(connecting(server.url, verify=False)), "CopyObject", COPY)
+    assert isinstance(error, RequestError)
+    assert error.code == TLS_REFUSED
+    assert found["CopyObjectResult"]["ETag"] == '"e"'
+
+
+def test_bodies_are_signed_unless_tls_protects_them(tmp_path: Path) -> None:
+    """A body's hash is signed over plain HTTP, and left out where nobody can change the body."""
+    mine = certificate(tmp_path / "mine.pem")
+    params = {**OF_KEY, "Body": b"hello"}
+    for tls, expected in ((None, hashlib.sha256(b"hello").hexdigest()), (mine, "UNSIGNED-PAYLOAD")):
+        with ScriptedServer(lambda _: reply(ETag='"e"'), tls=tls) as server:
+            call(CurlClient(connecting(server.url, verify=str(mine))), "PutObject", params)
+        assert [asked.headers["x-amz-content-sha256"] for asked in server.asked] == [expected]
+
+
+@both
+def test_a_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[Connect], Client]
+) -> None:
+    """The environment's proxy is asked, with its credentials; not for what it is not for."""
+    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with (
+        ScriptedServer(lambda _: reply(COPIED)) as server,
+        ScriptedServer(lambda _: reply(COPIED)) as between,
+    ):
+        monkeypatch.setenv("http_proxy", between.url.replace("://", "://user:word@"))
+        call(make(connecting(server.url)), "CopyObject", COPY)
+        assert [asked.target for asked in between.asked] == [f"{server.url}/bucket/k"]
+        assert between.asked[0].headers["proxy-authorization"] == "Basic dXNlcjp3b3Jk"
+        assert not server.asked
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        call(make(connecting(server.url)), "CopyObject", COPY)
+    assert len(server.asked) == 1
+
+
+def test_headers_of_an_odd_value() -> None:
+    """Blanks, empty values and letters beyond ASCII arrive as they were given."""
+    params = {**OF_KEY, "Body": b"x", "Metadata": {"a": "1  2", "b": ""}, "ContentDisposition": "\u00e9"}
+    with ScriptedServer(lambda _: reply(ETag='"e"')) as server:
+        call(CurlClient(connecting(server.url)), "PutObject", params)
+    headers = server.asked[0].headers
+    assert (headers["x-amz-meta-a"], headers["x-amz-meta-b"]) == ("1  2", "")
+    assert headers["content-disposition"].encode("latin-1").decode() == "\u00e9"
+    assert not {"expect", "content-type", "transfer-encoding"} & headers.keys()
+
+
+def test_a_large_body() -> None:
+    """A body that fits no buffer goes and comes whole, and is sent without waiting to be asked for."""
+    body = os.urandom(3_000_000)
+    with ScriptedServer(lambda asked: reply(asked.body or body, ETag='"e"')) as server:
+        _, found = calls(
+            CurlClient(connecting(server.url)), ("PutObject", {**OF_KEY, "Body": body}), ("GetObject", OF_KEY)
+        )
+    assert server.asked[0].body == found["Body"] == body
+    assert "expect" not in server.asked[0].headers
+
+
+def test_credentials_of_a_role_are_fetched_once() -> None:
+    """Credentials that are about to expire are fetched anew, by one for all who wait for them."""
+    fetched: list[str] = []
+
+    def fetch() -> dict[str, str]:
+        fetched.append(f"fetched-{len(fetched)}")
+        late = datetime.now(UTC) + timedelta(hours=1)
+        secret = {"access_key": "key", "secret_key": "secret", "token": fetched[-1]}
+        return {**secret, "expiry_time": late.isoformat()}
+
+    def connect(*, anew: bool = False) -> S3Client:
+        client = connecting(server.url)(anew=anew)
+        soon = datetime.now(UTC) + timedelta(minutes=1)
+        signer: Any = client._request_signer  # type: ignore[attr-defined]
+        signer._credentials = RefreshableCredentials("key", "secret", "stale", soon, fetch, "test")
+        return client
+
+    async def run(client: Client) -> None:
+        async with closing(client):
+            await asyncio.gather(*[client.call("CopyObject", COPY) for _ in range(5)])
+
+    with ScriptedServer(lambda _: reply(COPIED)) as server:
+        asyncio.run(run(CurlClient(connect)))
+    assert fetched == ["fetched-0"]
+    assert {asked.headers["x-amz-security-token"] for asked in server.asked} == {"fetched-0"}
+
+
+def test_signatures_hold(server: Endpoint, proxy: Proxy, bucket: str) -> None:
+    """What is signed is what is sent: the path as it stands, and the host."""
+    found = call(
+        CurlClient(connecting(proxy.url)), "PutObject", {"Bucket": bucket, "Key": "a/../b", "Body": b"x"}
+    )
+    assert not isinstance(found, CopyError)
+    sent: Request = proxy.requests[-1]
+    assert sent.target == f"/{bucket}/a/../b"
+    assert sent.headers["host"] == proxy.url.removeprefix("http://")
+    assert "host;" in sent.headers["authorization"]
+    assert SOURCE_ACCOUNT not in sent.headers.values()
+
+
+def test_a_closed_socket_is_forgotten() -> None:
+    """Either way of watching sockets says what became ready, and no more once a socket is left alone."""
+    for sockets in (Polled(), Selected()):
+        mine, other = socket.socketpair()
+        with mine, other:
+            sockets.watch(mine.fileno(), POLL_OUT)
+            assert sockets.ready() == [(mine.fileno(), POLL_OUT)]
+            sockets.watch(mine.fileno(), POLL_IN)
+            assert not sockets.ready()
+            other.send(b"x")
+            assert sockets.ready() == [(mine.fileno(), POLL_IN)]
+            sockets.watch(mine.fileno(), 0)
+            assert not sockets.ready()
+        sockets.close()
+
+
+@both
+def test_a_proxy_of_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[Connect], Client]
+) -> None:
+    """A proxy that the connection names is asked, whatever the environment says of exceptions."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with ScriptedServer(failing) as server, ScriptedServer(lambda _: reply(COPIED)) as between:
+        found = call(make(connecting(server.url, proxies={"http": between.url})), "CopyObject", COPY)
+    assert found["CopyObjectResult"]["ETag"] == '"e"'
+    assert len(between.asked) == 1
+
+
+def test_libcurl_is_loaded_by_whom_it_serves() -> None:
+    """The modules that a Dag file and `s3copy validate` import do without libcurl."""
+    script = (
+        "import sys, s3copy_tasks.cli, s3copy_tasks.dag.factory, s3copy_tasks.s3.client\n"
+        "sys.exit('pycurl' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
