@@ -73,14 +73,14 @@ class Copier:
         self._decide = Decider(job)
         self.arrivals: list[Arrival] = []
 
-    def carry_out(self, entry: int | None, decided: Decided) -> CopyError | None:
+    async def carry_out(self, entry: int | None, decided: Decided) -> CopyError | None:
         """Do what was decided for one object and count it.
 
         Returns:
             The error that made the object fail, None where it did not.
         """
         try:
-            self._carry_out(entry, decided)
+            await self._carry_out(entry, decided)
         except MissingError as error:
             if error.code not in _VANISHED:
                 return self._failed(entry, decided.source, error)
@@ -98,7 +98,7 @@ class Copier:
         )
         return error
 
-    def _carry_out(self, entry: int | None, decided: Decided) -> None:
+    async def _carry_out(self, entry: int | None, decided: Decided) -> None:
         decision, source, key = decided.decision, decided.source, decided.key
         if isinstance(decision, SkipReason):
             self._metrics.record_skip(decision)
@@ -112,23 +112,25 @@ class Copier:
             msg = f"archived as {source.storage_class}: restore it first, or set object.archived to skip"
             raise RequestError(msg, code=ARCHIVED)
         elif decision is Action.COMPARE:
-            self._compare(entry, source, key)
+            await self._compare(entry, source, key)
         else:
-            self._copy(entry, source, key, decided.replaces)
+            await self._copy(entry, source, key, decided.replaces)
 
-    def _compare(self, entry: int | None, source: S3Object, key: str) -> None:
+    async def _compare(self, entry: int | None, source: S3Object, key: str) -> None:
         """Rule 12: only checksums of both sides prove a multipart source unchanged."""
-        ours = self._look_at(source, checksums=True)
-        theirs = self._sender.send(lambda: self._stores.destination.head_object(key, checksums=True))
+        ours = await self._look_at(source, checksums=True)
+        theirs = await self._sender.asend(lambda: self._stores.destination.head_object(key, checksums=True))
         if ours is None:
             raise gone(source)
         same = by_checksums(ours.checksums, theirs.checksums) if theirs else False
         if same:
             self._metrics.record_skip(SkipReason.UNCHANGED)
         else:
-            self._copy(entry, ours.object, key, theirs.object if theirs else None, ambiguous=same is None)
+            await self._copy(
+                entry, ours.object, key, theirs.object if theirs else None, ambiguous=same is None
+            )
 
-    def _copy(
+    async def _copy(
         self,
         entry: int | None,
         source: S3Object,
@@ -140,34 +142,34 @@ class Copier:
         for look in range(1, LOOKS_MAX + 1):
             request = self._request(source, key, replaces)
             try:
-                confirmed = self._transfer.copy(request)
+                confirmed = await self._transfer.copy(request)
             except (ConditionError, MissingError) as error:
                 if not _is_worth_a_look(error, request):
                     raise
                 if look == LOOKS_MAX:
                     raise _still_moving(error, look) from error
-                again = self._look_again(entry, source, key, error)
+                again = await self._look_again(entry, source, key, error)
                 if again is None:
                     return
                 source, replaces = again
             except AccessError:
                 # Without the right to list its bucket, S3 says 403 of an object that is gone.
-                if self._look_at(source) is None:
+                if await self._look_at(source) is None:
                     raise gone(source) from None
                 raise
             else:
                 log.debug("object copied", key=source.key, destination_key=key, bytes=source.size)
-                self._arrived(entry, source, key, confirmed, ambiguous=ambiguous)
+                await self._arrived(entry, source, key, confirmed, ambiguous=ambiguous)
                 return
 
-    def _arrived(
+    async def _arrived(
         self, entry: int | None, source: S3Object, key: str, confirmed: Confirmation, *, ambiguous: bool
     ) -> None:
         """Count a copy; what its reply does not prove is proven by checksums, or by a listing later."""
         arrival = Arrival(entry=entry, source=source, key=key, etag=confirmed.etag, ambiguous=ambiguous)
         verified: bool | None = same_content(source, confirmed.etag)
         if not verified and self._job.verify == "checksum":
-            verified = self._checksums_agree(source, confirmed)
+            verified = await self._checksums_agree(source, confirmed)
         elif not verified:
             self.arrivals.append(arrival)
             verified = None
@@ -175,10 +177,10 @@ class Copier:
         if verified is False:
             count_mismatch(arrival, "its checksum is not that of the source", self._metrics)
 
-    def _checksums_agree(self, source: S3Object, confirmed: Confirmation) -> bool | None:
+    async def _checksums_agree(self, source: S3Object, confirmed: Confirmation) -> bool | None:
         """Compare full-object checksums; None where nothing can be told, or the source changed since."""
         try:
-            ours = self._look_at(source, checksums=True)
+            ours = await self._look_at(source, checksums=True)
         except CopyError as error:
             log.warning("not verified", key=source.key, code=error.code, error=error.message)
             return None
@@ -186,12 +188,12 @@ class Copier:
             return None
         return by_checksums(ours.checksums, confirmed.checksums)
 
-    def _look_again(
+    async def _look_again(
         self, entry: int | None, source: S3Object, key: str, error: CopyError
     ) -> tuple[S3Object, S3Object | None] | None:
         """Return what to copy and what it replaces after a failed precondition; None for nothing."""
-        ours = self._look_at(source)
-        theirs = self._sender.send(lambda: self._stores.destination.head_object(key))
+        ours = await self._look_at(source)
+        theirs = await self._sender.asend(lambda: self._stores.destination.head_object(key))
         if ours is None:
             raise gone(source)
         found = theirs.object if theirs else None
@@ -206,9 +208,9 @@ class Copier:
             return None
         return ours.object, found
 
-    def _look_at(self, source: S3Object, *, checksums: bool = False) -> ObjectDetails | None:
+    async def _look_at(self, source: S3Object, *, checksums: bool = False) -> ObjectDetails | None:
         store = self._stores.source
-        return self._sender.send(
+        return await self._sender.asend(
             lambda: store.head_object(source.key, version_id=source.version_id, checksums=checksums)
         )
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from threading import Condition
+import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.multipart import Limits, part_bytes
 from s3copy_tasks.errors import RELAY_TOO_LARGE, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from s3copy_tasks.core.arrival import Confirmation
     from s3copy_tasks.core.objects import ObjectDetails
@@ -58,22 +58,24 @@ class Relay:
             )
             raise RequestError(msg, code=RELAY_TOO_LARGE)
 
-    def copy_empty(
+    async def copy_empty(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
     ) -> Confirmation:
         """Copy an object without bytes, which has no parts; return what S3 confirmed."""
-        return self._sender.send(lambda: self._destination.put_object(request, details, tags, b""))
+        return await self._sender.asend(lambda: self._destination.put_object(request, details, tags, b""))
 
-    def copy_part(
+    async def copy_part(
         self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
     ) -> str:
         """Copy a part, both bytes inclusive; return its ETag."""
-        with self._budget.taken(_held(last_byte - first_byte + 1)):
-            body = self._read(request, first_byte, last_byte)
-            return self._sender.send(lambda: self._destination.put_part(request, upload_id, number, body))
+        async with self._budget.taken(_held(last_byte - first_byte + 1)):
+            body = await self._read(request, first_byte, last_byte)
+            return await self._sender.asend(
+                lambda: self._destination.put_part(request, upload_id, number, body)
+            )
 
-    def _read(self, request: CopyRequest, first_byte: int, last_byte: int) -> bytes:
-        return self._sender.send(lambda: self._source.get_bytes(request.source, first_byte, last_byte))
+    async def _read(self, request: CopyRequest, first_byte: int, last_byte: int) -> bytes:
+        return await self._sender.asend(lambda: self._source.get_bytes(request.source, first_byte, last_byte))
 
 
 def _held(size: int) -> int:
@@ -81,21 +83,21 @@ def _held(size: int) -> int:
 
 
 class _Budget:
-    """Bytes that many threads share; one that asks for too many waits for the others."""
+    """Bytes that many coroutines share; one that asks for too many waits for the others."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._left = most
-        self._freed = Condition()
+        self._freed = asyncio.Condition()
 
-    @contextmanager
-    def taken(self, size: int) -> Iterator[None]:
-        with self._freed:
-            self._freed.wait_for(lambda: self._left >= size)
+    @asynccontextmanager
+    async def taken(self, size: int) -> AsyncIterator[None]:
+        async with self._freed:
+            await self._freed.wait_for(lambda: self._left >= size)
             self._left -= size
         try:
             yield
         finally:
-            with self._freed:
+            async with self._freed:
                 self._left += size
                 self._freed.notify_all()

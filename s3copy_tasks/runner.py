@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,7 +10,7 @@ from s3copy_tasks import events
 from s3copy_tasks.attempt import Attempt
 from s3copy_tasks.copier import Copier
 from s3copy_tasks.core.metrics import Failure
-from s3copy_tasks.core.objects import Action, SkipReason
+from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.errors import (
     ACCESS_BREAKER,
     AccessError,
@@ -24,6 +22,7 @@ from s3copy_tasks.listing import Decided, Listing
 from s3copy_tasks.sender import Sender
 from s3copy_tasks.transfer import Transfer
 from s3copy_tasks.verifier import verify
+from s3copy_tasks.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +93,6 @@ def copy_batch(
         metrics.record_unknown(max(batch.found - metrics.found, 0), cause, transient=True)
         raise
     finally:
-        transfer.close()
         metrics.record_requests(sender.requests.since(before))
 
 
@@ -129,7 +127,7 @@ def _decisions(one: KeyRange, listing: Listing) -> Iterator[Decided | Failure | 
 
 
 class _BatchWork:
-    """Feeds objects to threads, never many more than they can take, and ends when access is gone."""
+    """Feeds objects to the copier, and ends when access is gone."""
 
     def __init__(
         self,
@@ -140,26 +138,19 @@ class _BatchWork:
     ) -> None:
         self._copier = copier
         self._metrics = metrics
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="s3copy")
-        self._room = BoundedSemaphore(2 * concurrency)
+        self._workers = Workers(self._carry_out, concurrency)
         self._on_counted = on_counted
-        self._lock = Lock()
         self._access_errors = 0
-        self._bugs: list[BaseException] = []
-        self._futures: set[Future[None]] = set()
 
     def add(self, entry: int | None, decided: Decided) -> None:
-        """Take an object; waits while the threads are busy. Skipped ones need no thread."""
-        if isinstance(decided.decision, SkipReason) or decided.decision is Action.COPIED_EARLIER:
-            self._copier.carry_out(entry, decided)
+        """Take an object; waits while there is enough to do. Skipped ones take no request."""
+        if isinstance(decided.decision, SkipReason):
+            self._metrics.record_skip(decided.decision)
             self._counted()
         elif self._access_errors >= ACCESS_ERRORS_MAX:
             self._not_attempted(entry, decided)
         else:
-            self._room.acquire()
-            future = self._pool.submit(self._carry_out, entry, decided)
-            self._futures.add(future)
-            future.add_done_callback(self._futures.discard)
+            self._workers.add((entry, decided))
 
     def finish(self) -> None:
         """Wait for what was taken.
@@ -167,32 +158,21 @@ class _BatchWork:
         Raises:
             BaseException: the first error that was none of S3's, if any.
         """
-        self._wait()
-        self._pool.shutdown(wait=True)
-        if self._bugs:
-            raise self._bugs[0]
+        self._workers.finish()
 
     def abandon(self) -> None:
         """Wait for what is under way and drop the rest."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._wait()
+        self._workers.abandon()
 
-    def _wait(self) -> None:
-        """Join no thread: before Python 3.13, one whose join a signal interrupts is taken for ended."""
-        wait([future for future in set(self._futures) if not future.cancelled()])
-
-    def _carry_out(self, entry: int | None, decided: Decided) -> None:
-        try:
-            error = self._copier.carry_out(entry, decided)
-            with self._lock:
-                self._access_errors = (
-                    self._access_errors + 1 if isinstance(error, (AccessError, ExpiredError)) else 0
-                )
-            self._counted()
-        except BaseException as bug:  # noqa: BLE001 - shown to the caller by finish()
-            self._bugs.append(bug)
-        finally:
-            self._room.release()
+    async def _carry_out(self, taken: tuple[int | None, Decided]) -> None:
+        entry, decided = taken
+        if self._access_errors >= ACCESS_ERRORS_MAX:
+            self._not_attempted(entry, decided)
+            return
+        error = await self._copier.carry_out(entry, decided)
+        denied = isinstance(error, (AccessError, ExpiredError))
+        self._access_errors = self._access_errors + 1 if denied else 0
+        self._counted()
 
     def _not_attempted(self, entry: int | None, decided: Decided) -> None:
         msg = f"{ACCESS_ERRORS_MAX} objects in a row were denied; the rest of the batch was not attempted"

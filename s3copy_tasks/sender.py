@@ -5,27 +5,31 @@ Every request of a batch goes through one `Sender`, whether it is a page of a li
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from collections import Counter
-from threading import Condition, Event
+from collections import Counter, deque
+from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 from s3copy_tasks.core.metrics import Requests
 from s3copy_tasks.core.retry import RequestLimit, delay_seconds
 from s3copy_tasks.errors import CopyError, ThrottledError
+from s3copy_tasks.loop import event_loop, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from s3copy_tasks.core.job import EffectiveJob
 
 T = TypeVar("T")
 _STOPPED = "the batch was stopped"
+_AHEAD_SECONDS = 0.005
+"""A request may start that much before its turn: a timer for each would cost more than the request."""
 
 
 class Sender:
-    """Runs calls of a store from many threads, as many at once as S3 bears.
+    """Runs calls of a store on the loop, as many at once as S3 bears.
 
     Args:
         in_flight: the most requests at once.
@@ -40,34 +44,42 @@ class Sender:
         in_flight: int,
         *,
         per_second: float | None = None,
-        wait: Callable[[float], bool] | None = None,
+        wait: Callable[[float], Awaitable[bool]] | None = None,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit = RequestLimit(in_flight)
-        self._sent = 0
-        self._slots = Condition()
+        self._in_flight = 0
         self._stopping = Event()
-        self._wait = wait or self._stopping.wait
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._sleepers: set[asyncio.Future[None]] = set()
+        self._wait = wait or self._sleep
         self._jitter = jitter
         self._clock = clock
         self._gap_seconds = 0.0 if per_second is None else 1.0 / per_second
         self._next_start = 0.0
-        self._counts = Requests()
+        self._sent = self._retried = self._throttled = self._peak = 0
 
     def stop(self) -> None:
-        """Let no request start any more, nor any retry."""
+        """Let no request start any more, nor any retry; may be called from any thread, and from a signal."""
         self._stopping.set()
-        with self._slots:
-            self._slots.notify_all()
+        event_loop().call_soon_threadsafe(self._wake_all)
 
     @property
     def requests(self) -> Requests:
         """What was sent up to now."""
-        with self._slots:
-            return self._counts
+        return Requests(
+            sent=self._sent,
+            retried=self._retried,
+            throttled=self._throttled,
+            peak_in_flight=self._peak,
+        )
 
-    def send(self, call: Callable[[], T], *, cleans_up: bool = False) -> T:
+    def send(self, call: Callable[[], Awaitable[T]], *, cleans_up: bool = False) -> T:
+        """Do what `asend` does, for a thread that waits for it."""
+        return wait_for(self.asend(call, cleans_up=cleans_up))
+
+    async def asend(self, call: Callable[[], Awaitable[T]], *, cleans_up: bool = False) -> T:
         """Return what `call` returns, after as many attempts as its errors are worth.
 
         Args:
@@ -79,58 +91,99 @@ class Sender:
             CopyError: the last attempt's error; its `attempts` says how many were made.
             InterruptedError: `stop` was called.
         """
-        attempts: Counter[bool] = Counter()
+        attempts: Counter[bool] | None = None
         while True:
             try:
-                return self._once(call, cleans_up=cleans_up, again=bool(attempts))
+                return await self._once(call, cleans_up=cleans_up, again=attempts is not None)
             except CopyError as error:
                 throttled = isinstance(error, ThrottledError)
+                attempts = attempts or Counter()
                 attempts[throttled] += 1
                 error.attempts = attempts.total()
                 delay = delay_seconds(error, attempts[throttled], self._jitter())
-                if delay is None or (self._wait(delay) and not cleans_up):
+                if delay is None or (await self._wait(delay) and not cleans_up):
                     raise
 
-    def _once(self, call: Callable[[], T], *, cleans_up: bool, again: bool) -> T:
-        self._keep_pace(cleans_up=cleans_up)
-        generation = self._enter(cleans_up=cleans_up, again=again)
-        throttled = False
+    async def _once(self, call: Callable[[], Awaitable[T]], *, cleans_up: bool, again: bool) -> T:
+        if self._gap_seconds:
+            await self._keep_pace(cleans_up=cleans_up)
+        if self._in_flight >= self._limit.limit and not self._stopping.is_set():
+            await self._queue_up()
+        if self._stopping.is_set() and not cleans_up:
+            raise InterruptedError(_STOPPED)
+        self._in_flight += 1
+        self._sent += 1
+        self._retried += again
+        self._peak = max(self._peak, self._in_flight)
+        generation = self._limit.generation
         try:
-            return call()
+            result = await call()
         except ThrottledError:
-            throttled = True
+            self._throttled += 1
+            self._limit.throttled(generation)
             raise
+        except BaseException:
+            self._limit.answered()
+            raise
+        else:
+            self._limit.answered()
+            return result
         finally:
-            with self._slots:
-                self._sent -= 1
-                if throttled:
-                    self._counts += Requests(throttled=1)
-                    self._limit.throttled(generation)
-                else:
-                    self._limit.answered()
-                self._slots.notify(2)  # an answer frees a slot, and may raise the limit by one
+            self._in_flight -= 1
+            self._wake_next()
 
-    def _keep_pace(self, *, cleans_up: bool) -> None:
+    async def _keep_pace(self, *, cleans_up: bool) -> None:
         """Wait until the next request may start."""
-        if not self._gap_seconds:
-            return
-        with self._slots:
-            now = self._clock()
-            start = max(now, self._next_start)
-            self._next_start = start + self._gap_seconds
-        if start > now and self._wait(start - now) and not cleans_up:
+        now = self._clock()
+        start = max(now, self._next_start)
+        self._next_start = start + self._gap_seconds
+        late = start - now > _AHEAD_SECONDS
+        if late and await self._wait(start - now) and not cleans_up:
             raise InterruptedError(_STOPPED)
 
-    def _enter(self, *, cleans_up: bool, again: bool) -> int:
-        """Wait for a slot; return the generation of the limit."""
-        with self._slots:
-            while self._sent >= self._limit.limit and not self._stopping.is_set():
-                self._slots.wait()
-            if self._stopping.is_set() and not cleans_up:
-                raise InterruptedError(_STOPPED)
-            self._sent += 1
-            self._counts += Requests(sent=1, retried=int(again), peak_in_flight=self._sent)
-            return self._limit.generation
+    async def _queue_up(self) -> None:
+        """Wait for a slot; first come, first served."""
+        while self._in_flight >= self._limit.limit and not self._stopping.is_set():
+            turn = event_loop().create_future()
+            self._queue.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._wake_next()  # it may have been this one's turn
+                raise
+
+    def _wake_next(self) -> None:
+        """Wake as many as there are slots: an answer frees one, and may raise the limit by one."""
+        free = self._limit.limit - self._in_flight
+        while self._queue and free > 0:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                free -= 1
+
+    def _wake_all(self) -> None:
+        for one in (*self._queue, *self._sleepers):
+            if not one.done():
+                one.set_result(None)
+        self._queue.clear()
+
+    async def _sleep(self, seconds: float) -> bool:
+        """Wait that long, or until `stop`; return whether that came."""
+        if not self._stopping.is_set():
+            alarm = event_loop().create_future()
+            self._sleepers.add(alarm)
+            timer = event_loop().call_later(seconds, _ring, alarm)
+            try:
+                await alarm
+            finally:
+                timer.cancel()
+                self._sleepers.discard(alarm)
+        return self._stopping.is_set()
+
+
+def _ring(alarm: asyncio.Future[None]) -> None:
+    if not alarm.done():
+        alarm.set_result(None)
 
 
 def sender_of(job: EffectiveJob, *, batches_at_once: int) -> Sender:

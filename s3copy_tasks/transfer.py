@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
@@ -53,13 +53,9 @@ class Transfer:
         self._uploads = uploads
         self._relay = Relay(stores.source, stores.destination, sender) if job.relayed else None
         self._limits = limits or (RELAY_LIMITS if job.relayed else LIMITS)
-        self._parts = ThreadPoolExecutor(job.transfer.concurrency, thread_name_prefix="s3copy-part")
+        self._parts_at_once = job.transfer.concurrency
 
-    def close(self) -> None:
-        """Wait for the parts under way; no other starts."""
-        self._parts.shutdown(wait=True, cancel_futures=True)
-
-    def copy(self, request: CopyRequest) -> Confirmation:
+    async def copy(self, request: CopyRequest) -> Confirmation:
         """Copy an object; return what S3 confirmed.
 
         Raises:
@@ -68,18 +64,19 @@ class Transfer:
         """
         is_small = request.source.size <= self._limits.single_copy_bytes
         if is_small and self._relay is None:
-            return self._sender.send(lambda: self._destination.copy_object(request))
+            return await self._sender.asend(lambda: self._destination.copy_object(request))
         if self._relay is not None:
             self._relay.check_size(request.source.size, self._limits)
-        tags, details = self._tags(request), self._details(request)  # in this order: the last look is pinned
+        tags = await self._tags(request)  # before the details: the last look is pinned
+        details = await self._details(request)
         if self._relay is not None and not request.source.size:
-            return self._relay.copy_empty(request, details, tags)
-        return self._copy_in_parts(request, details, tags)
+            return await self._relay.copy_empty(request, details, tags)
+        return await self._copy_in_parts(request, details, tags)
 
-    def _details(self, request: CopyRequest) -> ObjectDetails:
+    async def _details(self, request: CopyRequest) -> ObjectDetails:
         """Look at the source for what a multipart copy must carry by itself."""
         origin = request.source
-        details = self._sender.send(
+        details = await self._sender.asend(
             lambda: self._source.head_object(origin.key, version_id=origin.version_id)
         )
         if details is None:
@@ -89,65 +86,75 @@ class Transfer:
             raise ConditionError(msg, code="PreconditionFailed")
         return details
 
-    def _tags(self, request: CopyRequest) -> Mapping[str, str]:
+    async def _tags(self, request: CopyRequest) -> Mapping[str, str]:
         if request.options.tags != "copy":  # HEAD counts them only for who may read them
             return {}
         origin = request.source
-        return self._sender.send(lambda: self._source.object_tags(origin.key, version_id=origin.version_id))
+        return await self._sender.asend(
+            lambda: self._source.object_tags(origin.key, version_id=origin.version_id)
+        )
 
-    def _copy_in_parts(
+    async def _copy_in_parts(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
     ) -> Confirmation:
-        upload_id = self._sender.send(
+        upload_id = await self._sender.asend(
             lambda: self._destination.create_multipart_upload(request, details, tags)
         )
         upload = OpenUpload(key=request.key, upload_id=upload_id, source_etag=request.source.etag)
         try:
-            self._uploads.opened(upload)
-            etags = self._copy_all_parts(request, upload_id)
-            confirmed = self._sender.send(
+            await asyncio.to_thread(self._uploads.opened, upload)  # it may ask Airflow
+            etags = await self._copy_all_parts(request, upload_id)
+            confirmed = await self._sender.asend(
                 lambda: self._destination.complete_multipart_upload(request, upload_id, etags)
             )
         except BaseException as error:
-            self._abort(upload)
+            await self._abort(upload)
             if not isinstance(error, CopyError) or error.code != "NoSuchUpload":
                 raise
-            return self._completed_after_all(request, details, error)
-        self._uploads.closed(upload)
+            return await self._completed_after_all(request, details, error)
+        await asyncio.to_thread(self._uploads.closed, upload)
         return confirmed
 
-    def _copy_all_parts(self, request: CopyRequest, upload_id: str) -> dict[int, str]:
-        def copy_part(part: tuple[int, int, int]) -> tuple[int, str]:
-            number, first, last = part
-            if self._relay is not None:
-                return number, self._relay.copy_part(request, upload_id, number, first, last)
-            etag = self._sender.send(
-                lambda: self._destination.copy_part(request, upload_id, number, first, last)
-            )
-            return number, etag
-
+    async def _copy_all_parts(self, request: CopyRequest, upload_id: str) -> dict[int, str]:
+        """Copy parts side by side; after a failure none starts, and those under way are waited for."""
         ranges = part_ranges(request.source.size, self._limits)
-        futures = [self._parts.submit(copy_part, part) for part in ranges]
-        try:
-            return dict(future.result() for future in futures)
-        finally:
-            for future in futures:
-                future.cancel()
-            for future in futures:
-                if not future.cancelled():
-                    future.exception()  # an abort must not overtake a part
+        etags: dict[int, str] = {}
+        failures: list[BaseException] = []
 
-    def _abort(self, upload: OpenUpload) -> None:
+        async def copy_one_after_the_other() -> None:
+            for number, first, last in ranges:
+                if failures:
+                    return
+                try:
+                    etags[number] = await self._copy_part(request, upload_id, number, first, last)
+                except BaseException as error:  # noqa: BLE001 - an abort must not overtake a part
+                    failures.append(error)
+
+        await asyncio.gather(*(copy_one_after_the_other() for _ in range(self._parts_at_once)))
+        if failures:
+            raise failures[0]
+        return etags
+
+    async def _copy_part(
+        self, request: CopyRequest, upload_id: str, number: int, first: int, last: int
+    ) -> str:
+        if self._relay is not None:
+            return await self._relay.copy_part(request, upload_id, number, first, last)
+        return await self._sender.asend(
+            lambda: self._destination.copy_part(request, upload_id, number, first, last)
+        )
+
+    async def _abort(self, upload: OpenUpload) -> None:
         try:
-            self._sender.send(
+            await self._sender.asend(
                 lambda: self._destination.abort_multipart_upload(upload.key, upload.upload_id), cleans_up=True
             )
         except CopyError as error:
             log.error("upload left behind", key=upload.key, upload_id=upload.upload_id, code=error.code)
         else:
-            self._uploads.closed(upload)
+            await asyncio.to_thread(self._uploads.closed, upload)
 
-    def _completed_after_all(
+    async def _completed_after_all(
         self, request: CopyRequest, details: ObjectDetails, error: CopyError
     ) -> Confirmation:
         """Rule 7: a lost reply to the completion looks like a missing upload; the object tells.
@@ -155,7 +162,7 @@ class Transfer:
         Raises:
             ConditionError: it was not completed: somebody else ended the upload.
         """
-        theirs = self._sender.send(lambda: self._destination.head_object(request.key))
+        theirs = await self._sender.asend(lambda: self._destination.head_object(request.key))
         found = theirs.object if theirs else None
         if found is None or not is_copied_earlier(details.object, found, self._run_started):
             raise ConditionError(error.message, code=error.code) from error

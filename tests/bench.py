@@ -16,7 +16,7 @@ from s3copy_tasks.planning import plan_job
 from s3copy_tasks.runner import copy_batch
 from s3copy_tasks.sender import Sender
 from s3copy_tasks.verdict import outside_metrics, run_metrics
-from tests.memory import DAY_ONE, Clock, MemoryServer, MemoryStore
+from tests.memory import DAY_ONE, Clock, MemoryServer, MemoryStore, threaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,11 @@ def make_object(
 
 def impatient(in_flight: int = 2) -> Sender:
     """Return a sender that never waits between attempts."""
-    return Sender(in_flight, wait=lambda _seconds: False)
+
+    async def wait(_seconds: float) -> bool:
+        return False
+
+    return Sender(in_flight, wait=wait)
 
 
 class Bench:
@@ -73,9 +77,9 @@ class Bench:
         self.clock = Clock()
         self.server = MemoryServer(self.clock, page_keys=page_keys, single_copy_bytes=single_copy_bytes)
         self.server.buckets = {SOURCE: {}, DESTINATION: {}}
-        self.stores = Stores(
-            source=MemoryStore(self.server, SOURCE), destination=MemoryStore(self.server, DESTINATION)
-        )
+        self.source = MemoryStore(self.server, SOURCE)
+        self.destination = MemoryStore(self.server, DESTINATION)
+        self.stores = Stores(source=threaded(self.source), destination=threaded(self.destination))
 
     def put(self, *keys: str, content: bytes = b"x", **values: Any) -> None:
         """Write objects to the source."""
@@ -94,7 +98,7 @@ class Bench:
 
     def started(self, **changes: Any) -> EffectiveJob:
         """Return a job whose run starts now; then a second passes, as it does before the first copy."""
-        job = make_job(run_started=self.stores.destination.server_time(), **changes)
+        job = make_job(run_started=self.destination.server_time(), **changes)
         self.clock.tick()
         return job
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import hashlib
 import itertools
@@ -9,9 +10,10 @@ import threading
 import zlib
 from base64 import b64encode
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from s3copy_tasks.core.arrival import Confirmation
 from s3copy_tasks.core.objects import ObjectDetails, S3Object
@@ -19,9 +21,9 @@ from s3copy_tasks.core.store import ABSENT, Page
 from s3copy_tasks.errors import ConditionError, MissingError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-    from s3copy_tasks.core.store import CopyRequest
+    from s3copy_tasks.core.store import CopyRequest, Store
 
 DAY_ONE = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -150,7 +152,7 @@ class MemoryServer:
 
 
 class MemoryStore:
-    """One bucket of a server: `s3copy_tasks.core.store.Store` in memory."""
+    """One bucket of a server: the verbs of `s3copy_tasks.core.store.Store` in memory, for `threaded`."""
 
     def __init__(self, server: MemoryServer, bucket: str) -> None:
         self._server = server
@@ -371,6 +373,30 @@ class _Request:
         if kind is None:
             for hook in self._server.after:
                 hook(self._call)
+
+
+_THREADS = ThreadPoolExecutor(64)
+
+
+class _Threaded:
+    """A store whose verbs run in threads: a hook that blocks holds up its own request, and no other."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        verb = getattr(self._store, name)
+
+        def call(*args: Any, **options: Any) -> Awaitable[Any]:
+            loop = asyncio.get_running_loop()
+            return loop.run_in_executor(_THREADS, lambda: verb(*args, **options))
+
+        return call
+
+
+def threaded(store: MemoryStore) -> Store:
+    """Return a store as the runner takes it."""
+    return cast("Store", _Threaded(store))
 
 
 def on(

@@ -32,7 +32,7 @@ def policy(options: argparse.Namespace) -> int:
 
 def _side(job: CopyJob, side: Literal["source", "destination"]) -> Side:
     location = getattr(job, side)
-    manager = AwsConnectionManager(location, side, job.transfer.concurrency)
+    manager = AwsConnectionManager(location, side, job.transfer)
     try:
         role, external_id = manager.role()
     except AccessError:

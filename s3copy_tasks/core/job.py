@@ -132,6 +132,7 @@ class TransferOptions:
         max_requests_per_second: of all batches that run at once, together.
         max_active_batches: batches that run at the same time.
         pool: Airflow pool of the batches.
+        client: "fast" (libcurl) or "boto3": what requests are sent by.
         relay: "auto" sends the bytes through the worker where no server can copy them; "never" refuses.
     """
 
@@ -141,6 +142,7 @@ class TransferOptions:
     max_requests_per_second: int = 3_500
     max_active_batches: int = 8
     pool: str | None = None
+    client: str = "fast"
     relay: str = "never"
 
 

@@ -55,12 +55,12 @@ class CopyRequest:
 
 
 class Store(Protocol):
-    """A bucket of S3, seen with one set of credentials."""
+    """A bucket of S3, seen with one set of credentials. Every verb is one request, without retries."""
 
-    def list_page(self, prefix: str, *, after: str | None, token: str | None, recursive: bool) -> Page:
+    async def list_page(self, prefix: str, *, after: str | None, token: str | None, recursive: bool) -> Page:
         """Return a page of the keys that start with `prefix` and come after the whole key `after`."""
 
-    def head_object(
+    async def head_object(
         self, key: str, *, version_id: str | None = None, checksums: bool = False
     ) -> ObjectDetails | None:
         """Return an object's details, None where there is no such object.
@@ -68,40 +68,40 @@ class Store(Protocol):
         Asking for checksums needs the key's permissions where an object is encrypted by KMS.
         """
 
-    def object_tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
+    async def object_tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
         """Return an object's tags."""
 
-    def server_time(self) -> datetime:
+    async def server_time(self) -> datetime:
         """Return the server's clock, from the Date header of a reply; whole seconds."""
 
-    def copy_object(self, request: CopyRequest) -> Confirmation:
+    async def copy_object(self, request: CopyRequest) -> Confirmation:
         """Copy an object of at most 5 GiB; return what S3 confirmed."""
 
-    def create_multipart_upload(
+    async def create_multipart_upload(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
     ) -> str:
         """Start a multipart copy that carries everything a small copy carries; return the upload id."""
 
-    def copy_part(
+    async def copy_part(
         self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
     ) -> str:
         """Copy a part, both bytes inclusive; return its ETag."""
 
-    def complete_multipart_upload(
+    async def complete_multipart_upload(
         self, request: CopyRequest, upload_id: str, etags: Mapping[int, str]
     ) -> Confirmation:
         """Make the object of its parts, ETags by part number; return what S3 confirmed."""
 
-    def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+    async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Drop an upload and its parts; no error where it is gone already."""
 
-    def get_bytes(self, source: S3Object, first_byte: int, last_byte: int) -> bytes:
+    async def get_bytes(self, source: S3Object, first_byte: int, last_byte: int) -> bytes:
         """Return a range of an object that has still the ETag it was listed with, both bytes inclusive."""
 
-    def put_object(
+    async def put_object(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str], body: bytes
     ) -> Confirmation:
         """Write an object that carries everything a small copy carries; return what S3 confirmed."""
 
-    def put_part(self, request: CopyRequest, upload_id: str, number: int, body: bytes) -> str:
+    async def put_part(self, request: CopyRequest, upload_id: str, number: int, body: bytes) -> str:
         """Write a part; return its ETag."""

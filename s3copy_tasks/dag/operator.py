@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from s3copy_tasks.dag.tries import TaskUploads, continued, forget_tries
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError, MissingError
 from s3copy_tasks.inprocess import InProcessRun, as_copy_error
 from s3copy_tasks.listing import Decided, Listing, Stores
+from s3copy_tasks.loop import wait_for
 from s3copy_tasks.sender import Sender
 from s3copy_tasks.transfer import Transfer
 from s3copy_tasks.verdict import report, without_plan
@@ -281,8 +281,8 @@ def _copy_one(job: EffectiveJob, stores: Stores, collector: MetricsCollector) ->
     """
     sender = Sender(job.transfer.concurrency)
     one = _found(Listing(job, stores, sender).object_at(0), job)
-    with closing(Transfer(job, stores, sender, NoRecord())) as transfer:
-        error = Copier(job, stores, sender, collector, transfer).carry_out(None, one)
+    transfer = Transfer(job, stores, sender, NoRecord())
+    error = wait_for(Copier(job, stores, sender, collector, transfer).carry_out(None, one))
     if collector.metrics().files_vanished:
         return MissingError(f"{job.source}/{one.source.key} is gone", code="NoSuchKey")
     return error

@@ -16,19 +16,24 @@ from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
 from s3copy_tasks.errors import CREDENTIALS, EMPTY_REPLY, AccessError, CopyError, TransientError
+from s3copy_tasks.s3.client import Boto3Client, Client
+from s3copy_tasks.s3.curl_client import CurlClient
 from s3copy_tasks.s3.errors import from_client_error, from_transport
-from s3copy_tasks.s3.store import UNREADABLE, BucketStore
+from s3copy_tasks.s3.policies import MISSING, trust_statement
+from s3copy_tasks.s3.store import BucketStore
 
 if TYPE_CHECKING:
     import boto3
     from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
     from mypy_boto3_s3.client import S3Client
 
-    from s3copy_tasks.core.job import EffectiveJob, Location
+    from s3copy_tasks.core.job import EffectiveJob, Location, TransferOptions
 
 COPY_READ_TIMEOUT_SECONDS = 300
 """S3 holds the connection while it copies gigabytes (rule 21)."""
 _CONNECT_TIMEOUT_SECONDS = 10
+_UNREADABLE = "the reply can't be read"
+"""Never with its text: it is one of STS, which holds credentials."""
 _LOADER = Loader()
 
 
@@ -38,17 +43,24 @@ class AwsConnectionManager:
     Args:
         location: the bucket and how to reach it.
         side: for messages and session names.
-        concurrency: connections to keep open.
+        transfer: which client, and how many requests at once.
     """
 
-    def __init__(self, location: Location, side: Literal["source", "destination"], concurrency: int) -> None:
+    def __init__(
+        self, location: Location, side: Literal["source", "destination"], transfer: TransferOptions
+    ) -> None:
         self.location = location
         self._side = side
-        self._concurrency = concurrency
+        self._concurrency = transfer.concurrency
         self._lock = Lock()
         self._current: tuple[AwsConnectionWrapper, boto3.session.Session] | None = None
+        self.client: Client = (
+            CurlClient(self.connect, connections=2 * transfer.concurrency)
+            if transfer.client == "fast"
+            else Boto3Client(self.connect, threads=transfer.concurrency)
+        )
         self.store = BucketStore(
-            self.connect, location.bucket, location.account, requester_pays=location.requester_pays
+            self.client, location.bucket, location.account, requester_pays=location.requester_pays
         )
 
     def connect(self, *, anew: bool = False) -> S3Client:
@@ -86,7 +98,7 @@ class AwsConnectionManager:
         try:
             return sts.get_caller_identity()["Arn"]
         except (ClientError, BotoCoreError):
-            return f"the {self._side} principal ({self._described()})"
+            return self.role()[0] or f"the {self._side} principal ({self._described()})"
 
     def role(self) -> tuple[str | None, str | None]:
         """Return the ARN of the role and the external id with which it is assumed, without assuming it.
@@ -125,7 +137,7 @@ class AwsConnectionManager:
         except BotoCoreError as error:
             raise self._refused(from_transport(error)) from None
         except ResponseParserError:  # its text holds the reply, and so the credentials
-            raise self._refused(TransientError(UNREADABLE, code=EMPTY_REPLY)) from None
+            raise self._refused(TransientError(_UNREADABLE, code=EMPTY_REPLY)) from None
         return wrapper, session
 
     def _refused(self, reason: CopyError) -> CopyError:
@@ -135,6 +147,9 @@ class AwsConnectionManager:
         )
         if isinstance(reason, TransientError):  # STS is down or throttles: that passes
             return type(reason)(msg, code=reason.code)
+        role, external_id = self.role()
+        if role is not None:
+            msg += f"{MISSING}the trust policy of {role}: {json.dumps(trust_statement(external_id))}"
         return AccessError(msg, code=CREDENTIALS)
 
     def _wrapper(self) -> AwsConnectionWrapper:
@@ -170,10 +185,9 @@ def _share_loader(session: boto3.session.Session) -> boto3.session.Session:
 
 def managers_of(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
     """Return source and destination of a job; each connects when it is first used."""
-    concurrency = job.transfer.concurrency
     return (
-        AwsConnectionManager(job.source, "source", concurrency),
-        AwsConnectionManager(job.destination, "destination", concurrency),
+        AwsConnectionManager(job.source, "source", job.transfer),
+        AwsConnectionManager(job.destination, "destination", job.transfer),
     )
 
 

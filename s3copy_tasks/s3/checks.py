@@ -99,7 +99,7 @@ class Checks:
             return None
         try:
             stranger = BucketStore(
-                manager.connect, location.bucket, None, requester_pays=location.requester_pays
+                manager.client, location.bucket, None, requester_pays=location.requester_pays
             )
             self.send(lambda: stranger.server_time(prefix))
         except CopyError:

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3.client import S3Client
 
-    from s3copy_tasks.s3.store import Connect
+
+class Connect(Protocol):
+    """Makes a client of boto3."""
+
+    def __call__(self, *, anew: bool = False) -> S3Client:
+        """Return a client; `anew` with credentials fetched again."""
 
 
 class Client(Protocol):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3.client import S3Client
 
-    from s3copy_tasks.s3.store import Connect
+    from s3copy_tasks.s3.client import Connect
 
 _ELSEWHERE = frozenset(
     {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}

@@ -80,7 +80,8 @@ def from_client_error(error: boto.ClientError) -> CopyError:
     response = error.response
     detail = response.get("Error", {})
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    return from_reply(error.operation_name, detail.get("Code"), detail.get("Message"), status)
+    code = str(detail.get("Code") or response.get("Code") or "")  # RGW's STS has it at the top
+    return from_reply(error.operation_name, code, detail.get("Message"), status)
 
 
 def from_reply(operation: str, code: str | None, message: str | None, status: int) -> CopyError:

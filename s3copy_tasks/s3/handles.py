@@ -64,7 +64,17 @@ Kind = tuple[str, bool, bool]
 
 
 class Handle:
-    """A handle of libcurl with what it received."""
+    """A handle of libcurl with what it received.
+
+    Attributes:
+        kind: of its requests.
+        curl: libcurl's.
+        future: of who waits for the reply; None while nothing is sent.
+
+    Args:
+        kind: method, with a body, once.
+        transport: how to connect.
+    """
 
     def __init__(self, kind: Kind, transport: Transport) -> None:
         self.kind = kind
@@ -85,6 +95,7 @@ class Handle:
             curl.setopt(pycurl.PREREQFUNCTION, self._before_sending)
 
     def prepare(self, url: str, headers: Sequence[str], body: bytes) -> None:
+        """Say what is sent next."""
         self.sent = 0
         self.curl.setopt(pycurl.URL, url)
         try:
@@ -102,13 +113,14 @@ class Handle:
         return self.curl.getinfo(pycurl.RESPONSE_CODE), lines, body
 
     def forget(self) -> None:
+        """Let go of what came, and of the body that was sent."""
         self.lines.clear()
         self.chunks.clear()
         if self._has_body:
             self.curl.setopt(pycurl.POSTFIELDS, b"")
 
     def error(self, number: int, message: str) -> CopyError:
-        """Return what libcurl's error is here."""
+        """Return what libcurl's error is here: whether a byte was sent decides what may have happened."""
         if number in _NOT_TRUSTED:
             return RequestError(message, code=TLS_REFUSED)
         if number in _IMPOSSIBLE:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import ObjectOptions
 
 MISSING = "\nMissing in "
+_WORKERS = "arn:aws:iam::111111111111:role/the-role-that-your-airflow-workers-run-as"
 _ASSUMED_ROLE = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<role>[^/]+)/.*")
 _KMS = re.compile(r"kms:[A-Za-z]+")
 _KMS_KEY = re.compile(r"arn:[^:\s]+:kms:[^\s\"']+")
@@ -70,6 +71,14 @@ def kms_statement(message: str, key_id: str | None) -> str | None:
         return None
     key = _KMS_KEY.search(message)
     return statement([action.group()], key.group() if key else key_id or "*")
+
+
+def trust_statement(external_id: str | None) -> dict[str, Any]:
+    """Return what a role's trust policy needs for the workers to assume it."""
+    allowed: dict[str, Any] = {"Effect": "Allow", "Principal": {"AWS": _WORKERS}, "Action": "sts:AssumeRole"}
+    if external_id:
+        allowed["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
+    return allowed
 
 
 def statement(

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from s3copy_tasks.core.job import Location, ObjectOptions
-from s3copy_tasks.s3.policies import bucket_arn, read_actions, write_actions
+from s3copy_tasks.s3.policies import bucket_arn, read_actions, trust_statement, write_actions
 
 _VERSION = "2012-10-17"
-_WORKERS = "arn:aws:iam::111111111111:role/the-role-that-your-airflow-workers-run-as"
 _SPECIAL = re.compile(r"[*?$]")
 ABORT_AFTER_DAYS = 7
 """Days after which S3 drops an upload that nobody completed: what a killed worker leaves behind."""
@@ -74,12 +73,12 @@ def least_privileges(source: Side, destination: Side, options: ObjectOptions) ->
     found: dict[str, Any] = {}
     if source.role == destination.role:
         found["role_policy"] = _policy([lists, *reading, *writes, *keys])
-        found["trust_policy"] = _trust(source)
+        found["trust_policy"] = _policy([trust_statement(source.external_id)])
     else:
         found["source_role_policy"] = _policy([lists, *reading])
-        found["source_trust_policy"] = _trust(source)
+        found["source_trust_policy"] = _policy([trust_statement(source.external_id)])
         found["destination_role_policy"] = _policy([*reading, *writes, *keys])
-        found["destination_trust_policy"] = _trust(destination)
+        found["destination_trust_policy"] = _policy([trust_statement(destination.external_id)])
     readers, writers = [source.role, destination.role], [destination.role]
     read_by = [(lists, [source.role]), *((one, readers) for one in reading)]
     found |= _bucket_policy("source", source, read_by)
@@ -147,17 +146,6 @@ def _bucket_policy(name: str, side: Side, needs: list[tuple[dict[str, Any], list
 
 def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
     return {"Version": _VERSION, "Statement": statements}
-
-
-def _trust(side: Side) -> dict[str, Any]:
-    statement: dict[str, Any] = {
-        "Effect": "Allow",
-        "Principal": {"AWS": _WORKERS},
-        "Action": "sts:AssumeRole",
-    }
-    if side.external_id:
-        statement["Condition"] = {"StringEquals": {"sts:ExternalId": side.external_id}}
-    return _policy([statement])
 
 
 def _written(patterns: Sequence[Pattern]) -> list[str]:

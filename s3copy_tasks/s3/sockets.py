@@ -12,7 +12,7 @@ _CURL_EVENTS = [(1 if events & ~4 else 0) | (2 if events & ~1 else 0) for events
 
 
 class Selected:
-    """The sockets that libcurl watches, behind one descriptor that the loop watches: cheaper than each."""
+    """By whatever the system has."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -20,6 +20,7 @@ class Selected:
         self.close = self._selector.close
 
     def watch(self, descriptor: int, events: int) -> None:
+        """Watch a socket for `POLL_IN`, `POLL_OUT` or both; for 0 no more."""
         if not events:
             self._selector.unregister(descriptor)
         elif descriptor in self._selector.get_map():
@@ -28,11 +29,12 @@ class Selected:
             self._selector.register(descriptor, events)
 
     def ready(self) -> list[tuple[int, int]]:
+        """Return the sockets that are ready now, each with what for: `CSELECT_IN`, `CSELECT_OUT`."""
         return [(key.fd, events) for key, events in self._selector.select(0)]
 
 
 class Polled:
-    """The same on Linux, without what `selectors` keeps in Python: that is a tenth of a request's cost."""
+    """By epoll, without what `selectors` keeps in Python: that is a tenth of a request's cost."""
 
     def __init__(self) -> None:
         self._poll = select.epoll()
@@ -41,6 +43,7 @@ class Polled:
         self.close = self._poll.close
 
     def watch(self, descriptor: int, events: int) -> None:
+        """Watch a socket for `POLL_IN`, `POLL_OUT` or both; for 0 no more."""
         if not events:
             self._watched.discard(descriptor)
             self._poll.unregister(descriptor)
@@ -51,13 +54,8 @@ class Polled:
             self._poll.register(descriptor, _EPOLL_EVENTS[events])
 
     def ready(self) -> list[tuple[int, int]]:
-        return [
-            (
-                descriptor,
-                (pycurl.CSELECT_IN if events & ~4 else 0) | (pycurl.CSELECT_OUT if events & ~1 else 0),
-            )
-            for descriptor, events in self._poll.poll(0)
-        ]
+        """Return the sockets that are ready now, each with what for: `CSELECT_IN`, `CSELECT_OUT`."""
+        return [(descriptor, _CURL_EVENTS[events & 31]) for descriptor, events in self._poll.poll(0)]
 
 
 Sockets = Polled if hasattr(select, "epoll") else Selected

@@ -1,4 +1,4 @@
-"""Every requirement has a row in docs/requirements.md, and every test that a row names exists."""
+"""Every requirement, and every rule of S3, has its row, and every test that a row names exists."""
 
 from __future__ import annotations
 
@@ -59,6 +59,35 @@ def test_every_requirement_has_its_row() -> None:
 def test_every_requirement_is_proven(requirement: str, how: str, tests: list[str]) -> None:
     """A row says how, and names a test or a benchmark that exists."""
     assert how
+    assert_exist(requirement, tests)
+
+
+def rules() -> list[tuple[str, str, list[str]]]:
+    """Return number, text and tests of each rule in docs/design/rules.md."""
+    found = []
+    for line in (ROOT / "docs" / "design" / "rules.md").read_text().splitlines():
+        if re.match(r"\| [0-9]", line):
+            number, text, _, proven_by, _ = (cell.strip() for cell in line[1:-1].split("|"))
+            found.append((number, text, re.findall(r"`([^`]+)`", proven_by)))
+    return found
+
+
+def test_every_rule_has_its_row() -> None:
+    """The rules 1 to 26 are there, in order, each once."""
+    assert [number for number, _, _ in rules()] == [str(number) for number in range(1, 27)]
+
+
+@pytest.mark.parametrize(("number", "text", "tests"), rules(), ids=[row[0] for row in rules()])
+def test_every_rule_is_proven(number: str, text: str, tests: list[str]) -> None:
+    """A rule names tests that exist, or says that it comes later."""
+    if "Later:" in text:
+        assert tests == []
+    else:
+        assert_exist(number, tests)
+
+
+def assert_exist(requirement: str, tests: list[str]) -> None:
+    """There is at least one, and all are there."""
     assert tests
     for test in tests:
         name, _, function = test.partition("::")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 
@@ -11,9 +11,12 @@ from s3copy_tasks.attempt import Attempt, OpenUpload
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import Location
 from s3copy_tasks.listing import Stores
+from s3copy_tasks.loop import wait_for
 from s3copy_tasks.planning import plan_job
 from s3copy_tasks.runner import copy_batch
 from s3copy_tasks.s3.accounts import _s3_config
+from s3copy_tasks.s3.client import Boto3Client, Client
+from s3copy_tasks.s3.curl_client import CurlClient
 from s3copy_tasks.s3.store import BucketStore
 from s3copy_tasks.sender import Sender
 from s3copy_tasks.verdict import outside_metrics, run_metrics
@@ -23,6 +26,7 @@ from tests.small_s3 import SmallS3
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import TracebackType
 
     from mypy_boto3_s3.client import S3Client
 
@@ -92,10 +96,13 @@ class FaultBench:
         proxy: before the server; it begins anew.
         client: of the proxy.
         step: seconds that pass between two looks at the clock.
+        fast: over libcurl; else over boto3.
         server: other arguments of `SmallS3`.
     """
 
-    def __init__(self, proxy: FaultProxy, client: S3Client, *, step: float = 0.3, **server: Any) -> None:
+    def __init__(
+        self, proxy: FaultProxy, client: S3Client, *, step: float = 0.3, fast: bool = True, **server: Any
+    ) -> None:
         self.clock = Clock(step)
         self.server = SmallS3(clock=self.clock, **server)
         self.server.owners = {SOURCE: SOURCE_ACCOUNT, DESTINATION: DESTINATION_ACCOUNT}
@@ -105,14 +112,27 @@ class FaultBench:
         self.deeds: set[tuple[str, str]] = set()
         self.uploads = Uploads()
         self._client = client
+        self._s3: Client = (
+            CurlClient(self._connect, connections=CONNECTIONS)
+            if fast
+            else Boto3Client(self._connect, threads=CONNECTIONS)
+        )
         self.stores = Stores(
-            source=BucketStore(self._connect, SOURCE, SOURCE_ACCOUNT),
-            destination=BucketStore(self._connect, DESTINATION, DESTINATION_ACCOUNT),
+            source=BucketStore(self._s3, SOURCE, SOURCE_ACCOUNT),
+            destination=BucketStore(self._s3, DESTINATION, DESTINATION_ACCOUNT),
         )
 
     def _connect(self, *, anew: bool = False) -> S3Client:
         self.renewed += anew
         return self._client
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        wait_for(self._s3.close())
 
     def put(self, suffix: str, content: bytes | int = 10, *, age: float = 1e6, **kept: Any) -> Stored:
         """Write `in/<suffix>` to the source, so many seconds ago."""
@@ -166,7 +186,7 @@ class FaultBench:
         values: dict[str, Any] = {
             "source": Location(bucket=SOURCE, account=SOURCE_ACCOUNT),
             "destination": Location(bucket=DESTINATION, account=DESTINATION_ACCOUNT),
-            "run_started": self.stores.destination.server_time(),
+            "run_started": wait_for(self.stores.destination.server_time()),
         }
         self.clock.tick()
         return make_job(**(values | changes))

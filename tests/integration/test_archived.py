@@ -8,6 +8,7 @@ import pytest
 
 from s3copy_tasks.core.job import ObjectEntry, ObjectOptions
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.loop import wait_for
 from tests.proxy import Reply
 
 if TYPE_CHECKING:
@@ -114,6 +115,6 @@ def test_head_tells(sides: Sides, proxy: Proxy, headers: dict[str, str], archive
         "ETag": '"9dd4e461268c8034f5c8564e155c67a6"',
     }
     proxy.answer = lambda request: Reply(200, b"", always | headers) if request.kind == "HeadObject" else None
-    found = sides.stores(sides.job()).source.head_object("data/a")
+    found = wait_for(sides.stores(sides.job()).source.head_object("data/a"))
     assert found is not None
     assert found.object.is_archived is archived

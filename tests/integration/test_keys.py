@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -109,11 +110,12 @@ class Filled(Protocol):
 @pytest.fixture(scope="module")
 def filled() -> Iterator[Filled]:
     """A small server takes any key that S3 takes."""
-    with FaultProxy(SmallS3()) as proxy:
+    with FaultProxy(SmallS3()) as proxy, ExitStack() as benches:
         client = connect(proxy.url)
 
         def make(*keys: str, size: int = 10, page_keys: int = 1_000) -> FaultBench:
             bench = FaultBench(proxy, client, page_keys=page_keys, single_copy_bytes=100, part_bytes_min=1)
+            benches.enter_context(bench)
             for key in keys:
                 bench.put(key, size, headers={"x-amz-meta-k": "v"}, tags={"k": "v"})
             return bench

@@ -39,9 +39,10 @@ def bench_proxy() -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def bench(bench_proxy: FaultProxy) -> FaultBench:
+def bench(bench_proxy: FaultProxy) -> Iterator[FaultBench]:
     """Both sides on a server with S3's own limits."""
-    return FaultBench(bench_proxy, connect(bench_proxy.url), step=0.001)
+    with FaultBench(bench_proxy, connect(bench_proxy.url), step=0.001) as bench:
+        yield bench
 
 
 def large(bench: FaultBench, size: int, **kept: Any) -> Stored:

@@ -44,7 +44,7 @@ class MadeUpBucket:
     keys: int
     gap: int
 
-    def list_page(self, prefix: str, *, after: str | None, token: str | None, recursive: bool) -> Page:
+    async def list_page(self, prefix: str, *, after: str | None, token: str | None, recursive: bool) -> Page:
         start = int(token or 0)
         stop = min(start + 1_000, self.keys)
         made = tuple(self._object(i) for i in range(start, stop) if not (self.gap and i % self.gap == 0))
@@ -55,7 +55,7 @@ class MadeUpBucket:
         key = f"{self.prefix}granules-of-the-instrument/orbit-{index:024}.nc"
         return S3Object(bucket=self.bucket, key=key, size=1_000, last_modified=moment, etag=ETAG)
 
-    def head_object(
+    async def head_object(
         self, key: str, *, version_id: str | None = None, checksums: bool = False
     ) -> ObjectDetails | None:
         raise NotImplementedError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,9 @@ from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry
 from s3copy_tasks.core.objects import S3Object
 from s3copy_tasks.core.store import CopyRequest
 from s3copy_tasks.listing import Stores
+from s3copy_tasks.loop import wait_for
 from s3copy_tasks.s3.accounts import _s3_config
+from s3copy_tasks.s3.curl_client import CurlClient
 from s3copy_tasks.s3.store import BucketStore
 from s3copy_tasks.sender import Sender
 from s3copy_tasks.transfer import Transfer
@@ -47,12 +48,11 @@ class Relaying:
             prefixes=(PrefixEntry(source="in/", destination="out/"),),
             relayed=True,
         )
-        found = stores.source.head_object("in/a")
+        found = wait_for(stores.source.head_object("in/a"))
         assert found is not None
         before = _resident()
         start, cpu = time.perf_counter(), time.process_time()
-        with closing(Transfer(job, stores, Sender(IN_FLIGHT), NoRecord())) as transfer:
-            transfer.copy(_request(found.object, job))
+        wait_for(Transfer(job, stores, Sender(IN_FLIGHT), NoRecord()).copy(_request(found.object, job)))
         return {
             "before": before,
             "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024,
@@ -62,7 +62,7 @@ class Relaying:
 
 
 def _store(client: Any, bucket: str) -> BucketStore:
-    return BucketStore(lambda *, anew=False: client, bucket, None)
+    return BucketStore(CurlClient(lambda *, anew=False: client), bucket, None)
 
 
 def _request(source: S3Object, job: EffectiveJob) -> CopyRequest:

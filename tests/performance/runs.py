@@ -81,7 +81,7 @@ class Runs:
             manager.endpoint_url()
         laps.end("role sessions")
         for manager in (source, destination):
-            manager.store._client()
+            manager.connect()
         laps.end("S3 clients")
         job = preflight(job, source, destination).job
         laps.end("preflight")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,12 +21,13 @@ from s3copy_tasks.errors import (
     TransientError,
 )
 from s3copy_tasks.listing import Decided
+from s3copy_tasks.loop import wait_for
 from s3copy_tasks.transfer import Transfer
 from tests.bench import DESTINATION, SOURCE, Bench, impatient
 from tests.memory import fails, on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.metrics import TransferMetrics
@@ -55,7 +55,7 @@ class Workplace:
         self.listed = self.look()
 
     def look(self) -> S3Object:
-        found = self.bench.stores.source.head_object("in/a")
+        found = self.bench.source.head_object("in/a")
         assert found is not None
         return found.object
 
@@ -71,22 +71,19 @@ class Workplace:
         metrics = self.bench.collector(self.job)
         decided = self.decided(decision, source or self.listed, key)
         self.server.calls.clear()
-        with self.copier(metrics, sender or impatient(4)) as copier:
-            copier.carry_out(0, decided)
+        wait_for(self.copier(metrics, sender or impatient(4)).carry_out(0, decided))
         assert self.server.open_uploads(DESTINATION) == []
         return metrics.metrics()
 
     def decided(self, decision: Decision, source: S3Object, key: str = "out/a") -> Decided:
         """Return a decision that was made by what the destination holds now."""
-        held = self.bench.stores.destination.head_object(key)
+        held = self.bench.destination.head_object(key)
         replaces = held.object if held else None
         return Decided(position="a", source=source, key=key, decision=decision, replaces=replaces)
 
-    @contextmanager
-    def copier(self, metrics: MetricsCollector, sender: Sender) -> Iterator[Copier]:
-        stores = self.bench.stores
-        with closing(Transfer(self.job, stores, sender, NoRecord(), LIMITS)) as transfer:
-            yield Copier(self.job, stores, sender, metrics, transfer)
+    def copier(self, metrics: MetricsCollector, sender: Sender) -> Copier:
+        transfer = Transfer(self.job, self.bench.stores, sender, NoRecord(), LIMITS)
+        return Copier(self.job, self.bench.stores, sender, metrics, transfer)
 
     def someone_writes(self, bucket: str, key: str, content: bytes) -> Callable[[], None]:
         """Return what writes an object as somebody else, a second later."""
@@ -219,8 +216,8 @@ def test_failing_abort_hides_nothing() -> None:
     place.server.before.append(on("copy_part", fails(DENIED)))
     place.server.before.append(on("abort_multipart_upload", fails(RequestError("no", code="Odd"))))
     metrics = place.bench.collector(place.job)
-    with place.copier(metrics, impatient(1)) as copier:
-        error = copier.carry_out(0, place.decided(Action.COPY, place.listed))
+    copier = place.copier(metrics, impatient(1))
+    error = wait_for(copier.carry_out(0, place.decided(Action.COPY, place.listed)))
     assert error is not None
     assert error.code == "AccessDenied"
     assert metrics.metrics().errors_encountered.by_code == {"AccessDenied": 1}

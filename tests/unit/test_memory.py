@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3copy_tasks.core.job import ObjectOptions
-from s3copy_tasks.core.store import ABSENT, CopyRequest, Store
+from s3copy_tasks.core.store import ABSENT, CopyRequest
 from s3copy_tasks.errors import CopyError, TransientError
 from tests.bench import DESTINATION, SOURCE, Bench, make_object
 from tests.memory import MemoryStore, fails, on
@@ -15,7 +15,7 @@ from tests.memory import MemoryStore, fails, on
 KEYS = st.sets(st.text(st.sampled_from("ab/é🛰"), min_size=1, max_size=4), max_size=12)
 
 
-def listed(store: Store, prefix: str, after: str | None, *, recursive: bool) -> list[str]:
+def listed(store: MemoryStore, prefix: str, after: str | None, *, recursive: bool) -> list[str]:
     keys, token = [], None
     while True:
         page = store.list_page(prefix, after=after, token=token, recursive=recursive)
@@ -44,7 +44,7 @@ def test_listings(keys: set[str], prefix: str, after: str | None, page_keys: int
         and (after is None or key > after)
         and (recursive or "/" not in key[len(prefix) :])
     ]
-    assert listed(bench.stores.source, prefix, after, recursive=recursive) == expected
+    assert listed(bench.source, prefix, after, recursive=recursive) == expected
 
 
 def request(**changes: object) -> CopyRequest:
@@ -61,9 +61,9 @@ def test_refusals() -> None:
     """Missing buckets and keys, another ETag and a taken key are refused with S3's codes."""
     bench = Bench()
     bench.put("in/a")
-    head = bench.stores.source.head_object("in/a")
+    head = bench.source.head_object("in/a")
     assert head is not None
-    store = bench.stores.destination
+    store = bench.destination
     nowhere = MemoryStore(bench.server, "nowhere")
     fresh = request(source=head.object, guard=ABSENT)
     assert store.copy_object(fresh).etag == head.object.etag
@@ -84,15 +84,15 @@ def test_faults() -> None:
     """A hook before a request refuses it, a hook afterwards loses the reply of what was done."""
     bench = Bench()
     bench.put("in/a")
-    head = bench.stores.source.head_object("in/a")
+    head = bench.source.head_object("in/a")
     assert head is not None
     error = TransientError("reset", code="InternalError")
     bench.server.before.append(on("copy_object", fails(error)))
     bench.server.after.append(on("copy_object", fails(error)))
     for arrived in ([], ["out/a"]):
         with pytest.raises(TransientError):
-            bench.stores.destination.copy_object(request(source=head.object))
+            bench.destination.copy_object(request(source=head.object))
         assert list(bench.written) == arrived
-    assert bench.stores.destination.copy_object(request(source=head.object)).etag
+    assert bench.destination.copy_object(request(source=head.object)).etag
     assert bench.server.count("copy_object", DESTINATION) == 3
     assert bench.server.count("copy_object", SOURCE) == 0

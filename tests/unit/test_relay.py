@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +12,7 @@ from s3copy_tasks.core.job import ObjectOptions, Overwrite, TransferOptions
 from s3copy_tasks.core.multipart import OBJECT_BYTES_MAX, Limits
 from s3copy_tasks.core.store import CopyRequest
 from s3copy_tasks.errors import AccessError, RequestError
+from s3copy_tasks.loop import wait_for
 from s3copy_tasks.relay import RELAY_BYTES_MAX, RELAY_LIMITS, Relay
 from s3copy_tasks.transfer import Transfer
 from tests.bench import DESTINATION, SOURCE, Bench, impatient, make_job, make_object
@@ -118,14 +118,14 @@ def test_memory_has_a_budget() -> None:
     job = bench.started(relayed=True, transfer=TransferOptions(concurrency=32))
     sender = impatient(32)
     request = CopyRequest(
-        source=bench.stores.source.list_page("in/", after=None, token=None, recursive=True).objects[0],
+        source=bench.source.list_page("in/", after=None, token=None, recursive=True).objects[0],
         source_account=None,
         key="out/a",
         options=job.options,
     )
-    with closing(Transfer(job, bench.stores, sender, NoRecord(), LIMITS)) as transfer:
-        transfer._relay = Relay(bench.stores.source, bench.stores.destination, sender, budget_bytes=15)
-        transfer.copy(request)
+    transfer = Transfer(job, bench.stores, sender, NoRecord(), LIMITS)
+    transfer._relay = Relay(bench.stores.source, bench.stores.destination, sender, budget_bytes=15)
+    wait_for(transfer.copy(request))
     assert bench.server.contents(DESTINATION) == {"out/a": bytes(400)}
     assert most == 12
 
@@ -137,12 +137,12 @@ def test_too_large_for_a_budget_of_parts() -> None:
     fits = 10_000 * 200 * 2**20
     relay = Relay(bench.stores.source, bench.stores.destination, impatient())
     relay.check_size(fits, RELAY_LIMITS)
-    with closing(Transfer(job, bench.stores, impatient(), NoRecord())) as transfer:
-        for size in (10_000 * RELAY_BYTES_MAX, OBJECT_BYTES_MAX):
-            request = CopyRequest(
-                source=make_object(size=size), source_account=None, key="out/a", options=job.options
-            )
-            with pytest.raises(RequestError) as caught:
-                transfer.copy(request)
-            assert caught.value.code == "RelayTooLarge"
+    transfer = Transfer(job, bench.stores, impatient(), NoRecord())
+    for size in (10_000 * RELAY_BYTES_MAX, OBJECT_BYTES_MAX):
+        request = CopyRequest(
+            source=make_object(size=size), source_account=None, key="out/a", options=job.options
+        )
+        with pytest.raises(RequestError) as caught:
+            wait_for(transfer.copy(request))
+        assert caught.value.code == "RelayTooLarge"
     assert bench.server.calls == []

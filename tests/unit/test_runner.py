@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +31,7 @@ from tests.bench import DESTINATION, SOURCE, Bench, make_job
 from tests.memory import fails, on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from s3copy_tasks.core.metrics import TransferMetrics
 
@@ -468,13 +471,33 @@ class TestOthers:
         assert verdict(metrics, 0) is None
 
 
+@contextmanager
+def raising(error: BaseException) -> Iterator[Callable[[], None]]:
+    """Yield what raises an error in the main thread, as the handler of a signal does."""
+    came = threading.Event()
+
+    def handler(*_: object) -> None:
+        came.set()
+        raise error
+
+    def strike() -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert came.wait(10)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        yield strike
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
 class Interruption:
     """Ends a batch in its middle: the listing of the source breaks off once some objects were copied."""
 
-    def __init__(self, bench: Bench, error: BaseException, *, copied: int, pages: int) -> None:
+    def __init__(self, bench: Bench, interrupt: Callable[[], None], *, copied: int, pages: int) -> None:
         self.copied = copied
         self.enough = threading.Event()
-        self.error = error
+        self.interrupt = interrupt
         bench.server.before.append(on("list_page", self.strike, bucket=SOURCE, spare=pages))
 
     def counted(self, objects: int) -> None:
@@ -483,7 +506,7 @@ class Interruption:
 
     def strike(self) -> None:
         assert self.enough.wait(10)
-        raise self.error
+        self.interrupt()
 
 
 class TestRetries:
@@ -497,10 +520,11 @@ class TestRetries:
         bench.put(*keys(35))
         job = bench.started(overwrite=overwrite)
         (batch,) = bench.plan(job).batches
-        interruption = Interruption(bench, error, copied=5, pages=2)
         collector = bench.collector(job)
-        with pytest.raises(type(error)):
-            bench.copy(job, batch, metrics=collector, on_counted=interruption.counted)
+        with raising(error) as interrupt:
+            interruption = Interruption(bench, interrupt, copied=5, pages=2)
+            with pytest.raises(type(error)):
+                bench.copy(job, batch, metrics=collector, on_counted=interruption.counted)
         first = collector.metrics()
         copied = first.files_copied_successfully
         assert 5 <= copied == len(bench.written) <= 20
@@ -525,15 +549,16 @@ class TestRetries:
         (batch,) = bench.plan(job).batches
         under_way = threading.Event()
         bench.server.before.append(on("copy_part", under_way.set))
-
-        def strike() -> None:
-            assert under_way.wait(10)
-            raise KeyboardInterrupt
-
-        bench.server.before.append(on("list_page", strike, bucket=SOURCE, spare=2))
         collector = bench.collector(job)
-        with pytest.raises(KeyboardInterrupt):
-            bench.copy(job, batch, metrics=collector, limits=limits)
+        with raising(KeyboardInterrupt()) as interrupt:
+
+            def strike() -> None:
+                assert under_way.wait(10)
+                interrupt()
+
+            bench.server.before.append(on("list_page", strike, bucket=SOURCE, spare=2))
+            with pytest.raises(KeyboardInterrupt):
+                bench.copy(job, batch, metrics=collector, limits=limits)
         assert bench.server.open_uploads(DESTINATION) == []
         assert collector.metrics().total_files_found == 6
         assert len(bench.written) == collector.metrics().files_copied_successfully
@@ -546,16 +571,17 @@ class TestRetries:
         (batch,) = bench.plan(job).batches
         bench.server.before.append(on("copy_object", under_way.set))
         bench.server.before.append(on("copy_object", fails(RESET), times=99))
-
-        def strike() -> None:
-            assert under_way.wait(10)
-            raise KeyboardInterrupt
-
-        bench.server.before.append(on("list_page", strike, bucket=SOURCE, spare=2))
         sender = Sender(2, jitter=lambda: 0.999)
         collector = bench.collector(job)
-        with pytest.raises(KeyboardInterrupt):
-            copy_batch(job, batch, bench.stores, metrics=collector, sender=sender)
+        with raising(KeyboardInterrupt()) as interrupt:
+
+            def strike() -> None:
+                assert under_way.wait(10)
+                interrupt()
+
+            bench.server.before.append(on("list_page", strike, bucket=SOURCE, spare=2))
+            with pytest.raises(KeyboardInterrupt):
+                copy_batch(job, batch, bench.stores, metrics=collector, sender=sender)
         assert set(bench.server.keys_of("copy_object").values()) == {1}
         assert collector.metrics().total_files_found == 6
 

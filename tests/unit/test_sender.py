@@ -11,16 +11,18 @@ import pytest
 from s3copy_tasks.core.job import TransferOptions
 from s3copy_tasks.core.metrics import Requests
 from s3copy_tasks.errors import AccessError, CopyError, ThrottledError, TransientError
+from s3copy_tasks.loop import event_loop
 from s3copy_tasks.sender import Sender, sender_of
 from tests.bench import make_job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 TRANSIENT = TransientError("reset", code="InternalError")
 SLOW = ThrottledError("slow down", code="SlowDown")
 DENIED = AccessError("no", code="AccessDenied")
 PATIENCE_SECONDS = 10
+THREADS = ThreadPoolExecutor(32)
 
 
 class Script:
@@ -30,11 +32,16 @@ class Script:
         self.errors = list(errors)
         self.calls = 0
 
-    def __call__(self) -> str:
+    async def __call__(self) -> str:
         self.calls += 1
         if self.errors:
             raise self.errors.pop(0)
         return "done"
+
+
+def in_a_thread(call: Callable[[], object]) -> Callable[[], Awaitable[object]]:
+    """Return a call that may block: in a thread it holds up no other."""
+    return lambda: event_loop().run_in_executor(THREADS, call)
 
 
 class Waits:
@@ -44,7 +51,7 @@ class Waits:
         self.seconds: list[float] = []
         self.stop = stop
 
-    def __call__(self, seconds: float) -> bool:
+    async def __call__(self, seconds: float) -> bool:
         self.seconds.append(seconds)
         return self.stop
 
@@ -114,7 +121,7 @@ def test_stop_ends_a_wait() -> None:
     sender = Sender(1, jitter=lambda: 0.999)
     calls = 0
 
-    def call() -> None:
+    async def call() -> None:
         nonlocal calls
         calls += 1
         sender.stop()
@@ -140,7 +147,7 @@ def test_stop_frees_those_who_queue() -> None:
         assert release.wait(PATIENCE_SECONDS)
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(sender.send, holds_the_slot)
+        first = pool.submit(sender.send, in_a_thread(holds_the_slot))
         assert busy.wait(PATIENCE_SECONDS)
         second = pool.submit(sender.send, Script([]))
         sender.stop()
@@ -167,7 +174,7 @@ def test_in_flight(in_flight: int) -> None:
             now -= 1
 
     with ThreadPoolExecutor(3 * in_flight) as pool:
-        for done in [pool.submit(sender.send, call) for _ in range(6 * in_flight)]:
+        for done in [pool.submit(sender.send, in_a_thread(call)) for _ in range(6 * in_flight)]:
             done.result(PATIENCE_SECONDS)
     assert peak == in_flight
 
@@ -195,7 +202,7 @@ def test_throttling_lowers_what_is_in_flight() -> None:
     for _ in range(3):
         sender.send(Script([]))
     with ThreadPoolExecutor(8) as pool:
-        futures = [pool.submit(sender.send, call) for _ in range(8)]
+        futures = [pool.submit(sender.send, in_a_thread(call)) for _ in range(8)]
         assert busy.wait(PATIENCE_SECONDS)
         assert peak == 3
         release.set()
@@ -220,9 +227,9 @@ def test_a_raised_limit_wakes_two() -> None:
         together.wait(PATIENCE_SECONDS)
 
     with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(sender.send, lowers_the_limit)
+        first = pool.submit(sender.send, in_a_thread(lowers_the_limit))
         assert slow.wait(PATIENCE_SECONDS)
-        queued = [pool.submit(sender.send, needs_company) for _ in range(2)]
+        queued = [pool.submit(sender.send, in_a_thread(needs_company)) for _ in range(2)]
         assert not queued[1].done()
         release.set()
         for done in (first, *queued):
@@ -245,7 +252,7 @@ def test_peak_in_flight_is_what_was_sent_at_once() -> None:
     together = threading.Barrier(3, timeout=PATIENCE_SECONDS)
     sender = Sender(8)
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda _: sender.send(together.wait), range(3)))
+        list(pool.map(lambda _: sender.send(in_a_thread(together.wait)), range(3)))
     assert sender.requests.peak_in_flight == 3
 
 
