@@ -9,18 +9,19 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from s3copy_tasks.core.batch import Batch, KeyRange, label, plan_id
 from s3copy_tasks.core.estimate import PAGE_KEYS, EntryPlan
 from s3copy_tasks.core.objects import SkipReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.objects import Decision
 
+T = TypeVar("T")
 BATCHES_MAX = 500
 RANGES_MAX = 2_000
 PLAN_BYTES_MAX = 1_000_000
@@ -136,6 +137,7 @@ class Planner:
         for group in groups:
             for entry in {one.entry for one in group}:
                 self._entries[entry].plan.batches += 1
+        groups = spread(groups, self._job.transfer.max_active_batches)
         name = plan_id(self._job, groups)
         return Plan(
             batches=tuple(self._batch(index, len(groups), group, name) for index, group in enumerate(groups)),
@@ -240,3 +242,12 @@ def _frozen(entry: int | None, one: _Range) -> KeyRange:
         objects=one.objects,
         bytes=one.bytes,
     )
+
+
+def spread(groups: Sequence[T], at_once: int) -> list[T]:
+    """Return batches in the order in which they start: those that run at once are far apart in the key space.
+
+    S3 spreads a bucket over its partitions by key: neighbours would share one, and its limit (rule 22).
+    """
+    step = max(1, -(-len(groups) // at_once))
+    return [groups[index] for first in range(step) for index in range(first, len(groups), step)]

@@ -16,7 +16,7 @@ from s3copy_tasks.core.estimate import EntryPlan
 from s3copy_tasks.core.job import ObjectEntry, PrefixEntry, TransferOptions
 from s3copy_tasks.core.merge import merge
 from s3copy_tasks.core.objects import Action, Decision, SkipReason
-from s3copy_tasks.core.plan import Plan, Planner
+from s3copy_tasks.core.plan import Plan, Planner, spread
 from s3copy_tasks.core.wire import dump
 from s3copy_tasks.errors import RequestError
 from tests.bench import make_job, make_object
@@ -99,7 +99,9 @@ def decided(runs: list[Run]) -> list[tuple[str, Decision]]:
 
 
 def ranges_of(plan: Plan, entry: int | None) -> list[KeyRange]:
-    return [one for batch in plan.batches for one in batch.ranges if one.entry == entry]
+    """Return an entry's ranges in the order of their keys; batches start in another."""
+    found = [one for batch in plan.batches for one in batch.ranges if one.entry == entry]
+    return sorted(found, key=lambda one: one.through)
 
 
 def is_inside(position: str | int, one: KeyRange) -> bool:
@@ -357,3 +359,12 @@ def test_cost() -> None:
     assert entry.cost_usd == pytest.approx(5.02)
     idle = EntryPlan("prefixes[0]", "in/", "out/", found=10**6)
     assert idle.cost_usd == pytest.approx(0.01)
+
+
+@given(batches=st.integers(0, 500), at_once=st.integers(1, 500))
+def test_batches_that_run_at_once_are_far_apart(batches: int, at_once: int) -> None:
+    """Every batch starts once; the first ones are spread over the whole key space (rule 22)."""
+    order = spread(range(batches), at_once)
+    assert sorted(order) == list(range(batches))
+    one_round = order[: max(1, batches // max(1, -(-batches // at_once)))]
+    assert all(later - earlier >= batches // at_once for earlier, later in pairwise(one_round))
