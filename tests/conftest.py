@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ os.environ |= {
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored below what a shell starts with &
 
 from tests.proxy import Proxy
 from tests.servers import DEFAULT, SERVERS, Endpoint, lacks, running
