@@ -1,0 +1,204 @@
+"""Lists one prefix in parallel key ranges on an event loop, for a consumer in another thread.
+
+How the ranges are found: `s3copy_tasks.core.ranges`, and docs/design/parallel-listing.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Event
+from typing import TYPE_CHECKING, TypeAlias
+
+from s3copy_tasks.core.ranges import Ranges
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from s3copy_tasks.core.objects import S3Object
+    from s3copy_tasks.core.ranges import ListedRange
+    from s3copy_tasks.core.store import Page
+
+ListPage: TypeAlias = "Callable[[str | None, str | None], Awaitable[Page]]"
+"""Lists a page by what comes after a whole key (None: from the first), or by the token where there is one."""
+
+BUFFERED_KEYS_MAX = 128_000
+"""Keys that may wait for the consumer: 8 pages for each of 16 listers. Ranges that are shorter than that are
+dear, as the last page of each is cut. They take some 40 MB."""
+_LOOK_SECONDS = 1.0
+"""How often a consumer that waits looks whether the loop still runs."""
+_STOPPED = "the listing was stopped"
+
+
+class KeyStream:
+    """The keys of one prefix, as one sorted stream.
+
+    Each iteration is a listing of its own. It begins when the first key is asked for; closing the iterator
+    early stops it, and returns when no request is left. One consumer, in any thread but the loop's.
+
+    Args:
+        list_page: asks for a page, with the retries that it is worth. Called on the loop's thread.
+        prefix: of the listing, which has no delimiter.
+        after: exclusive lower bound, a whole key; None means from the first key.
+        through: inclusive upper bound, a whole key; None means to the last.
+        listers: pages that may be asked for at once, at least 1.
+        loop: runs in another thread.
+        buffered_keys_max: keys that may wait for the consumer, and one page more.
+
+    Raises:
+        RequestError: while iterating; a page's keys are not in order, or StartAfter was ignored.
+        InterruptedError: while iterating; the loop has stopped.
+        Exception: while iterating; what `list_page` raised, after all keys before it.
+    """
+
+    def __init__(
+        self,
+        list_page: ListPage,
+        prefix: str,
+        *,
+        after: str | None,
+        through: str | None,
+        listers: int,
+        loop: asyncio.AbstractEventLoop,
+        buffered_keys_max: int = BUFFERED_KEYS_MAX,
+    ) -> None:
+        self._list_page = list_page
+        self._prefix = prefix
+        self._after = after
+        self._through = through
+        self._listers = listers
+        self._loop = loop
+        self._buffered_keys_max = buffered_keys_max
+
+    def __iter__(self) -> Iterator[S3Object]:
+        """Yield the objects in key order, each once."""
+        ranges = Ranges(
+            self._prefix,
+            after=self._after,
+            through=self._through,
+            listers=self._listers,
+            buffered_keys_max=self._buffered_keys_max,
+        )
+        listers = _Listers(self._list_page, ranges, self._loop)
+        listers.start()
+        try:
+            while (page := listers.next_page()) is not None:
+                yield from page
+        finally:
+            listers.stop()
+
+
+class _Listers:
+    """The requests of one listing. `_on_loop_...` runs on the loop's thread, the rest on the consumer's."""
+
+    def __init__(self, list_page: ListPage, ranges: Ranges, loop: asyncio.AbstractEventLoop) -> None:
+        self._list_page = list_page
+        self._ranges = ranges
+        self._loop = loop
+        self._pages: SimpleQueue[tuple[S3Object, ...] | BaseException | None] = SimpleQueue()
+        self._tasks: dict[ListedRange, asyncio.Task[Page]] = {}
+        self._stopping = False
+        self._stopped = Event()
+
+    def start(self) -> None:
+        """Ask for the first page."""
+        if _runs_here(self._loop):
+            raise RuntimeError("a listing is read in another thread than that of its loop")
+        if self._loop.is_closed():
+            raise InterruptedError(_STOPPED)
+        self._call(self._on_loop_advance)
+
+    def next_page(self) -> tuple[S3Object, ...] | None:
+        """Return the next page, None after the last."""
+        while True:
+            try:
+                page = self._pages.get(timeout=_LOOK_SECONDS)
+            except Empty:
+                if not self._loop.is_running():
+                    raise InterruptedError(_STOPPED) from None
+                continue
+            if isinstance(page, BaseException):
+                raise page
+            if page is not None:
+                self._call(self._on_loop_taken, len(page))
+            return page
+
+    def stop(self) -> None:
+        """Cancel what is left, and wait for its end."""
+        self._call(self._on_loop_stop)
+        if _runs_here(self._loop):  # an iterator that was left alone may be collected in any thread
+            return
+        while self._loop.is_running() and not self._stopped.wait(_LOOK_SECONDS):
+            pass
+
+    def _call(self, act: Callable[..., None], *args: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: `next_page` says so
+            self._loop.call_soon_threadsafe(act, *args)
+
+    def _on_loop_taken(self, keys: int) -> None:
+        self._ranges.taken(keys)
+        self._on_loop_advance()
+
+    def _on_loop_advance(self) -> None:
+        """Hand over what is next, and ask for more."""
+        if self._stopping:
+            return
+        for page in self._ranges.in_order():
+            self._pages.put(page)
+        if self._ranges.ended:
+            self._on_loop_end(self._ranges.error)
+            return
+        while (one := self._ranges.next_request()) is not None:
+            task = self._loop.create_task(self._on_loop_list(one))
+            self._tasks[one] = task
+            task.add_done_callback(partial(self._on_loop_done, one))
+
+    async def _on_loop_list(self, one: ListedRange) -> Page:
+        return await self._list_page(one.position, one.token)
+
+    def _on_loop_done(self, one: ListedRange, task: asyncio.Task[Page]) -> None:
+        del self._tasks[one]
+        try:
+            self._on_loop_answered(one, task)
+        except Exception as error:  # noqa: BLE001 - a page that is none: the consumer must not wait for ever
+            self._on_loop_end(error)
+        self._on_loop_advance()
+        if self._stopping and not self._tasks:
+            self._stopped.set()
+
+    def _on_loop_answered(self, one: ListedRange, task: asyncio.Task[Page]) -> None:
+        if one.dropped:
+            return
+        if task.cancelled():
+            self._on_loop_end(InterruptedError(_STOPPED))
+            return
+        error = task.exception()
+        dropped = (
+            self._ranges.listed(one, task.result()) if error is None else self._ranges.failed(one, error)
+        )
+        for each in dropped:
+            if each in self._tasks:
+                self._tasks[each].cancel()
+
+    def _on_loop_end(self, error: BaseException | None) -> None:
+        """Tell the consumer, and ask for nothing more."""
+        if not self._stopping:
+            self._pages.put(error)
+            self._on_loop_stop()
+
+    def _on_loop_stop(self) -> None:
+        self._stopping = True
+        for task in self._tasks.values():
+            task.cancel()
+        if not self._tasks:
+            self._stopped.set()
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    """Say whether this is the loop's thread."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

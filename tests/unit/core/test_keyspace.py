@@ -1,0 +1,114 @@
+"""Guesses of where keys may be: bounds only, but bounds that are worth a request."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3copy_tasks.core.keyspace import KEY_BYTES_MAX, Scale, Stretch, alphabet, middle
+
+KEY_CHARS = st.characters(codec="utf-8") | st.sampled_from("ab09/é\uffff\U0010ffff\x01\x7f")
+KEYS = st.text(KEY_CHARS, max_size=6)
+SAMPLE = st.lists(KEYS, min_size=2, max_size=12, unique=True).map(sorted)
+
+
+def page(first: int, last: int, form: str) -> Stretch:
+    keys = [form.format(number) for number in range(first, last + 1)]
+    sample = (*keys[::500], keys[-1])
+    return Stretch(lower=keys[0], upper=keys[-1], keys=len(keys), sample=sample)
+
+
+def scale_of(keys: list[str], prefix: str = "") -> Scale:
+    return Scale([Stretch(lower=keys[0], upper=keys[-1], keys=len(keys), sample=tuple(keys))], prefix)
+
+
+@pytest.mark.parametrize(
+    ("form", "most", "begins"),
+    [
+        ("part-{:06}", 8_000, "part-008"),
+        ("part-{:024}.parquet", 8_000, "part-" + "0" * 20 + "8"),
+        ("2026/01/31/{:04}", 20_000, "2026/01/33/"),
+        ("{:08x}", 0xF000, "0000f3"),
+    ],
+    ids=["numbers", "many-zeros", "carries-into-the-day", "hexadecimal"],
+)
+def test_a_guess_reaches_as_far_as_it_was_asked_to(form: str, most: int, begins: str) -> None:
+    """After a page of 1,000 numbered keys, a guess n keys ahead is the key of that number."""
+    seen = page(0, 999, form)
+    guess = Scale([seen], "").split(seen.upper, None, most=most)
+    assert guess is not None
+    assert guess.startswith(begins)
+
+
+def test_a_guess_between_two_bounds_is_their_middle() -> None:
+    """Between two known bounds the guess halves what is between them."""
+    guess = Scale([page(0, 999, "part-{:06}")], "").split("part-000999", "part-800999", most=10**6)
+    assert guess is not None
+    assert guess.startswith("part-4009")
+
+
+def test_behind_the_last_number_comes_the_end_of_the_numbers() -> None:
+    """Where numbers can't go on, the guess is what follows all of them."""
+    assert Scale([page(0, 999, "p/part-{:03}")], "p/").split("p/part-990", None, most=5_000) == "p/part-:"
+
+
+def test_an_estimate_is_the_number_of_keys() -> None:
+    """Numbered keys are estimated by their numbers; behind them, nothing is known."""
+    scale = Scale([page(0, 999, "part-{:06}")], "")
+    assert scale.keys_between("part-000999", "part-010999") == pytest.approx(10_000, rel=0.01)
+    assert scale.keys_between("part-000999", None) == float("inf")
+
+
+@given(keys=SAMPLE, at=st.integers(0, 10), upper=st.none() | KEYS, most=st.integers(1, 10**9))
+def test_a_guess_lies_between_its_bounds(keys: list[str], at: int, upper: str | None, most: int) -> None:
+    """A guess lies strictly between both bounds, begins with the prefix, and is no longer than a key."""
+    prefix = "p/"
+    keys = [prefix + key for key in keys]
+    lower = keys[min(at, len(keys) - 1)]
+    upper = None if upper is None else prefix + upper
+    if upper is not None and upper <= lower:
+        upper = None
+    for guess in (scale_of(keys, prefix).split(lower, upper, most=most), middle(lower, upper, prefix)):
+        if guess is not None:
+            assert lower < guess
+            assert upper is None or guess < upper
+            assert guess.startswith(prefix)
+            assert len(guess.encode()) <= KEY_BYTES_MAX
+
+
+@given(keys=SAMPLE)
+def test_numbers_keep_the_order_of_keys(keys: list[str]) -> None:
+    """A key that comes later has no smaller number."""
+    numbers = [scale_of(keys).number(key) for key in keys]
+    assert numbers == sorted(numbers)
+
+
+@given(seen=st.frozensets(KEY_CHARS, min_size=1), at=st.floats(0, 1))
+def test_alphabets_hold_no_character_that_a_guess_must_not_have(seen: frozenset[str], at: float) -> None:
+    """No alphabet writes a surrogate, a control character, or what XML forbids."""
+    made = alphabet(seen)
+    char = made.char(int(at * (made.size - 1)))
+    assert char.isascii() <= char.isprintable()
+    assert not "\ud800" <= char <= "\udfff"
+    assert char not in "\ufffe\uffff"
+    assert made.place(char) == (int(at * (made.size - 1)), 0)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "expected"),
+    [
+        ("a", None, "~"),
+        ("a", "c", "b"),
+        ("a", "b", "a~"),
+        ("ж", "я", "т"),
+        ("\ud7ff", "\ue001", "\ue000"),
+        ("\U0010ffff", None, "\U0010ffff~"),
+        ("a", "a\x01", None),
+        ("a/b", "a/\U0010ffff", "a/~"),
+    ],
+    ids=["open", "between", "neighbours", "script", "surrogates", "last", "nothing-printable", "ascii-first"],
+)
+def test_middles(lower: str, upper: str | None, expected: str | None) -> None:
+    """The middle is that of the first characters that differ, with the end of ASCII first."""
+    assert middle(lower, upper, "") == expected
