@@ -214,7 +214,7 @@ def test_what_is_missing_is_named_and_printed(partners: Partners, proxy: Proxy, 
     partners.apply(place.taken_from(partners.printed(job)))
     error = refusal(partners, job, proxy)
     arn = place.arn(partners.sides)
-    assert f"(role {role(getattr(partners, place.who))}) may not {place.action}" in error.message
+    assert f"{role(getattr(partners, place.who))} may not {place.action}" in error.message
     assert f" on {arn} (" in error.message
     (statement,) = statements(error.message)
     assert (statement["Action"][0], statement["Resource"]) == (place.action, arn)
