@@ -35,8 +35,9 @@ _STOPPED = "the listing was stopped"
 class KeyStream:
     """The keys of one prefix, as one sorted stream.
 
-    Each iteration is a listing of its own. It begins when the first key is asked for; closing the iterator
-    early stops it, and returns when no request is left. One consumer, in any thread but the loop's.
+    Each iteration is a listing of its own. It begins when the first key is asked for, or at `begin`;
+    closing the iterator early stops it, and returns when no request is left. One consumer, in any thread
+    but the loop's.
 
     Args:
         list_page: asks for a page, with the retries that it is worth. Called on the loop's thread.
@@ -71,9 +72,33 @@ class KeyStream:
         self._listers = listers
         self._loop = loop
         self._buffered_keys_max = buffered_keys_max
+        self._begun: _Listers | None = None
+
+    def begin(self) -> None:
+        """Ask for the first page, and for no more before somebody reads; then `close`, or read it."""
+        self._begun = self._new_listers()
+        self._begun.start()
+
+    def close(self) -> None:
+        """Stop what was begun and never read."""
+        if self._begun is not None:
+            self._begun.stop()
+            self._begun = None
 
     def __iter__(self) -> Iterator[S3Object]:
         """Yield the objects in key order, each once."""
+        listers, self._begun = self._begun, None
+        if listers is None:
+            listers = self._new_listers()
+            listers.start()
+        try:
+            listers.go_on()
+            while (page := listers.next_page()) is not None:
+                yield from page
+        finally:
+            listers.stop()
+
+    def _new_listers(self) -> _Listers:
         ranges = Ranges(
             self._prefix,
             after=self._after,
@@ -81,13 +106,7 @@ class KeyStream:
             listers=self._listers,
             buffered_keys_max=self._buffered_keys_max,
         )
-        listers = _Listers(self._list_page, ranges, self._loop)
-        listers.start()
-        try:
-            while (page := listers.next_page()) is not None:
-                yield from page
-        finally:
-            listers.stop()
+        return _Listers(self._list_page, ranges, self._loop)
 
 
 class _Listers:
@@ -99,6 +118,7 @@ class _Listers:
         self._loop = loop
         self._pages: SimpleQueue[tuple[S3Object, ...] | BaseException | None] = SimpleQueue()
         self._tasks: dict[ListedRange, asyncio.Task[Page]] = {}
+        self._is_read = False
         self._stopping = False
         self._stopped = Event()
 
@@ -109,6 +129,10 @@ class _Listers:
         if self._loop.is_closed():
             raise InterruptedError(_STOPPED)
         self._call(self._on_loop_advance)
+
+    def go_on(self) -> None:
+        """Ask for more than the first page."""
+        self._call(self._on_loop_go_on)
 
     def next_page(self) -> tuple[S3Object, ...] | None:
         """Return the next page, None after the last."""
@@ -137,6 +161,10 @@ class _Listers:
         with suppress(RuntimeError):  # the loop is closed: `next_page` says so
             self._loop.call_soon_threadsafe(act, *args)
 
+    def _on_loop_go_on(self) -> None:
+        self._is_read = True
+        self._on_loop_advance()
+
     def _on_loop_taken(self, keys: int) -> None:
         self._ranges.taken(keys)
         self._on_loop_advance()
@@ -150,7 +178,9 @@ class _Listers:
         if self._ranges.ended:
             self._on_loop_end(self._ranges.error)
             return
-        while (one := self._ranges.next_request()) is not None:
+        while (self._is_read or not self._ranges.requests) and (
+            one := self._ranges.next_request()
+        ) is not None:
             task = self._loop.create_task(self._on_loop_list(one))
             self._tasks[one] = task
             task.add_done_callback(partial(self._on_loop_done, one))

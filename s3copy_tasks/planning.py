@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import heapq
+from contextlib import closing
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from s3copy_tasks import events
+from s3copy_tasks.ahead import begun_ahead
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.core.plan import Planner
 from s3copy_tasks.errors import DESTINATION_CONFLICT, ConfigError
-from s3copy_tasks.listing import Decided, Listing
+from s3copy_tasks.listing import WHOLE, Decided, Listing
 from s3copy_tasks.sender import Sender
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.plan import Plan
-    from s3copy_tasks.listing import Stores
+    from s3copy_tasks.listing import EntryListing, Stores
 
 
 def plan_job(
@@ -41,16 +44,18 @@ def plan_job(
         ConfigError: two sources would write one destination key.
         CopyError: a listing failed.
     """
-    listing = Listing(job, stores, sender or Sender(job.transfer.concurrency), retried=retried)
+    sender = sender or Sender(job.transfer.concurrency)
+    listing = Listing(job, stores, sender, retried=retried, reach=WHOLE)
     planner = Planner(job)
     taken = _plan_objects(job, listing, planner)
     listed = len(job.objects)
-    for group in _groups(job):
-        for entry, one in _by_destination(listing, group, taken):
-            planner.add(entry, one.position, one.source.size, one.decision)
-            listed += 1
-            if on_listed is not None and listed % 1_000 == 0:
-                on_listed(listed)
+    with closing(begun_ahead(_Group(listing, entries) for entries in _groups(job))) as groups:
+        for group in groups:
+            for entry, one in _by_destination(group, taken):
+                planner.add(entry, one.position, one.source.size, one.decision)
+                listed += 1
+                if on_listed is not None and listed % 1_000 == 0:
+                    on_listed(listed)
     if on_listed is not None:
         on_listed(listed)
     return planner.finish()
@@ -86,16 +91,29 @@ def _groups(job: EffectiveJob) -> list[list[int]]:
     return groups
 
 
-def _by_destination(
-    listing: Listing, group: Sequence[int], taken: dict[str, str]
-) -> Iterator[tuple[int, Decided]]:
+class _Group:
+    """Listings of entries whose destinations are equal or nested: they are read side by side."""
+
+    def __init__(self, listing: Listing, entries: Sequence[int]) -> None:
+        self.listings = {entry: listing.below_prefix(entry, beside=len(entries)) for entry in entries}
+
+    def begin(self) -> None:
+        for one in self.listings.values():
+            one.begin()
+
+    def close(self) -> None:
+        for one in self.listings.values():
+            one.close()
+
+
+def _by_destination(group: _Group, taken: dict[str, str]) -> Iterator[tuple[int, Decided]]:
     """Yield a group's objects by destination key, and refuse two that would write the same (rule 25)."""
 
-    def stream(entry: int) -> Iterator[tuple[str, int, Decided]]:
-        return ((one.key, entry, one) for one in listing.below_prefix(entry))
+    def stream(entry: int, listing: EntryListing) -> Iterator[tuple[str, int, Decided]]:
+        return ((one.key, entry, one) for one in listing)
 
     last, last_source = None, ""
-    for key, entry, one in heapq.merge(*(stream(entry) for entry in group), key=lambda row: row[:2]):
+    for key, entry, one in heapq.merge(*starmap(stream, group.listings.items()), key=lambda row: row[:2]):
         if one.decision not in _LEFT_OUT:
             other = last_source if key == last else taken.get(key)
             if other is not None:

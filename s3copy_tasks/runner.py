@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import structlog
 
 from s3copy_tasks import events
+from s3copy_tasks.ahead import begun_ahead
 from s3copy_tasks.attempt import Attempt
 from s3copy_tasks.copier import Copier
 from s3copy_tasks.core.metrics import Failure
@@ -25,7 +27,7 @@ from s3copy_tasks.verifier import verify
 from s3copy_tasks.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
 
     from s3copy_tasks.core.batch import Batch, KeyRange
     from s3copy_tasks.core.collector import MetricsCollector
@@ -79,8 +81,9 @@ def copy_batch(
     before = sender.requests
     try:
         attempt.abort_left(stores.destination, sender)
-        for one in batch.ranges:
-            _copy_range(one, listing, work, metrics)
+        with closing(begun_ahead(map(listing.inside, batch.ranges))) as listed:
+            for one, decisions in zip(batch.ranges, listed, strict=True):
+                _copy_range(one, decisions, work, metrics)
         work.finish()
         verify(batch, copier.arrivals, listing, metrics)
     except BaseException as error:
@@ -96,11 +99,16 @@ def copy_batch(
         metrics.record_requests(sender.requests.since(before))
 
 
-def _copy_range(one: KeyRange, listing: Listing, work: _BatchWork, metrics: MetricsCollector) -> None:
+def _copy_range(
+    one: KeyRange,
+    decisions: Iterable[Decided | Failure | None],
+    work: _BatchWork,
+    metrics: MetricsCollector,
+) -> None:
     """Copy one range; if its listing breaks off, the rest of what was planned is unknown."""
     seen = 0
     try:
-        for decided in _decisions(one, listing):
+        for decided in decisions:
             seen += 1
             if isinstance(decided, Decided):
                 work.add(one.entry, decided)
@@ -117,13 +125,6 @@ def _copy_range(one: KeyRange, listing: Listing, work: _BatchWork, metrics: Metr
         )
         rest = max(one.found - seen, 0)
         metrics.record_unknown(rest, failure, transient=is_worth_a_retry(error))
-
-
-def _decisions(one: KeyRange, listing: Listing) -> Iterator[Decided | Failure | None]:
-    if one.entry is None:
-        yield from listing.objects(one.after, one.through)  # type: ignore[arg-type]
-    else:
-        yield from listing.below_prefix(one.entry, one.after, one.through)  # type: ignore[arg-type]
 
 
 class _BatchWork:

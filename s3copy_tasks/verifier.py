@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
+from contextlib import closing
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 import structlog
 
+from s3copy_tasks.ahead import begun_ahead
 from s3copy_tasks.core.arrival import same_content
 from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.errors import VERIFICATION_FAILED, CopyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from s3copy_tasks.core.arrival import Arrival
-    from s3copy_tasks.core.batch import Batch, KeyRange
+    from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.listing import Listing
@@ -37,29 +39,28 @@ def verify(batch: Batch, arrivals: Sequence[Arrival], listing: Listing, metrics:
     waiting: dict[int | None, dict[str, Arrival]] = {}
     for arrival in arrivals:
         waiting.setdefault(arrival.entry, {})[arrival.key] = arrival
-    for one in batch.ranges:
-        expected = waiting.get(one.entry)
-        if not expected:
-            continue
-        try:
-            for found in _listed(one, sorted(expected), listing):
-                if found.key in expected:
-                    _compare(expected.pop(found.key), found, metrics)
-        except CopyError as error:
-            log.warning("not verified", entry=one.entry, code=error.code, error=error.message)
-            expected.clear()
+    below = [(one.entry, one) for one in batch.ranges if one.entry is not None and one.entry in waiting]
+    with closing(begun_ahead(starmap(listing.copies, below))) as listed:
+        for (entry, _), copies in zip(below, listed, strict=True):
+            _find(copies, waiting[entry], metrics)
+    if None in waiting:
+        _find(listing.copies_at(waiting[None]), waiting[None], metrics)
     for expected in waiting.values():
         for arrival in expected.values():
             _compare(arrival, None, metrics)
 
 
-def _listed(one: KeyRange, keys: Sequence[str], listing: Listing) -> Iterator[S3Object]:
-    """Yield the destination's objects of a range up to the last key that matters; single ones by key."""
-    if one.entry is None:
-        copies = (listing.copy_at(key) for key in keys)
-        return (found for found in copies if found is not None)
-    after = None if one.after is None else str(one.after)
-    return takewhile(lambda found: found.key <= keys[-1], listing.copies(one.entry, after, str(one.through)))
+def _find(copies: Iterable[S3Object], expected: dict[str, Arrival], metrics: MetricsCollector) -> None:
+    """Compare what is expected with a listing, and strike it out; all of it where the listing fails."""
+    try:
+        for one in copies:
+            if one.key in expected:
+                _compare(expected.pop(one.key), one, metrics)
+            if not expected:
+                return
+    except CopyError as error:
+        log.warning("not verified", code=error.code, error=error.message)
+        expected.clear()
 
 
 def _compare(arrival: Arrival, found: S3Object | None, metrics: MetricsCollector) -> None:

@@ -126,7 +126,7 @@ TARGETS = (
         SMALL,
         requests=2,
         others={
-            name: Outcome("unknown", 1, name)
+            name: Outcome("unknown", code=name)  # the other side is listed at the same time, or was not yet
             for name in ("AccessDenied", "NoSuchKey", "NoSuchUpload", "PreconditionFailed")
         },
     ),

@@ -190,6 +190,31 @@ def test_a_stream_that_is_not_read_asks_for_nothing(loop: asyncio.AbstractEventL
     assert lister.listed.requests == 0
 
 
+def test_what_is_begun_waits_for_its_reader(loop: asyncio.AbstractEventLoop) -> None:
+    """A stream that is begun asks for its first page only; read later, it has every key."""
+    lister = Lister(ListedKeys(keys_of("numbered", 5_000), page_keys=100), turns=0)
+    made = KeyStream(lister, "", after=None, through=None, listers=8, loop=loop)
+    made.begin()
+    for _ in range(50):
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
+    assert lister.listed.requests == 1
+    assert [one.key for one in made] == lister.listed.keys
+    requests = lister.listed.requests
+    assert [one.key for one in made] == lister.listed.keys, "the next iteration is a listing of its own"
+    assert lister.listed.requests > requests
+
+
+def test_what_is_begun_and_closed_runs_no_more(loop: asyncio.AbstractEventLoop) -> None:
+    """Closing a stream that was begun and never read cancels its request."""
+    lister = Lister(ListedKeys(["a"]))
+    lister.hangs_from = ""
+    made = KeyStream(lister, "", after=None, through=None, listers=8, loop=loop)
+    made.begin()
+    lister.hangs.wait()
+    made.close()
+    assert lister.running == 0
+
+
 def test_a_loop_that_was_closed_ends_the_stream() -> None:
     """Without its loop a stream ends with an error, and does not wait for ever."""
     closed = asyncio.new_event_loop()
