@@ -24,7 +24,7 @@ class Counted:
 def test_listings_come_in_order_each_begun() -> None:
     """Every listing is begun once it is its turn, and they come as they were given."""
     made = [Counted(number) for number in range(3 * AHEAD)]
-    taken = []
+    taken: list[Counted] = []
     for one in begun_ahead(iter(made)):
         assert one.begun
         assert sum(each.begun for each in made) <= len(taken) + AHEAD + 1
