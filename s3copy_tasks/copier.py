@@ -71,6 +71,7 @@ class Copier:
         self._metrics = metrics
         self._transfer = transfer
         self._decide = Decider(job)
+        self._debug = log.bind().debug  # bound once: one line for each object
         self.arrivals: list[Arrival] = []
 
     async def carry_out(self, entry: int | None, decided: Decided) -> CopyError | None:
@@ -158,7 +159,7 @@ class Copier:
                     raise gone(source) from None
                 raise
             else:
-                log.debug("object copied", key=source.key, destination_key=key, bytes=source.size)
+                self._debug("object copied", key=source.key, destination_key=key, bytes=source.size)
                 await self._arrived(entry, source, key, confirmed, ambiguous=ambiguous)
                 return
 
@@ -166,13 +167,15 @@ class Copier:
         self, entry: int | None, source: S3Object, key: str, confirmed: Confirmation, *, ambiguous: bool
     ) -> None:
         """Count a copy; what its reply does not prove is proven by checksums, or by a listing later."""
+        if same_content(source, confirmed.etag):
+            self._metrics.record_file_success(source.size, ambiguous=ambiguous, verified=True)
+            return
         arrival = Arrival(entry=entry, source=source, key=key, etag=confirmed.etag, ambiguous=ambiguous)
-        verified: bool | None = same_content(source, confirmed.etag)
-        if not verified and self._job.verify == "checksum":
+        verified = None
+        if self._job.verify == "checksum":
             verified = await self._checksums_agree(source, confirmed)
-        elif not verified:
+        else:
             self.arrivals.append(arrival)
-            verified = None
         self._metrics.record_file_success(source.size, ambiguous=ambiguous, verified=verified is True)
         if verified is False:
             count_mismatch(arrival, "its checksum is not that of the source", self._metrics)

@@ -65,7 +65,8 @@ class RequestLimit:
 
     def answered(self) -> None:
         """Take note of a request that was not throttled."""
-        self._limit = min(float(self._most), self._limit + 1.0 / self._limit)
+        if self._limit < self._most:
+            self._limit = min(float(self._most), self._limit + 1.0 / self._limit)
 
     def throttled(self, generation: int) -> None:
         """Take note of a throttled request that was sent at `generation`."""

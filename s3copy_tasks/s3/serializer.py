@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, quote
 from xml.sax.saxutils import escape
@@ -30,6 +31,7 @@ _REPEATABLE = frozenset({"GET", "HEAD", "DELETE"})
 _MADE_ANEW = frozenset({"CompleteMultipartUpload", "CreateMultipartUpload"})
 _UNRESERVED = "-_.~"
 _UNRESERVED_IN_PATHS = "/-_.~"
+_PLAIN = re.compile(r"[0-9A-Za-z_.~-]*")
 _WITH_OUR_HASHES = ("SSECustomerKey", "CopySourceSSECustomerKey")
 
 
@@ -152,13 +154,24 @@ def _request(operation: str, table: _Table, params: Mapping[str, Any]) -> Reques
         operation,
         table.method,
         params["Bucket"],
-        quote(params["Key"], safe=_UNRESERVED_IN_PATHS) if table.has_key else None,
+        quoted_path(params["Key"]) if table.has_key else None,
         "&".join(_in_order(query)),
         table.flag,
         headers,
         body,
         _is_once(operation, table.method, headers),
     )
+
+
+def quoted_path(path: str) -> str:
+    """Percent-encode a path once, `/` kept; neighbours share all but their names, and those are plain."""
+    directory, slash, name = path.rpartition("/")
+    return _quoted(directory) + slash + (name if _PLAIN.fullmatch(name) else _quoted.__wrapped__(name))
+
+
+@lru_cache(maxsize=1_024)
+def _quoted(path: str) -> str:
+    return quote(path, safe=_UNRESERVED_IN_PATHS)
 
 
 def _in_order(query: list[str]) -> list[str]:
@@ -237,7 +250,7 @@ def _copy_source(source: Mapping[str, str]) -> str:
     """Name the source: percent-encoded once, `/` kept."""
     bucket = source["Bucket"]
     between = "/object/" if bucket.startswith("arn:") else "/"  # an access point
-    named = quote(f"{bucket}{between}{source['Key']}", safe=_UNRESERVED_IN_PATHS)
+    named = quoted_path(f"{bucket}{between}{source['Key']}")
     version = source.get("VersionId")
     return f"{named}?versionId={version}" if version else named
 

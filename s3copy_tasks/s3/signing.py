@@ -7,6 +7,7 @@ normalises paths, and a key may well hold `..` or `//`. Not botocore's: it takes
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from hashlib import sha256
 from hmac import digest
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,14 +79,13 @@ class Signer:
         signed = {**headers, "x-amz-content-sha256": payload_hash, "x-amz-date": self._timestamp}
         if credentials.token:
             signed["x-amz-security-token"] = credentials.token
-        names = sorted(signed)
+        names, listed = _in_order(tuple(signed))
         lines = [f"{name}:{signed[name]}" for name in names]
         values = "".join(headers.values())
         if values.split() == [values]:
             signed_lines = "\n".join(lines)
         else:  # runs of blanks are signed as one, and none at either end
             signed_lines = "\n".join([f"{name}:{' '.join(signed[name].split())}" for name in names])
-        listed = ";".join(names)
         canonical = f"{method}\n{path}\n{query}\n{signed_lines}\n\n{listed}\n{payload_hash}"
         scope = self._day + self._scope_end
         hashed = sha256(canonical.encode()).hexdigest()
@@ -104,6 +104,13 @@ class Signer:
                 key = digest(key, part, "sha256")
             self._derived, self._key = (credentials, self._day), key
         return self._key
+
+
+@lru_cache(maxsize=256)
+def _in_order(names: tuple[str, ...]) -> tuple[list[str], str]:
+    """Return names in the order in which they are signed, and their list; each kind of request has its own."""
+    ordered = sorted(names)
+    return ordered, ";".join(ordered)
 
 
 def hash_of(body: bytes) -> str:
