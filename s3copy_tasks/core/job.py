@@ -138,7 +138,7 @@ class TransferOptions:
 
     batch_objects: int = 10_000
     batch_bytes: int = 100 * 2**30
-    concurrency: int = 64
+    concurrency: int = 256
     max_requests_per_second: int = 3_500
     max_active_batches: int = 8
     pool: str | None = None
