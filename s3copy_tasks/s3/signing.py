@@ -108,7 +108,7 @@ class Signer:
 
 @lru_cache(maxsize=256)
 def _in_order(names: tuple[str, ...]) -> tuple[list[str], str]:
-    """Return names in the order in which they are signed, and their list; each kind of request has its own."""
+    """Return names in the order in which they are signed, and their list; each kind of request has one."""
     ordered = sorted(names)
     return ordered, ";".join(ordered)
 
