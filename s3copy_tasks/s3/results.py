@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.arrival import Confirmation
@@ -10,7 +9,7 @@ from s3copy_tasks.core.objects import ObjectDetails, S3Object
 from s3copy_tasks.errors import EMPTY_REPLY, NOT_S3, RequestError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 _CARRIED_HEADERS = (
     "CacheControl",
@@ -24,22 +23,29 @@ _CARRIED_HEADERS = (
 _CHECKSUMS = ("ChecksumCRC64NVME", "ChecksumCRC32", "ChecksumCRC32C", "ChecksumSHA1", "ChecksumSHA256")
 
 
-def listed_object(bucket: str, row: Mapping[str, Any]) -> S3Object:
-    """Return an object of a listing.
+def listed_objects(bucket: str, rows: Iterable[Mapping[str, Any]]) -> tuple[S3Object, ...]:
+    """Return the objects of a page of a listing.
 
     Raises:
-        RequestError: the row is none of S3's.
+        RequestError: a row is none of S3's.
     """
-    with _as_s3_would(bucket, row.get("Key")):
-        return S3Object(
-            bucket=bucket,
-            key=row["Key"],
-            size=row["Size"],
-            last_modified=row["LastModified"],
-            etag=row["ETag"],
-            storage_class=row.get("StorageClass", "STANDARD"),
-            is_archived=_is_archived(row) and "RestoreExpiryDate" not in row.get("RestoreStatus", {}),
-        )
+    found: list[S3Object] = []
+    row: Mapping[str, Any] = {}
+    try:
+        for row in rows:
+            listed = S3Object(
+                bucket=bucket,
+                key=row["Key"],
+                size=row["Size"],
+                last_modified=row["LastModified"],
+                etag=row["ETag"],
+                storage_class=row.get("StorageClass", "STANDARD"),
+                is_archived=_is_archived(row) and "RestoreExpiryDate" not in row.get("RestoreStatus", {}),
+            )
+            found.append(listed)
+    except (ValueError, KeyError) as error:
+        raise _not_as_s3_would(bucket, row.get("Key"), error) from None
+    return tuple(found)
 
 
 def object_details(bucket: str, key: str, version_id: str | None, reply: Mapping[str, Any]) -> ObjectDetails:
@@ -48,7 +54,7 @@ def object_details(bucket: str, key: str, version_id: str | None, reply: Mapping
     Raises:
         RequestError: the reply is none of S3's.
     """
-    with _as_s3_would(bucket, key):
+    try:
         found = S3Object(
             bucket=bucket,
             key=key,
@@ -60,6 +66,8 @@ def object_details(bucket: str, key: str, version_id: str | None, reply: Mapping
             is_archived=_is_archived(reply) and 'ongoing-request="false"' not in reply.get("Restore", ""),
             version_id=version_id,
         )
+    except (ValueError, KeyError) as error:
+        raise _not_as_s3_would(bucket, key, error) from None
     return ObjectDetails(
         object=found,
         headers={name: reply[name] for name in _CARRIED_HEADERS if reply.get(name)},
@@ -102,14 +110,9 @@ def confirmed_etag(result: Mapping[str, Any], operation: str) -> str:
     return str(etag)
 
 
-@contextmanager
-def _as_s3_would(bucket: str, key: str | None) -> Iterator[None]:
-    """Refuse what a server tells of an object otherwise than S3 does."""
-    try:
-        yield
-    except (ValueError, KeyError) as error:
-        msg = f"{bucket} tells of {key!r} as S3 would not: {error}"
-        raise RequestError(msg, code=NOT_S3) from None
+def _not_as_s3_would(bucket: str, key: str | None, error: Exception) -> RequestError:
+    """Return the refusal of what a server tells of an object otherwise than S3 does."""
+    return RequestError(f"{bucket} tells of {key!r} as S3 would not: {error}", code=NOT_S3)
 
 
 def _is_archived(reply: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from s3copy_tasks.s3.parameters import (
     set_on_copy,
 )
 from s3copy_tasks.s3.policies import bucket_arn, explained, lacking, statement
-from s3copy_tasks.s3.results import confirmation, confirmed_etag, listed_object, object_details, told
+from s3copy_tasks.s3.results import confirmation, confirmed_etag, listed_objects, object_details, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,9 +63,8 @@ class BucketStore:
         if not recursive:
             where["Delimiter"] = "/"
         reply = await self._call("ListObjectsV2", self._read | where)
-        bucket = self.bucket
         return Page(
-            objects=tuple([listed_object(bucket, row) for row in reply.get("Contents", ())]),
+            objects=listed_objects(self.bucket, reply.get("Contents", ())),
             token=told(reply, "NextContinuationToken") if told(reply, "IsTruncated") else None,
         )
 

@@ -259,6 +259,16 @@ def test_most_listings_take_the_short_way() -> None:
     assert b"Contents" not in taken.rest
 
 
+@pytest.mark.parametrize("keys", [["a\nb", "c"], ["\n", "a+b", "%0A", "\ud7ff %"], ["a%", "%zz", "\n\n"]])
+def test_keys_with_line_feeds(keys: list[str]) -> None:
+    """Keys of a page are decoded all at once, and a line feed in one doesn't cut it."""
+    fields = {"LastModified": "2026-11-01T12:34:56.000Z", "ETag": f'"{ETAG}"', "Size": "1"}
+    fields["StorageClass"] = "STANDARD"
+    assert_same(
+        "ListObjectsV2", Reply(200, {}, page([row({**fields, "Key": k}, encoded=True) for k in keys]))
+    )
+
+
 def test_tags() -> None:
     """Tags are a list, their order kept, and none at all is an empty one."""
     tags = "".join(f"<Tag>{element('Key', key)}{element('Value', key * 2)}</Tag>" for key in ("b", "a", "&"))
