@@ -52,12 +52,14 @@ def listed_rows(body: bytes) -> ListedRows | None:
         found = _ROW.findall(body[first:end].decode("ascii"))
         if sum([len(row[0]) for row in found]) != end - first:
             return None
-        return ListedRows([_row(row) for row in found], body[:first] + body[end:])
+        lists: dict[str, list[str]] = {}
+        return ListedRows([_row(row, lists) for row in found], body[:first] + body[end:])
     except ValueError:  # not ASCII, or no such day
         return None
 
 
-def _row(found: tuple[str, ...]) -> dict[str, Any]:
+def _row(found: tuple[str, ...], lists: dict[str, list[str]]) -> dict[str, Any]:
+    """Return a row; equal lists are one, as each would be one thing more for the garbage collector."""
     _, key, modified, etag, algorithm, kind, size, storage_class = found
     row: dict[str, Any] = {
         "Key": key,
@@ -67,7 +69,7 @@ def _row(found: tuple[str, ...]) -> dict[str, Any]:
         "StorageClass": storage_class,
     }
     if algorithm:
-        row["ChecksumAlgorithm"] = [algorithm]
+        row["ChecksumAlgorithm"] = lists.setdefault(algorithm, [algorithm])
     if kind:
         row["ChecksumType"] = kind
     return row

@@ -1,0 +1,159 @@
+"""Lists, plans and copies millions of keys of a `PageServer`, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import time
+from pathlib import Path
+from threading import active_count
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from s3copy_tasks.core.job import EffectiveJob, Location, Overwrite, PrefixEntry, TransferOptions
+from s3copy_tasks.core.wire import dump
+from s3copy_tasks.inprocess import InProcessRun, Watch
+from s3copy_tasks.keystream import KeyStream
+from s3copy_tasks.listing import Stores
+from s3copy_tasks.loop import event_loop
+from s3copy_tasks.planning import plan_job
+from s3copy_tasks.s3.client import Boto3Client
+from s3copy_tasks.s3.curl_client import CurlClient
+from s3copy_tasks.s3.store import BucketStore
+from s3copy_tasks.sender import Sender
+from tests.performance.child import obey
+from tests.performance.pages import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_s3.client import S3Client
+
+    from s3copy_tasks.s3.client import Client
+
+Figures = dict[str, float]
+
+
+class Millions:
+    """What a benchmark asks for. Seconds are the wall clock's, CPU seconds those of this process."""
+
+    def listed(self, *, client: str, url: str, keys: int, listers: int) -> Figures:
+        """List the first so many keys of the source as one stream."""
+        store, sender = BucketStore(_client(client, url), "originals", None), Sender(64)
+
+        def page(after: str | None, token: str | None) -> Any:
+            return sender.asend(lambda: store.list_page(PREFIX, after=after, token=token, recursive=True))
+
+        asyncio.run_coroutine_threadsafe(page("data/z", None), event_loop()).result()  # connects
+        last = f"{PREFIX}year=2026/part-{keys - 1:09}.parquet"
+        stream = KeyStream(page, PREFIX, after=None, through=last, listers=listers, loop=event_loop())
+        measured, before = _measured(), sender.requests
+        counted = sum(1 for _ in stream)
+        if counted != keys:
+            raise RuntimeError(f"{counted} keys of {keys}")
+        return {**measured(), "keys": keys, "requests": sender.requests.since(before).sent}
+
+    def planned(self, *, url: str) -> Figures:
+        """Plan from source to destination. Memory is what it takes more than planning nothing did before."""
+        client = _client("curl", url)
+        plan_job(_job("nothing", "nothing"), _stores(client, "nothing", "nothing"))
+        before, measured, sender = _peak_mb(), _measured(), Sender(64)
+        plan = plan_job(_job(), _stores(client), sender=sender)
+        batches = [dump(batch) for batch in plan.batches]
+        return {
+            **measured(),
+            "added_mb": _peak_mb() - before,
+            "peak_mb": _peak_mb(),
+            "requests": sender.requests.sent,
+            "xcom_kb": len(json.dumps(batches)) / 1_000,
+            "batches": len(batches),
+            "ranges": sum(len(batch["ranges"]) for batch in batches),
+            "to_copy": plan.entries[0].objects,
+        }
+
+    def copied(self, *, url: str, every: int, batch_objects: int, overwrite: str) -> list[Figures]:
+        """Copy everything in one run, batch after batch; return samples, one after so many objects."""
+        job = _job(batch_objects=batch_objects, overwrite=Overwrite(overwrite))
+        samples: list[Figures] = []
+        measured = _measured()
+
+        def counted(objects: int) -> None:
+            if objects >= every * len(samples):
+                samples.append({"objects": objects, **measured(), **_held()})
+
+        sender = Sender(job.transfer.concurrency)
+        watch = Watch(planned=lambda _: counted(0), counted=counted)
+        run = InProcessRun(job, _stores(_client("curl", url)), sender, watch=watch)
+        run.carry_out()
+        metrics = run.metrics
+        samples.append({"objects": metrics.files_copied_successfully, **measured(), **_held()})
+        if metrics.files_verified != metrics.total_files_found:
+            raise RuntimeError(str(metrics.as_dict()))
+        return samples
+
+
+def _measured() -> Callable[[], Figures]:
+    """Begin to measure; the result says what was spent since."""
+    started, cpu = time.perf_counter(), time.process_time()
+    return lambda: {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu}
+
+
+def _held() -> Figures:
+    """Return what the process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return {
+        "rss_mb": pages * resource.getpagesize() / 2**20,
+        "descriptors": len(list(Path("/proc/self/fd").iterdir())) - 1,
+        "threads": active_count(),
+    }
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
+
+
+def _client(name: str, url: str) -> Client:
+    def connect(*, anew: bool = False) -> S3Client:
+        return boto3.client(
+            "s3",
+            endpoint_url=url,
+            region_name="us-east-1",
+            aws_access_key_id="key",
+            aws_secret_access_key="secret",
+            aws_session_token="t" * 600,  # as long as STS makes them
+            config=Config(max_pool_connections=64, s3={"addressing_style": "path"}),
+        )
+
+    return CurlClient(connect, connections=64) if name == "curl" else Boto3Client(connect, threads=64)
+
+
+def _stores(client: Client, source: str = "originals", destination: str = "copies") -> Stores:
+    return Stores(
+        source=BucketStore(client, source, None), destination=BucketStore(client, destination, None)
+    )
+
+
+def _job(
+    source: str = "originals",
+    destination: str = "copies",
+    *,
+    batch_objects: int = 10_000,
+    overwrite: Overwrite = Overwrite.CHANGED,
+) -> EffectiveJob:
+    return EffectiveJob(
+        name="bench",
+        run_id="bench",
+        digest="0" * 64,
+        source=Location(bucket=source),
+        destination=Location(bucket=destination),
+        prefixes=(PrefixEntry(source=PREFIX, destination=PREFIX),),
+        transfer=TransferOptions(batch_objects=batch_objects),
+        overwrite=overwrite,
+    )
+
+
+if __name__ == "__main__":
+    obey(Millions())
