@@ -1,7 +1,8 @@
-"""Listing a prefix in key ranges: time, requests and CPU, for several shapes of keys.
+"""Listing a prefix in key ranges: keys per second, CPU and requests, over HTTP and by several shapes of keys.
 
-Pages are computed by a made-up server that waits 100 ms for each, in this process; its own CPU is the same in
-every row. The last table is what a consumer pays for a key, and what a key costs in memory.
+The server of the first table makes up pages on another core; that of the second computes them in this
+process, 100 ms each, and its CPU is the same in every row. The last lines are what a consumer pays for a key,
+and what a key costs in memory.
 """
 
 from __future__ import annotations
@@ -11,20 +12,34 @@ import time
 import tracemalloc
 from collections import deque
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.objects import S3Object
 from s3copy_tasks.keystream import BUFFERED_KEYS_MAX, KeyStream
 from tests.key_shapes import SHAPES, ListedKeys, keys_of
 from tests.memory import DAY_ONE
+from tests.performance.child import Child
 from tests.performance.figures import console, machine, table
+from tests.performance.pages import PageServer
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.store import Page
 
+MILLION = 1_000_000
+OVER_HTTP = (
+    (0.0, "curl", 1, MILLION),
+    (0.0, "curl", 4, MILLION),
+    (0.0, "curl", 16, MILLION),
+    (0.0, "boto3", 1, 50_000),
+    (0.1, "curl", 1, 50_000),
+    (0.1, "curl", 4, 200_000),
+    (0.1, "curl", 16, MILLION),
+    (0.1, "boto3", 1, 50_000),
+)
+"""Seconds a page, client, listers, keys: fewer where nothing but waiting is measured."""
 KEYS = 300_000
 PAGE_SECONDS = 0.1
-LISTERS = (1, 4, 16)
+LISTERS = (4, 16)
 
 
 class Loop:
@@ -40,6 +55,53 @@ class Loop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+def over_http() -> list[dict[str, Any]]:
+    """List from the server on another core, each time in a process of its own; return the figures."""
+    found = []
+    with PageServer() as server:
+        server.call("number", bucket="originals", keys=10 * MILLION, one_etag=False)
+        for delay, client, listers, keys in OVER_HTTP:
+            server.call("behave", delay=delay)
+            before = server.call("report")["cpu"]
+            with Child("millions", core=0) as process:
+                run = process.call("listed", client=client, url=server.url, keys=keys, listers=listers)
+            busy = (server.call("report")["cpu"] - before) / run["requests"]
+            made = {"delay": delay, "client": client, "listers": listers, "server_cpu_ms": 1_000 * busy}
+            found.append({**run, **made})
+    return found
+
+
+def print_http(found: list[dict[str, Any]], conditions: str) -> None:
+    """Print the first table."""
+    columns = ["ms a page", "client", "listers", "keys", "s", "keys/s", "times", "pages", "CPU ms a page"]
+    rows = table(
+        "Numbered keys as one stream, over plain HTTP on loopback",
+        [*columns, "the server's", "keys/s of CPU"],
+        f"one process on one core, the server on another; times: as fast as one lister; {conditions}",
+    )
+    serial = {one["delay"]: _rate(one) for one in found if (one["client"], one["listers"]) == ("curl", 1)}
+    for one in found:
+        rows.add_row(
+            f"{1_000 * one['delay']:.0f}",
+            one["client"],
+            f"{one['listers']}",
+            f"{one['keys']:,}",
+            f"{one['seconds']:.1f}",
+            f"{_rate(one):,.0f}",
+            f"{_rate(one) / serial[one['delay']]:.1f}",
+            f"{one['requests']:,}",
+            f"{1_000 * one['cpu'] / one['requests']:.1f}",
+            f"{one['server_cpu_ms']:.2f}",
+            f"{one['keys'] / one['cpu']:,.0f}",
+        )
+    console.print(rows)
+
+
+def _rate(one: dict[str, Any]) -> float:
+    rate: float = one["keys"] / one["seconds"]
+    return rate
 
 
 def listing(
@@ -96,28 +158,42 @@ def object_bytes() -> float:
     return size / len(made)
 
 
+def shapes(loop: asyncio.AbstractEventLoop) -> list[dict[str, Any]]:
+    """List every shape of keys; return the figures."""
+    found = []
+    for shape in SHAPES:
+        listed = ListedKeys(keys_of(shape, KEYS))
+        serial = listed.pages * PAGE_SECONDS
+        for listers in LISTERS:
+            run = listing(loop, listed, listers, PAGE_SECONDS)
+            found.append({**run, "shape": shape, "listers": listers, "times": serial / run["seconds"]})
+    return found
+
+
+def print_shapes(found: list[dict[str, Any]]) -> None:
+    """Print the second table."""
+    columns = ["keys", "listers", "s", "keys/s", "times", "requests", "wasted", "CPU ms a page"]
+    rows = table(f"{KEYS:,} keys in key ranges, {PAGE_SECONDS * 1_000:.0f} ms a page", columns)
+    for one in found:
+        rows.add_row(
+            one["shape"] if one["listers"] == LISTERS[0] else "",
+            f"{one['listers']}",
+            f"{one['seconds']:.1f}",
+            f"{one['keys_per_second']:,.0f}",
+            f"{one['times']:.1f}",
+            f"{one['requests']:,}",
+            f"{one['wasted']:,}",
+            f"{one['cpu_ms']:.2f}",
+        )
+    console.print(rows)
+
+
 def main() -> None:
     """Measure, and print the tables."""
-    console.print(f"{machine()}; {KEYS:,} keys, {PAGE_SECONDS * 1_000:.0f} ms a page")
-    columns = ["keys", "listers", "s", "keys/s", "times", "requests", "wasted", "CPU ms a page"]
-    shown = table("One prefix in key ranges", columns)
+    conditions = machine()
+    print_http(over_http(), conditions)
     with Loop() as loop:
-        for shape in SHAPES:
-            listed = ListedKeys(keys_of(shape, KEYS))
-            for listers in LISTERS:
-                found = listing(loop, listed, listers, PAGE_SECONDS)
-                serial = listed.pages * PAGE_SECONDS
-                shown.add_row(
-                    shape if listers == LISTERS[0] else "",
-                    f"{listers}",
-                    f"{found['seconds']:.1f}",
-                    f"{found['keys_per_second']:,.0f}",
-                    f"{serial / found['seconds']:.1f}",
-                    f"{found['requests']:,}",
-                    f"{found['wasted']:,}",
-                    f"{found['cpu_ms']:.2f}",
-                )
-        console.print(shown)
+        print_shapes(shapes(loop))
         key_cost = per_key_microseconds(loop)
     size = object_bytes()
     console.print(f"a key costs {key_cost:.2f} microseconds more than a loop over its page")

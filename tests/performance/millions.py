@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import resource
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from threading import active_count
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import structlog
 from botocore.config import Config
 
 from s3copy_tasks.core.job import EffectiveJob, Location, Overwrite, PrefixEntry, TransferOptions
@@ -59,7 +61,7 @@ class Millions:
     def planned(self, *, url: str) -> Figures:
         """Plan from source to destination. Memory is what it takes more than planning nothing did before."""
         client = _client("curl", url)
-        plan_job(_job("nothing", "nothing"), _stores(client, "nothing", "nothing"))
+        plan_job(_job("nothing", "nowhere"), _stores(client, "nothing", "nowhere"))
         before, measured, sender = _peak_mb(), _measured(), Sender(64)
         plan = plan_job(_job(), _stores(client), sender=sender)
         batches = [dump(batch) for batch in plan.batches]
@@ -156,4 +158,5 @@ def _job(
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))  # as in Airflow
     obey(Millions())
