@@ -12,6 +12,7 @@ from s3copy_tasks.ahead import begun_ahead
 from s3copy_tasks.attempt import Attempt
 from s3copy_tasks.copier import Copier
 from s3copy_tasks.core.metrics import Failure
+from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.errors import (
     ACCESS_BREAKER,
@@ -23,7 +24,7 @@ from s3copy_tasks.errors import (
 from s3copy_tasks.listing import Decided, Listing
 from s3copy_tasks.sender import Sender
 from s3copy_tasks.transfer import Transfer
-from s3copy_tasks.verifier import verify
+from s3copy_tasks.verifier import Verifier
 from s3copy_tasks.workers import Workers
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def copy_batch(
         stores: both sides.
         metrics: counts; complete also when this raises.
         attempt: which try of this batch it is; None means the first and only one.
-        limits: where a copy becomes a multipart copy; None stands for S3's own.
+        limits: where a batch does something else; None stands for the usual ones.
         on_counted: called after each object with how many are accounted for.
         sender: the budget of requests, stopped when the batch breaks off; None makes one by the job's
             concurrency.
@@ -76,16 +77,18 @@ def copy_batch(
     attempt = attempt or Attempt()
     transfer = Transfer(job, stores, sender, attempt.uploads, limits)
     copier = Copier(job, stores, sender, metrics, transfer)
-    work = _BatchWork(copier, metrics, job.transfer.concurrency, on_counted)
     listing = Listing(job, stores, sender, retried=attempt.retried)
+    verifier = Verifier(copier.arrivals, listing, metrics, limits or LIMITS)
+    work = _BatchWork(copier, metrics, verifier, job.transfer.concurrency, on_counted)
     before = sender.requests
     try:
         attempt.abort_left(stores.destination, sender)
         with closing(begun_ahead(map(listing.inside, batch.ranges))) as listed:
             for one, decisions in zip(batch.ranges, listed, strict=True):
+                verifier.begin(one)
                 _copy_range(one, decisions, work, metrics)
         work.finish()
-        verify(batch, copier.arrivals, listing, metrics)
+        verifier.verify()
     except BaseException as error:
         sender.stop()
         work.abandon()
@@ -134,11 +137,14 @@ class _BatchWork:
         self,
         copier: Copier,
         metrics: MetricsCollector,
+        verifier: Verifier,
         concurrency: int,
         on_counted: Callable[[int], None] | None,
     ) -> None:
         self._copier = copier
         self._metrics = metrics
+        self._verifier = verifier
+        self._concurrency = concurrency
         self._workers = Workers(self._carry_out, concurrency)
         self._on_counted = on_counted
         self._access_errors = 0
@@ -152,6 +158,10 @@ class _BatchWork:
             self._not_attempted(entry, decided)
         else:
             self._workers.add((entry, decided))
+        if self._verifier.is_due:
+            self._workers.finish()
+            self._verifier.verify_through(decided.position)
+            self._workers = Workers(self._carry_out, self._concurrency)
 
     def finish(self) -> None:
         """Wait for what was taken.

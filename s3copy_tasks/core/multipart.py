@@ -20,15 +20,18 @@ OBJECT_BYTES_MAX = PARTS_MAX * PART_BYTES_MAX
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Where a copy becomes a multipart copy. Smaller figures let a test do it with small objects.
+    """Where a batch does something else. Smaller figures let a test do it with few and small objects.
 
     Attributes:
         single_copy_bytes: the largest object that is copied by one request.
         part_bytes: the usual part; more where 10,000 parts would not cover the object.
+        unproven: copies that may wait to be found in a listing, some 600 bytes each: then the batch stops to
+            look for them. One that lists again after so many pages lists little more.
     """
 
     single_copy_bytes: int = SINGLE_COPY_BYTES_MAX
     part_bytes: int = 256 * 2**20
+    unproven: int = 20_000
 
 
 LIMITS = Limits()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -155,18 +157,36 @@ def test_an_earlier_tries_copies_are_proven_as_far_as_they_go() -> None:
     sizes=st.lists(st.integers(0, 12), max_size=12),
     batch_objects=st.integers(1, 5),
     page_keys=st.integers(1, 4),
+    unproven=st.integers(1, 5),
     verify=st.sampled_from(["size", "checksum"]),
 )
 def test_everything_that_was_copied_is_proven(
-    sizes: list[int], batch_objects: int, page_keys: int, verify: str
+    sizes: list[int], batch_objects: int, page_keys: int, unproven: int, verify: str
 ) -> None:
     """Whatever the sizes, batches and pages: on a server that keeps its word every copy is verified."""
     bench = Bench(page_keys=page_keys)
     for number, size in enumerate(sizes):
         bench.put(f"in/{number:02}", content=b"x" * size)
     options: dict[str, Any] = {"transfer": TransferOptions(concurrency=2, batch_objects=batch_objects)}
-    metrics = bench.run(bench.started(verify=verify, **options), limits=PARTS)
+    limits = replace(PARTS, unproven=unproven)
+    metrics = bench.run(bench.started(verify=verify, **options), limits=limits)
     assert proofs(metrics) == (len(sizes), 0, 0)
+
+
+def test_copies_are_looked_for_before_too_many_wait() -> None:
+    """A batch holds no more unproven copies than it may: it looks for them in between, each once."""
+    bench = Bench()
+    large(bench, 30)
+    job = bench.started(transfer=TransferOptions(concurrency=1))
+    plan = bench.plan(job)
+    written: list[int] = []
+    bench.server.before.append(
+        on("list_page", lambda: written.append(len(bench.written)), bucket=DESTINATION, spare=1, times=9)
+    )
+    assert proofs(bench.run(job, plan, limits=replace(PARTS, unproven=4))) == (30, 0, 0)
+    waited = [after - before for before, after in pairwise([0, *written])]
+    assert len(written) >= 3
+    assert max(waited) <= 4 + 4, "as many as may wait, and those that the workers had taken"
 
 
 def test_a_source_that_can_not_be_asked_leaves_its_copy_unverified() -> None:
