@@ -124,11 +124,11 @@ class Decider:
 
 def _second(moment: datetime) -> datetime:
     """S3 dates objects in whole seconds; some servers add a fraction to some replies."""
-    return moment.replace(microsecond=0)
+    return moment.replace(microsecond=0) if moment.microsecond else moment
 
 
 def _same_etag(one: S3Object, other: S3Object) -> bool:
-    return one.etag.strip('"') == other.etag.strip('"')
+    return one.etag == other.etag or one.etag.strip('"') == other.etag.strip('"')
 
 
 def _newer(destination: S3Object, source: S3Object) -> bool:
