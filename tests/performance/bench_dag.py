@@ -21,6 +21,7 @@ import yaml
 from tests.airflow_stack import AirflowStack
 from tests.performance.child import Child
 from tests.performance.figures import airflow_environment, console, machine, spread, table
+from tests.performance.millions import IN_FLIGHT
 from tests.performance.pages import PREFIX, PageServer
 
 OBJECTS, BATCH_OBJECTS, ACTIVE_BATCHES, RUNS = 100_000, 10_000, 2, 1
@@ -77,7 +78,7 @@ def main() -> None:
         without = [_without_airflow(home, server, number) for number in range(RUNS)]
         dags = _with_airflow(home, server)
     conditions = (
-        f"{OBJECTS:,} objects, batches of {BATCH_OBJECTS:,}, {ACTIVE_BATCHES} at once, 64 requests "
+        f"{OBJECTS:,} objects, batches of {BATCH_OBJECTS:,}, {ACTIVE_BATCHES} at once, {IN_FLIGHT} requests "
         f"in flight each; made-up server, plain HTTP, loopback, {DELAY * 1_000:.0f} ms each; API server, "
         f"scheduler, Dag processor, tasks and server share {conditions}; median (least to greatest)"
     )

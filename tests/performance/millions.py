@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.s3.client import Client
 
+IN_FLIGHT = TransferOptions().concurrency
+
 Figures = dict[str, float]
 
 
@@ -44,7 +46,7 @@ class Millions:
 
     def listed(self, *, client: str, url: str, keys: int, listers: int) -> Figures:
         """List the first so many keys of the source as one stream."""
-        store, sender = BucketStore(_client(client, url), "originals", None), Sender(64)
+        store, sender = BucketStore(_client(client, url), "originals", None), Sender(IN_FLIGHT)
 
         def page(after: str | None, token: str | None) -> Any:
             return sender.asend(lambda: store.list_page(PREFIX, after=after, token=token, recursive=True))
@@ -62,7 +64,7 @@ class Millions:
         """Plan from source to destination. Memory is what it takes more than planning nothing did before."""
         client = _client("curl", url)
         plan_job(_job("nothing", "nowhere"), _stores(client, "nothing", "nowhere"))
-        before, measured, sender = _peak_mb(), _measured(), Sender(64)
+        before, measured, sender = _peak_mb(), _measured(), Sender(IN_FLIGHT)
         plan = plan_job(_job(), _stores(client), sender=sender)
         batches = [dump(batch) for batch in plan.batches]
         return {
@@ -125,10 +127,10 @@ def _client(name: str, url: str) -> Client:
             aws_access_key_id="key",
             aws_secret_access_key="secret",
             aws_session_token="t" * 600,  # as long as STS makes them
-            config=Config(max_pool_connections=64, s3={"addressing_style": "path"}),
+            config=Config(max_pool_connections=IN_FLIGHT, s3={"addressing_style": "path"}),
         )
 
-    return CurlClient(connect, connections=64) if name == "curl" else Boto3Client(connect, threads=64)
+    return CurlClient(connect, connections=IN_FLIGHT) if name == "curl" else Boto3Client(connect)
 
 
 def _stores(client: Client, source: str = "originals", destination: str = "copies") -> Stores:
