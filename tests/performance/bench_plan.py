@@ -49,12 +49,15 @@ def _planned(server: PageServer, keys: int, share: str, delay: float) -> dict[st
 
 
 def _print(found: list[dict[str, Any]], conditions: str) -> None:
-    columns = ["keys", "to copy", "ms a page", "s", "keys/s", "CPU s", "server's", "MB added", "requests"]
+    columns = ["keys", "to copy", "ms", "s", "keys/s", "CPU s", "theirs", "MB", "pages", "batches", "ranges"]
     rows = table(
         "planning: both sides listed over plain HTTP",
-        [*columns, "batches", "ranges", "XCom kB"],
-        f"MB added: the most that the process held, beyond that of planning two empty buckets. {conditions}",
+        [*columns, "kB"],
+        "ms: the server waits for each page; theirs: CPU of the server; kB: of the plan as XCom; MB: the "
+        f"most that the process held, beyond that of planning two empty buckets; {conditions}",
     )
+    for column in rows.columns:
+        column.no_wrap = True
     for one in found:
         keys, share, delay = one["case"]
         rows.add_row(
