@@ -6,11 +6,12 @@ import os
 import platform
 from pathlib import Path
 from statistics import median, quantiles
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
+from s3copy_tasks import __version__
 from tests.performance.child import cores
 
 if TYPE_CHECKING:
@@ -33,11 +34,22 @@ def airflow_environment(home: Path, endpoint: Endpoint) -> dict[str, str]:
     }
 
 
+def conditions() -> dict[str, Any]:
+    """Return what this runs on, and how busy that is already."""
+    return {
+        "cores": len(cores()) or os.cpu_count(),
+        "python": platform.python_version(),
+        "s3copy_tasks": __version__,
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
 def machine() -> str:
-    """Say what this runs on, and how busy that is already."""
+    """Say the same in words."""
+    found = conditions()
     return (
-        f"{len(cores()) or os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"load average {os.getloadavg()[0]:.1f} at the start"
+        f"{found['cores']} cores, Python {found['python']}, "
+        f"load average {found['load_average']:.1f} at the start"
     )
 
 
