@@ -39,19 +39,18 @@ types: $(READY) ## mypy, strict
 docs: $(READY) ## write docs/configuration.md from the schema
 	@$(BIN)/python -m tests.reference
 
-bench: $(READY) ## print the benchmarks' tables
-	@for file in tests/performance/bench_*.py; do $(BIN)/python -m tests.performance.$$(basename $$file .py) || exit 1; done
+bench: $(READY) ## print the benchmarks' tables, and write them to build/bench/; ARGS=copy chooses one
+	@$(BIN)/python -m tests.performance $(ARGS)
+
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-emit-find-links --no-header --no-annotate
 
 lock: $(READY) ## resolve requirements/*.txt again
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev pyproject.toml \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	  --output-file requirements/dev.txt
-	@printf 'uv==%s\n' "$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal - \
-	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	  --no-annotate --output-file requirements/uv.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements/localstack.in \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	  --output-file requirements/localstack.txt
+	@$(BIN)/$(COMPILE) --group dev pyproject.toml --output-file requirements/dev.txt
+	@printf 'uv==%s\n' "$$($(BIN)/uv --version | cut -d' ' -f2)" \
+	  | $(BIN)/$(COMPILE) - --output-file requirements/uv.txt
+	@for name in localstack bench; do \
+	  $(BIN)/$(COMPILE) requirements/$$name.in --output-file requirements/$$name.txt || exit 1; done
 
 clean: ## remove .venv and everything built
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,7 +8,6 @@ https://docs.ceph.com/en/pacific/radosgw/bucketpolicy/
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import uuid
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from tests.installing import install_debian
 from tests.servers.endpoint import WORKER, Endpoint, Keys, allow
 from tests.servers.processes import Processes, free_port
 
@@ -75,24 +75,9 @@ def install() -> None:
     """Install Debian's packages.
 
     Raises:
-        RuntimeError: this is no Debian, or we are not root and have no sudo.
+        RuntimeError: it can't be done from here.
     """
-    asked = f"install {' '.join(_PACKAGES)} by hand, or leave Ceph out: make test-servers ARGS=localstack"
-    if shutil.which("apt-get") is None:
-        raise RuntimeError(f"there is no apt-get here: {asked}")
-    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if as_root and not _may_sudo():
-        raise RuntimeError(f"only root may install packages, and sudo does not let us: {asked}")
-    apt_get = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
-    subprocess.run([*apt_get, "update"], check=True)
-    command = [*apt_get, "install", "-y", "--no-install-recommends", *_PACKAGES]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
-def _may_sudo() -> bool:
-    if shutil.which("sudo") is None:
-        return False
-    return subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
+    install_debian(_PACKAGES, otherwise=", or leave Ceph out: make test-servers ARGS=localstack")
 
 
 @dataclass(frozen=True)

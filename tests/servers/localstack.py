@@ -5,9 +5,6 @@ Its pins can't be met beside Airflow's, so it is installed apart: `python -m tes
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,17 +12,14 @@ from typing import TYPE_CHECKING
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from tests.installing import LockedEnvironment
 from tests.servers.endpoint import READER, Endpoint
 from tests.servers.processes import Processes, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_ROOT = Path(__file__).parents[2]
-_LOCK = _ROOT / "requirements" / "localstack.txt"
-_HOME = _ROOT / "build" / "localstack"
-_PYTHON = _HOME / "bin" / "python"
-_INSTALLED = _HOME / "installed.txt"
+_PACKAGES = LockedEnvironment("localstack", "localstack.txt")
 _START_SECONDS = 90
 # Its own way to listen has no address: it would be reached from everywhere.
 _ON_LOOPBACK = """
@@ -52,21 +46,12 @@ LACKS: Mapping[str, str] = {
 
 def missing() -> str | None:
     """Return what is not installed, None where all is."""
-    if _INSTALLED.is_file() and _INSTALLED.read_text() == _LOCK.read_text():
-        return None
-    return f"the environment {_HOME.relative_to(_ROOT)}"
+    return _PACKAGES.missing()
 
 
 def install() -> None:
     """Make the environment with the locked packages."""
-    shutil.rmtree(_HOME, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", _HOME], check=True)
-    by_uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--python", str(_PYTHON)]
-    by_pip = [str(_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    locked = ["--require-hashes", "-r", str(_LOCK)]
-    if subprocess.run([*by_uv, *locked], check=False).returncode:
-        subprocess.run([*by_pip, *locked], check=True)
-    _INSTALLED.write_text(_LOCK.read_text())
+    _PACKAGES.install()
 
 
 @contextmanager
@@ -80,7 +65,11 @@ def running() -> Iterator[Endpoint]:
         url = f"http://127.0.0.1:{(port := free_port())}"
         try:
             processes.start(
-                "localstack", _PYTHON, "-c", _ON_LOOPBACK, environment=_environment(scratch, port)
+                "localstack",
+                _PACKAGES.bin / "python",
+                "-c",
+                _ON_LOOPBACK,
+                environment=_environment(scratch, port),
             )
             processes.wait("localstack", lambda: _answers(url), seconds=_START_SECONDS)
             yield Endpoint(url, writer=READER.replace("reader", "writer"), lacks=LACKS)
