@@ -13,7 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 from s3copy_tasks.core.metrics import Requests
-from s3copy_tasks.core.retry import RequestLimit, delay_seconds
+from s3copy_tasks.core.retry import RequestRate, delay_seconds
 from s3copy_tasks.errors import CopyError, ThrottledError
 from s3copy_tasks.loop import event_loop, wait_for
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _STOPPED = "the batch was stopped"
-_AHEAD_SECONDS = 0.005
+_AHEAD_SECONDS = 0.002
 """A request may start that much before its turn: a timer for each would cost more than the request."""
 
 
@@ -48,7 +48,8 @@ class Sender:
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._limit = RequestLimit(in_flight)
+        self._in_flight_max = in_flight
+        self._rate = RequestRate(in_flight, per_second)
         self._in_flight = 0
         self._stopping = Event()
         self._queue: deque[asyncio.Future[None]] = deque()
@@ -56,8 +57,8 @@ class Sender:
         self._wait = wait or self._sleep
         self._jitter = jitter
         self._clock = clock
-        self._gap_seconds = 0.0 if per_second is None else 1.0 / per_second
         self._next_start = 0.0
+        self._pacer: asyncio.Task[None] | None = None
         self._sent = self._retried = self._throttled = self._peak = 0
 
     def stop(self) -> None:
@@ -105,9 +106,7 @@ class Sender:
                     raise
 
     async def _once(self, call: Callable[[], Awaitable[T]], *, cleans_up: bool, again: bool) -> T:
-        if self._gap_seconds:
-            await self._keep_pace(cleans_up=cleans_up)
-        if self._in_flight >= self._limit.limit and not self._stopping.is_set():
+        if self._in_flight >= self._in_flight_max or self._rate.gap_seconds:
             await self._queue_up()
         if self._stopping.is_set() and not cleans_up:
             raise InterruptedError(_STOPPED)
@@ -115,51 +114,71 @@ class Sender:
         self._sent += 1
         self._retried += again
         self._peak = max(self._peak, self._in_flight)
-        generation = self._limit.generation
+        generation = self._rate.generation
         try:
             result = await call()
         except ThrottledError:
             self._throttled += 1
-            self._limit.throttled(generation)
+            self._rate.throttled(generation, self._clock())
             raise
         except BaseException:
-            self._limit.answered()
+            self._rate.answered(self._clock())
             raise
         else:
-            self._limit.answered()
+            self._rate.answered(self._clock())
             return result
         finally:
             self._in_flight -= 1
             self._wake_next()
 
-    async def _keep_pace(self, *, cleans_up: bool) -> None:
-        """Wait until the next request may start."""
-        now = self._clock()
-        start = max(now, self._next_start)
-        self._next_start = start + self._gap_seconds
-        late = start - now > _AHEAD_SECONDS
-        if late and await self._wait(start - now) and not cleans_up:
-            raise InterruptedError(_STOPPED)
-
     async def _queue_up(self) -> None:
-        """Wait for a slot; first come, first served."""
-        while self._in_flight >= self._limit.limit and not self._stopping.is_set():
+        """Wait for a slot and for the time to start; first come, first served."""
+        while not self._stopping.is_set() and not self._startable():
             turn = event_loop().create_future()
             self._queue.append(turn)
+            self._keep_pace()
             try:
                 await turn
             except asyncio.CancelledError:
                 self._wake_next()  # it may have been this one's turn
                 raise
+        self._next_start = max(self._clock(), self._next_start) + self._rate.gap_seconds
+
+    def _startable(self) -> int:
+        """Return how many requests may start now: by slots, and by the rate, where a pause is no credit."""
+        free = self._in_flight_max - self._in_flight
+        gap = self._rate.gap_seconds
+        if not gap or free <= 0:
+            return max(free, 0)
+        ahead = min(self._clock() - self._next_start, 0.0) + _AHEAD_SECONDS
+        return min(free, int(ahead / gap) + 1) if ahead >= 0.0 else 0
 
     def _wake_next(self) -> None:
-        """Wake as many as there are slots: an answer frees one, and may raise the limit by one."""
-        free = self._limit.limit - self._in_flight
-        while self._queue and free > 0:
+        """Wake as many as may start."""
+        if not self._queue:
+            return
+        startable = self._startable()
+        while self._queue and startable > 0:
             turn = self._queue.popleft()
             if not turn.done():
                 turn.set_result(None)
-                free -= 1
+                startable -= 1
+        self._keep_pace()
+
+    def _keep_pace(self) -> None:
+        """Let a timer wake who waits for a time; who waits for a slot is woken by an answer."""
+        if (
+            self._rate.gap_seconds
+            and self._pacer is None
+            and self._queue
+            and self._in_flight < self._in_flight_max
+        ):
+            self._pacer = event_loop().create_task(self._wake_in_time())
+
+    async def _wake_in_time(self) -> None:
+        await self._wait(max(self._next_start - self._clock(), 0.0))
+        self._pacer = None
+        self._wake_next()
 
     def _wake_all(self) -> None:
         for one in (*self._queue, *self._sleepers):

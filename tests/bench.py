@@ -62,12 +62,15 @@ def make_object(
 
 
 def impatient(in_flight: int = 2) -> Sender:
-    """Return a sender that never waits between attempts."""
+    """Return a sender for which time passes at once: it never waits."""
+    now = 0.0
 
-    async def wait(_seconds: float) -> bool:
+    async def wait(seconds: float) -> bool:
+        nonlocal now
+        now += seconds
         return False
 
-    return Sender(in_flight, wait=wait)
+    return Sender(in_flight, wait=wait, clock=lambda: now)
 
 
 class Bench:

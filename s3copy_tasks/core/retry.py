@@ -12,6 +12,15 @@ ATTEMPTS_MAX = 3
 THROTTLED_ATTEMPTS_MAX = 10
 """Requests for one object when S3 asks to slow down: that is no failure of the object."""
 _DELAY_SECONDS_MAX = 20.0
+_SPAN_SECONDS = 0.25
+_LOWERED, _AGAIN = 0.95, 0.9
+"""What a SlowDown leaves of the rate; the second for one that comes right after another."""
+_STEP_LEAST, _STEP_GROWTH, _STEP_MOST = 0.01, 1.5, 0.3
+"""How much the rate is raised, as a part of it."""
+_USED = 0.75
+_ROUND_TRIP_SECONDS = 0.1
+"""A guess, for when S3 asks to slow down before there were answers."""
+_FIRST_GAP, _GAP_SECONDS_MAX = 0.0001, 1.0
 
 
 def delay_seconds(error: Exception, attempt: int, jitter: float) -> float | None:
@@ -36,40 +45,56 @@ def delay_seconds(error: Exception, attempt: int, jitter: float) -> float | None
     return jitter * min(2.0 ** (attempt - 1), _DELAY_SECONDS_MAX)
 
 
-class RequestLimit:
-    """How many requests may be in flight: one step up per answered window, a sixth down when throttled.
+class RequestRate:
+    """How many requests may start in a second: any number, until S3 asks to slow down.
 
-    Additive increase, multiplicative decrease (rule 19 of docs/design/rules.md). The decrease happens
-    once per round trip: requests that were sent before the last decrease do not count again.
+    The first SlowDown sets the rate to what was answered lately. Each further one lowers it, once per round
+    trip: requests that were sent before the last decrease do not count again. A quarter of a second in which
+    the rate was used raises it, by more each time until the next SlowDown (docs/design/throttling.md).
 
     Args:
-        most: the limit that it starts from and never passes.
+        in_flight: the most requests at once; the first SlowDown leaves ten times as many in a second.
+        per_second: the most requests in a second; None sets no bound.
+
+    Attributes:
+        gap_seconds: between the starts of two requests; 0 for none.
+        generation: counts decreases; a request remembers it when it is sent.
     """
 
-    _DECREASE = 0.85
+    def __init__(self, in_flight: int, per_second: float | None = None) -> None:
+        self._least_gap = 0.0 if per_second is None else 1.0 / per_second
+        self._first_gap_most = max(_ROUND_TRIP_SECONDS / in_flight, self._least_gap / _LOWERED)
+        self.gap_seconds = self._least_gap
+        self.generation = 0
+        self._answered = 0
+        self._since = self._lowered = float("-inf")
+        self._step = _STEP_LEAST
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._limit = float(most)
-        self._generation = 0
-
-    @property
-    def limit(self) -> int:
-        """Requests that may be in flight now, at least 1."""
-        return int(self._limit)
-
-    @property
-    def generation(self) -> int:
-        """Counts decreases; a request remembers it when it is sent."""
-        return self._generation
-
-    def answered(self) -> None:
+    def answered(self, now: float) -> None:
         """Take note of a request that was not throttled."""
-        if self._limit < self._most:
-            self._limit = min(float(self._most), self._limit + 1.0 / self._limit)
+        self._answered += 1
+        if now - self._since >= _SPAN_SECONDS:
+            self._look_back(now)
 
-    def throttled(self, generation: int) -> None:
+    def throttled(self, generation: int, now: float) -> None:
         """Take note of a throttled request that was sent at `generation`."""
-        if generation == self._generation:
-            self._limit = max(1.0, self._limit * self._DECREASE)
-            self._generation += 1
+        if generation != self.generation:
+            return
+        if self.gap_seconds > self._least_gap:
+            soon = now - self._lowered < _SPAN_SECONDS
+            self.gap_seconds = min(self.gap_seconds / (_AGAIN if soon else _LOWERED), _GAP_SECONDS_MAX)
+        else:
+            lately = (now - self._since) / max(self._answered, 1)
+            self.gap_seconds = min(max(lately, self._least_gap / _LOWERED, _FIRST_GAP), self._first_gap_most)
+        self.generation += 1
+        self._step = _STEP_LEAST
+        self._lowered = self._since = now
+        self._answered = 0
+
+    def _look_back(self, now: float) -> None:
+        """Raise the rate where it was used up since the last look."""
+        used = self._answered * self.gap_seconds
+        if used > _USED * (now - self._since):
+            self.gap_seconds = max(self.gap_seconds / (1.0 + self._step), self._least_gap)
+            self._step = min(self._step * _STEP_GROWTH, _STEP_MOST)
+        self._answered, self._since = 0, now

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +13,10 @@ import pytest
 from s3copy_tasks.core.job import TransferOptions
 from s3copy_tasks.core.metrics import Requests
 from s3copy_tasks.errors import AccessError, CopyError, ThrottledError, TransientError
-from s3copy_tasks.loop import event_loop
+from s3copy_tasks.loop import event_loop, wait_for
 from s3copy_tasks.sender import Sender, sender_of
-from tests.bench import make_job
+from tests.bench import impatient, make_job
+from tests.virtual import VirtualTime
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -45,15 +48,17 @@ def in_a_thread(call: Callable[[], object]) -> Callable[[], Awaitable[object]]:
 
 
 class Waits:
-    """Waits no time, and remembers how long it should have been; says "stop" when told so."""
+    """Lets time pass at once, and remembers how long it should have been."""
 
-    def __init__(self, *, stop: bool = False) -> None:
+    def __init__(self) -> None:
         self.seconds: list[float] = []
-        self.stop = stop
 
     async def __call__(self, seconds: float) -> bool:
         self.seconds.append(seconds)
-        return self.stop
+        return False
+
+    def clock(self) -> float:
+        return sum(self.seconds)
 
 
 SUCCEEDS: dict[str, list[CopyError]] = {
@@ -69,7 +74,7 @@ SUCCEEDS: dict[str, list[CopyError]] = {
 def test_tries_again(errors: list[CopyError]) -> None:
     """A request has 3 attempts when errors are transient, and 10 when S3 asks to slow down, counted apart."""
     call = Script(errors)
-    assert Sender(2, wait=Waits()).send(call) == "done"
+    assert impatient(2).send(call) == "done"
     assert call.calls == len(errors) + 1
 
 
@@ -86,20 +91,20 @@ def test_gives_up(errors: list[CopyError], attempts: int) -> None:
     """The last attempt's error comes out and says how many attempts were made."""
     call = Script(errors)
     with pytest.raises(CopyError) as raised:
-        Sender(2, wait=Waits()).send(call)
+        impatient(2).send(call)
     assert raised.value.attempts == call.calls == attempts
 
 
 def test_waits_longer_each_time() -> None:
     """Between attempts it waits a random part of 1, 2, 4 ... seconds."""
     waits = Waits()
-    Sender(2, wait=waits, jitter=lambda: 0.5).send(Script([SLOW] * 4))
+    Sender(2, wait=waits, clock=waits.clock, jitter=lambda: 0.5).send(Script([SLOW] * 4))
     assert waits.seconds == [0.5, 1.0, 2.0, 4.0]
 
 
 def test_bugs_are_not_tried_again() -> None:
     """An error that is not S3's comes out at once, and its slot is free again."""
-    sender, call = Sender(1, wait=Waits()), Script([ValueError("bug")])
+    sender, call = impatient(1), Script([ValueError("bug")])
     with pytest.raises(ValueError, match="bug"):
         sender.send(call)
     assert call.calls == 1
@@ -108,7 +113,7 @@ def test_bugs_are_not_tried_again() -> None:
 
 def test_nothing_starts_after_stop() -> None:
     """After stop no request starts, except the ones that clean up."""
-    sender, call = Sender(1, wait=Waits()), Script([])
+    sender, call = impatient(1), Script([])
     sender.stop()
     with pytest.raises(InterruptedError):
         sender.send(call)
@@ -135,7 +140,9 @@ def test_stop_ends_a_wait() -> None:
 def test_cleaning_up_is_tried_again_after_stop() -> None:
     """An abort keeps its attempts when the batch was stopped."""
     call = Script([TRANSIENT, TRANSIENT])
-    assert Sender(1, wait=Waits(stop=True)).send(call, cleans_up=True) == "done"
+    sender = impatient(1)
+    sender.stop()
+    assert sender.send(call, cleans_up=True) == "done"
 
 
 def test_stop_frees_those_who_queue() -> None:
@@ -179,66 +186,30 @@ def test_in_flight(in_flight: int) -> None:
     assert peak == in_flight
 
 
-def test_throttling_lowers_what_is_in_flight() -> None:
-    """After S3 asked to slow down, fewer requests are in flight until answers come again."""
-    sender, lock = Sender(4, wait=Waits()), threading.Lock()
-    busy, release = threading.Event(), threading.Event()
-    now = peak = 0
+def test_after_a_slow_down_requests_start_apart() -> None:
+    """Once S3 asked to slow down, requests that could all start at once start one after the other."""
+    time = VirtualTime()
+    sender = Sender(4, wait=time.sleep, jitter=lambda: 0.0, clock=lambda: time.now)
+    starts: list[float] = []
 
-    def call() -> None:
-        nonlocal now, peak
-        with lock:
-            now += 1
-            peak = max(peak, now)
-            if now == 3:
-                busy.set()
-        assert release.wait(PATIENCE_SECONDS)
-        with lock:
-            now -= 1
+    async def request() -> None:
+        starts.append(time.now)
+        await time.sleep(0.001)
 
-    with pytest.raises(ThrottledError):  # 4, 3.4, 2.9 ... and never below 1
-        sender.send(Script([SLOW] * 10))
-    assert sender.send(Script([])) == "done"
-    for _ in range(3):
-        sender.send(Script([]))
-    with ThreadPoolExecutor(8) as pool:
-        futures = [pool.submit(sender.send, in_a_thread(call)) for _ in range(8)]
-        assert busy.wait(PATIENCE_SECONDS)
-        assert peak == 3
-        release.set()
-        for done in futures:
-            done.result(PATIENCE_SECONDS)
-    assert peak <= 4
+    async def slow() -> None:
+        await sender.asend(Script([SLOW]))
 
+    async def one() -> None:
+        await sender.asend(request)
 
-def test_a_raised_limit_wakes_two() -> None:
-    """When an answer raises the limit, a waiting request takes the new slot at once."""
-    sender = Sender(2, wait=Waits())
-    slow, release, together = threading.Event(), threading.Event(), threading.Barrier(2)
-    errors = [SLOW]
-
-    def lowers_the_limit() -> None:
-        if errors:
-            raise errors.pop()
-        slow.set()
-        assert release.wait(PATIENCE_SECONDS)
-
-    def needs_company() -> None:
-        together.wait(PATIENCE_SECONDS)
-
-    with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(sender.send, in_a_thread(lowers_the_limit))
-        assert slow.wait(PATIENCE_SECONDS)
-        queued = [pool.submit(sender.send, in_a_thread(needs_company)) for _ in range(2)]
-        assert not queued[1].done()
-        release.set()
-        for done in (first, *queued):
-            done.result(PATIENCE_SECONDS)
+    wait_for(time.run(slow()))
+    wait_for(time.run(*(one() for _ in range(4))))
+    assert [later - earlier for earlier, later in pairwise(starts)] == pytest.approx([0.025] * 3)
 
 
 def test_requests_are_counted_by_attempt() -> None:
     """Every attempt is a request; what came again, and what was throttled, are counted among them."""
-    sender = Sender(4, wait=Waits())
+    sender = impatient(4)
     sender.send(Script([TRANSIENT, SLOW, SLOW]))
     sender.send(Script([]))
     assert sender.requests == Requests(sent=5, retried=3, throttled=2, peak_in_flight=1)
@@ -257,40 +228,46 @@ def test_peak_in_flight_is_what_was_sent_at_once() -> None:
 
 
 def test_requests_keep_the_pace() -> None:
-    """At 4 a second each request starts a quarter of a second after the one before, early ones wait."""
-    waits, now = Waits(), [100.0]
-    sender = Sender(8, per_second=4, wait=waits, clock=lambda: now[0])
-    for _ in range(3):
-        sender.send(Script([]))
-    assert waits.seconds == [0.25, 0.5]
-    now[0] += 10
-    sender.send(Script([]))
-    assert waits.seconds == [0.25, 0.5], "a pause is no credit, and no debt"
+    """At 4 a second each request starts a quarter of a second after the one before; a pause is no credit."""
+    time = VirtualTime()
+    sender = Sender(8, per_second=4, wait=time.sleep, clock=lambda: time.now)
+    starts: list[float] = []
+
+    async def request() -> None:
+        starts.append(time.now)
+
+    async def one(after: float) -> None:
+        await time.sleep(after)
+        await sender.asend(request)
+
+    wait_for(time.run(*(one(after) for after in (0.0, 0.0, 0.0, 10.0, 10.0))))
+    assert starts == pytest.approx([0.0, 0.25, 0.5, 10.0, 10.25])
 
 
 def test_a_stop_ends_the_wait_for_the_pace() -> None:
-    """A request that waits for its turn is never sent once the sender has stopped; an abort still is."""
-    sender = Sender(8, per_second=1, wait=Waits(stop=True), clock=lambda: 0.0)
+    """A request that waits for its time is never sent once the sender has stopped; an abort still is."""
+    sender = Sender(8, per_second=0.01)
     call, clean_up = Script([]), Script([])
     sender.send(Script([]))
-    with pytest.raises(InterruptedError):
-        sender.send(call)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(sender.send, call)
+        wait_for(queued(sender))
+        sender.stop()
+        with pytest.raises(InterruptedError):
+            waiting.result(PATIENCE_SECONDS)
     assert call.calls == 0
     assert sender.send(clean_up, cleans_up=True) == "done"
+    assert sender.requests == Requests(sent=2, peak_in_flight=1), "what never starts is no request"
+
+
+async def queued(sender: Sender) -> None:
+    """Return when a request waits for its time."""
+    while not sender._queue:  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(("at_once", "gap"), [(1, 0.01), (4, 0.04)])
 def test_batches_share_the_rate(at_once: int, gap: float) -> None:
     """Four batches at once have a quarter of the job's rate each."""
     job = make_job(transfer=TransferOptions(max_requests_per_second=100))
-    assert sender_of(job, batches_at_once=at_once)._gap_seconds == pytest.approx(gap)
-
-
-def test_what_waits_for_its_turn_is_not_sent_yet() -> None:
-    """Requests that never start are no requests: not in the count, and not in flight."""
-    sender = Sender(8, per_second=1, wait=Waits(stop=True), clock=lambda: 0.0)
-    sender.send(Script([]))
-    for _ in range(5):
-        with pytest.raises(InterruptedError):
-            sender.send(Script([]))
-    assert sender.requests == Requests(sent=1, peak_in_flight=1)
+    assert sender_of(job, batches_at_once=at_once)._rate.gap_seconds == pytest.approx(gap)

@@ -1,12 +1,14 @@
-"""Which errors are tried again, when, and how many requests may be in flight."""
+"""Which errors are tried again, when, and how many requests may start in a second."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.core.retry import RequestLimit, delay_seconds
+from s3copy_tasks.core.retry import RequestRate, delay_seconds
 from s3copy_tasks.errors import (
     AccessError,
     ConditionError,
@@ -52,38 +54,80 @@ def test_errors_of_others_are_not_tried_again() -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(most=st.integers(1, 200), throttled=st.lists(st.booleans(), max_size=200))
-def test_limit_stays_in_bounds(most: int, throttled: list[bool]) -> None:
-    """The limit is never below 1 and never above what it started from."""
-    limit = RequestLimit(most)
-    assert limit.limit == most
-    for slow in throttled:
+@given(
+    in_flight=st.integers(1, 1_000),
+    per_second=st.none() | st.floats(1.5, 10_000),
+    events=st.lists(st.tuples(st.floats(0.0, 1.0), st.booleans()), max_size=200),
+)
+def test_rate_stays_in_bounds(
+    in_flight: int, per_second: float | None, events: list[tuple[float, bool]]
+) -> None:
+    """The rate is never below 1 a second, and never above what the job allows."""
+    rate, now = RequestRate(in_flight, per_second), 0.0
+    least = 0.0 if per_second is None else 1 / per_second
+    for seconds, slow in events:
+        now += seconds
         if slow:
-            limit.throttled(limit.generation)
+            rate.throttled(rate.generation, now)
         else:
-            limit.answered()
-        assert 1 <= limit.limit <= most
+            rate.answered(now)
+        assert least <= rate.gap_seconds <= max(1.0, least)
+
+
+def answered(rate: RequestRate, start: float, per_second: int, seconds: float) -> float:
+    """Let so many requests be answered; return when the last one was."""
+    for number in range(int(per_second * seconds)):
+        rate.answered(start + (number + 1) / per_second)
+    return start + seconds
+
+
+def test_no_pace_until_throttled() -> None:
+    """Nothing waits for its time before S3 asks to slow down."""
+    rate = RequestRate(64)
+    answered(rate, 0.0, 1_000, 5.0)
+    assert rate.gap_seconds == 0.0
+
+
+def test_the_first_slow_down_sets_the_rate_to_what_was_answered() -> None:
+    """What came through lately is what S3 accepts."""
+    rate = RequestRate(64)
+    now = answered(rate, 0.0, 1_000, 5.1)
+    rate.throttled(rate.generation, now)
+    assert 1 / rate.gap_seconds == pytest.approx(1_000, rel=0.02)
 
 
 def test_one_decrease_per_round_trip() -> None:
-    """All throttled replies to requests of one round trip decrease the limit once."""
-    limit = RequestLimit(64)
-    sent_at = limit.generation
+    """All throttled replies to requests of one round trip lower the rate once."""
+    rate = RequestRate(64)
+    now = answered(rate, 0.0, 1_000, 5.1)
+    rate.throttled(rate.generation, now)
+    first, sent_at = rate.gap_seconds, rate.generation
     for _ in range(64):
-        limit.throttled(sent_at)
-    assert limit.limit == int(64 * 0.85)
-    limit.throttled(limit.generation)
-    assert limit.limit == int(64 * 0.85 * 0.85)
+        rate.throttled(sent_at, now + 1.0)
+    assert rate.gap_seconds == pytest.approx(first / 0.95)
+    rate.throttled(rate.generation, now + 1.1)
+    assert rate.gap_seconds == pytest.approx(first / 0.95 / 0.9), "the second one in a row lowers it more"
 
 
-def test_limit_recovers_by_one_per_window() -> None:
-    """A window of answers raises the limit by about one, up to where it started."""
-    limit = RequestLimit(64)
-    limit.throttled(limit.generation)
-    lowered = limit.limit
-    for _ in range(lowered + 1):
-        limit.answered()
-    assert limit.limit == lowered + 1
-    for _ in range(64 * 64):
-        limit.answered()
-    assert limit.limit == 64
+def test_a_rate_that_is_used_rises_faster_and_faster() -> None:
+    """A rate that S3 bears is raised every quarter of a second: it doubles in three seconds."""
+    rate = RequestRate(64)
+    now = answered(rate, 0.0, 1_000, 5.1)
+    rate.throttled(rate.generation, now)
+    steps = []
+    for _ in range(12):
+        before = rate.gap_seconds
+        now = answered(rate, now, int(1 / before), 0.26)
+        steps.append(before / rate.gap_seconds)
+    assert steps == pytest.approx(sorted(steps))
+    assert 2.0 < math.prod(steps) < 5.0
+
+
+def test_a_rate_that_is_not_used_stays() -> None:
+    """Requests that are few for other reasons prove nothing about S3."""
+    rate = RequestRate(64)
+    now = answered(rate, 0.0, 1_000, 5.1)
+    rate.throttled(rate.generation, now)
+    before = rate.gap_seconds
+    answered(rate, now, 100, 5.0)
+    assert rate.gap_seconds == before
