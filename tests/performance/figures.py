@@ -57,7 +57,7 @@ def table(title: str, columns: Sequence[str], caption: str = "") -> Table:
     """Return an empty table: text in the first column, figures in the others."""
     made = Table(title=title, title_justify="left", caption=caption or None, caption_justify="left")
     for index, name in enumerate(columns):
-        made.add_column(name, justify="right" if index else "left")
+        made.add_column(name, justify="right" if index else "left", no_wrap=not index)
     return made
 
 

@@ -1,93 +1,207 @@
-"""A null S3: nginx answers every copy and every listing at once, or after a delay, and keeps nothing.
+"""A null S3: nginx answers every copy at once, or after a delay, and keeps nothing.
 
-It takes 10 microseconds of its own core per request, so a client on another core is what is measured. It
-needs Debian's nginx-light and libnginx-mod-http-echo.
+It takes 10 microseconds of its own core per request, so a client on another core is what is measured. Copies
+and HEAD of objects are nginx's own; what is rare is answered by `listings` behind it.
 """
 
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import tempfile
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.request import urlopen
 
+from tests.installing import install_debian
 from tests.performance.child import cores
+from tests.performance.listings import DELAY_HEADER, ETAG, MODIFIED, SIZE, XMLNS, Listings
 from tests.scripted import certificate
+from tests.servers.processes import free_port, tied
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
 NGINX = Path("/usr/sbin/nginx")
-ECHO = Path("/usr/lib/nginx/modules/ngx_http_echo_module.so")
+_MODULES = tuple(
+    Path(f"/usr/lib/nginx/modules/ngx_http_{name}_module.so") for name in ("echo", "headers_more_filter")
+)
+_PACKAGES = ("nginx-light", "libnginx-mod-http-echo", "libnginx-mod-http-headers-more-filter")
 KEYS_OF_A_PAGE = 1_000
-_XMLNS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
-_ETAG = "&quot;9b2cf535f27731c974343645a3985328&quot;"
-_MODIFIED = "<LastModified>2026-11-01T12:34:56.000Z</LastModified>"
+_ETAG = f"&quot;{ETAG}&quot;"
+_MODIFIED = f"<LastModified>{MODIFIED.isoformat()}</LastModified>"
 _DECLARED = '<?xml version="1.0" encoding="UTF-8"?>'
-_COPIED = f"{_DECLARED}<CopyObjectResult {_XMLNS}>{_MODIFIED}<ETag>{_ETAG}</ETag></CopyObjectResult>"
+_COPIED = f"{_DECLARED}<CopyObjectResult {XMLNS}>{_MODIFIED}<ETag>{_ETAG}</ETag></CopyObjectResult>"
+_SLOW_DOWN = (
+    f"{_DECLARED}<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+)
 _CONFIG = """
-daemon off; master_process off; worker_processes 1; pid {home}/pid; error_log {home}/error.log error;
-worker_rlimit_nofile 8192; load_module {echo};
+daemon off; master_process off; worker_processes 1; pid {home}/pid; error_log {home}/error.log crit;
+worker_rlimit_nofile 8192; {modules}
 events {{ worker_connections 4096; multi_accept on; }}
 http {{
-  access_log off; tcp_nodelay on; keepalive_requests 1000000000; keepalive_timeout 300s;
+  access_log off; log_format moments '$msec $status'; tcp_nodelay on;
+  keepalive_requests 1000000000; keepalive_timeout 300s;
+  more_clear_input_headers If-None-Match If-Match; # nginx would compare its own
   default_type application/xml; etag off; merge_slashes off; root {home};
   client_body_temp_path {home}; proxy_temp_path {home}; fastcgi_temp_path {home}; uwsgi_temp_path {home};
   scgi_temp_path {home}; ssl_certificate {certificate}; ssl_certificate_key {certificate};
   add_header x-amz-request-id 0123456789ABCDEF; add_header x-amz-id-2 abcdefghijklmnopqrstuvwxyz0123456789;
+  map "$request_method:$uri" $is_looked_at {{ default ""; "~^HEAD:.*/part-" 1; }}
+  server {{ listen 127.0.0.1:{status}; location / {{ stub_status; }} }}
   {servers}
 }}
 """
 _SERVER = """
+limit_req_zone $server_port zone=rate{port}:1m rate={rate}r/s;
 server {{ listen 127.0.0.1:{port} backlog=4096 {ssl};
+  proxy_set_header {delay_header} {delay};
+  error_page 418 = @rare; error_page 503 @slow_down; {log}
   location = /bucket {{ rewrite ^ /page.xml last; }}
   location = /page.xml {{ }}
-  location / {{ {answer} }}
+  location ~ ^/[^/]*/?$ {{ proxy_pass http://127.0.0.1:{rare}; }}
+  location @rare {{ proxy_pass http://127.0.0.1:{rare}; }}
+  location = /head {{ {wait} echo_exec /object; }}
+  location = /object {{ add_header ETag '"{etag}"'; }}
+  location @slow_down {{ echo_status 503; {wait} echo -n '{slow_down}'; }}
+  location / {{
+    if ($is_looked_at) {{ rewrite ^ /head last; }}
+    if ($http_x_amz_copy_source = "") {{ return 418; }}
+    {limit}
+    {answer}
+  }}
 }}
 """
 
 
+_LOG = "access_log {file} moments if=$http_x_amz_copy_source;"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One of the server's addresses.
+
+    Attributes:
+        scheme: http or https.
+        delay: seconds that each request takes.
+        rate: copies in a second, above which S3's SlowDown is answered; 0 for any number.
+        burst: copies that may come at once beyond that.
+    """
+
+    scheme: str
+    delay: float = 0.0
+    rate: int = 0
+    burst: int = 0
+
+    def __str__(self) -> str:
+        return f"{'TLS' if self.scheme == 'https' else 'plain'}, {self.delay * 1_000:.0f} ms"
+
+
 class NullS3:
-    """The server, on the second core; `urls` by scheme and delay."""
+    """The server, on the second core; nginx is installed where it is missing.
+
+    Args:
+        places: where it listens.
+
+    Attributes:
+        urls: by place.
+        ca_bundle: the certificate to trust.
+    """
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        self.urls = {place: f"{place.scheme}://127.0.0.1:{free_port()}" for place in places}
+        self._status = f"http://127.0.0.1:{free_port()}"
+        self._ending = ExitStack()
+        self._looks = 0
 
     def __enter__(self) -> Self:
-        self._home = tempfile.TemporaryDirectory(prefix="s3copy-null-")
-        home = Path(self._home.name)
-        self.ca_bundle = str(certificate(home / "certificate.pem"))
-        (home / "page.xml").write_text(_page())
-        self.urls = {(scheme, delay): "" for scheme in ("http", "https") for delay in (0.0, 0.03)}
-        servers = []
-        for scheme, delay in self.urls:
-            port = _free_port()
-            self.urls[scheme, delay] = f"{scheme}://127.0.0.1:{port}"
-            echo = f"echo_sleep {delay}; echo -n '{_COPIED}';"
-            answer = echo if delay else f"return 200 '{_COPIED}';"
-            servers.append(_SERVER.format(port=port, ssl="ssl" if scheme == "https" else "", answer=answer))
-        config = home / "nginx.conf"
-        config.write_text(
-            _CONFIG.format(home=home, echo=ECHO, certificate=self.ca_bundle, servers="".join(servers))
-        )
-        self._process = subprocess.Popen([NGINX, "-c", config, "-e", home / "error.log"])
-        if len(cores()) > 1:
-            os.sched_setaffinity(self._process.pid, {cores()[1]})
-        for url in self.urls.values():
-            _wait_for(int(url.rpartition(":")[2]))
+        if not all(file.exists() for file in (NGINX, *_MODULES)):
+            install_debian(_PACKAGES)
+        with self._ending as starting:
+            home = self._home = Path(
+                starting.enter_context(tempfile.TemporaryDirectory(prefix="s3copy-null-"))
+            )
+            self.ca_bundle = str(certificate(home / "certificate.pem"))
+            (home / "page.xml").write_text(_page())
+            (home / "object").write_bytes(bytes(SIZE))
+            os.utime(home / "object", times=(MODIFIED.timestamp(),) * 2)
+            rare = starting.enter_context(Listings()).call("port")
+            config = home / "nginx.conf"
+            config.write_text(self._config(home, rare))
+            process = subprocess.Popen([*tied("KILL"), NGINX, "-c", config, "-e", home / "error.log"])
+            starting.callback(process.wait)
+            starting.callback(process.terminate)
+            if len(cores()) > 1:
+                os.sched_setaffinity(process.pid, {cores()[1]})
+            self._wait_for(process)
+            self._ending = starting.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
-        self._process.wait()
-        self._home.cleanup()
+        self._ending.close()
+
+    def asked(self) -> tuple[int, int]:
+        """Return how many connections were made, and how many requests sent, up to now; this is no part."""
+        with urlopen(self._status) as reply:
+            connections, _, requests = map(int, reply.read().split(b"\n")[2].split())
+        self._looks += 1
+        return connections - self._looks, requests - self._looks
+
+    def copies(self, place: Place) -> list[tuple[float, bool]]:
+        """Return when each copy was answered, in seconds, and whether accepted; for places with a rate."""
+        rows = (line.split() for line in _log_of(self._home, self.urls[place]).read_text().splitlines())
+        return [(float(moment), status == "200") for moment, status in rows]
+
+    def _config(self, home: Path, rare: int) -> str:
+        servers = "".join(_server(place, url, rare, home) for place, url in self.urls.items())
+        status = self._status.removeprefix("http://127.0.0.1:")
+        modules = " ".join(f"load_module {file};" for file in _MODULES)
+        return _CONFIG.format(
+            home=home, modules=modules, certificate=self.ca_bundle, status=status, servers=servers
+        )
+
+    def _wait_for(self, process: subprocess.Popen[bytes]) -> None:
+        """Return when it listens."""
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                self.asked()
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
 
-def is_installed() -> bool:
-    """Say whether there is what it needs."""
-    return NGINX.exists() and ECHO.exists()
+def _server(place: Place, url: str, rare: int, home: Path) -> str:
+    wait = f"echo_sleep {place.delay};" if place.delay else ""
+    limit = "limit_req zone=rate{port} burst={burst} nodelay; limit_req_status 503;"
+    port = url.rpartition(":")[2]
+    return _SERVER.format(
+        port=port,
+        rate=place.rate or 1,
+        ssl="ssl" if place.scheme == "https" else "",
+        delay_header=DELAY_HEADER,
+        delay=place.delay,
+        rare=rare,
+        wait=wait,
+        etag=ETAG,
+        slow_down=_SLOW_DOWN,
+        log=_LOG.format(file=_log_of(home, url)) if place.rate else "",
+        limit=limit.format(port=port, burst=place.burst) if place.rate else "",
+        answer=f"{wait} echo -n '{_COPIED}';",  # `return` would come before limit and cleared headers
+    )
+
+
+def _log_of(home: Path, url: str) -> Path:
+    return home / f"copies-{url.rpartition(':')[2]}.log"
 
 
 def _page() -> str:
@@ -99,23 +213,4 @@ def _page() -> str:
     )
     head = f"<Name>bucket</Name><Prefix></Prefix><KeyCount>{KEYS_OF_A_PAGE}</KeyCount><MaxKeys>1000</MaxKeys>"
     head += "<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>"
-    return f"{_DECLARED}<ListBucketResult {_XMLNS}>{head}{rows}</ListBucketResult>"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
+    return f"{_DECLARED}<ListBucketResult {XMLNS}>{head}{rows}</ListBucketResult>"

@@ -1,0 +1,182 @@
+"""Small objects from bucket to bucket, the whole way, by this product and by other clients.
+
+Each client runs as its users run it, in turns with the others, pinned to one core; nginx on the other answers
+at once or after a delay, over TLS that every client checks. Before that each copies one object: what that
+takes is its start, and is taken off in the columns "after start".
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from tests.performance import peers
+from tests.performance.listings import PREFIX, bucket_of
+from tests.performance.null_s3 import NullS3, Place
+from tests.performance.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.performance.commands import Spent
+    from tests.performance.report import Cell
+
+REPEATS = 3
+PLACES = (Place("https"), Place("https", 0.03), Place("https", 0.1))
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A client with its settings.
+
+    Attributes:
+        name: with what is not its default.
+        copy: runs it.
+        objects: how many it copies: 20,000, or fewer where those would take minutes.
+        places: where.
+    """
+
+    name: str
+    copy: Callable[[peers.Asked], Spent]
+    objects: int
+    places: tuple[Place, ...] = PLACES
+
+
+_OURS, _S5CMD, _S5CMD_FEW = "s3copy", "s5cmd", "s5cmd, 2 workers"
+CONTENDERS = (
+    Contender(_OURS, peers.s3copy, 20_000),
+    Contender("s3copy, concurrency 64", partial(peers.s3copy, concurrency=64), 20_000),
+    Contender("s3copy, client boto3", partial(peers.s3copy, client="boto3"), 4_000),
+    Contender(_S5CMD, peers.s5cmd, 10_000),
+    Contender(_S5CMD_FEW, partial(peers.s5cmd, workers=2), 10_000, PLACES[:1]),
+    Contender(f"rclone, {peers.RCLONE_AT_ONCE} transfers", peers.rclone, 5_000),
+    Contender(f"aws s3 cp, {peers.AWS_AT_ONCE} requests", peers.aws, 1_000),
+    Contender("S3CopyPrefixOperator", peers.prefix_operator, 100),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of one contender: what it took, and what the server saw."""
+
+    spent: Spent
+    objects: int
+    connections: int
+    requests: int
+
+
+def main() -> None:
+    """Measure, print the table and write it."""
+    report = Report("copy", repeats=REPEATS, versions=peers.install())
+    starts: dict[tuple[Place, str], Run] = {}
+    runs: dict[tuple[Place, str], list[Run]] = defaultdict(list)
+    each = [(place, one) for place in PLACES for one in CONTENDERS if place in one.places]
+    with NullS3(PLACES) as server:
+        for place, one in each:
+            starts[place, one.name] = _run(server, place, one, 1)
+        for _ in range(REPEATS):
+            for place, one in each:
+                runs[place, one.name].append(_run(server, place, one, one.objects))
+    speed = report.table(
+        "small objects below a prefix, copied by the server from one bucket to another",
+        "client",
+        {"objects": 0, "objects/s": 0, "after start": 0, "of its core, %": 0},
+        f"median (least to greatest) of {REPEATS}, in turns; whole processes with start, listing, copies and "
+        "what proves them; each pinned to one core, the server on another, TLS on loopback. Slower clients "
+        "copy fewer objects. Less than all of its core: the client waited, or others were on that core",
+    )
+    cost = report.table(
+        "what the same runs took",
+        "client",
+        {"CPU ms each": 3, "after start": 3, "peak MB": 0, "requests each": 2, "connections": 0},
+        "CPU: user and system time of all processes of a client",
+    )
+    for place in PLACES:
+        speed.section(str(place))
+        cost.section(str(place))
+        for one in (one for at, one in each if at == place):
+            found, start = runs[place, one.name], starts[place, one.name]
+            speed.add(one.name, *_speed(found, start))
+            cost.add(one.name, *_cost(found, start))
+    _compare(report, runs, starts)
+    report.finish()
+
+
+def _run(server: NullS3, place: Place, contender: Contender, objects: int) -> Run:
+    with tempfile.TemporaryDirectory() as home:
+        asked = peers.Asked(
+            url=server.urls[place],
+            ca_bundle=server.ca_bundle,
+            source=(bucket_of(objects), PREFIX),
+            destination=("copies", "out/"),
+            home=Path(home),
+        )
+        before = server.asked()
+        spent = contender.copy(asked)
+        after = server.asked()
+    connections, requests = (now - then for now, then in zip(after, before, strict=True))
+    if requests < objects:
+        raise RuntimeError(f"{contender.name} sent {requests} requests for {objects} objects: {spent.output}")
+    return Run(spent=spent, objects=objects, connections=connections, requests=requests)
+
+
+def _speed(runs: list[Run], start: Run) -> list[Cell]:
+    """Return a row; what is left of a run after its start is at least a millisecond."""
+    own = start.spent.seconds
+    return [
+        runs[0].objects,
+        [run.objects / run.spent.seconds for run in runs],
+        [run.objects / max(run.spent.seconds - own, 0.001) for run in runs],
+        [100 * run.spent.cpu_seconds / run.spent.seconds for run in runs],
+    ]
+
+
+def _cost(runs: list[Run], start: Run) -> list[Cell]:
+    return [
+        [1_000 * run.spent.cpu_seconds / run.objects for run in runs],
+        [1_000 * _after_start(run, start) for run in runs],
+        max(run.spent.peak_mb for run in runs),
+        [run.requests / run.objects for run in runs],
+        [run.connections for run in runs],
+    ]
+
+
+def _compare(
+    report: Report, runs: dict[tuple[Place, str], list[Run]], starts: dict[tuple[Place, str], Run]
+) -> None:
+    """Say how far apart the two fastest are, and what makes s5cmd slow."""
+    for place in PLACES:
+        ours, theirs = (
+            median(run.objects / run.spent.seconds for run in runs[place, name]) for name in (_OURS, _S5CMD)
+        )
+        our_cpu, their_cpu = (
+            median(_after_start(run, starts[place, name]) for run in runs[place, name])
+            for name in (_OURS, _S5CMD)
+        )
+        report.remark(
+            f"{place}: {_OURS} copies {ours / theirs:.1f} times as many objects a second as s5cmd, start "
+            f"included, for 1/{their_cpu / our_cpu:.1f} of its CPU per object after the start"
+        )
+    place = PLACES[0]
+    many, few = (
+        median(run.connections / run.requests for run in runs[place, name]) for name in (_S5CMD, _S5CMD_FEW)
+    )
+    report.remark(
+        f"Why s5cmd is slow here: it keeps two connections for later, so with its 256 workers it opens "
+        f"{many:.2f} for each request, each with a TLS handshake. With 2 workers it opens {few:.3f}, and "
+        "takes the CPU that it would if it kept all; but then it has no more than 2 requests in flight."
+    )
+
+
+def _after_start(run: Run, start: Run) -> float:
+    """Return CPU seconds per object without those of the start."""
+    return max(run.spent.cpu_seconds - start.spent.cpu_seconds, 1e-9) / run.objects
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""A server that accepts so many copies in a second, and answers SlowDown beyond: how near do we stay?
+
+The client is not told the limit; it may have 256 requests in flight, which would be far more than that. What
+counts is what the server saw, after the first seconds, in which the client finds it, and before the end.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.performance import peers
+from tests.performance.listings import PREFIX, bucket_of
+from tests.performance.null_s3 import NullS3, Place
+from tests.performance.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RATE = 3_500
+OBJECTS, REPEATS, CONCURRENCY = 60_000, 3, 256
+PLACES = tuple(Place("https", 0.03, rate=RATE, burst=burst) for burst in (RATE // 100, RATE // 10))
+WANTED_PERCENT, WASTED_PERCENT = 90, 5
+_STARTS_SECONDS, _ENDS_SECONDS = 2.0, 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run, as the server saw it between its start and its end; `wasted` and `failed` are of all of it."""
+
+    attempted: float
+    accepted: float
+    wasted: float
+    failed: int
+    core: float
+
+
+def main() -> None:
+    """Measure, print the table and write it."""
+    report = Report("throttle", rate=RATE, concurrency=CONCURRENCY, objects=OBJECTS, repeats=REPEATS)
+    runs: dict[Place, list[Run]] = {place: [] for place in PLACES}
+    for _ in range(REPEATS):
+        with NullS3(PLACES) as server:
+            for place in PLACES:
+                runs[place].append(_run(server, place))
+    rows = report.table(
+        f"{OBJECTS:,} copies, {RATE:,} accepted per second, SlowDown beyond, 30 ms each, TLS",
+        "the server's burst",
+        {
+            "attempted/s": 0,
+            "accepted/s": 0,
+            "of the limit, %": 1,
+            "wasted, %": 2,
+            "failed": 0,
+            "of its core, %": 0,
+        },
+        f"s3copy run, concurrency {CONCURRENCY}, no limit set; median (least to greatest) of {REPEATS}; "
+        f"rates without the first {_STARTS_SECONDS:g} s and the last {_ENDS_SECONDS:g} s, the rest of whole "
+        "runs. A client that has not all of its core and wastes nothing was held back by others on that core",
+    )
+    for place, found in runs.items():
+        accepted = [run.accepted for run in found]
+        rows.add(
+            f"{place.burst} copies",
+            [run.attempted for run in found],
+            accepted,
+            [100 * one / RATE for one in accepted],
+            [run.wasted for run in found],
+            sum(run.failed for run in found),
+            [run.core for run in found],
+        )
+    report.remark(
+        f"Wanted: above {WANTED_PERCENT} % of the limit, below {WASTED_PERCENT} % wasted, none failed."
+    )
+    report.finish()
+
+
+def _run(server: NullS3, place: Place) -> Run:
+    with tempfile.TemporaryDirectory() as home:
+        asked = peers.Asked(
+            url=server.urls[place],
+            ca_bundle=server.ca_bundle,
+            source=(bucket_of(OBJECTS), PREFIX),
+            destination=("copies", "out/"),
+            home=Path(home),
+        )
+        spent = peers.s3copy(asked, concurrency=CONCURRENCY)
+    copies = server.copies(place)
+    attempted, accepted = _settled(copies)
+    return Run(
+        attempted=attempted,
+        accepted=accepted,
+        wasted=100 * sum(not was_accepted for _, was_accepted in copies) / len(copies),
+        failed=json.loads(spent.output)["files_failed"],
+        core=100 * spent.cpu_seconds / spent.seconds,
+    )
+
+
+def _settled(copies: Sequence[tuple[float, bool]]) -> tuple[float, float]:
+    """Return attempted and accepted copies per second between start and end."""
+    begin, end = copies[0][0] + _STARTS_SECONDS, copies[-1][0] - _ENDS_SECONDS
+    inside = [was_accepted for moment, was_accepted in copies if begin <= moment < end]
+    return len(inside) / (end - begin), sum(inside) / (end - begin)
+
+
+if __name__ == "__main__":
+    main()

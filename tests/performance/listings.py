@@ -1,0 +1,137 @@
+"""What a null S3 has no template for: listings of any range, STS, and rare requests.
+
+A bucket `objects-<n>` has n keys, all right below `data/`; every other bucket is empty. nginx stands before
+it and says in a header after how many seconds to answer.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left, bisect_right
+from datetime import UTC, datetime
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.performance.child import Child, obey
+
+ETAG = "9b2cf535f27731c974343645a3985328"
+"""Of every object and every copy."""
+MODIFIED = datetime(2026, 11, 1, 12, 34, 56, tzinfo=UTC)
+SIZE = 1_000
+PREFIX = "data/"
+DELAY_HEADER = "X-Delay"
+XMLNS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+_PAGE_KEYS = 1_000
+_BUCKET = "objects-"
+_OF_A_LISTING_V1 = frozenset({"delimiter", "encoding-type", "marker", "max-keys", "prefix"})
+_UPLOAD = "<Bucket>b</Bucket><Key>k</Key><UploadId>upload</UploadId>"
+_STS = {
+    "AssumeRole": "<Credentials><AccessKeyId>ASIAMADEUP0000000000</AccessKeyId><SecretAccessKey>made-up"
+    f"</SecretAccessKey><SessionToken>{'t' * 600}</SessionToken>"
+    "<Expiration>2999-01-01T00:00:00Z</Expiration></Credentials>",
+    "GetCallerIdentity": "<Arn>arn:aws:iam::444455556666:role/writer</Arn>",
+}
+
+
+class Listings(Child):
+    """The server, on the second core."""
+
+    def __init__(self) -> None:
+        super().__init__("listings", core=1)
+
+
+def bucket_of(objects: int) -> str:
+    """Return the bucket that has so many objects."""
+    return f"{_BUCKET}{objects}"
+
+
+class _Served:
+    def __init__(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server.daemon_threads = True
+        Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def port(self) -> int:
+        return self._server.server_port
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        bucket, query = self._asked()
+        if "list-type" in query or query.keys() <= _OF_A_LISTING_V1:
+            self._answer("ListBucketResult", _page(bucket, query))
+        elif "location" in query:
+            self._answer("LocationConstraint", "")
+        elif "uploads" in query:
+            self._answer("ListMultipartUploadsResult", "<IsTruncated>false</IsTruncated>")
+        else:
+            self._answer("Error", "<Code>NotImplemented</Code>", 501)
+
+    def do_HEAD(self) -> None:
+        is_bucket = not urlsplit(self.path).path[1:].partition("/")[2]
+        self._answer("", "", 200 if is_bucket else 404)
+
+    def do_PUT(self) -> None:
+        self._answer("", "")
+
+    def do_DELETE(self) -> None:
+        self._answer("", "", 204)
+
+    def do_POST(self) -> None:
+        bucket, _ = self._asked()
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        if bucket:
+            self._answer("InitiateMultipartUploadResult", _UPLOAD)
+        else:
+            action = dict(parse_qsl(body))["Action"]
+            self._answer(f"{action}Response", f"<{action}Result>{_STS[action]}</{action}Result>")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _asked(self) -> tuple[str, dict[str, str]]:
+        parts = urlsplit(self.path)
+        return parts.path[1:].partition("/")[0], dict(parse_qsl(parts.query, keep_blank_values=True))
+
+    def _answer(self, name: str, text: str, status: int = 200) -> None:
+        time.sleep(float(self.headers.get(DELAY_HEADER, 0)))
+        body = f"<{name} {XMLNS}>{text}</{name}>".encode() if name else b""
+        self.send_response(status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _page(bucket: str, query: dict[str, str]) -> str:
+    """Return a page of a listing of either version; a delimiter changes nothing where keys are flat."""
+    keys, prefix = _keys(bucket), query.get("prefix", "")
+    after = query.get("continuation-token") or query.get("start-after") or query.get("marker") or ""
+    start = max(bisect_left(keys, prefix), bisect_right(keys, after))
+    last = bisect_right(keys, prefix, key=lambda key: key[: len(prefix)])
+    end = min(start + min(int(query.get("max-keys", _PAGE_KEYS)), _PAGE_KEYS), last)
+    more = end < last
+    next_page = "NextContinuationToken" if "list-type" in query else "NextMarker"
+    token = f"<{next_page}>{keys[end - 1]}</{next_page}>" if more else ""
+    head = f"<Name>{bucket}</Name><Prefix>{prefix}</Prefix><MaxKeys>{_PAGE_KEYS}</MaxKeys>"
+    head += f"<KeyCount>{max(end - start, 0)}</KeyCount><IsTruncated>{str(more).lower()}</IsTruncated>{token}"
+    return head + "".join(map(_row, keys[start:end]))
+
+
+@cache
+def _keys(bucket: str) -> list[str]:
+    objects = int(bucket.removeprefix(_BUCKET)) if bucket.startswith(_BUCKET) else 0
+    return [f"{PREFIX}part-{number:08}.parquet" for number in range(objects)]
+
+
+def _row(key: str) -> str:
+    return (
+        f"<Contents><Key>{key}</Key><LastModified>{MODIFIED.isoformat()}</LastModified><ETag>&quot;{ETAG}&quot;</ETag>"
+        f"<Size>{SIZE}</Size><StorageClass>STANDARD</StorageClass></Contents>"
+    )
+
+
+if __name__ == "__main__":
+    obey(_Served())
