@@ -15,7 +15,7 @@ _DELAY_SECONDS_MAX = 20.0
 _SPAN_SECONDS = 0.25
 _LOWERED, _AGAIN = 0.95, 0.9
 """What a SlowDown leaves of the rate; the second for one that comes right after another."""
-_STEP_LEAST, _STEP_GROWTH, _STEP_MOST = 0.01, 1.5, 0.3
+_STEP_LEAST, _STEP_GROWTH, _STEP_MOST = 0.005, 1.25, 0.2
 """How much the rate is raised, as a part of it."""
 _USED = 0.75
 _ROUND_TRIP_SECONDS = 0.1

@@ -110,12 +110,12 @@ def test_one_decrease_per_round_trip() -> None:
 
 
 def test_a_rate_that_is_used_rises_faster_and_faster() -> None:
-    """A rate that S3 bears is raised every quarter of a second: it doubles in three seconds."""
+    """A rate that S3 bears is raised every quarter of a second: it doubles in five seconds."""
     rate = RequestRate(64)
     now = answered(rate, 0.0, 1_000, 5.1)
     rate.throttled(rate.generation, now)
     steps = []
-    for _ in range(12):
+    for _ in range(20):
         before = rate.gap_seconds
         now = answered(rate, now, int(1 / before), 0.26)
         steps.append(before / rate.gap_seconds)
