@@ -15,7 +15,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.performance.child import Child
-from tests.performance.figures import airflow_environment, console, machine, p90, table
+from tests.performance.figures import airflow_environment, p90
+from tests.performance.report import Report
 from tests.performance.stub import StubServer
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ Seconds = defaultdict[tuple[str, float], list[float]]
 
 def main() -> None:
     """Measure, and print the tables."""
-    conditions = machine()
+    report = Report("operator", repeats=REPEATS, warm_ups=WARM_UPS)
     seconds: Seconds = defaultdict(list)
     requests: dict[str, Mapping[str, int]] = {}
     with ExitStack() as stack:
@@ -66,9 +67,10 @@ def main() -> None:
                 for name, value in found.items():
                     if repeat >= WARM_UPS:
                         seconds[name, delay].append(value)
-    _print_times(seconds, conditions)
-    _print_requests(requests)
-    _print_verdict(seconds)
+    _report_times(report, seconds)
+    _report_requests(report, requests)
+    _report_verdict(report, seconds)
+    report.finish()
 
 
 def _in_new_processes(
@@ -104,43 +106,42 @@ def _in_airflow(airflow: Child) -> float:
     return float(inside["dag.test()"] - inside["execute()"])
 
 
-def _print_times(seconds: Seconds, conditions: str) -> None:
+def _report_times(report: Report, seconds: Seconds) -> None:
     names = [f"{delay * 1_000:.0f} ms: {what}" for delay in DELAYS for what in ("median", "p90")]
-    times = table(
+    times = report.table(
         "one object of 1 kB through S3CrossAccountCopyOperator, in ms, by the server's delay per request",
-        ["", *names],
+        "part",
+        dict.fromkeys(names, 0),
         f"{REPEATS} repeats after {WARM_UPS}, a new operator each time; stub server, plain HTTP, loopback; "
-        f"the client on one core, the server on another; {conditions}",
+        "the client on one core, the server on another",
     )
     parts = [name for name in dict.fromkeys(name for name, _ in seconds) if name not in _OTHERS]
     for row in (*parts, *_OTHERS):
-        times.add_row(row, *_cells(seconds, row), end_section=row in {parts[-1], PARTS, CPU})
-    console.print(times)
+        times.add(row, *_cells(seconds, row))
 
 
-def _cells(seconds: Seconds, row: str) -> list[str]:
+def _cells(seconds: Seconds, row: str) -> list[float | None]:
     samples = [seconds.get((row, delay)) for delay in DELAYS]
-    return [f"{1_000 * of(sample):,.0f}" if sample else "" for sample in samples for of in (median, p90)]
+    return [1_000 * of(sample) if sample else None for sample in samples for of in (median, p90)]
 
 
-def _print_requests(requests: dict[str, Mapping[str, int]]) -> None:
+def _report_requests(report: Report, requests: dict[str, Mapping[str, int]]) -> None:
     kinds = sorted({kind for counted in requests.values() for kind in counted})
-    counts = table("requests per operation, counted by the server", ["", *requests])
+    title = "requests per operation, counted by the server"
+    counts = report.table(title, "request", dict.fromkeys(requests, 0))
     for kind in kinds:
-        counts.add_row(kind, *(str(counted.get(kind, "")) for counted in requests.values()))
-    counts.add_section()
-    counts.add_row("all", *(str(sum(counted.values())) for counted in requests.values()))
-    console.print(counts)
+        counts.add(kind, *(counted.get(kind) for counted in requests.values()))
+    counts.add("all", *(sum(counted.values()) for counted in requests.values()))
 
 
-def _print_verdict(seconds: Seconds) -> None:
+def _report_verdict(report: Report, seconds: Seconds) -> None:
     """Say for what the promise of the contract holds."""
-    console.print(f"Under {PROMISED_SECONDS:.0f} s per small object, the slowest of all repeats:")
+    report.remark(f"Under {PROMISED_SECONDS:.0f} s per small object, the slowest of all repeats:")
     for row in (EXECUTE, SINGLE):
         for delay in DELAYS:
             slowest = max(seconds[row, delay])
             holds = "holds" if slowest < PROMISED_SECONDS else "does NOT hold"
-            console.print(f"  {row}, {delay * 1_000:.0f} ms per request: {holds}, {slowest:.2f} s")
+            report.remark(f"  {row}, {delay * 1_000:.0f} ms per request: {holds}, {slowest:.2f} s")
 
 
 if __name__ == "__main__":

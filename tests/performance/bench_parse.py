@@ -19,7 +19,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.performance.figures import console, machine, spread, table
+from tests.performance.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,7 +143,7 @@ def _in_airflow(name: str, home: Path, configs: Path) -> Figures:
 
 def main() -> None:
     """Run every case in turns, and print the tables."""
-    conditions = machine()
+    report = Report("parse", repeats=REPEATS)
     s3copy: list[str | Path] = [Path(sys.executable).with_name("s3copy")]
     found: dict[str, list[Figures]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as place:
@@ -162,41 +162,44 @@ def main() -> None:
             for name in CASES:
                 found[name].append(_in_airflow(name, home / "airflow", folders["many"]))
             found["worker of one"].append(_in_airflow("worker", home / "airflow", folders["one"]))
-    _print(found, conditions)
+    _fill(report, found)
+    report.finish()
 
 
-def _print(found: dict[str, list[Figures]], conditions: str) -> None:
-    def middle(case: str, *names: str) -> str:
-        return spread([sum(figures[name] for name in names) for figures in found[case]], 2)
+def _fill(report: Report, found: dict[str, list[Figures]]) -> None:
+    def all_of(case: str, name: str) -> list[float]:
+        return [figures[name] for figures in found[case]]
 
-    validated = table("s3copy validate, the whole process", ["what", "wall s", "CPU s"])
+    validated = report.table(
+        "s3copy validate, the whole process",
+        "what",
+        {"wall s": 2, "CPU s": 2},
+        f"medians of {REPEATS} (least to greatest), cases in turns",
+    )
     for case, words in {
         "start": "s3copy --version",
         "one": "1 config",
         "good": f"{VALIDATED} configs",
         "broken": f"{VALIDATED} configs, 3 problems in each",
     }.items():
-        validated.add_row(words, middle(case, "wall"), middle(case, "cpu"))
+        validated.add(words, all_of(case, "wall"), all_of(case, "cpu"))
 
     dags = found["processor"][0]["dags"]
-    parsed = table(f"{dags:.0f} configs: a Dag processor parses the loader", ["step", "CPU s"])
-    parsed.add_row("ours: import s3copy_tasks", middle("steps", "import"))
-    parsed.add_row("ours: read and check YAML", middle("steps", "load_folder"))
+    parsed = report.table(f"{dags:.0f} configs: a Dag processor parses the loader", "step", {"CPU s": 2})
+    parsed.add("ours: import s3copy_tasks", all_of("steps", "import"))
+    parsed.add("ours: read and check YAML", all_of("steps", "load_folder"))
     theirs = [
         whole["parse"] - parts["import"] - parts["load_folder"]
         for whole, parts in zip(found["processor"], found["steps"], strict=True)
     ]
-    parsed.add_row("Airflow's: all the rest", spread(theirs, 2))
-    parsed.add_row("  of that: build the Dags", middle("steps", "build"))
-    parsed.add_row("  of that: serialise them", middle("steps", "serialise"))
-    parsed.add_row("in all", middle("processor", "parse"), style="bold")
+    parsed.add("Airflow's: all the rest", theirs)
+    parsed.add("  of that: build the Dags", all_of("steps", "build"))
+    parsed.add("  of that: serialise them", all_of("steps", "serialise"))
+    parsed.add("in all", all_of("processor", "parse"))
 
-    asked = table("One Dag, as a worker parses the loader", ["configs in the folder", "CPU s"])
-    asked.add_row("1", middle("worker of one", "parse"))
-    asked.add_row(f"{PARSED}", middle("worker", "parse"))
-    for made in (validated, parsed, asked):
-        console.print(made, "")
-    console.print(f"Medians of {REPEATS} (least to greatest), cases in turns; {conditions}")
+    asked = report.table("One Dag, as a worker parses the loader", "configs in the folder", {"CPU s": 2})
+    asked.add("1", all_of("worker of one", "parse"))
+    asked.add(f"{PARSED}", all_of("worker", "parse"))
 
 
 def _answer(name: str) -> Any:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.performance.child import Child
-from tests.performance.figures import airflow_environment, console, machine, spread, table
+from tests.performance.figures import airflow_environment
+from tests.performance.report import Report
 from tests.performance.stub import StubServer
 
 if TYPE_CHECKING:
@@ -38,15 +39,16 @@ Figures = dict[str, float]
 
 def main() -> None:
     """Measure, try, and print the tables."""
-    conditions = machine()
+    report = Report("peer", objects=OBJECTS, repeats=REPEATS)
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(StubServer())
         env = airflow_environment(home, server.endpoint())
-        _print_speed(_race(server, env), conditions)
+        _report_speed(report, _race(server, env))
         runs = stack.enter_context(Child("runs", core=0, env=env))
         server.call("behave", delay=0.0)
-        _print_behaviour(_Trials(server, runs))
+        _report_behaviour(report, _Trials(server, runs))
+    report.finish()
 
 
 def _race(server: StubServer, env: Mapping[str, str]) -> dict[tuple[float, str], list[Figures]]:
@@ -87,30 +89,28 @@ def _places(bucket: str, prefix: str, destination: str) -> dict[str, str]:
     }
 
 
-def _print_speed(found: dict[tuple[float, str], list[Figures]], conditions: str) -> None:
+def _report_speed(report: Report, found: dict[tuple[float, str], list[Figures]]) -> None:
     busiest = max(run["busy"] for runs in found.values() for run in runs)
-    rows = table(
+    rows = report.table(
         f"{OBJECTS} objects of 1 kB below a prefix: execute(), connecting included",
-        ["operator", "objects/s", "s until planning", "requests each", "CPU ms each", "peak MB"],
+        "operator",
+        {"objects/s": 0, "s until planning": 1, "requests each": 2, "CPU ms each": 1, "peak MB": 0},
         f"median (least to greatest) of {REPEATS}, taking turns, each in a process of its own on one core; "
         "stub server, plain HTTP, loopback, on another core, where it was busy for at most "
-        f"{busiest:.0f} % of a run and so not the limit; {conditions}",
+        f"{busiest:.0f} % of a run and so not the limit",
     )
-    rows.columns[0].no_wrap = True
     for delay in DELAYS:
-        rows.add_section()
-        rows.add_row(f"[bold]{delay * 1_000:.0f} ms per request[/bold]")
+        rows.section(f"{delay * 1_000:.0f} ms per request")
         for name in CONTENDERS:
             runs = found[delay, name]
-            rows.add_row(
+            rows.add(
                 name,
-                spread([run["objects/s"] for run in runs], 0),
-                spread([run["before"] for run in runs]) if name != THEIRS else "",
-                spread([run["requests"] for run in runs], 2),
-                spread([run["CPU"] for run in runs]),
-                f"{max(run['MB'] for run in runs):.0f}",
+                [run["objects/s"] for run in runs],
+                [run["before"] for run in runs] if name != THEIRS else None,
+                [run["requests"] for run in runs],
+                [run["CPU"] for run in runs],
+                max(run["MB"] for run in runs),
             )
-    console.print(rows)
 
 
 class _Trials:
@@ -170,22 +170,21 @@ class _Trials:
         return ", ".join(f"{name}={found[name]}" for name in names) + f" and {len(found) - len(names)} more"
 
 
-def _print_behaviour(trials: _Trials) -> None:
+def _report_behaviour(report: Report, trials: _Trials) -> None:
     both = (THEIRS, OURS)
-    rows = table("behaviour, as seen here", ["situation", *both])
-    for index, column in enumerate(rows.columns):
-        column.justify, column.ratio = "left", 1 if index == 0 else 3
-    rows.expand = rows.show_lines = True
-    rows.add_row("20 objects, nothing special", *(trials.seen(one, "plain", 20) for one in both))
-    rows.add_row("their ACL", *(trials.header(one, "x-amz-acl") for one in both))
-    rows.add_row("execute() returns", *(trials.returned(one) for one in both))
-    rows.add_row("again, nothing changed", *(trials.again(one, "plain", 20) for one in both))
-    rows.add_row("again, overwrite=False", "no such option", trials.again(OURS, "plain", 20, overwrite=False))
-    rows.add_row("an object of 6 GiB", *(trials.seen(one, "large", 1, MADE_UP_SIZE) for one in both))
-    rows.add_row("one may not be written", *(trials.denied(one, "denied", "out/000010") for one in both))
-    rows.add_row("none may be written", *(trials.denied(one, "refused", "*") for one in both))
-    rows.add_row("a source grows by a byte after its listing", *(trials.changing(one) for one in both))
-    console.print(rows)
+    rows = report.table("behaviour, as seen here", "situation", dict.fromkeys(both, 0))
+    for index, column in enumerate(rows.shown.columns):
+        column.justify, column.ratio, column.no_wrap = "left", 1 if index == 0 else 3, False
+    rows.shown.expand = rows.shown.show_lines = True
+    rows.add("20 objects, nothing special", *(trials.seen(one, "plain", 20) for one in both))
+    rows.add("their ACL", *(trials.header(one, "x-amz-acl") for one in both))
+    rows.add("execute() returns", *(trials.returned(one) for one in both))
+    rows.add("again, nothing changed", *(trials.again(one, "plain", 20) for one in both))
+    rows.add("again, overwrite=False", "no such option", trials.again(OURS, "plain", 20, overwrite=False))
+    rows.add("an object of 6 GiB", *(trials.seen(one, "large", 1, MADE_UP_SIZE) for one in both))
+    rows.add("one may not be written", *(trials.denied(one, "denied", "out/000010") for one in both))
+    rows.add("none may be written", *(trials.denied(one, "refused", "*") for one in both))
+    rows.add("a source grows by a byte after its listing", *(trials.changing(one) for one in both))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from s3copy_tasks.relay import RELAY_BYTES_MAX
 from tests.performance.child import Child
-from tests.performance.figures import console, machine, table
+from tests.performance.report import Report
 from tests.performance.zeros import ZerosServer
 
 SIZES = (256 * 2**20, 2**30, 5 * 2**30)
@@ -17,19 +17,24 @@ MIB = 2**20
 def main() -> None:
     """Measure, and print the table."""
     budget = f"the budget is {RELAY_BYTES_MAX // MIB} MiB per task"
-    console.print(f"{machine()}; {budget}; a new process for each size")
-    shown = table("One object through a worker's memory", ["size", "MiB added", "s", "MB/s", "CPU s"])
+    report = Report("relay")
+    rows = report.table(
+        "One object through a worker's memory",
+        "size",
+        {"MiB added": 0, "s": 1, "MB/s": 0, "CPU s": 1},
+        f"{budget}; a new process for each size",
+    )
     for size in SIZES:
         with ZerosServer() as server, Child("relaying", core=0) as client:
             found = client.call("relay", url=server.call("begin", size=size))
-        shown.add_row(
+        rows.add(
             f"{size / 2**30:g} GiB",
-            f"{(found['peak'] - found['before']) / MIB:,.0f}",
-            f"{found['seconds']:.1f}",
-            f"{size / found['seconds'] / 1e6:,.0f}",
-            f"{found['cpu']:.1f}",
+            (found["peak"] - found["before"]) / MIB,
+            found["seconds"],
+            size / found["seconds"] / 1e6,
+            found["cpu"],
         )
-    console.print(shown)
+    report.finish()
 
 
 if __name__ == "__main__":

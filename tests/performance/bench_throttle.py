@@ -48,7 +48,7 @@ def main() -> None:
             for place in PLACES:
                 runs[place].append(_run(server, place))
     rows = report.table(
-        f"{OBJECTS:,} copies, {RATE:,} accepted per second, SlowDown beyond, {_DELAY * 1_000:.0f} ms each, TLS",
+        f"{OBJECTS:,} copies, {RATE:,} accepted a second, then SlowDown; {_DELAY * 1_000:.0f} ms each, TLS",
         "the server's burst",
         {
             "attempted/s": 0,
