@@ -51,9 +51,9 @@ _OURS, _S5CMD, _S5CMD_FEW = "s3copy", "s5cmd", "s5cmd, 2 workers"
 CONTENDERS = (
     Contender(_OURS, peers.s3copy, 20_000),
     Contender("s3copy, concurrency 64", partial(peers.s3copy, concurrency=64), 20_000),
-    Contender("s3copy, client boto3", partial(peers.s3copy, client="boto3"), 4_000),
-    Contender(_S5CMD, peers.s5cmd, 10_000),
-    Contender(_S5CMD_FEW, partial(peers.s5cmd, workers=2), 10_000, PLACES[:1]),
+    Contender("s3copy, client boto3", partial(peers.s3copy, client="boto3"), 3_000),
+    Contender(_S5CMD, peers.s5cmd, 6_000),
+    Contender(_S5CMD_FEW, partial(peers.s5cmd, workers=2), 6_000, PLACES[:1]),
     Contender(f"rclone, {peers.RCLONE_AT_ONCE} transfers", peers.rclone, 5_000),
     Contender(f"aws s3 cp, {peers.AWS_AT_ONCE} requests", peers.aws, 1_000),
     Contender("S3CopyPrefixOperator", peers.prefix_operator, 100),
@@ -126,20 +126,27 @@ def _run(server: NullS3, place: Place, contender: Contender, objects: int) -> Ru
 
 
 def _speed(runs: list[Run], start: Run) -> list[Cell]:
-    """Return a row; what is left of a run after its start is at least a millisecond."""
     own = start.spent.seconds
     return [
         runs[0].objects,
         [run.objects / run.spent.seconds for run in runs],
-        [run.objects / max(run.spent.seconds - own, 0.001) for run in runs],
+        None if _is_start(runs, start) else [run.objects / (run.spent.seconds - own) for run in runs],
         [100 * run.spent.cpu_seconds / run.spent.seconds for run in runs],
     ]
+
+
+def _is_start(runs: list[Run], start: Run) -> bool:
+    """Say whether a start is so much of the runs that what is left would be noise."""
+    own = start.spent
+    return any(
+        run.spent.seconds < 1.5 * own.seconds or run.spent.cpu_seconds < 1.5 * own.cpu_seconds for run in runs
+    )
 
 
 def _cost(runs: list[Run], start: Run) -> list[Cell]:
     return [
         [1_000 * run.spent.cpu_seconds / run.objects for run in runs],
-        [1_000 * _after_start(run, start) for run in runs],
+        None if _is_start(runs, start) else [1_000 * _after_start(run, start) for run in runs],
         max(run.spent.peak_mb for run in runs),
         [run.requests / run.objects for run in runs],
         [run.connections for run in runs],
