@@ -72,14 +72,22 @@ class Attempt:
     retried: bool = False
     uploads: UploadRecord = field(default_factory=NoRecord)
 
-    def abort_left(self, destination: Store, sender: Sender) -> None:
-        """Abort exactly the uploads that earlier tries of this task left; nobody else's (rule 7)."""
+    def abort_left(self, destination: Store, sender: Sender, entry: int | None = None) -> None:
+        """Abort exactly the uploads that earlier tries of this task left; nobody else's (rule 7).
+
+        Args:
+            destination: where they are.
+            sender: the budget of requests.
+            entry: what the requests are counted for.
+        """
         for upload in self.uploads.left():
             try:
                 sender.send(
+                    "AbortMultipartUpload",
                     lambda upload=upload: destination.abort_multipart_upload(  # type: ignore[misc]
                         upload.key, upload.upload_id
-                    )
+                    ),
+                    entry=entry,
                 )
             except CopyError as error:
                 log.error("upload left behind", key=upload.key, upload_id=upload.upload_id, code=error.code)

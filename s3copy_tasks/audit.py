@@ -136,8 +136,10 @@ class _Comparison:
 
     def _compared(self, key: str, version_id: str | None, destination_key: str) -> Audited:
         source, destination = self._stores.source, self._stores.destination
-        ours = self._send(lambda: source.head_object(key, version_id=version_id, checksums=True))
-        theirs = self._send(lambda: destination.head_object(destination_key, checksums=True))
+        ours = self._send(
+            "HeadObject", lambda: source.head_object(key, version_id=version_id, checksums=True)
+        )
+        theirs = self._send("HeadObject", lambda: destination.head_object(destination_key, checksums=True))
         if ours is None:
             return Audited(key=key, destination_key=destination_key, error="the source object is gone")
         if theirs is None:
@@ -164,7 +166,9 @@ class _Comparison:
         one = details.object
         if not details.tag_count:
             return {}
-        return dict(self._send(lambda: store.object_tags(one.key, version_id=one.version_id)))
+        return dict(
+            self._send("GetObjectTagging", lambda: store.object_tags(one.key, version_id=one.version_id))
+        )
 
 
 def _pairs(ours: ObjectDetails, theirs: ObjectDetails) -> Iterator[tuple[str, tuple[Any, Any]]]:

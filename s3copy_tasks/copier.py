@@ -86,7 +86,7 @@ class Copier:
             if error.code not in _VANISHED:
                 return self._failed(entry, decided.source, error)
             log.info("object vanished", key=decided.source.key)
-            self._metrics.record_vanished()
+            self._metrics.record_vanished(entry)
         except CopyError as error:
             return self._failed(entry, decided.source, error)
         return None
@@ -102,9 +102,9 @@ class Copier:
     async def _carry_out(self, entry: int | None, decided: Decided) -> None:
         decision, source, key = decided.decision, decided.source, decided.key
         if isinstance(decision, SkipReason):
-            self._metrics.record_skip(decision)
+            self._metrics.record_skip(decision, entry)
         elif decision is Action.COPIED_EARLIER:
-            self._metrics.record_file_success(source.size, earlier=True)
+            self._metrics.record_file_success(source.size, earlier=True, entry=entry)
             self.arrivals.append(Arrival(entry=entry, source=source, key=key, etag=None, earlier=True))
         elif decision is Action.KEY_TOO_LONG:
             msg = f"the destination key has more than 1,024 bytes: {key[:100]}..."
@@ -119,13 +119,15 @@ class Copier:
 
     async def _compare(self, entry: int | None, source: S3Object, key: str) -> None:
         """Rule 12: only checksums of both sides prove a multipart source unchanged."""
-        ours = await self._look_at(source, checksums=True)
-        theirs = await self._sender.asend(lambda: self._stores.destination.head_object(key, checksums=True))
+        ours = await self._look_at(entry, source, checksums=True)
+        theirs = await self._sender.asend(
+            "HeadObject", lambda: self._stores.destination.head_object(key, checksums=True), entry=entry
+        )
         if ours is None:
             raise gone(source)
         same = by_checksums(ours.checksums, theirs.checksums) if theirs else False
         if same:
-            self._metrics.record_skip(SkipReason.UNCHANGED)
+            self._metrics.record_skip(SkipReason.UNCHANGED, entry)
         else:
             await self._copy(
                 entry, ours.object, key, theirs.object if theirs else None, ambiguous=same is None
@@ -141,7 +143,7 @@ class Copier:
         ambiguous: bool = False,
     ) -> None:
         for look in range(1, LOOKS_MAX + 1):
-            request = self._request(source, key, replaces)
+            request = self._request(entry, source, key, replaces)
             try:
                 confirmed = await self._transfer.copy(request)
             except (ConditionError, MissingError) as error:
@@ -155,7 +157,7 @@ class Copier:
                 source, replaces = again
             except AccessError:
                 # Without the right to list its bucket, S3 says 403 of an object that is gone.
-                if await self._look_at(source) is None:
+                if await self._look_at(entry, source) is None:
                     raise gone(source) from None
                 raise
             else:
@@ -168,22 +170,26 @@ class Copier:
     ) -> None:
         """Count a copy; what its reply does not prove is proven by checksums, or by a listing later."""
         if same_content(source, confirmed.etag):
-            self._metrics.record_file_success(source.size, ambiguous=ambiguous, verified=True)
+            self._metrics.record_file_success(source.size, ambiguous=ambiguous, verified=True, entry=entry)
             return
         arrival = Arrival(entry=entry, source=source, key=key, etag=confirmed.etag, ambiguous=ambiguous)
         verified = None
         if self._job.verify == "checksum":
-            verified = await self._checksums_agree(source, confirmed)
+            verified = await self._checksums_agree(entry, source, confirmed)
         else:
             self.arrivals.append(arrival)
-        self._metrics.record_file_success(source.size, ambiguous=ambiguous, verified=verified is True)
+        self._metrics.record_file_success(
+            source.size, ambiguous=ambiguous, verified=verified is True, entry=entry
+        )
         if verified is False:
             count_mismatch(arrival, "its checksum is not that of the source", self._metrics)
 
-    async def _checksums_agree(self, source: S3Object, confirmed: Confirmation) -> bool | None:
+    async def _checksums_agree(
+        self, entry: int | None, source: S3Object, confirmed: Confirmation
+    ) -> bool | None:
         """Compare full-object checksums; None where nothing can be told, or the source changed since."""
         try:
-            ours = await self._look_at(source, checksums=True)
+            ours = await self._look_at(entry, source, checksums=True)
         except CopyError as error:
             log.warning("not verified", key=source.key, code=error.code, error=error.message)
             return None
@@ -195,29 +201,37 @@ class Copier:
         self, entry: int | None, source: S3Object, key: str, error: CopyError
     ) -> tuple[S3Object, S3Object | None] | None:
         """Return what to copy and what it replaces after a failed precondition; None for nothing."""
-        ours = await self._look_at(source)
-        theirs = await self._sender.asend(lambda: self._stores.destination.head_object(key))
+        ours = await self._look_at(entry, source)
+        theirs = await self._sender.asend(
+            "HeadObject", lambda: self._stores.destination.head_object(key), entry=entry
+        )
         if ours is None:
             raise gone(source)
         found = theirs.object if theirs else None
         is_same = ours.object.etag.strip('"') == source.etag.strip('"')
         if is_same and error.attempts > 1 and is_copied_earlier(source, found, self._job.run_started):
-            self._metrics.record_file_success(source.size)  # our own copy; only its reply was lost
+            self._metrics.record_file_success(source.size, entry=entry)  # our own copy; its reply was lost
             self.arrivals.append(Arrival(entry=entry, source=source, key=key, etag=None))
             return None
         decision = self._decide.named(ours.object, found, key)
         if isinstance(decision, SkipReason):
-            self._metrics.record_skip(decision)
+            self._metrics.record_skip(decision, entry)
             return None
         return ours.object, found
 
-    async def _look_at(self, source: S3Object, *, checksums: bool = False) -> ObjectDetails | None:
+    async def _look_at(
+        self, entry: int | None, source: S3Object, *, checksums: bool = False
+    ) -> ObjectDetails | None:
         store = self._stores.source
         return await self._sender.asend(
-            lambda: store.head_object(source.key, version_id=source.version_id, checksums=checksums)
+            "HeadObject",
+            lambda: store.head_object(source.key, version_id=source.version_id, checksums=checksums),
+            entry=entry,
         )
 
-    def _request(self, source: S3Object, key: str, replaces: S3Object | None) -> CopyRequest:
+    def _request(
+        self, entry: int | None, source: S3Object, key: str, replaces: S3Object | None
+    ) -> CopyRequest:
         return CopyRequest(
             source=source,
             source_account=self._job.source.account,
@@ -226,6 +240,7 @@ class Copier:
             guard=self._guard(replaces),
             checksum=self._job.verify == "checksum" and not self._job.relayed,
             requester_pays=self._job.source.requester_pays,
+            entry=entry,
         )
 
     def _guard(self, replaces: S3Object | None) -> str | None:

@@ -191,7 +191,7 @@ class Listing:
         prefixes = self._job.prefixes[entry]
         reach = self._reach.shared_by(beside)
         source, destination = (
-            self._keys(store, prefix, after, through, reach if prefixes.recursive else None)
+            self._keys(entry, store, prefix, after, through, reach if prefixes.recursive else None)
             for store, prefix in (
                 (self._stores.source, prefixes.source),
                 (self._stores.destination, prefixes.destination),
@@ -204,7 +204,7 @@ class Listing:
         prefixes = self._job.prefixes[entry]
         reach = self._reach if prefixes.recursive else None
         after, through = _suffix(one.after), str(one.through)
-        return self._keys(self._stores.destination, prefixes.destination, after, through, reach)
+        return self._keys(entry, self._stores.destination, prefixes.destination, after, through, reach)
 
     def copies_at(self, keys: Iterable[str]) -> Iterator[S3Object]:
         """Return the destination's objects of some keys, each found by listing it; there may be none."""
@@ -213,7 +213,9 @@ class Listing:
 
     def _copy_at(self, key: str) -> S3Object | None:
         store = self._stores.destination
-        page = self._sender.send(lambda: store.list_page(key, after=None, token=None, recursive=True))
+        page = self._sender.send(
+            "ListObjectsV2", lambda: store.list_page(key, after=None, token=None, recursive=True)
+        )
         return next((one for one in page.objects if one.key == key), None)
 
     def objects(self, after: int | None = None, through: int | None = None) -> list[Decided | Failure | None]:
@@ -240,9 +242,11 @@ class Listing:
         """
         entry = self._job.objects[index]
         ours = self._sender.send(
-            lambda: self._stores.source.head_object(entry.source, version_id=entry.version_id)
+            "HeadObject", lambda: self._stores.source.head_object(entry.source, version_id=entry.version_id)
         )
-        theirs = self._sender.send(lambda: self._stores.destination.head_object(entry.destination))
+        theirs = self._sender.send(
+            "HeadObject", lambda: self._stores.destination.head_object(entry.destination)
+        )
         if ours is None:
             return None
         found = theirs.object if theirs else None
@@ -252,14 +256,22 @@ class Listing:
         )
 
     def _keys(
-        self, store: Store, prefix: str, after: str | None, through: str | None, reach: Reach | None
+        self,
+        entry: int,
+        store: Store,
+        prefix: str,
+        after: str | None,
+        through: str | None,
+        reach: Reach | None,
     ) -> KeyStream:
         """Return the keys below a prefix; without a reach its direct children, one page after the other."""
 
         async def page(after: str | None, token: str | None) -> Page:
             recursive = reach is not None
             return await self._sender.asend(
-                lambda: store.list_page(prefix, after=after, token=token, recursive=recursive)
+                "ListObjectsV2",
+                lambda: store.list_page(prefix, after=after, token=token, recursive=recursive),
+                entry=entry,
             )
 
         return KeyStream(

@@ -62,7 +62,11 @@ class Relay:
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
     ) -> Confirmation:
         """Copy an object without bytes, which has no parts; return what S3 confirmed."""
-        return await self._sender.asend(lambda: self._destination.put_object(request, details, tags, b""))
+        return await self._sender.asend(
+            "PutObject",
+            lambda: self._destination.put_object(request, details, tags, b""),
+            entry=request.entry,
+        )
 
     async def copy_part(
         self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
@@ -71,11 +75,17 @@ class Relay:
         async with self._budget.taken(_held(last_byte - first_byte + 1)):
             body = await self._read(request, first_byte, last_byte)
             return await self._sender.asend(
-                lambda: self._destination.put_part(request, upload_id, number, body)
+                "UploadPart",
+                lambda: self._destination.put_part(request, upload_id, number, body),
+                entry=request.entry,
             )
 
     async def _read(self, request: CopyRequest, first_byte: int, last_byte: int) -> bytes:
-        return await self._sender.asend(lambda: self._source.get_bytes(request.source, first_byte, last_byte))
+        return await self._sender.asend(
+            "GetObject",
+            lambda: self._source.get_bytes(request.source, first_byte, last_byte),
+            entry=request.entry,
+        )
 
 
 def _held(size: int) -> int:

@@ -80,9 +80,8 @@ def copy_batch(
     listing = Listing(job, stores, sender, retried=attempt.retried)
     verifier = Verifier(copier.arrivals, listing, metrics, limits or LIMITS)
     work = _BatchWork(copier, metrics, verifier, job.transfer.concurrency, on_counted)
-    before = sender.requests
     try:
-        attempt.abort_left(stores.destination, sender)
+        attempt.abort_left(stores.destination, sender, batch.ranges[0].entry)
         with closing(begun_ahead(map(listing.inside, batch.ranges))) as listed:
             for one, decisions in zip(batch.ranges, listed, strict=True):
                 verifier.begin(one)
@@ -92,14 +91,20 @@ def copy_batch(
     except BaseException as error:
         sender.stop()
         work.abandon()
-        code = type(error).__name__
-        cause = Failure.of(
-            entry=batch.ranges[0].entry, key=f"(batch {batch.id})", code=code, message=str(error), attempts=0
-        )
-        metrics.record_unknown(max(batch.found - metrics.found, 0), cause, transient=True)
+        _rest_is_unknown(batch, error, metrics)
         raise
     finally:
-        metrics.record_requests(sender.requests.since(before))
+        metrics.record_requests(sender.counted())
+
+
+def _rest_is_unknown(batch: Batch, error: BaseException, metrics: MetricsCollector) -> None:
+    """Count what the batch has not come to, entry by entry; at least the reason is kept."""
+    for number, (entry, planned) in enumerate(batch.found_by_entry.items()):
+        rest = max(planned - metrics.found_of(entry), 0)
+        if rest or not number:
+            key, code = f"(batch {batch.id})", type(error).__name__
+            cause = Failure.of(entry=entry, key=key, code=code, message=str(error), attempts=0)
+            metrics.record_unknown(rest, cause, transient=True)
 
 
 def _copy_range(
@@ -116,7 +121,7 @@ def _copy_range(
             if isinstance(decided, Decided):
                 work.add(one.entry, decided)
             elif decided is None:
-                metrics.record_vanished()
+                metrics.record_vanished(one.entry)
             else:
                 events.object_failed(decided.key, decided)
                 metrics.record_file_failure(decided)
@@ -152,7 +157,7 @@ class _BatchWork:
     def add(self, entry: int | None, decided: Decided) -> None:
         """Take an object; waits while there is enough to do. Skipped ones take no request."""
         if isinstance(decided.decision, SkipReason):
-            self._metrics.record_skip(decided.decision)
+            self._metrics.record_skip(decided.decision, entry)
             self._counted()
         elif self._access_errors >= ACCESS_ERRORS_MAX:
             self._not_attempted(entry, decided)

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
-from s3copy_tasks.core.metrics import Requests
+from s3copy_tasks.core.requests import Tally
 from s3copy_tasks.core.retry import RequestRate, delay_seconds
 from s3copy_tasks.errors import CopyError, ThrottledError
 from s3copy_tasks.loop import event_loop, wait_for
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.requests import Kind
 
 T = TypeVar("T")
 _STOPPED = "the batch was stopped"
@@ -59,33 +60,44 @@ class Sender:
         self._clock = clock
         self._next_start = 0.0
         self._pacer: asyncio.Task[None] | None = None
-        self._sent = self._retried = self._throttled = self._peak = 0
+        self._tally = Tally()
 
     def stop(self) -> None:
         """Let no request start any more, nor any retry; may be called from any thread, and from a signal."""
         self._stopping.set()
         event_loop().call_soon_threadsafe(self._wake_all)
 
-    @property
-    def requests(self) -> Requests:
-        """What was sent up to now."""
-        return Requests(
-            sent=self._sent,
-            retried=self._retried,
-            throttled=self._throttled,
-            peak_in_flight=self._peak,
-        )
+    def counted(self) -> Tally:
+        """Return what was sent since the last call, and count from zero."""
+        counted, self._tally = self._tally, Tally()
+        return counted
 
-    def send(self, call: Callable[[], Awaitable[T]], *, cleans_up: bool = False) -> T:
+    def send(
+        self,
+        kind: Kind,
+        call: Callable[[], Awaitable[T]],
+        *,
+        entry: int | None = None,
+        cleans_up: bool = False,
+    ) -> T:
         """Do what `asend` does, for a thread that waits for it."""
-        return wait_for(self.asend(call, cleans_up=cleans_up))
+        return wait_for(self.asend(kind, call, entry=entry, cleans_up=cleans_up))
 
-    async def asend(self, call: Callable[[], Awaitable[T]], *, cleans_up: bool = False) -> T:
+    async def asend(
+        self,
+        kind: Kind,
+        call: Callable[[], Awaitable[T]],
+        *,
+        entry: int | None = None,
+        cleans_up: bool = False,
+    ) -> T:
         """Return what `call` returns, after as many attempts as its errors are worth.
 
         Args:
+            kind: what is asked, to be counted.
             call: makes one request. Throttled attempts and transient ones count apart: being asked to slow
                 down is no failure of the object.
+            entry: what it is counted for: index of a prefix, None for the job's `objects`.
             cleans_up: send it also after `stop`, as an abort must be.
 
         Raises:
@@ -95,7 +107,9 @@ class Sender:
         attempts: Counter[bool] | None = None
         while True:
             try:
-                return await self._once(call, cleans_up=cleans_up, again=attempts is not None)
+                return await self._once(
+                    kind, call, entry=entry, cleans_up=cleans_up, again=attempts is not None
+                )
             except CopyError as error:
                 throttled = isinstance(error, ThrottledError)
                 attempts = attempts or Counter()
@@ -105,27 +119,35 @@ class Sender:
                 if delay is None or (await self._wait(delay) and not cleans_up):
                     raise
 
-    async def _once(self, call: Callable[[], Awaitable[T]], *, cleans_up: bool, again: bool) -> T:
+    async def _once(
+        self,
+        kind: Kind,
+        call: Callable[[], Awaitable[T]],
+        *,
+        entry: int | None,
+        cleans_up: bool,
+        again: bool,
+    ) -> T:
         if self._in_flight >= self._in_flight_max or self._rate.gap_seconds:
             await self._queue_up()
         if self._stopping.is_set() and not cleans_up:
             raise InterruptedError(_STOPPED)
         self._in_flight += 1
-        self._sent += 1
-        self._retried += again
-        self._peak = max(self._peak, self._in_flight)
-        generation = self._rate.generation
+        self._tally.sent(kind, entry, self._in_flight, again=again)
+        generation, start = self._rate.generation, self._clock()
         try:
             result = await call()
         except ThrottledError:
-            self._throttled += 1
+            self._tally.throttled(entry)
             self._rate.throttled(generation, self._clock())
             raise
         except BaseException:
             self._rate.answered(self._clock())
             raise
         else:
-            self._rate.answered(self._clock())
+            now = self._clock()
+            self._rate.answered(now)
+            self._tally.answered(kind, now - start)
             return result
         finally:
             self._in_flight -= 1

@@ -64,7 +64,9 @@ class Transfer:
         """
         is_small = request.source.size <= self._limits.single_copy_bytes
         if is_small and self._relay is None:
-            return await self._sender.asend(lambda: self._destination.copy_object(request))
+            return await self._sender.asend(
+                "CopyObject", lambda: self._destination.copy_object(request), entry=request.entry
+            )
         if self._relay is not None:
             self._relay.check_size(request.source.size, self._limits)
         tags = await self._tags(request)  # before the details: the last look is pinned
@@ -77,7 +79,9 @@ class Transfer:
         """Look at the source for what a multipart copy must carry by itself."""
         origin = request.source
         details = await self._sender.asend(
-            lambda: self._source.head_object(origin.key, version_id=origin.version_id)
+            "HeadObject",
+            lambda: self._source.head_object(origin.key, version_id=origin.version_id),
+            entry=request.entry,
         )
         if details is None:
             raise gone(origin)
@@ -91,24 +95,30 @@ class Transfer:
             return {}
         origin = request.source
         return await self._sender.asend(
-            lambda: self._source.object_tags(origin.key, version_id=origin.version_id)
+            "GetObjectTagging",
+            lambda: self._source.object_tags(origin.key, version_id=origin.version_id),
+            entry=request.entry,
         )
 
     async def _copy_in_parts(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
     ) -> Confirmation:
         upload_id = await self._sender.asend(
-            lambda: self._destination.create_multipart_upload(request, details, tags)
+            "CreateMultipartUpload",
+            lambda: self._destination.create_multipart_upload(request, details, tags),
+            entry=request.entry,
         )
         upload = OpenUpload(key=request.key, upload_id=upload_id, source_etag=request.source.etag)
         try:
             await asyncio.to_thread(self._uploads.opened, upload)  # it may ask Airflow
             etags = await self._copy_all_parts(request, upload_id)
             confirmed = await self._sender.asend(
-                lambda: self._destination.complete_multipart_upload(request, upload_id, etags)
+                "CompleteMultipartUpload",
+                lambda: self._destination.complete_multipart_upload(request, upload_id, etags),
+                entry=request.entry,
             )
         except BaseException as error:
-            await self._abort(upload)
+            await self._abort(upload, request.entry)
             if not isinstance(error, CopyError) or error.code != "NoSuchUpload":
                 raise
             return await self._completed_after_all(request, details, error)
@@ -141,13 +151,18 @@ class Transfer:
         if self._relay is not None:
             return await self._relay.copy_part(request, upload_id, number, first, last)
         return await self._sender.asend(
-            lambda: self._destination.copy_part(request, upload_id, number, first, last)
+            "UploadPartCopy",
+            lambda: self._destination.copy_part(request, upload_id, number, first, last),
+            entry=request.entry,
         )
 
-    async def _abort(self, upload: OpenUpload) -> None:
+    async def _abort(self, upload: OpenUpload, entry: int | None) -> None:
         try:
             await self._sender.asend(
-                lambda: self._destination.abort_multipart_upload(upload.key, upload.upload_id), cleans_up=True
+                "AbortMultipartUpload",
+                lambda: self._destination.abort_multipart_upload(upload.key, upload.upload_id),
+                entry=entry,
+                cleans_up=True,
             )
         except CopyError as error:
             log.error("upload left behind", key=upload.key, upload_id=upload.upload_id, code=error.code)
@@ -162,7 +177,9 @@ class Transfer:
         Raises:
             ConditionError: it was not completed: somebody else ended the upload.
         """
-        theirs = await self._sender.asend(lambda: self._destination.head_object(request.key))
+        theirs = await self._sender.asend(
+            "HeadObject", lambda: self._destination.head_object(request.key), entry=request.entry
+        )
         found = theirs.object if theirs else None
         if found is None or not is_copied_earlier(details.object, found, self._run_started):
             raise ConditionError(error.message, code=error.code) from error

@@ -104,7 +104,7 @@ def _compare(arrival: Arrival, found: S3Object | None, metrics: MetricsCollector
     if wrong is not None:
         count_mismatch(arrival, wrong, metrics)
     elif found is not None and (arrival.etag is not None or same_content(arrival.source, found.etag)):
-        metrics.record_verified()
+        metrics.record_verified(arrival.entry)
 
 
 def count_mismatch(arrival: Arrival, wrong: str, metrics: MetricsCollector) -> None:

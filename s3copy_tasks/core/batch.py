@@ -59,6 +59,14 @@ class Batch:
         return sum(r.found for r in self.ranges)
 
     @property
+    def found_by_entry(self) -> dict[int | None, int]:
+        """The same by entry; the batch's first comes first."""
+        found: dict[int | None, int] = {}
+        for one in self.ranges:
+            found[one.entry] = found.get(one.entry, 0) + one.found
+        return found
+
+    @property
     def objects(self) -> int:
         """Objects that the plan means to copy."""
         return sum(r.objects for r in self.ranges)

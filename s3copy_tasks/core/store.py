@@ -43,6 +43,7 @@ class CopyRequest:
             of the object that is replaced; None for whatever it holds (rule 3).
         checksum: have S3 compute a checksum of the full object, also of one in parts.
         requester_pays: agree to pay for reading the source.
+        entry: of the job that the object belongs to; its requests are counted for that.
     """
 
     source: S3Object
@@ -52,6 +53,7 @@ class CopyRequest:
     guard: str | None = None
     checksum: bool = False
     requester_pays: bool = False
+    entry: int | None = None
 
 
 class Store(Protocol):

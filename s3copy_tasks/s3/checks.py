@@ -75,7 +75,7 @@ class Checks:
         location = manager.location
         where = _places(self._job, side)[0] if prefix is None else prefix
         try:
-            self.times[side] = self.send(lambda: manager.store.server_time(where))
+            self.times[side] = self.send("ListObjectsV2", lambda: manager.store.server_time(where))
         except AccessError as error:
             if error.code == CREDENTIALS:
                 return error
@@ -101,7 +101,7 @@ class Checks:
             stranger = BucketStore(
                 manager.client, location.bucket, None, requester_pays=location.requester_pays
             )
-            self.send(lambda: stranger.server_time(prefix))
+            self.send("ListObjectsV2", lambda: stranger.server_time(prefix))
         except CopyError:
             return None
         msg = (
@@ -114,7 +114,7 @@ class Checks:
         """Look for one named source object."""
         key, version_id = entry.source, entry.version_id
         try:
-            found = self.send(lambda: self.source.head_object(key, version_id=version_id))
+            found = self.send("HeadObject", lambda: self.source.head_object(key, version_id=version_id))
         except AccessError as error:
             actions = ["s3:GetObjectVersion" if version_id else "s3:GetObject"]
             return self._denied("source", actions, self._job.source.bucket, error, keys=key)
@@ -132,7 +132,7 @@ class Checks:
         S3 refuses `If-Match` to those who may not read what they replace.
         """
         try:
-            self.send(lambda: self.destination.head_object(key))
+            self.send("HeadObject", lambda: self.destination.head_object(key))
         except AccessError as error:
             return self._denied("destination", ["s3:GetObject"], self.destination.bucket, error, keys=keys)
         except CopyError as error:
@@ -144,9 +144,10 @@ class Checks:
         token = None
         while True:  # a page may hold nothing but folders
             page = self.send(
+                "ListObjectsV2",
                 lambda token=token: self.source.list_page(  # type: ignore[misc]
                     entry.source, after=None, token=token, recursive=entry.recursive
-                )
+                ),
             )
             token = page.token
             if page.objects or token is None:
@@ -156,7 +157,7 @@ class Checks:
         """Read a byte of a source object as the side that will read it and all like it."""
         source, store = self._job.source, self._managers[reader].store
         try:
-            self.send(lambda: store.read_first_byte(source, key, version_id))
+            self.send("GetObject", lambda: store.read_first_byte(source, key, version_id))
         except AccessError as error:
             actions = read_actions(self._job.options, version=version_id is not None)
             return self._denied(reader, actions, source.bucket, error, keys=keys)
@@ -170,7 +171,7 @@ class Checks:
         """Start an upload with the job's options and abort it."""
         store, options = self.destination, self._job.options
         try:
-            upload_id = self.send(lambda: store.try_upload(key, options))
+            upload_id = self.send("CreateMultipartUpload", lambda: store.try_upload(key, options))
         except AccessError as error:
             return self._denied("destination", write_actions(options), store.bucket, error, keys=keys)
         except CopyError as error:
@@ -180,7 +181,7 @@ class Checks:
     def _can_abort(self, keys: str, key: str, upload_id: str) -> CopyError | None:
         store = self.destination
         try:
-            self.send(lambda: store.abort_multipart_upload(key, upload_id))
+            self.send("AbortMultipartUpload", lambda: store.abort_multipart_upload(key, upload_id))
         except AccessError as error:
             denied = self._denied("destination", ["s3:AbortMultipartUpload"], store.bucket, error, keys=keys)
             left = f"Upload {upload_id} of {key!r} in {store.bucket} is left behind: abort it."

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s3copy_tasks.core.job import TransferOptions
-from s3copy_tasks.core.metrics import Requests
 from s3copy_tasks.errors import AccessError, CopyError, ThrottledError, TransientError
 from s3copy_tasks.loop import event_loop, wait_for
 from s3copy_tasks.sender import Sender, sender_of
@@ -74,7 +73,7 @@ SUCCEEDS: dict[str, list[CopyError]] = {
 def test_tries_again(errors: list[CopyError]) -> None:
     """A request has 3 attempts when errors are transient, and 10 when S3 asks to slow down, counted apart."""
     call = Script(errors)
-    assert impatient(2).send(call) == "done"
+    assert impatient(2).send("CopyObject", call) == "done"
     assert call.calls == len(errors) + 1
 
 
@@ -91,14 +90,14 @@ def test_gives_up(errors: list[CopyError], attempts: int) -> None:
     """The last attempt's error comes out and says how many attempts were made."""
     call = Script(errors)
     with pytest.raises(CopyError) as raised:
-        impatient(2).send(call)
+        impatient(2).send("CopyObject", call)
     assert raised.value.attempts == call.calls == attempts
 
 
 def test_waits_longer_each_time() -> None:
     """Between attempts it waits a random part of 1, 2, 4 ... seconds."""
     waits = Waits()
-    Sender(2, wait=waits, clock=waits.clock, jitter=lambda: 0.5).send(Script([SLOW] * 4))
+    Sender(2, wait=waits, clock=waits.clock, jitter=lambda: 0.5).send("CopyObject", Script([SLOW] * 4))
     assert waits.seconds == [0.5, 1.0, 2.0, 4.0]
 
 
@@ -106,9 +105,9 @@ def test_bugs_are_not_tried_again() -> None:
     """An error that is not S3's comes out at once, and its slot is free again."""
     sender, call = impatient(1), Script([ValueError("bug")])
     with pytest.raises(ValueError, match="bug"):
-        sender.send(call)
+        sender.send("CopyObject", call)
     assert call.calls == 1
-    assert sender.send(call) == "done"
+    assert sender.send("CopyObject", call) == "done"
 
 
 def test_nothing_starts_after_stop() -> None:
@@ -116,9 +115,9 @@ def test_nothing_starts_after_stop() -> None:
     sender, call = impatient(1), Script([])
     sender.stop()
     with pytest.raises(InterruptedError):
-        sender.send(call)
+        sender.send("CopyObject", call)
     assert call.calls == 0
-    assert sender.send(call, cleans_up=True) == "done"
+    assert sender.send("CopyObject", call, cleans_up=True) == "done"
 
 
 def test_stop_ends_a_wait() -> None:
@@ -133,7 +132,7 @@ def test_stop_ends_a_wait() -> None:
         raise TransientError("reset", code="InternalError")
 
     with pytest.raises(TransientError):
-        sender.send(call)
+        sender.send("CopyObject", call)
     assert calls == 1
 
 
@@ -142,7 +141,7 @@ def test_cleaning_up_is_tried_again_after_stop() -> None:
     call = Script([TRANSIENT, TRANSIENT])
     sender = impatient(1)
     sender.stop()
-    assert sender.send(call, cleans_up=True) == "done"
+    assert sender.send("CopyObject", call, cleans_up=True) == "done"
 
 
 def test_stop_frees_those_who_queue() -> None:
@@ -154,9 +153,9 @@ def test_stop_frees_those_who_queue() -> None:
         assert release.wait(PATIENCE_SECONDS)
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(sender.send, in_a_thread(holds_the_slot))
+        first = pool.submit(sender.send, "CopyObject", in_a_thread(holds_the_slot))
         assert busy.wait(PATIENCE_SECONDS)
-        second = pool.submit(sender.send, Script([]))
+        second = pool.submit(sender.send, "CopyObject", Script([]))
         sender.stop()
         with pytest.raises(InterruptedError):
             second.result(PATIENCE_SECONDS)
@@ -181,7 +180,7 @@ def test_in_flight(in_flight: int) -> None:
             now -= 1
 
     with ThreadPoolExecutor(3 * in_flight) as pool:
-        for done in [pool.submit(sender.send, in_a_thread(call)) for _ in range(6 * in_flight)]:
+        for done in [pool.submit(sender.send, "CopyObject", in_a_thread(call)) for _ in range(6 * in_flight)]:
             done.result(PATIENCE_SECONDS)
     assert peak == in_flight
 
@@ -197,25 +196,29 @@ def test_after_a_slow_down_requests_start_apart() -> None:
         await time.sleep(0.001)
 
     async def slow() -> None:
-        await sender.asend(Script([SLOW]))
+        await sender.asend("CopyObject", Script([SLOW]))
 
     async def one() -> None:
-        await sender.asend(request)
+        await sender.asend("CopyObject", request)
 
     wait_for(time.run(slow()))
     wait_for(time.run(*(one() for _ in range(4))))
     assert [later - earlier for earlier, later in pairwise(starts)] == pytest.approx([0.025] * 3)
 
 
+def counts(sender: Sender) -> tuple[int, int, int, int]:
+    requests = sender.counted().requests()
+    return requests.sent, requests.retried, requests.throttled, requests.peak_in_flight
+
+
 def test_requests_are_counted_by_attempt() -> None:
     """Every attempt is a request; what came again, and what was throttled, are counted among them."""
     sender = impatient(4)
-    sender.send(Script([TRANSIENT, SLOW, SLOW]))
-    sender.send(Script([]))
-    assert sender.requests == Requests(sent=5, retried=3, throttled=2, peak_in_flight=1)
-    before = sender.requests
-    sender.send(Script([]))
-    assert sender.requests.since(before) == Requests(sent=1, peak_in_flight=1)
+    sender.send("CopyObject", Script([TRANSIENT, SLOW, SLOW]))
+    sender.send("CopyObject", Script([]))
+    assert counts(sender) == (5, 3, 2, 1)
+    sender.send("CopyObject", Script([]))
+    assert counts(sender) == (1, 0, 0, 1), "counted since it was asked last"
 
 
 def test_peak_in_flight_is_what_was_sent_at_once() -> None:
@@ -223,8 +226,8 @@ def test_peak_in_flight_is_what_was_sent_at_once() -> None:
     together = threading.Barrier(3, timeout=PATIENCE_SECONDS)
     sender = Sender(8)
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda _: sender.send(in_a_thread(together.wait)), range(3)))
-    assert sender.requests.peak_in_flight == 3
+        list(pool.map(lambda _: sender.send("CopyObject", in_a_thread(together.wait)), range(3)))
+    assert sender.counted().requests().peak_in_flight == 3
 
 
 def test_requests_keep_the_pace() -> None:
@@ -238,7 +241,7 @@ def test_requests_keep_the_pace() -> None:
 
     async def one(after: float) -> None:
         await time.sleep(after)
-        await sender.asend(request)
+        await sender.asend("CopyObject", request)
 
     wait_for(time.run(*(one(after) for after in (0.0, 0.0, 0.0, 10.0, 10.0))))
     assert starts == pytest.approx([0.0, 0.25, 0.5, 10.0, 10.25])
@@ -248,16 +251,16 @@ def test_a_stop_ends_the_wait_for_the_pace() -> None:
     """A request that waits for its time is never sent once the sender has stopped; an abort still is."""
     sender = Sender(8, per_second=0.01)
     call, clean_up = Script([]), Script([])
-    sender.send(Script([]))
+    sender.send("CopyObject", Script([]))
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(sender.send, call)
+        waiting = pool.submit(sender.send, "CopyObject", call)
         wait_for(queued(sender))
         sender.stop()
         with pytest.raises(InterruptedError):
             waiting.result(PATIENCE_SECONDS)
     assert call.calls == 0
-    assert sender.send(clean_up, cleans_up=True) == "done"
-    assert sender.requests == Requests(sent=2, peak_in_flight=1), "what never starts is no request"
+    assert sender.send("CopyObject", clean_up, cleans_up=True) == "done"
+    assert counts(sender) == (2, 0, 0, 1), "what never starts is no request"
 
 
 async def queued(sender: Sender) -> None:

@@ -1,0 +1,184 @@
+"""Requests to S3, counted by kind: how many, what they cost, and how long those that copy took.
+
+The latencies are a histogram of fixed buckets, 5 % wide: adding two is adding counts, which quantiles by
+themselves don't allow. HDR histograms and DDSketches do the same for ranges that aren't known beforehand, and
+for billions of values; here they would be a dependency for three short functions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import ceil, log
+from typing import Final, Literal, TypeAlias, TypeVar
+
+K = TypeVar("K")
+
+Kind: TypeAlias = Literal[
+    "ListObjectsV2",
+    "HeadObject",
+    "GetObject",
+    "GetObjectTagging",
+    "CopyObject",
+    "PutObject",
+    "CreateMultipartUpload",
+    "UploadPartCopy",
+    "UploadPart",
+    "CompleteMultipartUpload",
+    "AbortMultipartUpload",
+]
+"""What a run asks of S3, by S3's names."""
+
+_DEAR, _CHEAP = 5.00 / 1_000_000, 0.40 / 1_000_000
+PRICES_USD: Final[Mapping[str, float]] = {
+    "ListObjectsV2": _DEAR,
+    "HeadObject": _CHEAP,
+    "GetObject": _CHEAP,
+    "GetObjectTagging": _CHEAP,
+    "CopyObject": _DEAR,
+    "PutObject": _DEAR,
+    "CreateMultipartUpload": _DEAR,
+    "UploadPartCopy": _DEAR,
+    "UploadPart": _DEAR,
+    "CompleteMultipartUpload": _DEAR,
+    "AbortMultipartUpload": 0.0,
+}
+"""One request of each kind in us-east-1, storage class STANDARD. https://aws.amazon.com/s3/pricing/"""
+
+COPYING: Final = frozenset({"CopyObject", "PutObject", "UploadPartCopy", "UploadPart"})
+"""The kinds that write an object's bytes: these are timed."""
+QUANTILES: Final[Mapping[str, float]] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+
+_FIRST_SECONDS, _LAST_SECONDS, _WIDTH = 0.001, 300.0, 1.05
+_PER_LOG = 1 / log(_WIDTH)
+_LAST_BUCKET = ceil(log(_LAST_SECONDS / _FIRST_SECONDS) * _PER_LOG)
+OBJECTS: Final = -1
+"""Stands for the job's `objects` where entries are numbers."""
+
+
+def bucket_of(seconds: float) -> int:
+    """Return the bucket of a latency; the first takes up to 1 ms, the last 300 s and more."""
+    if seconds <= _FIRST_SECONDS:
+        return 0
+    return min(ceil(log(seconds / _FIRST_SECONDS) * _PER_LOG), _LAST_BUCKET)
+
+
+def quantile_seconds(buckets: Mapping[int, int], share: float) -> float | None:
+    """Return what that share of the latencies did not exceed, 5 % too much at most; None where is none.
+
+    Args:
+        buckets: latencies by bucket.
+        share: in (0, 1].
+    """
+    wanted, below = share * sum(buckets.values()), 0
+    for bucket, count in sorted(buckets.items()):
+        below += count
+        if below >= wanted:
+            return float(f"{_FIRST_SECONDS * _WIDTH**bucket:.4g}")
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """What was asked of S3; attempts count one by one.
+
+    Attributes:
+        by_kind: requests by S3's name of the operation.
+        retried: of these, sent again after an error.
+        throttled: of these, answered with the wish for fewer.
+        peak_in_flight: the most at once in one task.
+        latency: those that copied and were answered, by bucket.
+    """
+
+    by_kind: Mapping[str, int] = field(default_factory=dict)
+    retried: int = 0
+    throttled: int = 0
+    peak_in_flight: int = 0
+    latency: Mapping[int, int] = field(default_factory=dict)
+
+    def __add__(self, other: Requests) -> Requests:
+        return Requests(
+            by_kind=added(self.by_kind, other.by_kind),
+            retried=self.retried + other.retried,
+            throttled=self.throttled + other.throttled,
+            peak_in_flight=max(self.peak_in_flight, other.peak_in_flight),
+            latency=added(self.latency, other.latency),
+        )
+
+    @property
+    def sent(self) -> int:
+        """All requests."""
+        return sum(self.by_kind.values())
+
+    @property
+    def cost_usd(self) -> float:
+        """Price of the requests alone, each taken for one that is charged."""
+        return sum((PRICES_USD.get(kind, 0.0) * count for kind, count in self.by_kind.items()), start=0.0)
+
+    @property
+    def latency_seconds(self) -> dict[str, float | None]:
+        """Quantiles of the latencies, by name."""
+        return {name: quantile_seconds(self.latency, share) for name, share in QUANTILES.items()}
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts requests while they are sent, in one thread: this runs for every request."""
+
+    peak_in_flight: int = 0
+    _sent: defaultdict[tuple[int | None, Kind], int] = field(default_factory=lambda: defaultdict(int))
+    _retried: defaultdict[int | None, int] = field(default_factory=lambda: defaultdict(int))
+    _throttled: defaultdict[int | None, int] = field(default_factory=lambda: defaultdict(int))
+    _latency: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
+
+    def sent(self, kind: Kind, entry: int | None, in_flight: int, *, again: bool) -> None:
+        """Count a request that starts, with how many are in flight now."""
+        self._sent[entry, kind] += 1
+        if again:
+            self._retried[entry] += 1
+        self.peak_in_flight = max(self.peak_in_flight, in_flight)
+
+    def throttled(self, entry: int | None) -> None:
+        """Count a request that was answered with the wish for fewer."""
+        self._throttled[entry] += 1
+
+    def answered(self, kind: Kind, seconds: float) -> None:
+        """Count how long a request took that did what it should."""
+        if kind in COPYING:
+            self._latency[bucket_of(seconds)] += 1
+
+    def requests(self) -> Requests:
+        """Return what was counted."""
+        by_kind: Counter[str] = Counter()
+        for (_, kind), count in self._sent.items():
+            by_kind[kind] += count
+        return Requests(
+            by_kind=dict(sorted(by_kind.items())),
+            retried=sum(self._retried.values()),
+            throttled=sum(self._throttled.values()),
+            peak_in_flight=self.peak_in_flight,
+            latency=dict(sorted(self._latency.items())),
+        )
+
+    def by_entry(self) -> dict[int, Requests]:
+        """Return the same by entry, without what belongs to no entry alone: peak and latencies."""
+        kinds: dict[int | None, dict[str, int]] = {}
+        for (entry, kind), count in sorted(self._sent.items(), key=lambda one: one[0][1]):
+            kinds.setdefault(entry, {})[kind] = count
+        return {
+            number_of(entry): Requests(
+                by_kind=by_kind, retried=self._retried.get(entry, 0), throttled=self._throttled.get(entry, 0)
+            )
+            for entry, by_kind in kinds.items()
+        }
+
+
+def number_of(entry: int | None) -> int:
+    """Return the number of an entry: its index, or -1 for the job's `objects`."""
+    return OBJECTS if entry is None else entry
+
+
+def added(one: Mapping[K, int], other: Mapping[K, int]) -> dict[K, int]:
+    """Return the sums by key, in the keys' order; what comes to 0 is left out."""
+    return dict(sorted((Counter(one) + Counter(other)).items()))
