@@ -13,7 +13,7 @@ from s3copy_tasks.errors import CopyError
 from s3copy_tasks.planning import plan_job
 from s3copy_tasks.runner import copy_batch
 from s3copy_tasks.sender import Sender
-from s3copy_tasks.verdict import outside_metrics, run_metrics, without_plan
+from s3copy_tasks.verdict import details, outside_metrics, run_metrics, without_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.plan import Plan
+    from s3copy_tasks.interfaces import RunDetails
     from s3copy_tasks.listing import Stores
 
 
@@ -94,6 +95,11 @@ class InProcessRun:
             return TransferMetrics(operation_id=self.job.run_id, start_time=self._start, end_time=utc_now())
         return run_metrics(self.job, self._outside, self._batches, self._accounts)
 
+    @property
+    def details(self) -> RunDetails:
+        """The same as people and programs are promised it, and by entry and by batch."""
+        return details(self.job, self.metrics, self._batches, self._accounts)
+
     def _plan(self) -> Plan:
         try:
             plan = plan_job(
@@ -107,7 +113,7 @@ class InProcessRun:
             failed = without_plan(self.job.run_id, "plan", as_copy_error(error))
             self._outside = replace(failed, start_time=self._start, end_time=utc_now())
             raise
-        self._outside = outside_metrics(self.job, plan, self._start, utc_now(), self.sender.requests)
+        self._outside = outside_metrics(self.job, plan, self._start, utc_now(), self.sender.counted())
         return plan
 
     def _copy(self, batch: Batch) -> None:

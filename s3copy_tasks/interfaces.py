@@ -6,7 +6,26 @@ from datetime import datetime
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
 
-class OperationMetrics(TypedDict):
+class Counts(TypedDict):
+    """What an entry, a batch and a run are each told of. docs/metrics.md says what each means."""
+
+    total_files_found: int
+    files_copied_successfully: int
+    files_verified: int
+    files_skipped: dict[str, int]
+    files_failed: int
+    files_vanished: int
+    files_unknown: int
+    total_bytes_transferred: int
+    objects_per_second: float
+    bytes_per_second: float
+    requests_by_kind: dict[str, int]
+    requests_retried: int
+    requests_throttled: int
+    errors_by_code: dict[str, int]
+
+
+class OperationMetrics(Counts):
     """What an operation came to, in plain JSON types. docs/metrics.md says what each means.
 
     More keys may follow; none goes away.
@@ -16,32 +35,49 @@ class OperationMetrics(TypedDict):
     start_time: str | None
     end_time: str | None
     duration_seconds: float
-    total_files_found: int
-    files_copied_successfully: int
     files_copied_earlier: int
-    files_verified: int
     files_unverified: int
     files_ambiguous: int
-    files_skipped: dict[str, int]
-    files_failed: int
     files_mismatched: int
-    files_vanished: int
-    files_unknown: int
-    total_bytes_transferred: int
     requests: int
-    requests_retried: int
-    requests_throttled: int
     peak_in_flight: int
+    latency_seconds: dict[str, float | None]
+    cost_usd: float
     errors: list[str]
-    errors_by_code: dict[str, int]
 
 
 class RunReport(OperationMetrics):
-    """The metrics of a run, with what ran."""
+    """The metrics of a run, with what ran; job and digest are None where that is not known."""
 
-    job: str
-    config_digest: str
+    job: str | None
+    config_digest: str | None
     dry_run: bool
+
+
+class EntryReport(Counts):
+    """What one entry of the config came to; source and destination are its prefixes."""
+
+    entry: str
+    source: str
+    destination: str
+
+
+class BatchReport(Counts):
+    """What one batch came to; its times are None where its task gave no account."""
+
+    batch: int
+    label: str
+    start_time: str | None
+    end_time: str | None
+    duration_seconds: float
+    peak_in_flight: int
+
+
+class RunDetails(RunReport):
+    """The metrics of a run, and the same by entry and by batch."""
+
+    entries: list[EntryReport]
+    batches: list[BatchReport]
 
 
 class ListedObject(TypedDict):
@@ -66,7 +102,7 @@ class CopyResult(TypedDict):
 class S3CopyOperatorInterface(Protocol):
     """An operator that copies one object, or all below a prefix, between two buckets."""
 
-    def execute(self, context: Any) -> RunReport:
+    def execute(self, context: Any) -> RunDetails:
         """Copy, and return the metrics."""
 
     def validate_inputs(self) -> bool:

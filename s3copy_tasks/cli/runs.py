@@ -26,7 +26,7 @@ from s3copy_tasks.s3.accounts import managers_of
 from s3copy_tasks.s3.preflight import preflight
 from s3copy_tasks.sender import sender_of
 from s3copy_tasks.show import error_lines, metrics_table, plan_as_dict, plan_table, title
-from s3copy_tasks.verdict import report, verdict
+from s3copy_tasks.verdict import verdict
 
 if TYPE_CHECKING:
     import argparse
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.s3.accounts import AwsConnectionManager
 
     Managers = tuple[AwsConnectionManager, AwsConnectionManager]
@@ -72,15 +71,14 @@ def run(options: argparse.Namespace) -> int:
         rendered = effective_job(options, dry_run=options.dry_run)
         source, destination = managers_of(rendered)
         job = _proven(rendered, (source, destination))
-        metrics = _carried_out(job, Stores(source=source.store, destination=destination.store))
-    summary = report(job, metrics)
+        run = _carried_out(job, Stores(source=source.store, destination=destination.store))
+        summary, reason = run.details, verdict(run.metrics, job.max_failed_objects)
     if options.json:
         sys.stdout.write(json.dumps(summary, indent=2) + "\n")
     else:
         _console().print(title(summary), metrics_table(summary), sep="\n")
         for line in error_lines(summary):
             _console().print(line, soft_wrap=True)
-    reason = verdict(metrics, job.max_failed_objects)
     if reason is not None:
         raise RunFailedError(reason, code="RunFailed")
     return DONE
@@ -127,7 +125,7 @@ def _proven(job: EffectiveJob, managers: Managers) -> EffectiveJob:
     return proven.job
 
 
-def _carried_out(job: EffectiveJob, stores: Stores) -> TransferMetrics:
+def _carried_out(job: EffectiveJob, stores: Stores) -> InProcessRun:
     """Carry out a run, with a progress bar on a terminal."""
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     console = _console(stderr=True)
@@ -140,7 +138,7 @@ def _carried_out(job: EffectiveJob, stores: Stores) -> TransferMetrics:
         )
         run = InProcessRun(job, stores, sender_of(job, batches_at_once=1), watch=watch)
         run.carry_out()
-    return run.metrics
+    return run
 
 
 @contextmanager

@@ -2,24 +2,74 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from s3copy_tasks.core.metrics import COUNTS, FAILURES_KEPT, Errors, Failure, Requests, TransferMetrics
+from s3copy_tasks.core.metrics import COUNTS, FAILURES_KEPT, Errors, Failure, TransferMetrics, total
+from s3copy_tasks.core.requests import Requests, number_of
 from s3copy_tasks.errors import UNSPECIFIED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from s3copy_tasks.core.objects import SkipReason
+    from s3copy_tasks.core.requests import Tally
     from s3copy_tasks.interfaces import OperationMetrics
 
 
 def utc_now() -> datetime:
     """Return the time, with its zone."""
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoFar:
+    """How far an operation has come.
+
+    Attributes:
+        found: objects that are accounted for.
+        copied: of these, copied.
+        failed: of these, not to be copied.
+        bytes: of the copied ones.
+        seconds: since the start.
+    """
+
+    found: int
+    copied: int
+    failed: int
+    bytes: int
+    seconds: float
+
+
+_FATES = ("files_copied_successfully", "files_failed", "files_vanished", "files_unknown")
+
+
+@dataclass(slots=True)
+class _Part:
+    """What was counted for one entry."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[SkipReason] = field(default_factory=Counter)
+    by_code: Counter[str] = field(default_factory=Counter)
+    transient: int = 0
+    requests: Requests = field(default_factory=Requests)
+
+    @property
+    def found(self) -> int:
+        return self.skipped.total() + sum(self.counts[fate] for fate in _FATES)
+
+    def metrics(self) -> TransferMetrics:
+        counts: dict[str, Any] = {name: self.counts[name] for name in COUNTS if name != "total_files_found"}
+        return TransferMetrics(
+            total_files_found=self.found,
+            files_skipped=dict(sorted(self.skipped.items())),
+            errors_encountered=Errors(by_code=dict(sorted(self.by_code.items())), transient=self.transient),
+            requests=self.requests,
+            **counts,
+        )
 
 
 class MetricsCollector:
@@ -48,12 +98,10 @@ class MetricsCollector:
         with self._lock:
             self._operation_id = operation_id
             self._start = self._clock()
-            self._counts: Counter[str] = Counter()
-            self._skipped: Counter[SkipReason] = Counter()
-            self._by_code: Counter[str] = Counter()
+            self._parts: defaultdict[int, _Part] = defaultdict(_Part)
+            self._found = 0
             self._first: list[Failure] = []
             self._requests = Requests()
-            self._transient = 0
 
     def record_file_success(
         self,
@@ -62,6 +110,7 @@ class MetricsCollector:
         earlier: bool = False,
         ambiguous: bool = False,
         verified: bool = False,
+        entry: int | None = None,
     ) -> None:
         """Count an object that is at the destination now.
 
@@ -70,6 +119,7 @@ class MetricsCollector:
             earlier: an earlier try of the operation copied it.
             ambiguous: it was copied because nothing could prove it unchanged.
             verified: it is proven to be what the source has.
+            entry: index of its prefix, here and below; None for the job's `objects`.
 
         Raises:
             ValueError: the size is below 0.
@@ -78,12 +128,13 @@ class MetricsCollector:
             msg = f"an object's size is at least 0, not {bytes_transferred}"
             raise ValueError(msg)
         with self._lock:
-            self._started()
-            self._counts["files_copied_successfully"] += 1
-            self._counts["files_copied_earlier"] += earlier
-            self._counts["files_ambiguous"] += ambiguous
-            self._counts["files_verified"] += verified
-            self._counts["total_bytes_transferred"] += bytes_transferred
+            counts = self._part(number_of(entry)).counts
+            counts["files_copied_successfully"] += 1
+            counts["files_copied_earlier"] += earlier
+            counts["files_ambiguous"] += ambiguous
+            counts["files_verified"] += verified
+            counts["total_bytes_transferred"] += bytes_transferred
+            self._found += 1
 
     def record_file_failure(self, error_message: str | Failure, *, transient: bool = False) -> None:
         """Count an object that could not be copied.
@@ -96,15 +147,14 @@ class MetricsCollector:
         if isinstance(failure, str):
             failure = Failure.of(entry=None, key="", code=UNSPECIFIED, message=failure, attempts=0)
         with self._lock:
-            self._started()
-            self._counts["files_failed"] += 1
+            self._part(failure.entry).counts["files_failed"] += 1
+            self._found += 1
             self._note(failure, 1, transient=transient)
 
-    def record_verified(self) -> None:
+    def record_verified(self, entry: int | None = None) -> None:
         """Count an object that was copied as proven, too."""
         with self._lock:
-            self._started()
-            self._counts["files_verified"] += 1
+            self._part(number_of(entry)).counts["files_verified"] += 1
 
     def record_mismatch(
         self, failure: Failure, bytes_transferred: int, *, earlier: bool = False, ambiguous: bool = False
@@ -118,38 +168,40 @@ class MetricsCollector:
             ambiguous: as it was counted.
         """
         with self._lock:
-            self._started()
-            self._counts["files_copied_successfully"] -= 1
-            self._counts["files_copied_earlier"] -= earlier
-            self._counts["files_ambiguous"] -= ambiguous
-            self._counts["total_bytes_transferred"] -= bytes_transferred
-            self._counts["files_failed"] += 1
-            self._counts["files_mismatched"] += 1
+            counts = self._part(failure.entry).counts
+            counts["files_copied_successfully"] -= 1
+            counts["files_copied_earlier"] -= earlier
+            counts["files_ambiguous"] -= ambiguous
+            counts["total_bytes_transferred"] -= bytes_transferred
+            counts["files_failed"] += 1
+            counts["files_mismatched"] += 1
             self._note(failure, 1, transient=False)
 
-    def record_requests(self, requests: Requests) -> None:
+    def record_requests(self, sent: Tally) -> None:
         """Add what was asked of S3."""
         with self._lock:
             self._started()
-            self._requests += requests
+            self._requests += sent.requests()
+            for number, share in sent.by_entry().items():
+                self._parts[number].requests += share
 
-    def record_skip(self, reason: SkipReason) -> None:
+    def record_skip(self, reason: SkipReason, entry: int | None = None) -> None:
         """Count an object that needs no copy."""
         with self._lock:
-            self._started()
-            self._skipped[reason] += 1
+            self._part(number_of(entry)).skipped[reason] += 1
+            self._found += 1
 
-    def record_vanished(self) -> None:
+    def record_vanished(self, entry: int | None = None) -> None:
         """Count an object that was listed and then gone."""
         with self._lock:
-            self._started()
-            self._counts["files_vanished"] += 1
+            self._part(number_of(entry)).counts["files_vanished"] += 1
+            self._found += 1
 
     def record_unknown(self, objects: int, failure: Failure, *, transient: bool = False) -> None:
         """Count objects that nobody can account for; `failure` says why. Zero objects leave the reason."""
         with self._lock:
-            self._started()
-            self._counts["files_unknown"] += objects
+            self._part(failure.entry).counts["files_unknown"] += objects
+            self._found += objects
             self._note(failure, max(objects, 1), transient=transient)
 
     @property
@@ -157,27 +209,44 @@ class MetricsCollector:
         """Objects accounted for up to now."""
         with self._lock:
             self._started()
-            return self._found()
+            return self._found
+
+    def so_far(self) -> SoFar:
+        """Return how far the operation has come; cheap."""
+        with self._lock:
+            start = self._started()
+            counts = [part.counts for part in self._parts.values()]
+            return SoFar(
+                found=self._found,
+                copied=sum(one["files_copied_successfully"] for one in counts),
+                failed=sum(one["files_failed"] for one in counts),
+                bytes=sum(one["total_bytes_transferred"] for one in counts),
+                seconds=max((self._clock() - start).total_seconds(), 0.0),
+            )
 
     def metrics(self) -> TransferMetrics:
         """Return what was counted up to now; the end time is now."""
         with self._lock:
             start = self._started()
-            counts = {name: self._counts[name] for name in COUNTS if name != "total_files_found"}
-            return TransferMetrics(
+            entries = {number: part.metrics() for number, part in sorted(self._parts.items())}
+            whole = total(entries.values())
+            return replace(
+                whole,
                 operation_id=self._operation_id,
                 start_time=start,
                 end_time=max(self._clock(), start),
-                total_files_found=self._found(),
-                files_skipped=dict(sorted(self._skipped.items())),
-                errors_encountered=Errors(
-                    by_code=dict(sorted(self._by_code.items())),
-                    first=tuple(sorted(self._first)[:FAILURES_KEPT]),
-                    transient=self._transient,
+                errors_encountered=replace(
+                    whole.errors_encountered, first=tuple(sorted(self._first)[:FAILURES_KEPT])
                 ),
                 requests=self._requests,
-                **counts,
+                entries=entries,
             )
+
+    def found_of(self, entry: int | None) -> int:
+        """Return the objects of one entry that are accounted for up to now."""
+        with self._lock:
+            part = self._parts.get(number_of(entry))
+            return 0 if part is None else part.found
 
     def finish_operation(self) -> OperationMetrics:
         """Return what was counted, as `TransferMetrics.as_dict` does."""
@@ -189,13 +258,14 @@ class MetricsCollector:
             raise RuntimeError(msg)
         return self._start
 
-    def _found(self) -> int:
-        fates = ("files_copied_successfully", "files_failed", "files_vanished", "files_unknown")
-        return self._skipped.total() + sum(self._counts[fate] for fate in fates)
+    def _part(self, number: int) -> _Part:
+        self._started()
+        return self._parts[number]
 
     def _note(self, failure: Failure, objects: int, *, transient: bool) -> None:
-        self._by_code[failure.code] += objects
-        self._transient += objects if transient else 0
+        part = self._parts[failure.entry]
+        part.by_code[failure.code] += objects
+        part.transient += objects if transient else 0
         self._first.append(failure)
         if len(self._first) > 2 * FAILURES_KEPT:
             self._first = sorted(self._first)[:FAILURES_KEPT]

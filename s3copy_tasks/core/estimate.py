@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.multipart import copy_requests
 from s3copy_tasks.core.objects import Action, SkipReason
+from s3copy_tasks.core.requests import PRICES_USD
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.objects import Decision
 
 PAGE_KEYS = 1_000
 """Keys in a page of a listing."""
-_COPY_OR_LIST_USD = 5.00 / 1_000_000
-_HEAD_USD = 0.40 / 1_000_000
-
-
+BY_KEY = "(by key)"
+"""Stands where an entry has a prefix: the single objects have none in common."""
 _FAILING = frozenset({Action.ARCHIVED, Action.KEY_TOO_LONG, Action.UNSEEN})
 
 
@@ -35,6 +34,8 @@ class EntryPlan:
             at. Their batch counts them.
         bytes: size of both.
         skipped: objects by reason.
+        outside: of these, the ones that lie in no batch's ranges: the plan accounts for them, a batch for
+            everything inside its ranges.
         batches: how many have a share of it.
         copy_requests: COPY requests, parts of large objects included.
         head_requests: HEAD requests.
@@ -53,6 +54,7 @@ class EntryPlan:
     copy_requests: int = 0
     head_requests: int = 0
     skipped: Counter[SkipReason] = field(default_factory=Counter)
+    outside: Counter[SkipReason] = field(default_factory=Counter)
 
     @property
     def list_requests(self) -> int:
@@ -62,12 +64,12 @@ class EntryPlan:
 
     @property
     def cost_usd(self) -> float:
-        """Price of the requests in us-east-1, without transfer between regions.
-
-        https://aws.amazon.com/s3/pricing/
-        """
-        dear, cheap = self.copy_requests + self.list_requests, self.head_requests
-        return dear * _COPY_OR_LIST_USD + cheap * _HEAD_USD
+        """Price of the requests in us-east-1, without transfer between regions."""
+        return (
+            self.copy_requests * PRICES_USD["CopyObject"]
+            + self.list_requests * PRICES_USD["ListObjectsV2"]
+            + self.head_requests * PRICES_USD["HeadObject"]
+        )
 
     def count(self, size: int, decision: Decision) -> None:
         """Take note of one object."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.requests import Requests, added, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from s3copy_tasks.errors import CopyError
-    from s3copy_tasks.interfaces import OperationMetrics
+    from s3copy_tasks.interfaces import Counts, OperationMetrics
 
 FAILURES_KEPT = 100
 """Failures that metrics name. Every failure is counted, and every one is a log line."""
@@ -59,7 +59,7 @@ class Failure:
     def of(cls, *, entry: int | None, key: str, code: str, message: str, attempts: int) -> Failure:
         """Make a failure, its message cut to what metrics may carry."""
         short = message[:_MESSAGE_CHARACTERS_MAX]
-        return cls(entry=-1 if entry is None else entry, key=key, code=code, message=short, attempts=attempts)
+        return cls(entry=number_of(entry), key=key, code=code, message=short, attempts=attempts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Errors:
 
     def __add__(self, other: Errors) -> Errors:
         return Errors(
-            by_code=dict(sorted((Counter(self.by_code) + Counter(other.by_code)).items())),
+            by_code=added(self.by_code, other.by_code),
             first=tuple(sorted(self.first + other.first)[:FAILURES_KEPT]),
             transient=self.transient + other.transient,
         )
@@ -90,47 +90,13 @@ class Errors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Requests:
-    """What was asked of S3, by plan and batches; attempts count one by one.
-
-    Attributes:
-        sent: requests.
-        retried: of these, sent again after an error.
-        throttled: of these, answered with the wish for fewer.
-        peak_in_flight: the most at once in one task.
-    """
-
-    sent: int = 0
-    retried: int = 0
-    throttled: int = 0
-    peak_in_flight: int = 0
-
-    def __add__(self, other: Requests) -> Requests:
-        return Requests(
-            sent=self.sent + other.sent,
-            retried=self.retried + other.retried,
-            throttled=self.throttled + other.throttled,
-            peak_in_flight=max(self.peak_in_flight, other.peak_in_flight),
-        )
-
-    def since(self, earlier: Requests) -> Requests:
-        """Return what came after an earlier count of the same sender."""
-        return Requests(
-            sent=self.sent - earlier.sent,
-            retried=self.retried - earlier.retried,
-            throttled=self.throttled - earlier.throttled,
-            peak_in_flight=self.peak_in_flight,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferMetrics:
     """What a batch or a run came to. `a + b` is associative and commutative; `TransferMetrics()` is its zero.
 
     Found = copied + skipped + failed + vanished + unknown, always.
 
     Attributes:
-        operation_id: of the run; empty only in the zero.
+        operation_id: of the run; empty in the zero, and in a part that is one entry's.
         start_time: None only where nothing started.
         end_time: not before start_time.
         total_files_found: objects of the source that were looked at.
@@ -146,6 +112,8 @@ class TransferMetrics:
         total_bytes_transferred: bytes of the copied objects.
         errors_encountered: why objects failed or are unknown.
         requests: that plan and batches sent.
+        entries: the part of each entry by its number, -1 for the job's `objects`. A part has no failures by
+            name, no latencies and no entries of its own.
 
     Raises:
         ValueError: a count is negative, the counts do not add up, or the times are reversed.
@@ -166,7 +134,8 @@ class TransferMetrics:
     files_unknown: int = 0
     total_bytes_transferred: int = 0
     errors_encountered: Errors = field(default_factory=Errors)
-    requests: Requests = Requests()
+    requests: Requests = field(default_factory=Requests)
+    entries: Mapping[int, TransferMetrics] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in COUNTS}
@@ -208,9 +177,10 @@ class TransferMetrics:
             operation_id="".join(ids),
             start_time=min(filter(None, (self.start_time, other.start_time)), default=None),
             end_time=max(filter(None, (self.end_time, other.end_time)), default=None),
-            files_skipped=dict(sorted((Counter(self.files_skipped) + Counter(other.files_skipped)).items())),
+            files_skipped=added(self.files_skipped, other.files_skipped),
             errors_encountered=self.errors_encountered + other.errors_encountered,
             requests=self.requests + other.requests,
+            entries=_merged(self.entries, other.entries),
             **counts,
         )
 
@@ -226,35 +196,46 @@ class TransferMetrics:
         """Whether every object is accounted for: no stretch was given up or lost."""
         return self.files_unknown == 0 and self.errors_encountered.total == self.files_failed
 
+    def counts(self) -> Counts:
+        """Return what an entry, a batch and a run have in common, as plain JSON types."""
+        copied, seconds = self.files_copied_successfully, self.duration_seconds
+        return {
+            "total_files_found": self.total_files_found,
+            "files_copied_successfully": copied,
+            "files_verified": self.files_verified,
+            "files_skipped": {str(reason): count for reason, count in self.files_skipped.items()},
+            "files_failed": self.files_failed,
+            "files_vanished": self.files_vanished,
+            "files_unknown": self.files_unknown,
+            "total_bytes_transferred": self.total_bytes_transferred,
+            "objects_per_second": round(copied / seconds, 3) if seconds else 0.0,
+            "bytes_per_second": round(self.total_bytes_transferred / seconds, 3) if seconds else 0.0,
+            "requests_by_kind": dict(self.requests.by_kind),
+            "requests_retried": self.requests.retried,
+            "requests_throttled": self.requests.throttled,
+            "errors_by_code": dict(self.errors_encountered.by_code),
+        }
+
     def as_dict(self) -> OperationMetrics:
         """Return the metrics as people and programs are promised them; plain JSON types.
 
         The keys and their meaning are a contract: `docs/metrics.md`. More may follow, none goes away.
         """
-        errors = self.errors_encountered
         return {
             "operation_id": self.operation_id,
             "start_time": self.start_time.isoformat() if self.start_time else None,
             "end_time": self.end_time.isoformat() if self.end_time else None,
             "duration_seconds": self.duration_seconds,
-            "total_files_found": self.total_files_found,
-            "files_copied_successfully": self.files_copied_successfully,
+            **self.counts(),
             "files_copied_earlier": self.files_copied_earlier,
-            "files_verified": self.files_verified,
             "files_unverified": self.files_copied_successfully - self.files_verified,
             "files_ambiguous": self.files_ambiguous,
-            "files_skipped": {str(reason): count for reason, count in self.files_skipped.items()},
-            "files_failed": self.files_failed,
             "files_mismatched": self.files_mismatched,
-            "files_vanished": self.files_vanished,
-            "files_unknown": self.files_unknown,
-            "total_bytes_transferred": self.total_bytes_transferred,
             "requests": self.requests.sent,
-            "requests_retried": self.requests.retried,
-            "requests_throttled": self.requests.throttled,
             "peak_in_flight": self.requests.peak_in_flight,
-            "errors": [str(failure) for failure in errors.first],
-            "errors_by_code": dict(errors.by_code),
+            "latency_seconds": self.requests.latency_seconds,
+            "cost_usd": round(self.requests.cost_usd, 6),
+            "errors": [str(failure) for failure in self.errors_encountered.first],
         }
 
 
@@ -275,3 +256,11 @@ COUNTS = (
 def total(parts: Iterable[TransferMetrics]) -> TransferMetrics:
     """Return the sum of any number of parts; of none, the zero."""
     return sum(parts, start=TransferMetrics())
+
+
+def _merged(
+    one: Mapping[int, TransferMetrics], other: Mapping[int, TransferMetrics]
+) -> dict[int, TransferMetrics]:
+    """Add up parts by entry."""
+    both = {number: one[number] + other[number] for number in one.keys() & other.keys()}
+    return dict(sorted((dict(one) | dict(other) | both).items()))

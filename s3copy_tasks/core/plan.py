@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, TypeVar
 
 from s3copy_tasks.core.batch import Batch, KeyRange, label, plan_id
-from s3copy_tasks.core.estimate import PAGE_KEYS, EntryPlan
+from s3copy_tasks.core.estimate import BY_KEY, PAGE_KEYS, EntryPlan
 from s3copy_tasks.core.objects import SkipReason
 
 if TYPE_CHECKING:
@@ -36,14 +36,16 @@ class Plan:
 
     Attributes:
         batches: at most 500.
-        outside: skipped objects by reason that lie in no batch's ranges: these the plan accounts for,
-            everything inside a range its batch does.
         entries: what each entry comes to, in the job's order.
     """
 
     batches: tuple[Batch, ...]
-    outside: Counter[SkipReason]
     entries: tuple[EntryPlan, ...]
+
+    @property
+    def outside(self) -> Counter[SkipReason]:
+        """Skipped objects by reason that lie in no batch's ranges."""
+        return sum((entry.outside for entry in self.entries), start=Counter())
 
 
 @dataclass(slots=True)
@@ -103,7 +105,7 @@ class Planner:
             for index, entry in enumerate(job.prefixes)
         }
         if job.objects:
-            self._entries[None] = _Entry(EntryPlan("objects", "(by key)", "(by key)", by_key=True))
+            self._entries[None] = _Entry(EntryPlan("objects", BY_KEY, BY_KEY, by_key=True))
         self._gap_max = PAGE_KEYS  # a page that needs nothing is cheaper to leave out than to list again
         self._objects_max: float = job.transfer.batch_objects
         self._bytes_max = job.transfer.batch_bytes
@@ -129,11 +131,8 @@ class Planner:
             self._grow()
             self._halve()
             groups = self._packed()
-        outside: Counter[SkipReason] = Counter()
         for cut in self._entries.values():
-            outside.update(cut.pending)
-            for one in cut.ranges:
-                outside.update(one.gap)
+            cut.plan.outside = sum((one.gap for one in cut.ranges), start=cut.pending)
         for group in groups:
             for entry in {one.entry for one in group}:
                 self._entries[entry].plan.batches += 1
@@ -141,7 +140,6 @@ class Planner:
         name = plan_id(self._job, groups)
         return Plan(
             batches=tuple(self._batch(index, len(groups), group, name) for index, group in enumerate(groups)),
-            outside=outside,
             entries=tuple(cut.plan for cut in self._entries.values()),
         )
 

@@ -21,10 +21,10 @@ def _adapter(cls: Any) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
-def dump(value: object) -> dict[str, Any]:
-    """Return a value as JSON types."""
+def dump(value: object, *, sparse: bool = False) -> dict[str, Any]:
+    """Return a value as JSON types; `sparse` leaves out whatever `load` puts there by itself."""
     cls: Any = type(value)
-    plain: dict[str, Any] = _adapter(cls).dump_python(value, mode="json")
+    plain: dict[str, Any] = _adapter(cls).dump_python(value, mode="json", exclude_defaults=sparse)
     return plain
 
 

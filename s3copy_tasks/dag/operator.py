@@ -18,6 +18,7 @@ from s3copy_tasks.core.job import TransferOptions
 from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.operation import OperationState, S3CopyOperation
+from s3copy_tasks.dag.account import give_account, without_job
 from s3copy_tasks.dag.endings import airflow_errors, judge
 from s3copy_tasks.dag.tries import TaskUploads, continued, forget_tries
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError, MissingError
@@ -33,14 +34,12 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.job import EffectiveJob, Location
     from s3copy_tasks.core.objects import S3Object
-    from s3copy_tasks.interfaces import CopyResult, ListedObject, OperationMetrics, RunReport
+    from s3copy_tasks.interfaces import CopyResult, ListedObject, RunDetails
     from s3copy_tasks.s3.accounts import AwsConnectionManager
 
     Managers = tuple[AwsConnectionManager, AwsConnectionManager]
 
 log = structlog.get_logger(__name__)
-
-METRICS = "metrics"
 
 
 class S3CrossAccountCopyOperator(BaseOperator):
@@ -105,10 +104,11 @@ class S3CrossAccountCopyOperator(BaseOperator):
         self.batch_size = batch_size
         self.overwrite = overwrite
         self.operation: S3CopyOperation | None = None
+        self._digest: str | None = None
         self._sender: Sender | None = None
         self._known: dict[tuple[Location, Location], Managers] = {}
 
-    def execute(self, context: Context) -> RunReport:
+    def execute(self, context: Context) -> RunDetails:
         """Check, plan and copy; return the metrics: docs/metrics.md.
 
         Raises:
@@ -125,8 +125,9 @@ class S3CrossAccountCopyOperator(BaseOperator):
             try:
                 job, managers = self._checked(operation_id)
             except BaseException as error:
-                failed = without_plan(operation_id, "preflight", as_copy_error(error)).as_dict()
-                self._end(OperationState.VALIDATION_FAILED, failed, context)
+                metrics = without_plan(operation_id, "preflight", as_copy_error(error))
+                failed = report(metrics, job=self.task_id, config_digest=self._digest, dry_run=False)
+                self._end(OperationState.VALIDATION_FAILED, without_job(failed), context)
                 raise
             self._move(OperationState.COPYING)
             job, retried = continued(job, context)
@@ -211,12 +212,13 @@ class S3CrossAccountCopyOperator(BaseOperator):
     def _checked(self, operation_id: str) -> tuple[EffectiveJob, Managers]:
         from s3copy_tasks.s3.preflight import preflight  # noqa: PLC0415 - boto3 stays out of parsing
 
-        self.operation = None
+        self.operation = self._digest = None
         try:
             self.operation = self._operation()
         except ValueError as error:
             raise ConfigError(str(error), code=INVALID_CONFIG) from None
         job = self.operation.job(self.task_id, operation_id)
+        self._digest = job.digest
         events.operation_started(job)
         self._move(OperationState.VALIDATING)
         managers = self._managers(job)
@@ -224,16 +226,16 @@ class S3CrossAccountCopyOperator(BaseOperator):
         events.preflight_passed(job, proven.not_proven, proven.relay)
         return proven.job, managers
 
-    def _copied(self, run: InProcessRun, context: Context) -> RunReport:
+    def _copied(self, run: InProcessRun, context: Context) -> RunDetails:
         try:
             run.carry_out()
             judge(run.metrics, run.job.max_failed_objects)
         except BaseException as error:
-            self._end(OperationState.COPY_FAILED, report(run.job, run.metrics), context)
+            self._end(OperationState.COPY_FAILED, run.details, context)
             if isinstance(error, AirflowFailException):  # no retry comes: who clears the task begins anew
                 forget_tries(context)
             raise
-        ended = report(run.job, run.metrics)
+        ended = run.details
         self._end(OperationState.COMPLETED, ended, context)
         forget_tries(context)
         return ended
@@ -246,12 +248,10 @@ class S3CrossAccountCopyOperator(BaseOperator):
         if self.operation is not None:  # it is None where its inputs were refused
             self.operation = self.operation.moved_to(state)
 
-    def _end(self, state: OperationState, metrics: OperationMetrics, context: Context) -> None:
+    def _end(self, state: OperationState, details: RunDetails, context: Context) -> None:
         """Say what the operation came to: state, XCom, log line."""
         self._move(state)
-        context["ti"].xcom_push(key=METRICS, value=metrics)
-        say = events.operation_completed if state is OperationState.COMPLETED else events.operation_failed
-        say(metrics)
+        give_account(details, context, failed=state is not OperationState.COMPLETED)
 
 
 def _operation_id(context: Context) -> str:

@@ -20,6 +20,7 @@ from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.wire import dump, dump_job, load
+from s3copy_tasks.dag.account import METRICS, give_account, without_job
 from s3copy_tasks.dag.endings import airflow_errors, judge, stopped_by_sigterm
 from s3copy_tasks.dag.tries import TaskUploads
 from s3copy_tasks.errors import CopyError
@@ -27,7 +28,7 @@ from s3copy_tasks.listing import Stores
 from s3copy_tasks.planning import plan_job
 from s3copy_tasks.runner import copy_batch as run_batch
 from s3copy_tasks.sender import sender_of
-from s3copy_tasks.verdict import outside_metrics, report, run_metrics, verdict, without_plan
+from s3copy_tasks.verdict import details, outside_metrics, report, run_metrics, verdict, without_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
     from airflow.sdk import AssetAlias, Context
 
     from s3copy_tasks.config.job import CopyJob
-    from s3copy_tasks.interfaces import OperationMetrics
+    from s3copy_tasks.interfaces import RunDetails
 
 log = structlog.get_logger(__name__)
 
-METRICS = "metrics"
 OUTSIDE = "outside"
+RAN = "ran"
 
 
 def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
     from s3copy_tasks.s3.preflight import preflight as check  # noqa: PLC0415
 
     params = context["params"]
-    with airflow_errors(), _reason_pushed("preflight", context):
+    with airflow_errors(), _reason_pushed("preflight", job, context):
         effective = render_job(
             job,
             template_names(context),
@@ -65,12 +66,14 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
 
 
 @contextmanager
-def _reason_pushed(step: str, context: Context) -> Iterator[None]:
+def _reason_pushed(step: str, job: CopyJob | EffectiveJob, context: Context) -> Iterator[None]:
     """Push why a step before the copies failed, so that the summary says it, and not only the step's log."""
     try:
         yield
     except CopyError as error:
-        context["ti"].xcom_push(key=METRICS, value=dump(without_plan(context["run_id"], step, error)))
+        ran = {"job": job.name, "config_digest": job.digest, "dry_run": context["params"]["dry_run"]}
+        reason = {METRICS: dump(without_plan(context["run_id"], step, error), sparse=True), RAN: ran}
+        context["ti"].xcom_push(key=METRICS, value=reason)
         raise
 
 
@@ -84,11 +87,11 @@ def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
     """Return the batches, and push the account of everything outside of them."""
     effective, start = load(EffectiveJob, job), utc_now()
     sender = sender_of(effective, batches_at_once=1)
-    with airflow_errors(), _reason_pushed("plan", context):
+    with airflow_errors(), _reason_pushed("plan", effective, context):
         planned = plan_job(effective, _stores(effective), sender=sender)
-    outside = outside_metrics(effective, planned, start, utc_now(), sender.requests)
+    outside = outside_metrics(effective, planned, start, utc_now(), sender.counted())
     events.objects_discovered(effective, planned)
-    context["ti"].xcom_push(key=OUTSIDE, value=dump(outside))
+    context["ti"].xcom_push(key=OUTSIDE, value=dump(outside, sparse=True))
     return [] if effective.dry_run else [dump(batch) for batch in planned.batches]
 
 
@@ -120,42 +123,50 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
             )
     finally:
         metrics = collector.metrics()
-        account = {"batch": mine.id, "plan_id": mine.plan_id, METRICS: dump(metrics)}
+        account = {"batch": mine.id, "plan_id": mine.plan_id, METRICS: dump(metrics, sparse=True)}
         context["ti"].xcom_push(key=METRICS, value=account)
         events.batch_finished(effective, mine, metrics)
     judge(metrics, effective.max_failed_objects)
 
 
-def summarize(context: Context) -> OperationMetrics:
+def summarize(context: Context) -> RunDetails:
     """Add up the run, push its metrics, then judge it. Runs in every ending of the tasks before.
 
     Raises:
         AirflowFailException: the run has failed, with exact counts.
     """
+    metrics, ended, max_failed_objects = _added_up(context)
+    reason = verdict(metrics, max_failed_objects)
+    give_account(ended, context, failed=reason is not None)
+    if reason is not None:
+        raise AirflowFailException(reason)
+    if not metrics.files_copied_successfully:
+        log.info("nothing to copy")
+    return ended
+
+
+def _added_up(context: Context) -> tuple[TransferMetrics, RunDetails, int]:
+    """Return the run's metrics in both shapes, and how many objects may fail."""
     ti = context["ti"]
     plain = ti.xcom_pull(task_ids="preflight")
     batches = ti.xcom_pull(task_ids="plan") if plain is not None else None
     outside = ti.xcom_pull(task_ids="plan", key=OUTSIDE)
     if batches is None or outside is None:
-        step = "preflight" if plain is None else "plan"
-        pushed = ti.xcom_pull(task_ids=step, key=METRICS)
-        metrics = load(TransferMetrics, pushed) if pushed else without_plan(context["run_id"], step)
-        summary: OperationMetrics = metrics.as_dict()
-        reason = verdict(metrics, max_failed_objects=0)
-    else:
-        job = load(EffectiveJob, plain)
-        planned = [load(Batch, batch) for batch in batches]
-        accounts = _accounts(ti.xcom_pull(task_ids="copy_batch", key=METRICS), planned)
-        metrics = run_metrics(job, load(TransferMetrics, outside), planned, accounts)
-        summary, reason = report(job, metrics), verdict(metrics, job.max_failed_objects)
-    ti.xcom_push(key=METRICS, value=summary)
-    if reason is not None:
-        events.operation_failed(summary)
-        raise AirflowFailException(reason)
-    events.operation_completed(summary)
-    if not metrics.files_copied_successfully:
-        log.info("nothing to copy")
-    return summary
+        metrics, ended = _without_plan(context, "preflight" if plain is None else "plan")
+        return metrics, ended, 0
+    job = load(EffectiveJob, plain)
+    planned = [load(Batch, batch) for batch in batches]
+    accounts = _accounts(ti.xcom_pull(task_ids="copy_batch", key=METRICS), planned)
+    metrics = run_metrics(job, load(TransferMetrics, outside), planned, accounts)
+    return metrics, details(job, metrics, planned, accounts), job.max_failed_objects
+
+
+def _without_plan(context: Context, step: str) -> tuple[TransferMetrics, RunDetails]:
+    pushed = context["ti"].xcom_pull(task_ids=step, key=METRICS) or {}
+    known = pushed.get(METRICS)
+    metrics = load(TransferMetrics, known) if known else without_plan(context["run_id"], step)
+    ran = pushed.get(RAN) or {"job": None, "config_digest": None, "dry_run": context["params"]["dry_run"]}
+    return metrics, without_job(report(metrics, **ran))
 
 
 def _accounts(pulled: Any, planned: list[Batch]) -> dict[int, TransferMetrics]:

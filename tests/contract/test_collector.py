@@ -43,6 +43,11 @@ TYPES: dict[str, type] = {
     "peak_in_flight": int,
     "errors": list,
     "errors_by_code": dict,
+    "objects_per_second": float,
+    "bytes_per_second": float,
+    "requests_by_kind": dict,
+    "latency_seconds": dict,
+    "cost_usd": float,
 }
 WORDS = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=20)
 EVENTS = st.lists(st.one_of(st.integers(0, 10**15), WORDS), max_size=60)

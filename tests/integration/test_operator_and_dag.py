@@ -16,7 +16,7 @@ from tests.proxy import Reply
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.conftest import RunDag
+    from tests.integration.conftest import DagResult, RunDag
     from tests.proxy import Proxy
     from tests.sides import Sides
 
@@ -36,7 +36,15 @@ METRICS = {
     "files_copied_successfully",
     "files_failed",
     "total_bytes_transferred",
+    "objects_per_second",
+    "bytes_per_second",
+    "requests_by_kind",
+    "latency_seconds",
+    "cost_usd",
     "errors",
+    "job",
+    "config_digest",
+    "dry_run",
 }
 # What no two runs have in common, the requests that happened to be in flight at once among it.
 OF_THE_RUN = {
@@ -47,6 +55,9 @@ OF_THE_RUN = {
     "job",
     "config_digest",
     "peak_in_flight",
+    "latency_seconds",
+    "objects_per_second",
+    "bytes_per_second",
 }
 
 
@@ -57,7 +68,14 @@ class Account:
     state: str
     returned: Any
     pushed: dict[str, Any]
+    entries: list[dict[str, Any]]
+    batches: list[dict[str, Any]]
     lines: list[dict[str, Any]]
+
+    @classmethod
+    def of_task(cls, done: DagResult, task_id: str, lines: list[dict[str, Any]]) -> Account:
+        pushed = (done.xcom(task_id, key) for key in ("return_value", "metrics", "entries", "batches"))
+        return cls(done.state, *pushed, lines.copy())
 
     def of(self, event: str) -> list[dict[str, Any]]:
         """Return the fields of every line of an event."""
@@ -85,7 +103,7 @@ def by_operator(
         make_operator(sides, destination_key="by-operator/", batch_size=batch_size)
     lines.clear()
     done = run_dag(dag)
-    return Account(done.state, done.xcom("copy"), done.xcom("copy", "metrics"), lines.copy())
+    return Account.of_task(done, "copy", lines)
 
 
 def by_yaml(
@@ -102,7 +120,20 @@ def by_yaml(
     dag = build_dag(job_of(write(folder, job)))
     lines.clear()
     done = run_dag(dag)
-    return Account(done.state, done.xcom("summarize"), done.xcom("summarize", "metrics"), lines.copy())
+    return Account.of_task(done, "summarize", lines)
+
+
+def assert_adds_up(run: Account) -> None:
+    """Entries come to the whole run; batches to what was copied: what they skip is planned, too."""
+    for name in ("total_files_found", "files_copied_successfully", "files_failed", "total_bytes_transferred"):
+        assert sum(one[name] for one in run.entries) == run.pushed[name]
+    assert sum(sum(one["requests_by_kind"].values()) for one in run.entries) == run.pushed["requests"]
+    assert (
+        sum(one["files_copied_successfully"] for one in run.batches)
+        == (run.pushed["files_copied_successfully"])
+    )
+    assert [one["batch"] for one in run.batches] == list(range(len(run.batches)))
+    assert [one["entry"] for one in run.entries] == ["prefixes[0]"]
 
 
 def test_a_copy(sides: Sides, run_dag: RunDag, log_events: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -114,7 +145,8 @@ def test_a_copy(sides: Sides, run_dag: RunDag, log_events: list[dict[str, Any]],
     for run in (operator, dag):
         assert run.state == "success"
         assert run.of("operation completed") == [run.pushed]
-        assert run.returned == run.pushed
+        assert run.returned == {**run.pushed, "entries": run.entries, "batches": run.batches}
+        assert_adds_up(run)
         assert run.of("operation failed") == []
         assert run.fields["operation completed"] >= METRICS
     assert operator.what_it_did == dag.what_it_did
@@ -142,6 +174,7 @@ def test_a_copy_with_failures(
         assert (run.state, run.returned) == ("failed", None)
         assert run.of("operation failed") == [run.pushed]
         assert run.of("operation completed") == []
+        assert_adds_up(run)
         failed = sorted((line["key"], line["code"], line["attempts"]) for line in run.of("object failed"))
         assert failed == [("data/2", "AccessDenied", 1), ("data/5", "AccessDenied", 1)]
         ended = sorted((b["batch"], b["of"], b["copied"], b["failed"]) for b in run.of("batch finished"))
@@ -164,5 +197,7 @@ def test_a_copy_that_never_starts(
         assert run.of("operation failed") == [run.pushed]
         assert run.fields["operation failed"] >= METRICS
         assert run.pushed["total_files_found"] == 0
+        assert run.pushed["config_digest"]
+        assert (run.entries, run.batches) == ([], [])
     assert operator.fields == dag.fields
     assert set(operator.fields) == {"operation started", "operation failed"}

@@ -14,7 +14,7 @@ from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.plan import Plan
 from s3copy_tasks.errors import TransientError
-from s3copy_tasks.verdict import outside_metrics, report, run_metrics, verdict, without_plan
+from s3copy_tasks.verdict import details, outside_metrics, run_metrics, verdict, without_plan
 from tests.bench import make_job
 from tests.memory import DAY_ONE
 
@@ -71,10 +71,15 @@ def test_lost_batch() -> None:
 
 PLAN = Plan(
     batches=(batch(0, 3),),
-    outside=Counter({SkipReason.UNCHANGED: 2}),
     entries=(
         EntryPlan(
-            "prefixes[0]", "in/", "out/", found=5, objects=2, skipped=Counter({SkipReason.UNCHANGED: 3})
+            "prefixes[0]",
+            "in/",
+            "out/",
+            found=5,
+            objects=2,
+            skipped=Counter({SkipReason.UNCHANGED: 3}),
+            outside=Counter({SkipReason.UNCHANGED: 2}),
         ),
     ),
 )
@@ -97,7 +102,7 @@ def test_dry_run() -> None:
 
 def test_dry_run_of_nothing() -> None:
     """A reason that met no object is not listed."""
-    plan = Plan(batches=(), outside=Counter(), entries=(EntryPlan("prefixes[0]", "in/", "out/"),))
+    plan = Plan(batches=(), entries=(EntryPlan("prefixes[0]", "in/", "out/"),))
     assert outside_metrics(make_job(dry_run=True), plan, DAY_ONE, LATER).files_skipped == {}
 
 
@@ -146,6 +151,6 @@ def test_without_plan_for_a_known_reason() -> None:
 
 def test_report() -> None:
     """A run's report is plain JSON and names the job and the config that it ran."""
-    plain = json.loads(json.dumps(report(make_job(), failed(1))))
+    plain = json.loads(json.dumps(details(make_job(), failed(1), [], {})))
     assert (plain["job"], plain["config_digest"], plain["dry_run"]) == ("demo", make_job().digest, False)
     assert plain["errors_by_code"] == {"AccessDenied": 1}

@@ -13,9 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.metrics import Errors, Failure, Requests, TransferMetrics, printable, total
+from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, printable, total
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.requests import Kind, Requests, Tally
 from tests.memory import DAY_ONE, Clock
+
+
+def sorted_counts(keys: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[Any, int]]:
+    return st.dictionaries(keys, st.integers(1, 10**9), max_size=5).map(lambda one: dict(sorted(one.items())))
+
 
 FAILURES = st.builds(
     Failure,
@@ -26,10 +32,18 @@ FAILURES = st.builds(
     attempts=st.integers(0, 10),
 )
 COUNTS = st.integers(0, 10**9)
+REQUESTS = st.builds(
+    Requests,
+    by_kind=sorted_counts(st.sampled_from(["CopyObject", "HeadObject", "ListObjectsV2"])),
+    retried=COUNTS,
+    throttled=COUNTS,
+    peak_in_flight=st.integers(0, 1_000),
+    latency=sorted_counts(st.integers(0, 259)),
+)
 
 
 @st.composite
-def metrics(draw: st.DrawFn) -> TransferMetrics:
+def metrics(draw: st.DrawFn, *, depth: int = 1) -> TransferMetrics:
     """Any valid metrics of the operation "op", or the zero."""
     if draw(st.integers(0, 9)) == 0:
         return TransferMetrics()
@@ -46,12 +60,7 @@ def metrics(draw: st.DrawFn) -> TransferMetrics:
         files_copied_earlier=draw(st.integers(0, fates["files_copied_successfully"])),
         files_verified=draw(st.integers(0, fates["files_copied_successfully"])),
         files_mismatched=draw(st.integers(0, fates["files_failed"])),
-        requests=Requests(
-            sent=draw(COUNTS),
-            retried=draw(COUNTS),
-            throttled=draw(COUNTS),
-            peak_in_flight=draw(st.integers(0, 1_000)),
-        ),
+        requests=draw(REQUESTS),
         files_ambiguous=draw(st.integers(0, fates["files_copied_successfully"])),
         total_bytes_transferred=draw(COUNTS),
         files_skipped=dict(sorted(skipped.items())),
@@ -59,6 +68,11 @@ def metrics(draw: st.DrawFn) -> TransferMetrics:
             by_code=dict(sorted(Counter(failure.code for failure in failures).items())),
             first=tuple(sorted(failures)),
             transient=draw(COUNTS),
+        ),
+        entries=draw(
+            st.dictionaries(st.integers(-1, 3), metrics(depth=depth - 1), max_size=3)
+            if depth
+            else st.just({})
         ),
         **fates,
     )
@@ -148,11 +162,14 @@ def test_errors_are_counted_exactly() -> None:
         assert [one.key for one in errors.first] == [f"{number:04}" for number in range(100)]
 
 
+ENTRIES = st.sampled_from([None, 0, 1, 2])
+KINDS: list[Kind] = ["CopyObject", "HeadObject"]
 EVENTS = st.lists(
     st.one_of(
-        st.tuples(st.just("copied"), st.integers(0, 100), st.booleans(), st.booleans()),
-        st.tuples(st.just("skipped"), st.sampled_from(SkipReason)),
-        st.tuples(st.just("vanished")),
+        st.tuples(st.just("copied"), st.integers(0, 100), st.booleans(), st.booleans(), ENTRIES),
+        st.tuples(st.just("skipped"), st.sampled_from(SkipReason), ENTRIES),
+        st.tuples(st.just("vanished"), ENTRIES),
+        st.tuples(st.just("asked"), st.sampled_from(KINDS), ENTRIES),
         st.tuples(st.just("failed"), FAILURES, st.booleans()),
         st.tuples(st.just("unknown"), st.integers(0, 5), FAILURES, st.booleans()),
     ),
@@ -165,11 +182,15 @@ def collected(events: list[tuple[Any, ...]]) -> TransferMetrics:
     collector.start_operation("op")
     for kind, *values in events:
         if kind == "copied":
-            collector.record_file_success(values[0], earlier=values[1], ambiguous=values[2])
+            collector.record_file_success(values[0], earlier=values[1], ambiguous=values[2], entry=values[3])
         elif kind == "skipped":
-            collector.record_skip(values[0])
+            collector.record_skip(values[0], values[1])
         elif kind == "vanished":
-            collector.record_vanished()
+            collector.record_vanished(values[0])
+        elif kind == "asked":
+            tally = Tally()
+            tally.sent(values[0], values[1], 1, again=False)
+            collector.record_requests(tally)
         elif kind == "failed":
             collector.record_file_failure(values[0], transient=values[1])
         else:
@@ -185,6 +206,18 @@ def test_collector_equals_sum(events: list[tuple[Any, ...]], cut: int) -> None:
     assert collected(events[:cut]) + collected(events[cut:]) == collected(events)
 
 
+@settings(deadline=None, max_examples=60)
+@given(events=EVENTS)
+def test_entries_come_to_the_whole(events: list[tuple[Any, ...]]) -> None:
+    """Whatever is counted is counted for one entry: their parts add up to the whole."""
+    whole = collected(events)
+    parts = total(whole.entries.values()).counts()
+    rates = {"objects_per_second", "bytes_per_second"}
+    assert {k: v for k, v in parts.items() if k not in rates} == {
+        k: v for k, v in whole.counts().items() if k not in rates
+    }
+
+
 def test_collector_times() -> None:
     """Metrics start with their collector and end when asked for, never before their start."""
     clock = Clock()
@@ -198,7 +231,7 @@ def test_collector_times() -> None:
 
 COMPLETE: dict[str, tuple[list[tuple[Any, ...]], bool]] = {
     "nothing": ([], True),
-    "all-copied": ([("copied", 1, False, False)], True),
+    "all-copied": ([("copied", 1, False, False, 0)], True),
     "failed-by-name": ([("failed", failure(1), False)], True),
     "unknown-objects": ([("unknown", 3, failure(1), False)], False),
     "stretch-of-nothing-known": ([("unknown", 0, failure(1), False)], False),
