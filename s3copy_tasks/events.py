@@ -5,12 +5,12 @@ Keys are strangers' text: they stand in fields, never in the event's name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.job import EffectiveJob
@@ -83,6 +83,11 @@ def batch_started(job: EffectiveJob, batch: Batch) -> None:
         label=batch.label,
         objects=batch.objects,
     )
+
+
+def batch_progress(job: EffectiveJob, batch: Batch, progress: Mapping[str, Any]) -> None:
+    """Log how far a batch has come."""
+    log.info("batch progress", operation_id=job.run_id, batch=batch.id + 1, label=batch.label, **progress)
 
 
 def batch_finished(job: EffectiveJob, batch: Batch, metrics: TransferMetrics) -> None:

@@ -70,6 +70,8 @@ class Attempt:
     run_id: str = "run-1"
     task_id: str = "copy"
     map_index: int = -1
+    try_number: int = 1
+    max_tries: int = 0
     pushed: dict[str, Any] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:

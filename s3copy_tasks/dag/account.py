@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from s3copy_tasks import events
+from s3copy_tasks.dag.stats import send_stats
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,11 +26,20 @@ def without_job(report: RunReport) -> RunDetails:
     return {**report, "entries": [], "batches": []}
 
 
-def give_account(details: RunDetails, context: Context, *, failed: bool) -> None:
-    """Push a run's metrics, and those by entry and by batch; log the one event that says how it ended."""
+def give_account(details: RunDetails, context: Context, *, failed: bool, final: bool = True) -> None:
+    """Push a run's metrics, and those by entry and by batch; log the one event that says how it ended.
+
+    Args:
+        details: of the run.
+        context: of the task.
+        failed: whether the run has failed.
+        final: whether no other try of it will come; statistics count the last one only.
+    """
     report, ti = report_of(details), context["ti"]
     ti.xcom_push(key=METRICS, value=report)
     ti.xcom_push(key=ENTRIES, value=details["entries"])
     ti.xcom_push(key=BATCHES, value=details["batches"])
     say = events.operation_failed if failed else events.operation_completed
     say(report)
+    if final:
+        send_stats(report, failed=failed)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from airflow.sdk import Context
+
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.sender import Sender
 
@@ -34,6 +36,15 @@ def airflow_errors() -> Iterator[None]:
         raise
     except CopyError as error:
         raise AirflowFailException(str(error)) from None
+
+
+def is_tried_again(error: BaseException, context: Context) -> bool:
+    """Say whether Airflow will try a task again that ends with this error."""
+    final = (AirflowFailException, CopyError)  # ours are no other than that, but for the transient ones
+    if isinstance(error, final) and not isinstance(error, TransientError):
+        return False
+    ti = context["ti"]
+    return (ti.try_number or 1) <= ti.max_tries
 
 
 @contextmanager

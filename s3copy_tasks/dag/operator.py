@@ -19,7 +19,8 @@ from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.operation import OperationState, S3CopyOperation
 from s3copy_tasks.dag.account import give_account, without_job
-from s3copy_tasks.dag.endings import airflow_errors, judge
+from s3copy_tasks.dag.endings import airflow_errors, is_tried_again, judge
+from s3copy_tasks.dag.lineage import everything, tell_lineage
 from s3copy_tasks.dag.tries import TaskUploads, continued, forget_tries
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError, MissingError
 from s3copy_tasks.inprocess import InProcessRun, as_copy_error
@@ -127,11 +128,12 @@ class S3CrossAccountCopyOperator(BaseOperator):
             except BaseException as error:
                 metrics = without_plan(operation_id, "preflight", as_copy_error(error))
                 failed = report(metrics, job=self.task_id, config_digest=self._digest, dry_run=False)
-                self._end(OperationState.VALIDATION_FAILED, without_job(failed), context)
+                self._end(OperationState.VALIDATION_FAILED, without_job(failed), context, error)
                 raise
             self._move(OperationState.COPYING)
             job, retried = continued(job, context)
             attempt = Attempt(retried=retried, uploads=TaskUploads(context))
+            tell_lineage(job, everything(job))
             run = InProcessRun(job, _stores(managers), self._sender, attempt=attempt)
             return self._copied(run, context)
 
@@ -231,7 +233,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
             run.carry_out()
             judge(run.metrics, run.job.max_failed_objects)
         except BaseException as error:
-            self._end(OperationState.COPY_FAILED, run.details, context)
+            self._end(OperationState.COPY_FAILED, run.details, context, error)
             if isinstance(error, AirflowFailException):  # no retry comes: who clears the task begins anew
                 forget_tries(context)
             raise
@@ -248,10 +250,17 @@ class S3CrossAccountCopyOperator(BaseOperator):
         if self.operation is not None:  # it is None where its inputs were refused
             self.operation = self.operation.moved_to(state)
 
-    def _end(self, state: OperationState, details: RunDetails, context: Context) -> None:
-        """Say what the operation came to: state, XCom, log line."""
+    def _end(
+        self,
+        state: OperationState,
+        details: RunDetails,
+        context: Context,
+        error: BaseException | None = None,
+    ) -> None:
+        """Say what the operation came to: state, XCom, log line, statistics."""
         self._move(state)
-        give_account(details, context, failed=state is not OperationState.COMPLETED)
+        final = error is None or not is_tried_again(error, context)
+        give_account(details, context, failed=error is not None, final=final)
 
 
 def _operation_id(context: Context) -> str:

@@ -22,6 +22,8 @@ from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.wire import dump, dump_job, load
 from s3copy_tasks.dag.account import METRICS, give_account, without_job
 from s3copy_tasks.dag.endings import airflow_errors, judge, stopped_by_sigterm
+from s3copy_tasks.dag.lineage import entries_of, tell_lineage
+from s3copy_tasks.dag.progress import progress_told
 from s3copy_tasks.dag.tries import TaskUploads
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.listing import Stores
@@ -112,7 +114,12 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
     collector.start_operation(effective.run_id)
     events.batch_started(effective, mine)
     try:
-        with airflow_errors(), stopped_by_sigterm(sender):
+        with (
+            airflow_errors(),
+            stopped_by_sigterm(sender),
+            progress_told(effective, mine, collector, context),
+        ):
+            tell_lineage(effective, entries_of(effective, mine.ranges))
             run_batch(
                 effective,
                 mine,

@@ -5,24 +5,20 @@ Airflow's memory may fail; a try then knows nothing of the others, says so in it
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from s3copy_tasks.attempt import OpenUpload
+from s3copy_tasks.dag.aside import aside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from airflow.sdk import Context
 
     from s3copy_tasks.core.job import EffectiveJob
-
-log = structlog.get_logger(__name__)
 
 EARLIER = "s3copy_earlier_try"
 UPLOADS = "s3copy_open_uploads"
@@ -30,7 +26,7 @@ UPLOADS = "s3copy_open_uploads"
 
 def continued(job: EffectiveJob, context: Context) -> tuple[EffectiveJob, bool]:
     """Return the job as the first try began it, and whether there was one: its copies count once."""
-    with _as_far_as_known("tries are not remembered"):
+    with aside("tries are not remembered"):
         store = context["task_state_store"]
         earlier: Any = store.get(EARLIER)
         if earlier and earlier["digest"] == job.digest:
@@ -42,7 +38,7 @@ def continued(job: EffectiveJob, context: Context) -> tuple[EffectiveJob, bool]:
 
 def forget_tries(context: Context) -> None:
     """Let the next try of the task begin anew: it was cleared by hand."""
-    with _as_far_as_known("tries are not forgotten"):
+    with aside("tries are not forgotten"):
         context["task_state_store"].delete(EARLIER)
 
 
@@ -56,7 +52,7 @@ class TaskUploads:
 
     def left(self) -> Sequence[OpenUpload]:
         """Return the uploads that an earlier try left open."""
-        with self._lock, _as_far_as_known("uploads of earlier tries are not known"):
+        with self._lock, aside("uploads of earlier tries are not known"):
             plain: Any = self._context["task_state_store"].get(UPLOADS) or []
             self._open |= {one["upload_id"]: OpenUpload(**one) for one in plain}
         return list(self._open.values())
@@ -74,17 +70,9 @@ class TaskUploads:
             self._keep()
 
     def _keep(self) -> None:
-        with _as_far_as_known("open uploads are not remembered"):
+        with aside("open uploads are not remembered"):
             store = self._context["task_state_store"]
             if self._open:
                 store.set(UPLOADS, [asdict(upload) for upload in self._open.values()])
             else:
                 store.delete(UPLOADS)
-
-
-@contextmanager
-def _as_far_as_known(otherwise: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - whatever Airflow's memory raises: copying needs none of it
-        log.warning(otherwise, error=str(error))

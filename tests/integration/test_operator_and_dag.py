@@ -74,8 +74,17 @@ class Account:
 
     @classmethod
     def of_task(cls, done: DagResult, task_id: str, lines: list[dict[str, Any]]) -> Account:
-        pushed = (done.xcom(task_id, key) for key in ("return_value", "metrics", "entries", "batches"))
-        return cls(done.state, *pushed, lines.copy())
+        def pulled(key: str) -> Any:
+            return done.xcom(task_id, key)
+
+        return cls(
+            state=done.state,
+            returned=pulled("return_value"),
+            pushed=pulled("metrics"),
+            entries=pulled("entries"),
+            batches=pulled("batches"),
+            lines=lines.copy(),
+        )
 
     def of(self, event: str) -> list[dict[str, Any]]:
         """Return the fields of every line of an event."""
