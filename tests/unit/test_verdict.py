@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from s3copy_tasks.core.batch import Batch, KeyRange
 from s3copy_tasks.core.estimate import EntryPlan
-from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics
+from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
+from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, total
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.plan import Plan
+from s3copy_tasks.core.requests import Tally
 from s3copy_tasks.errors import TransientError
 from s3copy_tasks.verdict import details, outside_metrics, run_metrics, verdict, without_plan
 from tests.bench import make_job
@@ -154,3 +157,60 @@ def test_report() -> None:
     plain = json.loads(json.dumps(details(make_job(), failed(1), [], {})))
     assert (plain["job"], plain["config_digest"], plain["dry_run"]) == ("demo", make_job().digest, False)
     assert plain["errors_by_code"] == {"AccessDenied": 1}
+
+
+def account(found: dict[int, int], seconds: float) -> TransferMetrics:
+    """Return a batch's account that copied so many objects by entry."""
+    parts = {
+        number: TransferMetrics(total_files_found=count, files_copied_successfully=count)
+        for number, count in found.items()
+    }
+    return replace(
+        total(parts.values()),
+        operation_id="manual__1",
+        start_time=LATER,
+        end_time=LATER + timedelta(seconds=seconds),
+        entries=parts,
+    )
+
+
+def test_details() -> None:
+    """A run is told by entry and by batch; an entry's rate is that of the batches that have a share of it."""
+    prefixes = tuple(PrefixEntry(source=f"in/{n}/", destination=f"out/{n}/") for n in range(2))
+    job = make_job(prefixes=prefixes, objects=(ObjectEntry(source="one", destination="two"),))
+    batches = [batch(0, 12), batch(1, 4), batch(2, 5)]
+    accounts = {0: account({0: 8, 1: 4}, seconds=2), 1: account({0: 2, -1: 2}, seconds=4)}
+    outside = replace(
+        OUTSIDE, entries={1: TransferMetrics(total_files_found=4, files_skipped={SkipReason.UNCHANGED: 4})}
+    )
+    told = details(job, run_metrics(job, outside, batches, accounts), batches, accounts)
+    assert [
+        (e["entry"], e["source"], e["total_files_found"], e["objects_per_second"]) for e in told["entries"]
+    ] == [
+        ("prefixes[0]", "in/0/", 15, 2.5),
+        ("prefixes[1]", "in/1/", 8, 2.0),
+        ("objects", "(by key)", 2, 0.5),
+    ]
+    assert [e["files_skipped"] for e in told["entries"]] == [{}, {"unchanged": 4}, {}]
+    assert [e["files_unknown"] for e in told["entries"]] == [5, 0, 0]
+    assert [(b["batch"], b["duration_seconds"], b["files_copied_successfully"]) for b in told["batches"]] == [
+        (0, 2.0, 12),
+        (1, 4.0, 4),
+        (2, 0.0, 0),
+    ]
+    assert (told["batches"][2]["start_time"], told["batches"][2]["errors_by_code"]) == (
+        None,
+        {"BatchLost": 5},
+    )
+    assert sum(e["total_files_found"] for e in told["entries"]) == told["total_files_found"] == 25
+
+
+def test_outside_by_entry() -> None:
+    """What the plan skips is counted for its entry, and so are the requests that found it."""
+    sent = Tally()
+    for entry in (0, 0, None):
+        sent.sent("ListObjectsV2", entry, 1, again=False)
+    outside = outside_metrics(make_job(), PLAN, DAY_ONE, LATER, sent)
+    assert outside.requests.sent == 3
+    assert outside.entries[0].files_skipped == {SkipReason.UNCHANGED: 2}
+    assert outside.entries[0].requests.by_kind == {"ListObjectsV2": 2}

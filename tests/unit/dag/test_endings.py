@@ -1,0 +1,30 @@
+"""How errors end an Airflow task."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from s3copy_tasks.dag.endings import is_tried_again
+from s3copy_tasks.errors import AccessError, TransientError
+from tests.operators import Attempt
+
+ENDINGS: dict[str, tuple[BaseException, int, bool]] = {
+    "denied": (AccessError("no", code="AccessDenied"), 1, False),
+    "failed-for-good": (AirflowFailException("no"), 1, False),
+    "transient": (TransientError("reset", code="InternalError"), 1, True),
+    "transient-at-the-last-try": (TransientError("reset", code="InternalError"), 3, False),
+    "too-many-failed": (AirflowException("2 objects failed"), 2, True),
+    "killed": (InterruptedError("stopped"), 1, True),
+    "killed-at-the-last-try": (InterruptedError("stopped"), 3, False),
+}
+
+
+@pytest.mark.parametrize(("error", "try_number", "again"), ENDINGS.values(), ids=ENDINGS)
+def test_is_tried_again(error: BaseException, try_number: int, again: bool) -> None:  # noqa: FBT001
+    """Of two retries, none comes after an error that stays, and none after the third try: then it counts."""
+    ti = Attempt(try_number=try_number, max_tries=2)
+    assert is_tried_again(error, cast("Context", {"ti": ti})) is again

@@ -1,0 +1,123 @@
+"""How far a running batch has come, in its log and as an XCom."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from s3copy_tasks.core.batch import Batch, KeyRange
+from s3copy_tasks.core.collector import MetricsCollector
+from s3copy_tasks.core.metrics import Failure
+from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.dag.progress import SECONDS, progress_told
+from tests.bench import make_job
+from tests.logs import log_lines
+from tests.memory import Clock
+from tests.operators import Attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow.sdk import Context
+
+BATCH = Batch(
+    id=3,
+    of=5,
+    plan_id="p",
+    label="4/5 in/",
+    ranges=(KeyRange(entry=0, after=None, through="z", found=9, objects=9, bytes=9),),
+)
+PATIENCE_SECONDS = 10
+
+
+class Ticks:
+    """A wait that ends as often as it is told to, after something has happened; then the batch has ended."""
+
+    def __init__(self, *happens: Callable[[], object]) -> None:
+        self.happens = list(happens)
+        self.waited: list[float] = []
+
+    def __call__(self, seconds: float) -> bool:
+        self.waited.append(seconds)
+        if not self.happens:
+            return True
+        self.happens.pop(0)()
+        return False
+
+
+class Broken(Attempt):
+    """A task instance whose first push fails."""
+
+    pushes = 0
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushes += 1
+        if self.pushes == 1:
+            raise RuntimeError("the API is away")
+        super().xcom_push(key, value)
+
+
+@pytest.fixture
+def collector() -> MetricsCollector:
+    made = MetricsCollector(Clock())
+    made.start_operation("run-1")
+    return made
+
+
+def told(collector: MetricsCollector, ti: Attempt, wait: Ticks) -> list[dict[str, Any]]:
+    """Return the lines of a batch that ends when `wait` says so."""
+    with log_lines() as lines, progress_told(make_job(), BATCH, collector, in_task(ti), wait=wait):
+        pass  # leaving waits for the thread
+    return lines
+
+
+def in_task(ti: Attempt) -> Context:
+    return cast("Context", {"ti": ti})
+
+
+def test_progress(collector: MetricsCollector) -> None:
+    """Every 5 s log and XCom say what is found, of how many, copied, failed, how fast, and when that was."""
+    clock = collector._clock
+    assert isinstance(clock, Clock)
+
+    def some() -> None:
+        clock.tick(5)
+        for _ in range(4):
+            collector.record_file_success(10, entry=0)
+        collector.record_skip(SkipReason.UNCHANGED, 0)
+
+    def more() -> None:
+        clock.tick(5)
+        collector.record_file_failure(Failure.of(entry=0, key="k", code="c", message="m", attempts=1))
+
+    ti, wait = Attempt(), Ticks(some, more)
+    lines = told(collector, ti, wait)
+    assert wait.waited == [SECONDS] * 3
+    assert [line["event"] for line in lines] == ["batch progress"] * 2
+    shown = [{k: line[k] for k in ("batch", "found", "of", "copied", "failed", "bytes")} for line in lines]
+    assert shown == [
+        {"batch": 4, "found": 5, "of": 9, "copied": 4, "failed": 0, "bytes": 40},
+        {"batch": 4, "found": 6, "of": 9, "copied": 4, "failed": 1, "bytes": 40},
+    ]
+    assert [line["objects_per_second"] for line in lines] == [0.8, 0.4]
+    pushed = ti.pushed["progress"]
+    assert pushed == {key: lines[1][key] for key in pushed}
+    assert datetime.fromisoformat(pushed["at"]).tzinfo is not None
+
+
+def test_a_push_that_fails_is_a_warning(collector: MetricsCollector) -> None:
+    """What can't be shown stops neither the copy nor what is shown later."""
+    ti = Broken()
+    lines = told(collector, ti, Ticks(lambda: None, lambda: None))
+    assert [line["event"] for line in lines] == ["batch progress", "progress is not shown", "batch progress"]
+    assert ti.pushed["progress"]["found"] == 0
+
+
+def test_nothing_is_told_of_a_short_batch(collector: MetricsCollector) -> None:
+    """A batch that ends within 5 s ends at once, whatever it ends with."""
+    ti = Attempt()
+    with pytest.raises(ValueError, match="bug"), progress_told(make_job(), BATCH, collector, in_task(ti)):
+        raise ValueError("bug")
+    assert ti.pushed == {}
