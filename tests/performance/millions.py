@@ -49,16 +49,19 @@ class Millions:
         store, sender = BucketStore(_client(client, url), "originals", None), Sender(IN_FLIGHT)
 
         def page(after: str | None, token: str | None) -> Any:
-            return sender.asend(lambda: store.list_page(PREFIX, after=after, token=token, recursive=True))
+            return sender.asend(
+                "ListObjectsV2", lambda: store.list_page(PREFIX, after=after, token=token, recursive=True)
+            )
 
         asyncio.run_coroutine_threadsafe(page("data/z", None), event_loop()).result()  # connects
         last = f"{PREFIX}year=2026/part-{keys - 1:09}.parquet"
         stream = KeyStream(page, PREFIX, after=None, through=last, listers=listers, loop=event_loop())
-        measured, before = _measured(), sender.requests
+        measured = _measured()
+        sender.counted()
         counted = sum(1 for _ in stream)
         if counted != keys:
             raise RuntimeError(f"{counted} keys of {keys}")
-        return {**measured(), "keys": keys, "requests": sender.requests.since(before).sent}
+        return {**measured(), "keys": keys, "requests": sender.counted().requests().sent}
 
     def planned(self, *, url: str) -> Figures:
         """Plan from source to destination. Memory is what it takes more than planning nothing did before."""
@@ -71,7 +74,7 @@ class Millions:
             **measured(),
             "added_mb": _peak_mb() - before,
             "peak_mb": _peak_mb(),
-            "requests": sender.requests.sent,
+            "requests": sender.counted().requests().sent,
             "xcom_kb": len(json.dumps(batches)) / 1_000,
             "batches": len(batches),
             "ranges": sum(len(batch["ranges"]) for batch in batches),
