@@ -16,6 +16,7 @@ from s3copy_tasks.core.job import (
     Overwrite,
     PrefixEntry,
     TransferOptions,
+    canonical,
     digest_of,
     entries_of,
 )
@@ -45,7 +46,8 @@ class CopyJob:
         filters: without its date, which is a template.
         modified_since: template of a date.
         retries: Airflow's, of a task.
-        digest: sha256 of the canonical config with its defaults.
+        config: the file with its defaults, as canonical JSON; sizes in bytes.
+        digest: sha256 of `config`.
     """
 
     name: str
@@ -69,6 +71,7 @@ class CopyJob:
     transfer: TransferOptions
     max_failed_objects: int
     retries: int
+    config: str
     digest: str
 
     @classmethod
@@ -78,6 +81,7 @@ class CopyJob:
         by_assets = isinstance(schedule, dict)
         transfer = document["transfer"] | {"batch_bytes": parse_bytes(document["transfer"]["batch_bytes"])}
         filters, failure = document["filters"], document["failure"]
+        effective = document | {"transfer": transfer}
         zone = ZoneInfo(document["timezone"])
         return cls(
             name=name,
@@ -103,7 +107,8 @@ class CopyJob:
             transfer=TransferOptions(**transfer),
             max_failed_objects=failure["max_failed_objects"],
             retries=failure["retries"],
-            digest=digest_of(document | {"transfer": transfer}),
+            config=canonical(effective),
+            digest=digest_of(effective),
         )
 
     def templates(self) -> list[tuple[str, str]]:

@@ -195,10 +195,14 @@ class EffectiveJob:
             raise ConfigError("\n".join(problems), code=INVALID_CONFIG)
 
 
+def canonical(document: dict[str, Any]) -> str:
+    """Return a config as JSON that is the same whatever the order of its keys."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
 def digest_of(document: dict[str, Any]) -> str:
     """Return the sha256 of a config, whatever the order of its keys."""
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(canonical(document).encode()).hexdigest()
 
 
 Where: TypeAlias = tuple[str, int, str]

@@ -91,7 +91,7 @@ def build_dag(job: CopyJob) -> DAG:
         params=_params(job),
     ) as dag:
 
-        @task(multiple_outputs=False)
+        @task(multiple_outputs=False, doc_json=job.config)  # so that the page knows jobs that never ran
         def preflight() -> dict[str, Any]:
             return tasks.preflight(job, get_current_context())
 

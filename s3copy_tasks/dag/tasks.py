@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from s3copy_tasks import events
 from s3copy_tasks.attempt import Attempt
+from s3copy_tasks.config.explain import provenance
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.template import NAMES, RunDates
 from s3copy_tasks.core.batch import Batch
@@ -44,6 +45,7 @@ log = structlog.get_logger(__name__)
 
 OUTSIDE = "outside"
 RAN = "ran"
+CONFIG = "config"
 
 
 def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
@@ -52,6 +54,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
     from s3copy_tasks.s3.preflight import preflight as check  # noqa: PLC0415
 
     params = context["params"]
+    _push_config(job, context)
     with airflow_errors(), _reason_pushed("preflight", job, context):
         effective = render_job(
             job,
@@ -65,6 +68,16 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
         proven = check(effective, *managers_of(effective))
         events.preflight_passed(effective, proven.not_proven, proven.relay)
         return dump_job(proven.job)
+
+
+def _push_config(job: CopyJob, context: Context) -> None:
+    """Push what this run goes by, and where each value was written, before anything can refuse it."""
+    values = provenance(job)
+    if values is None:
+        log.warning("the config has changed since it was read: its values are not explained", job=job.name)
+        return
+    explained = {"digest": job.digest, "file": job.file.name, "values": values}
+    context["ti"].xcom_push(key=CONFIG, value=explained)
 
 
 @contextmanager
