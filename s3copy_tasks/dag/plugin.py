@@ -1,11 +1,39 @@
-"""The plugin that Airflow loads by itself."""
+"""The plugin that Airflow loads by itself: the page of all copy jobs, and a tab of each job's Dag.
+
+Every component of Airflow imports this class, so nothing of the page is imported before somebody looks at it.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from airflow.plugins_manager import AirflowPlugin
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+
+class Page:
+    """The web app, which is made at its first request."""
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Answer one request, by ASGI."""
+        from s3copy_tasks.dag.page.app import page  # noqa: PLC0415 - only the API server needs it
+
+        await page()(scope, receive, send)
 
 
 class S3CopyPlugin(AirflowPlugin):
-    """Names the package in `airflow plugins`, with its version."""
+    """Names the package in `airflow plugins`, with its version, and adds the page to Airflow's UI."""
 
     name = "s3copy"
+    fastapi_apps: list[Any] = [{"app": Page(), "url_prefix": "/s3copy", "name": "S3 copy jobs"}]  # noqa: RUF012 - as Airflow declares it
+    external_views: list[Any] = [  # noqa: RUF012 - as Airflow declares it
+        {"name": "Copy jobs", "href": "s3copy/jobs", "destination": "nav", "url_route": "s3copy"},
+        {"name": "Copies", "href": "s3copy/jobs/{DAG_ID}", "destination": "dag", "url_route": "s3copy_job"},
+    ]

@@ -1,0 +1,45 @@
+"""Who may see what: Airflow's own rules, asked of its auth manager on every request."""
+
+from __future__ import annotations
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag, requires_access_view
+from fastapi import Depends, HTTPException, status
+from sqlalchemy.orm import Session
+
+_SHOWN = (DagAccessEntity.RUN, DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
+"""Besides Dags, what the page shows of them."""
+
+EVERYWHERE = [Depends(requires_access_view(AccessView.PLUGINS))]
+"""What every route asks for: a user, who may see plugins."""
+
+OF_ONE_DAG = [
+    Depends(requires_access_dag("GET")),
+    *(Depends(requires_access_dag("GET", entity)) for entity in _SHOWN),
+]
+"""What a route with `dag_id` in its path asks for, besides."""
+
+
+def sees_runs(user: GetUserDep) -> None:
+    """Let pass who may read runs, task instances and XComs of Dags, as Airflow's own lists over Dags do.
+
+    Raises:
+        HTTPException: 403.
+    """
+    manager = get_auth_manager()
+    for entity in _SHOWN:
+        if not manager.is_authorized_dag(method="GET", access_entity=entity, user=user):
+            raise HTTPException(status.HTTP_403_FORBIDDEN)
+
+
+def readable_dags(user: BaseUser, session: Session) -> set[str]:
+    """Return the ids of all Dags that a user may read."""
+    return get_auth_manager().get_authorized_dag_ids(user=user, method="GET", session=session)
+
+
+def sees_import_errors(user: BaseUser) -> bool:
+    """Say whether a user may see import errors at all; which ones depends on the Dags of their files."""
+    manager = get_auth_manager()
+    return manager.is_authorized_view(access_view=AccessView.IMPORT_ERRORS, user=user)

@@ -1,0 +1,200 @@
+"""The routes of the page. Every answer is HTML made here: no script, nothing of other hosts, not kept."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import structlog
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, status
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException as AnyHTTPException
+
+from s3copy_tasks.core.metrics import printable
+from s3copy_tasks.dag.page import access, charts, detail, queries, words
+from s3copy_tasks.dag.page.figures import Figures
+from s3copy_tasks.dag.page.overview import State, figures_by_run, job_row, overview
+from s3copy_tasks.dag.page.problems import Invalid, invalid_configs
+from s3copy_tasks.dag.page.rows import Run
+from s3copy_tasks.dag.page.settings import config_of, route_of, schedule_of, settings_of
+
+log = structlog.get_logger(__name__)
+routes = APIRouter()
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_STYLE = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
+_HEADERS = {
+    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src 'self' data:; "
+    "frame-ancestors 'self'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_WORDS = {
+    status.HTTP_401_UNAUTHORIZED: "Log in to Airflow, then reload this page.",
+    status.HTTP_403_FORBIDDEN: "You may not see this.",
+    status.HTTP_404_NOT_FOUND: "There is no copy job here. Other Dags have no such page.",
+    status.HTTP_422_UNPROCESSABLE_CONTENT: "This address is not valid.",
+    status.HTTP_500_INTERNAL_SERVER_ERROR: "The page could not be made. The API server's log says why.",
+}
+_NO_NUL = r"^[^\x00]*$"
+_PK_MAX = 2**31 - 1
+
+
+@cache
+def page() -> FastAPI:
+    """Return the web app of the page."""
+    app = FastAPI(dependencies=access.EVERYWHERE, docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(routes)
+    app.add_exception_handler(AnyHTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _broken)
+    return app
+
+
+@routes.get("/jobs", dependencies=[Depends(access.sees_runs)])
+def all_jobs(session: SessionDep, user: GetUserDep, state: str | None = None) -> HTMLResponse:
+    """Show all jobs that the user may read, and the invalid configs."""
+    readable = access.readable_dags(user, session)
+    jobs = [job for job in queries.jobs(session) if job.dag_id in readable]
+    dag_ids = [job.dag_id for job in jobs]
+    runs = queries.last_runs(session, dag_ids)
+    figures = _figures(session, list(runs.values()))
+    serialized = queries.serialized(session, dag_ids)
+    rows = [
+        job_row(job, run, figures.get(run.pk) if run else None, serialized.get(job.dag_id))
+        for job in jobs
+        for run in (runs.get(job.dag_id),)
+    ]
+    only = State(state) if state in set(State) else None
+    return _html(
+        "jobs.html",
+        overview=overview(rows, only),
+        only=only,
+        states=list(State),
+        invalid=_invalid_configs(session, user, readable),
+    )
+
+
+@routes.get("/jobs/{dag_id}", dependencies=access.OF_ONE_DAG)
+def one_job(
+    session: SessionDep,
+    dag_id: str,
+    run_id: Annotated[str | None, Query(max_length=250, pattern=_NO_NUL)] = None,
+    before: Annotated[int | None, Query(ge=1, le=_PK_MAX)] = None,
+) -> HTMLResponse:
+    """Show one job: its runs, and the one that was chosen, or else the last."""
+    found = queries.jobs(session, dag_id)
+    if not found:
+        raise HTTPException(status.HTTP_404_NOT_FOUND)
+    runs = queries.runs_of(session, dag_id, detail.RUNS_SHOWN + 1, before)
+    chosen = queries.run_of(session, dag_id, run_id) if run_id else next(iter(runs), None)
+    if run_id and chosen is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND)
+    shown, now = runs[: detail.RUNS_SHOWN], datetime.now(UTC)
+    figures = _figures(session, [*shown, *([chosen] if chosen else [])])
+    rows = detail.run_rows(shown, figures, now)
+    config = config_of(queries.serialized(session, [dag_id]).get(dag_id))
+    return _html(
+        "job.html",
+        job=found[0],
+        route=route_of(config),
+        schedule=schedule_of(config) if config else "",
+        rows=rows,
+        charts=detail.charts(rows),
+        chosen=_chosen(session, chosen, figures, now) if chosen else None,
+        settings=settings_of(config),
+        run_id=run_id,
+        before=before,
+        older=shown[-1].pk if len(runs) > len(shown) else None,
+    )
+
+
+def _chosen(session: Session, run: Run, figures: Mapping[int, Figures], now: datetime) -> detail.RunView:
+    by_batches = queries.pushed_by_batches(session, [run.pk], ("metrics", "progress"))
+    by_tasks = queries.pushed_by_tasks(session, run.pk, ("entries", "batches", "config"))
+    return detail.run_view(
+        detail.run_rows([run], figures, now)[0],
+        queries.tasks_of(session, run),
+        by_tasks,
+        by_batches.get(run.pk, {}),
+        now,
+    )
+
+
+def _figures(session: Session, runs: Sequence[Run]) -> dict[int, Figures]:
+    """Return the figures of runs; the batches are asked only where a run is under way."""
+    under_way = [run.pk for run in runs if run.end is None]
+    return figures_by_run(
+        runs,
+        queries.summaries(session, [run.pk for run in runs]),
+        queries.pushed_by_batches(session, under_way, ("metrics", "progress")),
+    )
+
+
+def _invalid_configs(session: Session, user: BaseUser, readable: set[str]) -> list[Invalid]:
+    """Return the problems that the user may see, by Airflow's rule for import errors."""
+    if not access.sees_import_errors(user):
+        return []
+    reported = [one for one in queries.import_errors(session) if one.dag_ids <= readable]
+    return [problem for one in reported for problem in invalid_configs(one.stacktrace)]
+
+
+def _html(template: str, *, code: int = status.HTTP_200_OK, **values: Any) -> HTMLResponse:
+    page = _templates().get_template(template).render(now=datetime.now(UTC), style=Markup(_STYLE), **values)  # noqa: S704 - ours
+    return HTMLResponse(page, status_code=code, headers=_HEADERS)
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        name: getattr(words, name) for name in ("number", "size", "rate", "duration", "money")
+    }
+    environment.filters["segment"] = lambda text: quote(text, safe="")
+    environment.globals |= {"distance": words.distance, "moment": words.moment, "geometry": charts}
+    return environment
+
+
+def _visible(value: Any) -> Any:
+    """Return what a template shows: control characters and turned writing directions become visible."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _error(code: int) -> HTMLResponse:
+    words_of = _WORDS.get(code, "This can't be answered.")
+    return _html("error.html", code=code, words=words_of)
+
+
+async def _refused(_: Request, error: Exception) -> HTMLResponse:
+    return _error(error.status_code if isinstance(error, AnyHTTPException) else 500)
+
+
+async def _invalid(_: Request, __: Exception) -> HTMLResponse:
+    return _error(status.HTTP_422_UNPROCESSABLE_CONTENT)
+
+
+async def _broken(request: Request, error: Exception) -> HTMLResponse:
+    log.error("the page failed", path=request.url.path, error=type(error).__name__)
+    return _error(status.HTTP_500_INTERNAL_SERVER_ERROR)

@@ -1,0 +1,190 @@
+"""What tasks have pushed, as figures. A run may be old, failed, dry or under way: any key may be missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_ERRORS_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a run, an entry or a batch came to, or has come to so far.
+
+    Attributes:
+        found: objects of the source that were looked at.
+        planned: objects to copy, as planned; None where nobody said.
+        copied: objects that are at the destination.
+        verified: of these, proven equal.
+        skipped: objects by reason.
+        failed: objects that could not be copied.
+        vanished: objects that were gone when their turn came.
+        unknown: objects whose task died without an account.
+        transferred: bytes of the copied objects.
+        seconds: from the first step to the last; None while under way.
+        objects_per_second: copied; None where nobody knows.
+        bytes_per_second: copied; None where nobody knows.
+        requests: that were sent to S3; None where nobody counted.
+        requests_by_kind: the same by S3's operation.
+        retried: of these, sent again.
+        throttled: of these, answered with the wish for fewer.
+        latency: seconds by `p50`, `p95`, `p99`, of requests that copy.
+        dollars: what the requests cost; None where nobody knows.
+        errors_by_code: exact counts.
+        errors: the first failures as text, with their keys.
+        dry_run: nothing was to be copied.
+        under_way: these are figures so far; skips and verified objects come at the end.
+    """
+
+    found: int = 0
+    planned: int | None = None
+    copied: int = 0
+    verified: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    failed: int = 0
+    vanished: int = 0
+    unknown: int = 0
+    transferred: int = 0
+    seconds: float | None = None
+    objects_per_second: float | None = None
+    bytes_per_second: float | None = None
+    requests: int | None = None
+    requests_by_kind: Mapping[str, int] = field(default_factory=dict)
+    retried: int = 0
+    throttled: int = 0
+    latency: Mapping[str, float] = field(default_factory=dict)
+    dollars: float | None = None
+    errors_by_code: Mapping[str, int] = field(default_factory=dict)
+    errors: tuple[str, ...] = ()
+    dry_run: bool = False
+    under_way: bool = False
+
+    @property
+    def skips(self) -> int:
+        """Objects that were skipped for any reason."""
+        return sum(self.skipped.values())
+
+    @property
+    def bad(self) -> int:
+        """Objects that are not where they should be, and no skip says why."""
+        return self.failed + self.unknown
+
+
+def plain(value: Any) -> Any:
+    """Return an XCom's value, also where Airflow has stored it as text; no class is ever made of it."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def figures_of(value: Any) -> Figures | None:
+    """Return the figures of what `summarize` or a batch pushed, or of an entry in it.
+
+    Returns:
+        None where it is nothing of that kind.
+    """
+    if not isinstance(value, dict) or "total_files_found" not in value:
+        return None
+    copied, transferred = _count(value, "files_copied_successfully"), _count(value, "total_bytes_transferred")
+    seconds = _number(value, "duration_seconds")
+    requests, errors = value.get("requests"), value.get("errors_encountered")
+    sent = requests if isinstance(requests, dict) else value
+    return Figures(
+        found=_count(value, "total_files_found"),
+        copied=copied,
+        verified=_count(value, "files_verified"),
+        skipped=_counts(value, "files_skipped"),
+        failed=_count(value, "files_failed"),
+        vanished=_count(value, "files_vanished"),
+        unknown=_count(value, "files_unknown"),
+        transferred=transferred,
+        seconds=seconds,
+        objects_per_second=_rate(value, "objects_per_second", copied, seconds),
+        bytes_per_second=_rate(value, "bytes_per_second", transferred, seconds),
+        requests=_count(requests, "sent") if isinstance(requests, dict) else _whole(requests),
+        requests_by_kind=_counts(value, "requests_by_kind"),
+        retried=_count(sent, "retried") or _count(value, "requests_retried"),
+        throttled=_count(sent, "throttled") or _count(value, "requests_throttled"),
+        latency=_seconds(value.get("latency_seconds")),
+        dollars=_number(value, "cost_usd"),
+        errors_by_code=_counts(errors if isinstance(errors, dict) else value, "by_code")
+        or _counts(value, "errors_by_code"),
+        errors=_texts(value.get("errors")),
+        dry_run=value.get("dry_run") is True,
+    )
+
+
+def figures_under_way(value: Any) -> Figures | None:
+    """Return the figures of a batch's `progress`; None where it is nothing of that kind."""
+    if not isinstance(value, dict) or "copied" not in value:
+        return None
+    return Figures(
+        found=_count(value, "found"),
+        planned=_whole(value.get("of")),
+        copied=_count(value, "copied"),
+        failed=_count(value, "failed"),
+        transferred=_count(value, "bytes"),
+        objects_per_second=_number(value, "objects_per_second"),
+        under_way=True,
+    )
+
+
+def so_far(parts: Iterable[Figures]) -> Figures | None:
+    """Return the sum of a running job's batches; None of none. What adds up only at the end is left out."""
+    parts = list(parts)
+    if not parts:
+        return None
+    rates = [part.objects_per_second for part in parts if part.under_way and part.objects_per_second]
+    return Figures(
+        found=sum(part.found for part in parts),
+        copied=sum(part.copied for part in parts),
+        failed=sum(part.failed for part in parts),
+        unknown=sum(part.unknown for part in parts),
+        transferred=sum(part.transferred for part in parts),
+        objects_per_second=sum(rates) if rates else None,
+        under_way=True,
+    )
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _count(plain: Mapping[str, Any], name: str) -> int:
+    return _whole(plain.get(name)) or 0
+
+
+def _number(plain: Mapping[str, Any], name: str) -> float | None:
+    value = plain.get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _rate(plain: Mapping[str, Any], name: str, amount: int, seconds: float | None) -> float | None:
+    """Return a rate as it was pushed; runs of earlier versions pushed none."""
+    rate = _number(plain, name)
+    if rate is None and seconds:
+        return amount / seconds
+    return rate
+
+
+def _counts(plain: Mapping[str, Any], name: str) -> dict[str, int]:
+    """Return counts by name, the largest first, without zeros."""
+    value = plain.get(name)
+    found = value.items() if isinstance(value, dict) else ()
+    counts = {str(key): count for key, count in found if _whole(count)}
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+
+
+def _seconds(value: Any) -> dict[str, float]:
+    found = value if isinstance(value, dict) else {}
+    return {name: found[name] for name in ("p50", "p95", "p99") if _number(found, name) is not None}
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(str(text) for text in value[:_ERRORS_SHOWN]) if isinstance(value, list) else ()

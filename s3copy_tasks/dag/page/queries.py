@@ -1,0 +1,193 @@
+"""What the page reads of Airflow's database. Each function is one query, however many runs there are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from airflow.models.dag import DagModel, DagTag
+from airflow.models.dag_version import DagVersion
+from airflow.models.dagrun import DagRun
+from airflow.models.errors import ParseImportError
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from s3copy_tasks.dag.factory import DAG_PREFIX
+from s3copy_tasks.dag.page.figures import plain
+from s3copy_tasks.dag.page.problems import HEADLINE
+from s3copy_tasks.dag.page.rows import Job, Reported, Run, Task
+
+TAG = "s3copy"
+
+
+def jobs(session: Session, dag_id: str | None = None) -> list[Job]:
+    """Return our Dags, sorted: those with our prefix and our tag that Airflow still finds in a file."""
+    tagged = select(DagTag.dag_id).where(DagTag.name == TAG)
+    query = (
+        select(DagModel.dag_id, DagModel.description, DagModel.is_paused, DagModel.next_dagrun_create_after)
+        .where(DagModel.dag_id.startswith(DAG_PREFIX, autoescape=True), DagModel.dag_id.in_(tagged))
+        .where(DagModel.is_stale.is_(False))
+        .order_by(DagModel.dag_id)
+    )
+    if dag_id is not None:
+        query = query.where(DagModel.dag_id == dag_id)
+    return [
+        Job(
+            dag_id=one,
+            name=one.removeprefix(DAG_PREFIX),
+            description=text or "",
+            is_paused=is_paused,
+            next_run=due,
+        )
+        for one, text, is_paused, due in session.execute(query)
+    ]
+
+
+def serialized(session: Session, dag_ids: Collection[str]) -> dict[str, Any]:
+    """Return the latest serialized Dag of each."""
+    latest = (
+        select(DagVersion.dag_id, func.max(DagVersion.version_number).label("number"))
+        .where(DagVersion.dag_id.in_(dag_ids))
+        .group_by(DagVersion.dag_id)
+        .subquery()
+    )
+    query = (
+        select(SerializedDagModel)
+        .join(DagVersion, SerializedDagModel.dag_version_id == DagVersion.id)
+        .join(
+            latest,
+            (DagVersion.dag_id == latest.c.dag_id) & (DagVersion.version_number == latest.c.number),
+        )
+    )
+    return {row.dag_id: row.data for row in session.scalars(query)}
+
+
+_RUN = (
+    DagRun.id,
+    DagRun.dag_id,
+    DagRun.run_id,
+    DagRun.run_type,
+    DagRun._state,  # noqa: SLF001 - the column; the attribute is no column
+    DagRun.start_date,
+    DagRun.end_date,
+    DagRun.run_after,
+)
+
+
+def _runs(session: Session, query: Any) -> list[Run]:
+    return [
+        Run(
+            pk=pk,
+            dag_id=dag_id,
+            run_id=run_id,
+            kind=str(kind),
+            state=str(state),
+            start=start,
+            end=end,
+            due=due,
+        )
+        for pk, dag_id, run_id, kind, state, start, end, due in session.execute(query)
+    ]
+
+
+def last_runs(session: Session, dag_ids: Collection[str]) -> dict[str, Run]:
+    """Return the run of each Dag that was made last, as Airflow's own list of Dags does."""
+    last = select(func.max(DagRun.id)).where(DagRun.dag_id.in_(dag_ids)).group_by(DagRun.dag_id)
+    return {run.dag_id: run for run in _runs(session, select(*_RUN).where(DagRun.id.in_(last)))}
+
+
+def runs_of(session: Session, dag_id: str, number: int, before: int | None) -> list[Run]:
+    """Return a job's latest runs, the latest first; only such that were made before one, if that is given."""
+    query = select(*_RUN).where(DagRun.dag_id == dag_id).order_by(DagRun.id.desc()).limit(number)
+    return _runs(session, query if before is None else query.where(DagRun.id < before))
+
+
+def run_of(session: Session, dag_id: str, run_id: str) -> Run | None:
+    """Return one run of a job."""
+    found = _runs(session, select(*_RUN).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+    return found[0] if found else None
+
+
+def summaries(session: Session, run_pks: Collection[int]) -> dict[int, Any]:
+    """Return the metrics that `summarize` has pushed, by run."""
+    query = select(XComModel.dag_run_id, XComModel.value).where(
+        XComModel.dag_run_id.in_(run_pks),
+        XComModel.task_id == "summarize",
+        XComModel.map_index == -1,
+        XComModel.key == "metrics",
+    )
+    return {pk: plain(value) for pk, value in session.execute(query)}
+
+
+def pushed_by_tasks(session: Session, run_pk: int, keys: Sequence[str]) -> dict[str, Any]:
+    """Return what `preflight` and `summarize` of a run have pushed, by key."""
+    query = select(XComModel.key, XComModel.value).where(
+        XComModel.dag_run_id == run_pk,
+        XComModel.task_id.in_(("preflight", "summarize")),
+        XComModel.map_index == -1,
+        XComModel.key.in_(keys),
+    )
+    return {key: plain(value) for key, value in session.execute(query)}
+
+
+def pushed_by_batches(
+    session: Session, run_pks: Collection[int], keys: Sequence[str]
+) -> dict[int, dict[int, dict[str, Any]]]:
+    """Return what the batches of runs have pushed: by run, by batch, by key."""
+    query = select(XComModel.dag_run_id, XComModel.map_index, XComModel.key, XComModel.value).where(
+        XComModel.dag_run_id.in_(run_pks), XComModel.task_id == "copy_batch", XComModel.key.in_(keys)
+    )
+    found: dict[int, dict[int, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+    for pk, index, key, value in session.execute(query):
+        found[pk][index][key] = plain(value)
+    return found
+
+
+def tasks_of(session: Session, run: Run) -> list[Task]:
+    """Return the task instances of a run."""
+    query = select(
+        TaskInstance.task_id,
+        TaskInstance.map_index,
+        TaskInstance.state,
+        TaskInstance.start_date,
+        TaskInstance.end_date,
+        TaskInstance.try_number,
+        TaskInstance._rendered_map_index,  # noqa: SLF001 - the column; the attribute is no column
+    ).where(TaskInstance.dag_id == run.dag_id, TaskInstance.run_id == run.run_id)
+    return [
+        Task(
+            task_id=task_id,
+            index=index,
+            state=str(state or "waiting"),
+            start=start,
+            end=end,
+            tries=tries or 0,
+            label=label,
+        )
+        for task_id, index, state, start, end, tries, label in session.execute(query)
+    ]
+
+
+def import_errors(session: Session) -> Iterable[Reported]:
+    """Return the import errors that tell of invalid configs."""
+    query = (
+        select(ParseImportError.id, ParseImportError.stacktrace, DagModel.dag_id)
+        .join(
+            DagModel,
+            (DagModel.relative_fileloc == ParseImportError.filename)
+            & (DagModel.bundle_name == ParseImportError.bundle_name),
+            isouter=True,
+        )
+        .where(ParseImportError.stacktrace.contains(HEADLINE, autoescape=True))
+        .order_by(ParseImportError.id)
+    )
+    texts: dict[int, str] = {}
+    dag_ids: dict[int, set[str]] = defaultdict(set)
+    for pk, text, dag_id in session.execute(query):
+        texts[pk] = text or ""
+        dag_ids[pk] |= {dag_id} - {None}
+    return [Reported(stacktrace=text, dag_ids=frozenset(dag_ids[pk])) for pk, text in texts.items()]

@@ -1,0 +1,131 @@
+"""A job's effective config, as rows and as the few words that a table has room for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA_DEFAULT = "schema default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where a job reads and writes.
+
+    Attributes:
+        source: URI of the first entry's source.
+        destination: URI of the first entry's destination.
+        more: how many further entries there are.
+    """
+
+    source: str
+    destination: str
+    more: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One value of a config.
+
+    Attributes:
+        path: such as `transfer.concurrency`.
+        value: as JSON, texts without quotes.
+        origin: file and line, or `default`; empty where nobody knows.
+        is_default: nobody wrote it.
+    """
+
+    path: str
+    value: str
+    origin: str
+    is_default: bool
+
+
+def config_of(serialized: Any) -> dict[str, Any]:
+    """Return the effective config that a serialized Dag carries on its preflight; empty if it has none."""
+    for task in _tasks(serialized):
+        if task.get("task_id") == "preflight" and isinstance(task.get("doc_json"), str):
+            try:
+                config = json.loads(task["doc_json"])
+            except ValueError:
+                return {}
+            return config if isinstance(config, dict) else {}
+    return {}
+
+
+def _tasks(serialized: Any) -> Iterator[dict[str, Any]]:
+    dag = serialized.get("dag") if isinstance(serialized, dict) else None
+    tasks = dag.get("tasks") if isinstance(dag, dict) else None
+    for task in tasks if isinstance(tasks, list) else []:
+        inner = task.get("__var", task) if isinstance(task, dict) else None
+        if isinstance(inner, dict):
+            yield inner
+
+
+def route_of(config: dict[str, Any]) -> Route | None:
+    """Return where a job reads and writes; None where the config does not say."""
+    entries = [
+        entry
+        for name in ("prefixes", "objects")
+        for entry in config.get(name) or []
+        if isinstance(entry, dict)
+    ]
+    sides = [
+        f"s3://{(config.get(side) or {}).get('bucket', '')}/{entries[0].get(side, '') if entries else ''}"
+        for side in ("source", "destination")
+    ]
+    if not config:
+        return None
+    return Route(source=sides[0], destination=sides[1], more=max(0, len(entries) - 1))
+
+
+def schedule_of(config: dict[str, Any]) -> str:
+    """Return when a job runs, in a few words."""
+    schedule, zone = config.get("schedule"), config.get("timezone") or "UTC"
+    if isinstance(schedule, dict):
+        assets = schedule.get("assets") or []
+        return f"after {', '.join(map(str, assets[:2]))}" + (" ..." if len(assets) > 2 else "")  # noqa: PLR2004
+    if not schedule:
+        return "by hand"
+    return str(schedule) if zone == "UTC" else f"{schedule} {zone}"
+
+
+def settings_of(config: dict[str, Any]) -> list[Setting]:
+    """Return the rows of a config whose files nobody has at hand."""
+    return [
+        Setting(path=path, value=_written(value), origin="", is_default=False)
+        for path, value in _leaves(config, "")
+    ]
+
+
+def settings_explained(pushed: Any) -> list[Setting]:
+    """Return the rows that `preflight` pushed, with where each was written; none where it pushed none."""
+    values = pushed.get("values") if isinstance(pushed, dict) else None
+    return [_explained(value) for value in values or [] if isinstance(value, dict) and "path" in value]
+
+
+def _explained(value: dict[str, Any]) -> Setting:
+    is_default = value.get("origin") == SCHEMA_DEFAULT
+    place = f"{value.get('file')}:{value.get('line')}"
+    return Setting(
+        path=str(value["path"]),
+        value=_written(value.get("value")),
+        origin="default" if is_default else place,
+        is_default=is_default,
+    )
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
