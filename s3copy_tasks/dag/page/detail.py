@@ -12,6 +12,7 @@ from s3copy_tasks.dag.page.figures import Figures, figures_of
 from s3copy_tasks.dag.page.overview import batch_figures
 from s3copy_tasks.dag.page.rows import Run, Task
 from s3copy_tasks.dag.page.settings import Setting, settings_explained
+from s3copy_tasks.dag.page.shapes import mappings
 
 RUNS_SHOWN = 30
 STEPS = ("preflight", "plan", "copy_batch", "summarize", "publish")
@@ -194,7 +195,7 @@ def batches(
         pushed: what each batch pushed, by its number.
         now: the end of what is under way.
     """
-    accounts = {one["batch"]: one for one in _dicts(summarized) if isinstance(one.get("batch"), int)}
+    accounts = {one["batch"]: one for one in mappings(summarized) if isinstance(one.get("batch"), int)}
     found = []
     for task in sorted(tasks, key=lambda task: task.index):
         if task.task_id != "copy_batch" or task.index < 0:
@@ -257,10 +258,6 @@ def entries(pushed: Any) -> list[Entry]:
             destination=str(one.get("destination", "")),
             figures=figures,
         )
-        for one in _dicts(pushed)
+        for one in mappings(pushed)
         if (figures := figures_of(one)) is not None
     ]
-
-
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

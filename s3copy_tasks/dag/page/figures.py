@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from s3copy_tasks.dag.page.shapes import items, mapping
 
 _ERRORS_SHOWN = 100
 
@@ -71,16 +72,6 @@ class Figures:
     def bad(self) -> int:
         """Objects that are not where they should be, and no skip says why."""
         return self.failed + self.unknown
-
-
-def plain(value: Any) -> Any:
-    """Return an XCom's value, also where Airflow has stored it as text; no class is ever made of it."""
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
 
 
 def figures_of(value: Any) -> Figures | None:
@@ -156,35 +147,33 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _count(plain: Mapping[str, Any], name: str) -> int:
-    return _whole(plain.get(name)) or 0
+def _count(value: Mapping[str, Any], name: str) -> int:
+    return _whole(value.get(name)) or 0
 
 
-def _number(plain: Mapping[str, Any], name: str) -> float | None:
-    value = plain.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _number(value: Mapping[str, Any], name: str) -> float | None:
+    found = value.get(name)
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
-def _rate(plain: Mapping[str, Any], name: str, amount: int, seconds: float | None) -> float | None:
+def _rate(value: Mapping[str, Any], name: str, amount: int, seconds: float | None) -> float | None:
     """Return a rate as it was pushed; runs of earlier versions pushed none."""
-    rate = _number(plain, name)
+    rate = _number(value, name)
     if rate is None and seconds:
         return amount / seconds
     return rate
 
 
-def _counts(plain: Mapping[str, Any], name: str) -> dict[str, int]:
+def _counts(value: Mapping[str, Any], name: str) -> dict[str, int]:
     """Return counts by name, the largest first, without zeros."""
-    value = plain.get(name)
-    found = value.items() if isinstance(value, dict) else ()
-    counts = {str(key): count for key, count in found if _whole(count)}
+    counts = {str(key): count for key, count in mapping(value.get(name)).items() if _whole(count)}
     return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
 
 def _seconds(value: Any) -> dict[str, float]:
-    found = value if isinstance(value, dict) else {}
+    found = mapping(value)
     return {name: found[name] for name in ("p50", "p95", "p99") if _number(found, name) is not None}
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(str(text) for text in value[:_ERRORS_SHOWN]) if isinstance(value, list) else ()
+    return tuple(str(text) for text in items(value)[:_ERRORS_SHOWN])

@@ -17,9 +17,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from s3copy_tasks.dag.factory import DAG_PREFIX
-from s3copy_tasks.dag.page.figures import plain
 from s3copy_tasks.dag.page.problems import HEADLINE
 from s3copy_tasks.dag.page.rows import Job, Reported, Run, Task
+from s3copy_tasks.dag.page.shapes import plain
 
 TAG = "s3copy"
 

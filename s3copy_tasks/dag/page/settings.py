@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from s3copy_tasks.dag.page.shapes import items, mapping, mappings, plain
+
 SCHEMA_DEFAULT = "schema default"
 
 
@@ -44,47 +46,31 @@ class Setting:
 
 def config_of(serialized: Any) -> dict[str, Any]:
     """Return the effective config that a serialized Dag carries on its preflight; empty if it has none."""
-    for task in _tasks(serialized):
-        if task.get("task_id") == "preflight" and isinstance(task.get("doc_json"), str):
-            try:
-                config = json.loads(task["doc_json"])
-            except ValueError:
-                return {}
-            return config if isinstance(config, dict) else {}
+    for task in mappings(mapping(mapping(serialized).get("dag")).get("tasks")):
+        inner = mapping(task.get("__var", task))
+        if inner.get("task_id") == "preflight":
+            return mapping(plain(inner.get("doc_json")))
     return {}
-
-
-def _tasks(serialized: Any) -> Iterator[dict[str, Any]]:
-    dag = serialized.get("dag") if isinstance(serialized, dict) else None
-    tasks = dag.get("tasks") if isinstance(dag, dict) else None
-    for task in tasks if isinstance(tasks, list) else []:
-        inner = task.get("__var", task) if isinstance(task, dict) else None
-        if isinstance(inner, dict):
-            yield inner
 
 
 def route_of(config: dict[str, Any]) -> Route | None:
     """Return where a job reads and writes; None where the config does not say."""
-    entries = [
-        entry
-        for name in ("prefixes", "objects")
-        for entry in config.get(name) or []
-        if isinstance(entry, dict)
-    ]
-    sides = [
-        f"s3://{(config.get(side) or {}).get('bucket', '')}/{entries[0].get(side, '') if entries else ''}"
-        for side in ("source", "destination")
-    ]
     if not config:
         return None
-    return Route(source=sides[0], destination=sides[1], more=max(0, len(entries) - 1))
+    entries = [entry for name in ("prefixes", "objects") for entry in mappings(config.get(name))]
+    first = entries[0] if entries else {}
+    source, destination = (
+        f"s3://{mapping(config.get(side)).get('bucket', '')}/{first.get(side, '')}"
+        for side in ("source", "destination")
+    )
+    return Route(source=source, destination=destination, more=max(0, len(entries) - 1))
 
 
 def schedule_of(config: dict[str, Any]) -> str:
     """Return when a job runs, in a few words."""
     schedule, zone = config.get("schedule"), config.get("timezone") or "UTC"
     if isinstance(schedule, dict):
-        assets = schedule.get("assets") or []
+        assets = items(schedule.get("assets"))
         return f"after {', '.join(map(str, assets[:2]))}" + (" ..." if len(assets) > 2 else "")  # noqa: PLR2004
     if not schedule:
         return "by hand"
@@ -101,8 +87,7 @@ def settings_of(config: dict[str, Any]) -> list[Setting]:
 
 def settings_explained(pushed: Any) -> list[Setting]:
     """Return the rows that `preflight` pushed, with where each was written; none where it pushed none."""
-    values = pushed.get("values") if isinstance(pushed, dict) else None
-    return [_explained(value) for value in values or [] if isinstance(value, dict) and "path" in value]
+    return [_explained(value) for value in mappings(mapping(pushed).get("values")) if "path" in value]
 
 
 def _explained(value: dict[str, Any]) -> Setting:

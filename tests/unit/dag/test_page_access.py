@@ -1,0 +1,116 @@
+"""Who sees what of the page, on every route, and what errors tell to strangers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.page_server import ALL, JOB, JOBS, MINE, OTHER, Page, asking, shown, words
+
+
+def test_every_route_is_tested(page: Page) -> None:
+    """A route that is added must be added here, with what each user may see of it."""
+    from s3copy_tasks.dag.page.app import page as app  # noqa: PLC0415
+
+    paths = {getattr(route, "path", "") for route in app().routes}
+    assert {path for path in paths if path} == {"/jobs", "/jobs/{dag_id}"}
+
+
+@pytest.mark.parametrize(
+    ("user", "role", "path", "code", "seen"),
+    [
+        pytest.param(None, None, JOBS, 401, set(), id="anonymous, all jobs"),
+        pytest.param(None, None, JOB, 401, set(), id="anonymous, one job"),
+        pytest.param("ann", None, JOBS, 403, set(), id="no role, all jobs"),
+        pytest.param("ann", None, JOB, 403, set(), id="no role, one job"),
+        pytest.param("eve", "VIEWER", JOBS, 403, set(), id="no plugins, all jobs"),
+        pytest.param("eve", "VIEWER", JOB, 403, set(), id="no plugins, one job"),
+        pytest.param("max", "VIEWER", JOBS, 403, set(), id="no XComs, all jobs"),
+        pytest.param("max", "VIEWER", JOB, 403, set(), id="no XComs, one job"),
+        pytest.param("zoe", "VIEWER", JOBS, 200, set(), id="viewer of no Dag, all jobs"),
+        pytest.param("zoe", "VIEWER", JOB, 403, set(), id="viewer of no Dag, one job"),
+        pytest.param("bob", "VIEWER", JOBS, 200, {MINE}, id="viewer of one Dag, all jobs"),
+        pytest.param("bob", "VIEWER", JOB, 200, {MINE}, id="viewer of one Dag, that one"),
+        pytest.param("bob", "VIEWER", f"{JOBS}/{OTHER}", 403, set(), id="viewer of one Dag, another"),
+        pytest.param("ann", "VIEWER", JOBS, 200, ALL, id="viewer, all jobs"),
+        pytest.param("ann", "VIEWER", f"{JOBS}/{OTHER}", 200, {OTHER}, id="viewer, one job"),
+        pytest.param("root", "ADMIN", JOBS, 200, ALL, id="admin, all jobs"),
+        pytest.param("root", "ADMIN", JOB, 200, {MINE}, id="admin, one job"),
+    ],
+)
+def test_each_user_sees_what_it_may(
+    page: Page, user: str | None, role: str | None, path: str, code: int, seen: set[str]
+) -> None:
+    """Nobody learns of a job that Airflow would not show to them, not even its name."""
+    reply = page.get(path, user, role)
+    assert (reply.status_code, shown(reply)) == (code, seen)
+
+
+@pytest.mark.parametrize("path", [JOBS, JOB])
+@pytest.mark.parametrize("token", ["garbage", "a.b.c"])
+def test_a_garbage_token_sees_nothing(page: Page, path: str, token: str) -> None:
+    """A token that Airflow did not sign is refused, as cookie and as header."""
+    assert page.get(path, None, token=token).status_code in {401, 403}
+    header = {"Authorization": f"Bearer {token}"}
+    reply = asking(page.app).get(path, headers=header)
+    assert (reply.status_code, shown(reply)) == (403, set())
+
+
+@pytest.mark.parametrize("path", [JOBS, JOB])
+def test_an_expired_token_sees_nothing(page: Page, path: str) -> None:
+    """A session that is over must log in again."""
+    reply = page.get(path, None, token=page.token("ann", seconds=-100))
+    assert (reply.status_code, shown(reply)) == (401, set())
+
+
+def test_a_token_in_the_header_is_enough(page: Page) -> None:
+    """Programs authenticate as for Airflow's API."""
+    header = {"Authorization": f"Bearer {page.token('bob')}"}
+    assert shown(asking(page.app).get(JOBS, headers=header)) == {MINE}
+
+
+def test_a_query_opens_no_door(page: Page) -> None:
+    """Naming a Dag that one may read shows no other."""
+    assert page.get(f"{JOBS}/{OTHER}", "bob", dag_id=MINE).status_code == 403
+    assert shown(page.get(JOBS, "bob", dag_id=MINE)) == {MINE}
+    assert page.get(JOB, "bob", run_id="other").status_code == 404
+
+
+def test_nobody_learns_whether_a_hidden_dag_exists(page: Page) -> None:
+    """A Dag that one may not read and one that is not there answer alike."""
+    hidden, missing = page.get(f"{JOBS}/{OTHER}", "bob"), page.get(f"{JOBS}/s3copy__nothing", "bob")
+    assert (hidden.status_code, words(hidden)) == (missing.status_code, words(missing))
+
+
+@pytest.mark.parametrize("dag_id", ["etl", "s3copy__nothing", "s3copy_page_mine", "%00"])
+def test_other_dags_have_no_page(page: Page, dag_id: str) -> None:
+    """The tab of a Dag that is none of ours says so."""
+    reply = page.get(f"{JOBS}/{dag_id}")
+    assert reply.status_code == 404
+    assert "no copy job here" in words(reply)
+
+
+@pytest.mark.parametrize(("user", "is_shown"), [("ann", True), ("bob", True), ("ida", False)])
+def test_invalid_configs_are_shown_by_airflow_s_rule(page: Page, user: str, is_shown: bool) -> None:  # noqa: FBT001
+    """Who may see import errors sees the problems with place and words, first on the page; nobody else."""
+    text = words(page.get(JOBS, user))
+    assert ("broken.yaml" in text) is is_shown
+    assert ("unknown field" in text) is is_shown
+    if is_shown:
+        assert text.index("broken.yaml") < text.index("page_mine")
+
+
+def test_a_failure_of_the_page_tells_strangers_nothing(page: Page) -> None:
+    """Words of an exception stay in the server's log."""
+    from s3copy_tasks.dag.page.app import page as made  # noqa: PLC0415
+
+    def broken() -> None:
+        raise RuntimeError("password")
+
+    app = made.__wrapped__()
+    app.add_api_route("/broken", broken)
+    client = asking(app)
+    assert client.get("/broken").status_code == 401
+    reply = client.get("/broken", headers={"Authorization": f"Bearer {page.token('ann')}"})
+    assert reply.status_code == 500
+    assert "password" not in reply.text
+    assert "default-src 'none'" in reply.headers["content-security-policy"]

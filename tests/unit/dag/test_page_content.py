@@ -1,0 +1,152 @@
+"""What the page shows of jobs, runs and batches, and what that costs."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from s3copy_tasks.dag.page.words import UNKNOWN
+from tests.page_server import ALL, HUGE, JOB, JOBS, MINE, NEVER, OTHER, Page, rows, shown, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def test_all_jobs_at_a_glance(page: Page) -> None:
+    """A row tells where from and where to, when, how it ended, what it copied, how fast, what failed."""
+    text = words(page.get(JOBS, "bob"))
+    row = text[text.index("page_mine") :]
+    for part in (
+        "s3://ops-granules/daily/ → to s3://partner-granules/backup/ and 1 more",
+        "1,234 1.2 GB 123 objects 123.4 MB 2 0 2 * * *",
+    ):
+        assert part in row
+    assert "✕ failed 1 h ago page_mine" in text
+    assert "1 ✕ failed" in text
+
+
+def test_jobs_by_state(page: Page) -> None:
+    """The counts above the table are links to the jobs of a state; a state that there is not shows all."""
+    assert shown(page.get(JOBS, state="never ran")) - {HUGE} == {NEVER}
+    assert shown(page.get(JOBS, state="failed")) == {MINE}
+    assert shown(page.get(JOBS, "bob", state="success")) == set()
+    assert shown(page.get(JOBS, state="<b>")) == ALL
+
+
+def test_one_run_in_full(page: Page) -> None:
+    """The tab has figures, reasons, failures, batches, entries, requests, and the config with its lines."""
+    text = words(page.get(JOB))
+    for part in (
+        "Copied 1,234 1,234 verified",
+        "unchanged 55",
+        "The first 1 failures",
+        "AccessDenied after 1 attempt: &lt;b&gt;no&lt;/b&gt;",
+        "2 ✕ failed 2/2 daily/ 4 4.0 MB 0.4 2 28.0 s",
+        "prefixes[0]",
+        "2,468 sent, 1 of them again",
+        "they cost $0.0067",
+        "50% took less than 0.041 s",
+        "CopyObject 1,234",
+        "source.bucket ops-granules page_mine.yaml:3",
+        "transfer.concurrency",
+    ):
+        assert part in text
+    assert re.search(r"overwrite changed default", text)
+
+
+def test_a_run_can_be_chosen(page: Page) -> None:
+    """Each run is a link; one that pushed nothing that is known shows dashes in place of numbers."""
+    text = words(page.get(JOB, run_id="first"))
+    assert "This run: first" in text
+    assert f"Copied {UNKNOWN} Bytes {UNKNOWN} Objects per second {UNKNOWN} Failed {UNKNOWN}" in text
+
+
+def test_a_job_that_never_ran_shows_its_config(page: Page) -> None:
+    """What the Dag processor stored is enough for source, destination and the values."""
+    text = words(page.get(f"{JOBS}/{NEVER}"))
+    assert "It has never run." in text
+    assert "s3://ops-granules/daily/ → to s3://partner-granules/backup/ and 1 more" in text
+    assert "page_never &amp; &lt;b&gt;" in text
+    assert "destination.bucket partner-granules" in text
+
+
+def test_a_run_under_way_shows_how_far_it_is(page: Page) -> None:
+    """What batches have copied so far is in the table of all jobs and in the tab."""
+    from tests.page_rows import metrics  # noqa: PLC0415
+
+    with rows() as table:
+        table.run(
+            OTHER,
+            "under way",
+            state="running",
+            start=datetime.now(UTC) - timedelta(seconds=100),
+            seconds=None,
+            batches=[("success", 1, 20), ("running", 1, None), ("queued", 0, None)],
+            copy_batch__metrics={0: {"batch": 0, "plan_id": "p", "metrics": metrics(300)}},
+            copy_batch__progress={
+                1: {"found": 90, "of": 400, "copied": 80, "failed": 1, "bytes": 5, "objects_per_second": 8.5}
+            },
+        )
+    assert "380 so far 300.0 MB 8.5 objects 1" in words(page.get(JOBS, state="running"))
+    text = words(page.get(f"{JOBS}/{OTHER}"))
+    assert "This run, under way: under way" in text
+    assert "▶ running 80 of 400 5 bytes 8.5 1" in text
+    assert "Copied 380 so far" in text
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """Collect the queries that are sent meanwhile."""
+    from airflow import settings  # noqa: PLC0415
+    from sqlalchemy import event  # noqa: PLC0415
+
+    found: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *rest: Any) -> None:
+        found.append(statement)
+
+    event.listen(settings.engine, "before_cursor_execute", note)
+    yield found
+    event.remove(settings.engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("path", [JOBS, f"{JOBS}/{HUGE}"])
+def test_queries_do_not_grow_with_runs(page: Page, path: str) -> None:
+    """Five runs of a job and two hundred cost the same number of queries, and few."""
+    from tests.page_rows import metrics  # noqa: PLC0415
+
+    def fill(number: int) -> None:
+        with rows() as table:
+            for _ in range(number):
+                name = f"run{len(made)}"
+                made.append(name)
+                table.run(HUGE, f"{path}{name}", summarize__metrics=metrics(5), batches=[("success", 1, 2)])
+
+    made: list[str] = []
+    fill(5)
+    page.get(path)  # Airflow keeps some of its own answers
+    with counted() as few:
+        assert page.get(path).status_code == 200
+    fill(195)
+    with counted() as many:
+        assert page.get(path).status_code == 200
+    assert 0 < len(few) == len(many) <= 16
+
+
+def test_runs_are_shown_page_by_page(page: Page) -> None:
+    """The last thirty runs, and a link to those before them, until there are none."""
+    path, seen, pages = f"{JOBS}/{HUGE}", 0, 0
+    before: dict[str, str] = {}
+    while True:
+        reply = page.get(path, **before)
+        seen, pages = seen + reply.text.count('<th scope="row"><a '), pages + 1
+        further = re.search(r'href="[^"]*\?before=(\d+)">Earlier', reply.text)
+        if further is None:
+            break
+        before = {"before": further[1]}
+    assert pages == -(-seen // 30)
+    assert seen >= 30

@@ -1,0 +1,329 @@
+"""What the page makes of XComs, configs and import errors, without Airflow's database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3copy_tasks.config.report import as_text
+from s3copy_tasks.core.metrics import TransferMetrics
+from s3copy_tasks.core.wire import dump
+from s3copy_tasks.dag.page import charts, detail, words
+from s3copy_tasks.dag.page.figures import figures_of, figures_under_way, so_far
+from s3copy_tasks.dag.page.overview import State, figures_by_run, job_row, overview, state_of
+from s3copy_tasks.dag.page.problems import invalid_configs
+from s3copy_tasks.dag.page.rows import Job, Run, Task
+from s3copy_tasks.dag.page.settings import (
+    config_of,
+    route_of,
+    schedule_of,
+    settings_explained,
+    settings_of,
+)
+from s3copy_tasks.dag.page.shapes import plain
+from tests.documents import problems_of, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = [
+    "total_files_found",
+    "files_copied_successfully",
+    "files_skipped",
+    "requests",
+    "errors",
+    "errors_by_code",
+    "errors_encountered",
+    "latency_seconds",
+    "duration_seconds",
+    "objects_per_second",
+    "copied",
+    "of",
+    "batch",
+    "entry",
+    "metrics",
+    "progress",
+    "values",
+    "path",
+    "origin",
+]
+PUSHED = st.dictionaries(st.sampled_from(NAMES), JSON)
+
+
+def run(pk: int = 1, state: str = "success", **changes: Any) -> Run:
+    values: dict[str, Any] = {
+        "pk": pk,
+        "dag_id": "s3copy__daily",
+        "run_id": f"run{pk}",
+        "kind": "scheduled",
+        "state": state,
+        "start": NOW - timedelta(minutes=5),
+        "end": NOW,
+        "due": NOW,
+    }
+    return Run(**values | changes)
+
+
+def task(index: int, state: str, start: float | None, end: float | None) -> Task:
+    times = [None if at is None else NOW + timedelta(seconds=at) for at in (start, end)]
+    return Task(
+        task_id="copy_batch",
+        index=index,
+        state=state,
+        start=times[0],
+        end=times[1],
+        tries=1,
+        label=f"label {index}",
+    )
+
+
+def job(name: str) -> Job:
+    return Job(dag_id=f"s3copy__{name}", name=name, description="", is_paused=False, next_run=None)
+
+
+def test_figures_are_those_of_the_summary() -> None:
+    """What `summarize` pushes is shown as it is: counts, rates, reasons by size, codes, cost."""
+    figures = figures_of(
+        {
+            "total_files_found": 20,
+            "files_copied_successfully": 10,
+            "files_skipped": {"excluded": 2, "unchanged": 6, "exists": 0},
+            "files_failed": 1,
+            "files_unknown": 1,
+            "total_bytes_transferred": 5000,
+            "duration_seconds": 4.0,
+            "objects_per_second": 2.5,
+            "bytes_per_second": 1250.0,
+            "requests": 44,
+            "requests_throttled": 3,
+            "latency_seconds": {"p50": 0.04, "p95": None},
+            "cost_usd": 0.01,
+            "errors_by_code": {"AccessDenied": 1, "BatchLost": 1},
+            "errors": ["a: AccessDenied"],
+        }
+    )
+    assert figures is not None
+    assert (figures.copied, figures.skips, figures.bad, figures.transferred) == (10, 8, 2, 5000)
+    assert list(figures.skipped.items()) == [("unchanged", 6), ("excluded", 2)]
+    assert (figures.objects_per_second, figures.bytes_per_second) == (2.5, 1250.0)
+    assert (figures.requests, figures.throttled, figures.dollars) == (44, 3, 0.01)
+    assert (figures.latency, figures.errors) == ({"p50": 0.04}, ("a: AccessDenied",))
+
+
+def test_rates_of_older_runs_are_worked_out() -> None:
+    """A run that pushed no rates has some all the same, and one of no seconds has none."""
+    figures = figures_of({"total_files_found": 8, "files_copied_successfully": 8, "duration_seconds": 4.0})
+    assert figures is not None
+    assert figures.objects_per_second == 2.0
+    at_once = figures_of({"total_files_found": 8, "files_copied_successfully": 8, "duration_seconds": 0.0})
+    assert at_once is not None
+    assert at_once.objects_per_second is None
+
+
+def test_a_batch_s_own_account_is_read() -> None:
+    """A batch pushes metrics as they travel between tasks; its figures are the same."""
+    account = dump(TransferMetrics(operation_id="r", total_files_found=3, files_copied_successfully=3))
+    figures = figures_of(account)
+    assert figures is not None
+    assert (figures.found, figures.copied, figures.requests) == (3, 3, 0)
+
+
+@given(value=JSON | PUSHED, other=JSON | PUSHED)
+def test_any_value_is_borne(value: Any, other: Any) -> None:
+    """An XCom of any shape makes no error: it may be older, newer, or somebody else's."""
+    figures_of(value)
+    figures_under_way(value)
+    settings_explained(value)
+    detail.entries([value, other])
+    figures_by_run([run()], {1: value}, {1: {0: {"metrics": value, "progress": other}}})
+    pushed = {"entries": value, "batches": [value, other], "config": other}
+    row = detail.run_rows([run()], {}, NOW)[0]
+    detail.run_view(row, [task(0, "running", 0, None)], pushed, {0: {"metrics": value}}, NOW)
+
+
+@given(serialized=JSON | st.fixed_dictionaries({"dag": st.fixed_dictionaries({"tasks": st.lists(JSON)})}))
+def test_any_serialized_dag_is_borne(serialized: Any) -> None:
+    """A Dag of another version may be serialized otherwise."""
+    assert config_of(serialized) == {}
+    assert job_row(job("x"), None, None, serialized).route is None
+
+
+@given(config=st.dictionaries(st.sampled_from(["source", "prefixes", "schedule", "timezone"]), JSON))
+def test_any_config_is_borne(config: dict[str, Any]) -> None:
+    """A config of another version may have other fields."""
+    route_of(config)
+    schedule_of(config)
+    settings_of(config)
+
+
+def test_text_of_json_is_read_and_makes_no_classes() -> None:
+    """Airflow may store a value as text; what looks like one of its classes stays a dict."""
+    assert plain('{"a": 1}') == {"a": 1}
+    assert plain("no json") == "no json"
+    assert plain('{"__classname__": "os.system"}') == {"__classname__": "os.system"}
+
+
+def test_a_run_under_way_shows_what_its_batches_have_copied() -> None:
+    """Batches that have ended count by their account, the others by their progress."""
+    ended = {"metrics": {"batch": 0, "metrics": {"total_files_found": 5, "files_copied_successfully": 5}}}
+    running = {
+        "progress": {"found": 4, "of": 9, "copied": 3, "failed": 1, "bytes": 7, "objects_per_second": 2.0}
+    }
+    figures = figures_by_run([run(end=None)], {}, {1: {0: ended, 1: running}})[1]
+    assert (figures.copied, figures.failed, figures.transferred) == (8, 1, 7)
+    assert (figures.objects_per_second, figures.under_way) == (2.0, True)
+    assert so_far([]) is None
+
+
+def test_the_summary_counts_before_the_batches() -> None:
+    """Once a run is summarized, only the summary counts."""
+    summary = {"total_files_found": 2, "files_copied_successfully": 2}
+    figures = figures_by_run([run()], {1: summary}, {1: {0: {"progress": {"copied": 99}}}})[1]
+    assert (figures.copied, figures.under_way) == (2, False)
+
+
+def test_what_needs_attention_comes_first() -> None:
+    """Failed, running, queued, fine, never ran; by name in each; counts are of all, also when filtered."""
+    states = {"a": "success", "b": "failed", "c": None, "d": "running", "e": "failed", "f": "queued"}
+    rows = [job_row(job(name), run(state=s) if s else None, None, None) for name, s in states.items()]
+    assert "".join(row.job.name for row in overview(rows, None).rows) == "bedfac"
+    failed = overview(rows, State.FAILED)
+    assert [row.job.name for row in failed.rows] == ["b", "e"]
+    assert (failed.total, failed.counts[State.SUCCESS]) == (6, 1)
+    assert state_of(run(state="restarting")) is State.RUNNING
+
+
+def test_config_words() -> None:
+    """A row says where a job reads and writes and when it runs, also for objects, assets and no schedule."""
+    config = {
+        "source": {"bucket": "a"},
+        "destination": {"bucket": "b"},
+        "prefixes": [{"source": "x/", "destination": "y/"}],
+        "objects": [{"source": "o", "destination": "p"}],
+        "schedule": "0 2 * * *",
+        "timezone": "Europe/Berlin",
+    }
+    route = route_of(config)
+    assert route is not None
+    assert (route.source, route.destination, route.more) == ("s3://a/x/", "s3://b/y/", 1)
+    assert schedule_of(config) == "0 2 * * * Europe/Berlin"
+    assert schedule_of(config | {"timezone": "UTC"}) == "0 2 * * *"
+    assert schedule_of({"schedule": None}) == "by hand"
+    assert schedule_of({"schedule": {"assets": ["s3://a/x"]}}) == "after s3://a/x"
+    assert ("prefixes[0].source", "x/") in [(one.path, one.value) for one in settings_of(config)]
+
+
+def test_the_import_error_becomes_problems(tmp_path: Path) -> None:
+    """Each problem has its file, place, words, code and lines; any other error has none."""
+    file = write(tmp_path, "version: 2\nownr: x\n", "daily.yaml")
+    problems = problems_of(file)
+    trace = f"Traceback:\ns3copy_tasks.errors.ConfigError: X: invalid copy configs\n{as_text(problems)}"
+    found = invalid_configs(trace)
+    assert [(one.file, one.code) for one in found] == [("daily.yaml", one.code) for one in problems]
+    version = next(one for one in found if one.place == "1:10")
+    assert version.words.startswith("version: must be 1")
+    assert version.excerpt == ("     1 | version: 2", "       |          ^")
+    assert invalid_configs("ImportError: no module named x") == []
+
+
+def test_a_problem_without_a_place_is_shown() -> None:
+    """A folder that can't be read has no line."""
+    (one,) = invalid_configs(
+        "invalid copy configs\n/a/b: the folder can't be read: No such file [file-unreadable]"
+    )
+    assert (one.file, one.place, one.excerpt) == ("b", "", ())
+
+
+def test_columns_end_at_the_right_and_scale_to_the_greatest() -> None:
+    """The latest stands rightmost; the greatest fills the height; what is little is seen; zero is not."""
+    bars = charts.columns([0, 1, 1000, None], lambda value: value, slots=10)
+    assert [bar.height for bar in bars] == [0, 2.0, charts.BAR_HEIGHT, 0]
+    assert bars[-1].x + bars[-1].width <= 100
+    assert bars[0].x > 60
+    assert bars[2].y == 0
+
+
+def test_batches_at_once_stand_in_lanes() -> None:
+    """Batches that overlap stand below each other, one that begins later takes a free lane."""
+    bars = charts.lanes([(0, 10), (0, 4), (5, 8), None], lambda span: span)
+    assert [(bar.of, bar.y / charts.LANE_HEIGHT) for bar in bars] == [((0, 4), 0), ((0, 10), 1), ((5, 8), 0)]
+    assert (bars[1].x, bars[1].width) == (0, 100)
+    assert charts.lanes([None], lambda span: span) == []
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e5)).map(lambda t: (t[0], t[0] + t[1])), max_size=30)
+)
+def test_no_two_batches_share_a_place(spans: list[tuple[float, float]]) -> None:
+    """Bars of a lane never overlap in time, and all lie within the width."""
+    bars = charts.lanes(spans, lambda span: span)
+    for bar in bars:
+        assert 0 <= bar.x <= 100
+        others = [one for one in bars if one is not bar and one.y == bar.y]
+        assert all(one.of[1] <= bar.of[0] or bar.of[1] <= one.of[0] for one in others)
+
+
+@given(st.floats(0, 1e8))
+def test_a_time_axis_has_few_marks(seconds: float) -> None:
+    """Seven marks at most, from the start on."""
+    marks = charts.ticks(seconds)
+    assert len(marks) <= 7
+    assert all(0 <= x < 100.001 for x, _ in marks)
+
+
+def test_batches_are_tasks_with_what_they_pushed() -> None:
+    """State and times are Airflow's, figures and label the summary's, else what the batch has pushed."""
+    tasks = [task(1, "running", 2, None), task(0, "success", 0, 9), task(2, "queued", None, None)]
+    summarized = [{"batch": 0, "label": "1/3 a/", "total_files_found": 7, "files_copied_successfully": 7}]
+    pushed = {1: {"progress": {"copied": 4, "of": 8}}}
+    found = detail.batches(tasks, summarized, pushed, NOW + timedelta(seconds=30))
+    assert [(one.number, one.label, one.state, one.seconds) for one in found] == [
+        (0, "1/3 a/", "success", 9),
+        (1, "label 1", "running", 28),
+        (2, "label 2", "queued", None),
+    ]
+    copied = [one.figures and (one.figures.copied, one.figures.planned) for one in found]
+    assert copied == [(7, None), (4, 8), None]
+
+
+def test_steps_stand_in_their_order_with_their_worst_state() -> None:
+    """One failed batch makes the step failed, whatever the others do."""
+    tasks = [task(0, "success", 0, 5), task(1, "failed", 0, 7), task(2, "running", 1, None)]
+    (step,) = detail.steps(tasks, NOW + timedelta(seconds=9))
+    assert (step.name, step.state, step.instances, step.seconds) == ("copy_batch", "failed", 3, 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (words.number(1234567), "1,234,567"),
+        (words.number(None), "\N{EN DASH}"),
+        (words.size(102_300_000), "102.3 MB"),
+        (words.rate(0.44), "0.4"),
+        (words.rate(1770), "1,770"),
+        (words.duration(3.44), "3.4 s"),
+        (words.duration(125), "2 min 05 s"),
+        (words.duration(3780), "1 h 03 min"),
+        (words.duration(187_200), "2 d 4 h"),
+        (words.money(0.00861), "$0.0086"),
+        (words.money(12.5), "$12.50"),
+        (words.distance(NOW - timedelta(minutes=3), NOW), "3 min ago"),
+        (words.distance(NOW + timedelta(hours=30), NOW), "in 30 h"),
+        (words.distance(NOW, NOW), "now"),
+        (words.moment(NOW, NOW), "5 Mar 12:00"),
+        (words.moment(NOW, NOW.replace(year=2027)), "5 Mar 2026 12:00"),
+    ],
+)
+def test_words(text: str, expected: str) -> None:
+    """Numbers, sizes and times read at a glance."""
+    assert text == expected
