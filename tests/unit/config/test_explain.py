@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3copy_tasks.config.catalog import job_files
-from s3copy_tasks.config.explain import explained
+from s3copy_tasks.config.explain import explained, provenance
 from s3copy_tasks.config.hints import written
 from s3copy_tasks.config.layers import defaults_of, read_layers
 from s3copy_tasks.config.schema import schema, with_defaults
@@ -148,6 +148,39 @@ filters:
     assert (found["source.bucket"], found["destination.bucket"]) == (f"{file}:3", f"{file}:4")
     assert (found["filters.include"], found["filters.exclude"]) == (f"{file}:7", f"{file}:8")
     assert found["destination.region"] == "default"
+
+
+def test_rows_say_what_the_yaml_says(tmp_path: Path) -> None:
+    """As rows, each value names its layer, the file without folders, and the line."""
+    write(tmp_path, {"owner": "x", "transfer": {"batch_bytes": "1 GiB"}}, "_defaults.yaml")
+    file = write(tmp_path, document(tags=["a", "b"]))
+    rows = {row["path"]: row for row in provenance(job_of(file)) or []}
+    assert rows["source.bucket"] == {
+        "path": "source.bucket",
+        "value": "ops-granules",
+        "origin": "job file",
+        "file": "job.yaml",
+        "line": 3,
+    }
+    assert (rows["owner"]["origin"], rows["owner"]["file"]) == ("defaults", "_defaults.yaml")
+    assert (rows["transfer.batch_bytes"]["value"], rows["tags"]["value"]) == ("1 GiB", ["a", "b"])
+    assert (rows["overwrite"]["origin"], rows["overwrite"]["line"]) == ("schema default", None)
+    assert "prefixes[0].source" in rows
+    shown = origins(explanation(file))
+    assert {path.replace("[0]", ".0") for path in rows} <= set(shown) | {"objects"}
+
+
+def test_rows_of_a_file_that_has_changed_are_none(tmp_path: Path) -> None:
+    """Lines of another config than the one that runs would mislead; a comment more is the same config."""
+    file = write(tmp_path, MINIMAL)
+    job = job_of(file)
+    write(tmp_path, document(owner="another"))
+    assert provenance(job) is None
+    file.unlink()
+    assert provenance(job) is None
+    write(tmp_path, MINIMAL)
+    file.write_text("# a comment\n" + file.read_text())
+    assert provenance(job) is not None
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

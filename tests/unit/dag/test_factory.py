@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 
 from s3copy_tasks.config.catalog import load_folder
 from s3copy_tasks.config.hints import written
+from s3copy_tasks.core.job import digest_of
 from s3copy_tasks.dag.factory import build_dag, job_dags, raise_problems
+from s3copy_tasks.dag.page.settings import config_of
 from s3copy_tasks.errors import ConfigError
 from tests.airflow_stack import DAGS
 
@@ -185,6 +187,17 @@ def test_the_hash_follows_the_effective_config(tmp_path: Path, change: dict[str,
     before = dag_hash(tmp_path)
     write(tmp_path, **change)
     assert dag_hash(tmp_path) != before
+
+
+def test_the_serialised_dag_tells_the_effective_config(tmp_path: Path) -> None:
+    """Whoever has no files, such as the page, finds there all values of a job, before it ever ran."""
+    write(tmp_path)
+    serialised = DagSerialization.to_dict(job_dags(tmp_path)["s3copy__daily"])
+    config = config_of(serialised)
+    assert config["source"]["bucket"] == "ops-granules"
+    assert config["prefixes"][0]["source"] == "daily/{{ ds }}/"
+    assert config["overwrite"] == "changed"
+    assert digest_of(config) == load_folder(tmp_path).jobs[0].digest
 
 
 def test_parsing_touches_neither_boto3_nor_the_network(tmp_path: Path) -> None:

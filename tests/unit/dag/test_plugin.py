@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib.metadata import entry_points
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -37,6 +39,25 @@ def test_the_entry_points() -> None:
     (provider,) = [one for one in entry_points(group="apache_airflow_provider") if "s3copy" in one.value]
     assert plugin.load() is S3CopyPlugin
     assert provider.load() is provider_info
+
+
+def test_the_page_costs_other_components_nothing() -> None:
+    """Scheduler, workers and Dag processor load the plugin, too, and nothing of the page with it."""
+    code = """
+import sys
+import s3copy_tasks.dag.plugin
+print([name for name in sys.modules if name.startswith("s3copy_tasks.dag.page")])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_airflow_shows_the_page() -> None:
+    """The page is in the menu and a tab of each Dag, below Airflow's own address, wherever that is."""
+    (app,) = S3CopyPlugin.fastapi_apps
+    assert app["url_prefix"] == "/s3copy"
+    views = {view["destination"]: view["href"] for view in S3CopyPlugin.external_views}
+    assert views == {"nav": "s3copy/jobs", "dag": "s3copy/jobs/{DAG_ID}"}
 
 
 def test_the_provider_is_as_airflow_asks() -> None:
