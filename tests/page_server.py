@@ -53,13 +53,15 @@ class Page:
         self, path: str, user: str | None = "ann", role: str | None = "VIEWER", token: str = "", **query: Any
     ) -> httpx.Response:
         """Ask with the cookie that a browser sends from an iframe; without a user there is none."""
-        client = asking(self.app)
-        if user:
-            client.cookies.set("_token", self.token(user, role))
-        if token:
-            client.cookies.set("_token", token)
-        reply: httpx.Response = client.get(path, params=query)
+        reply: httpx.Response = self.client(user, role, token).get(path, params=query)
         return reply
+
+    def client(self, user: str | None = "ann", role: str | None = "VIEWER", token: str = "") -> TestClient:
+        """Return a browser of its own, with a user's cookie, or another."""
+        client = asking(self.app)
+        if user or token:
+            client.cookies.set("_token", token or self.token(user or "", role))
+        return client
 
     def token(self, user: str, role: str | None = "VIEWER", seconds: int = 600) -> str:
         from airflow.api_fastapi.app import get_auth_manager  # noqa: PLC0415 - after the environment is set

@@ -25,11 +25,12 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.dag.page import access, charts, detail, queries, words
+from s3copy_tasks.dag.page.configs import Configs
 from s3copy_tasks.dag.page.figures import Figures
 from s3copy_tasks.dag.page.overview import State, figures_by_run, job_row, overview
 from s3copy_tasks.dag.page.problems import Invalid, invalid_configs
 from s3copy_tasks.dag.page.rows import Run
-from s3copy_tasks.dag.page.settings import config_of, route_of, schedule_of, settings_of
+from s3copy_tasks.dag.page.settings import route_of, schedule_of, settings_of
 
 log = structlog.get_logger(__name__)
 routes = APIRouter()
@@ -51,6 +52,7 @@ _WORDS = {
     status.HTTP_422_UNPROCESSABLE_CONTENT: "This address is not valid.",
     status.HTTP_500_INTERNAL_SERVER_ERROR: "The page could not be made. The API server's log says why.",
 }
+_configs = Configs()
 _NO_NUL = r"^[^\x00]*$"
 _PK_MAX = 2**31 - 1
 
@@ -74,9 +76,9 @@ def all_jobs(session: SessionDep, user: GetUserDep, state: str | None = None) ->
     dag_ids = [job.dag_id for job in jobs]
     runs = queries.last_runs(session, dag_ids)
     figures = _figures(session, list(runs.values()))
-    serialized = queries.serialized(session, dag_ids)
+    configs = _configs.of(session, dag_ids)
     rows = [
-        job_row(job, run, figures.get(run.pk) if run else None, serialized.get(job.dag_id))
+        job_row(job, run, figures.get(run.pk) if run else None, configs.get(job.dag_id, {}))
         for job in jobs
         for run in (runs.get(job.dag_id),)
     ]
@@ -108,7 +110,7 @@ def one_job(
     shown, now = runs[: detail.RUNS_SHOWN], datetime.now(UTC)
     figures = _figures(session, [*shown, *([chosen] if chosen else [])])
     rows = detail.run_rows(shown, figures, now)
-    config = config_of(queries.serialized(session, [dag_id]).get(dag_id))
+    config = _configs.of(session, [dag_id]).get(dag_id, {})
     return _html(
         "job.html",
         job=found[0],

@@ -10,7 +10,7 @@ from typing import Any
 
 from s3copy_tasks.dag.page.figures import Figures, figures_of, figures_under_way, so_far
 from s3copy_tasks.dag.page.rows import Job, Run
-from s3copy_tasks.dag.page.settings import Route, config_of, route_of, schedule_of
+from s3copy_tasks.dag.page.settings import Route, route_of, schedule_of
 
 
 class State(StrEnum):
@@ -72,9 +72,8 @@ def state_of(run: Run | None) -> State:
         return State.RUNNING
 
 
-def job_row(job: Job, run: Run | None, figures: Figures | None, serialized: Any) -> JobRow:
-    """Put together what is known of a job."""
-    config = config_of(serialized)
+def job_row(job: Job, run: Run | None, figures: Figures | None, config: dict[str, Any]) -> JobRow:
+    """Put together what is known of a job; its config may be empty."""
     return JobRow(
         job=job,
         state=state_of(run),

@@ -47,23 +47,30 @@ def jobs(session: Session, dag_id: str | None = None) -> list[Job]:
     ]
 
 
+def dag_hashes(session: Session, dag_ids: Collection[str]) -> dict[str, str]:
+    """Return the hash of the latest serialized Dag of each."""
+    query = _latest(SerializedDagModel.dag_id, SerializedDagModel.dag_hash, dag_ids=dag_ids)
+    return {row.dag_id: row.dag_hash for row in session.execute(query)}
+
+
 def serialized(session: Session, dag_ids: Collection[str]) -> dict[str, Any]:
-    """Return the latest serialized Dag of each."""
+    """Return the latest serialized Dag of each, by its hash."""
+    return {row.dag_hash: row.data for row in session.scalars(_latest(SerializedDagModel, dag_ids=dag_ids))}
+
+
+def _latest(*what: Any, dag_ids: Collection[str]) -> Any:
+    """Return a query of the latest versions of Dags."""
     latest = (
         select(DagVersion.dag_id, func.max(DagVersion.version_number).label("number"))
         .where(DagVersion.dag_id.in_(dag_ids))
         .group_by(DagVersion.dag_id)
         .subquery()
     )
-    query = (
-        select(SerializedDagModel)
+    return (
+        select(*what)
         .join(DagVersion, SerializedDagModel.dag_version_id == DagVersion.id)
-        .join(
-            latest,
-            (DagVersion.dag_id == latest.c.dag_id) & (DagVersion.version_number == latest.c.number),
-        )
+        .join(latest, (DagVersion.dag_id == latest.c.dag_id) & (DagVersion.version_number == latest.c.number))
     )
-    return {row.dag_id: row.data for row in session.scalars(query)}
 
 
 _RUN = (

@@ -155,7 +155,6 @@ def test_any_value_is_borne(value: Any, other: Any) -> None:
 def test_any_serialized_dag_is_borne(serialized: Any) -> None:
     """A Dag of another version may be serialized otherwise."""
     assert config_of(serialized) == {}
-    assert job_row(job("x"), None, None, serialized).route is None
 
 
 @given(config=st.dictionaries(st.sampled_from(["source", "prefixes", "schedule", "timezone"]), JSON))
@@ -195,7 +194,7 @@ def test_the_summary_counts_before_the_batches() -> None:
 def test_what_needs_attention_comes_first() -> None:
     """Failed, running, queued, fine, never ran; by name in each; counts are of all, also when filtered."""
     states = {"a": "success", "b": "failed", "c": None, "d": "running", "e": "failed", "f": "queued"}
-    rows = [job_row(job(name), run(state=s) if s else None, None, None) for name, s in states.items()]
+    rows = [job_row(job(name), run(state=s) if s else None, None, {}) for name, s in states.items()]
     assert "".join(row.job.name for row in overview(rows, None).rows) == "bedfac"
     failed = overview(rows, State.FAILED)
     assert [row.job.name for row in failed.rows] == ["b", "e"]
