@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from s3copy_tasks.dag.page.shapes import items, mapping
@@ -80,10 +81,10 @@ def figures_of(value: Any) -> Figures | None:
     Returns:
         None where it is nothing of that kind.
     """
-    if not isinstance(value, dict) or "total_files_found" not in value:
-        return None
+    if not isinstance(value, dict) or not value.keys() & {"total_files_found", "operation_id"}:
+        return None  # a batch's account leaves zeros out
     copied, transferred = _count(value, "files_copied_successfully"), _count(value, "total_bytes_transferred")
-    seconds = _number(value, "duration_seconds")
+    seconds = _duration(value)
     requests, errors = value.get("requests"), value.get("errors_encountered")
     sent = requests if isinstance(requests, dict) else value
     return Figures(
@@ -154,6 +155,17 @@ def _count(value: Mapping[str, Any], name: str) -> int:
 def _number(value: Mapping[str, Any], name: str) -> float | None:
     found = value.get(name)
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def _duration(value: Mapping[str, Any]) -> float | None:
+    """Return seconds as they were pushed; a batch's account has start and end only."""
+    try:
+        begun, ended = (datetime.fromisoformat(value[name]) for name in ("start_time", "end_time"))
+        between = (ended - begun).total_seconds()
+    except (KeyError, TypeError, ValueError):
+        between = None
+    seconds = _number(value, "duration_seconds")
+    return between if seconds is None else seconds
 
 
 def _rate(value: Mapping[str, Any], name: str, amount: int, seconds: float | None) -> float | None:

@@ -13,7 +13,7 @@ from airflow.models.errors import ParseImportError
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from s3copy_tasks.dag.factory import DAG_PREFIX
@@ -22,6 +22,7 @@ from s3copy_tasks.dag.page.rows import Job, Reported, Run, Task
 from s3copy_tasks.dag.page.shapes import plain
 
 TAG = "s3copy"
+_BEGUN = ("running", "success", "failed", "up_for_retry", "deferred")
 
 
 def jobs(session: Session, dag_id: str | None = None) -> list[Job]:
@@ -120,12 +121,20 @@ def run_of(session: Session, dag_id: str, run_id: str) -> Run | None:
 
 
 def summaries(session: Session, run_pks: Collection[int]) -> dict[int, Any]:
-    """Return the metrics that `summarize` has pushed, by run."""
-    query = select(XComModel.dag_run_id, XComModel.value).where(
-        XComModel.dag_run_id.in_(run_pks),
-        XComModel.task_id == "summarize",
-        XComModel.map_index == -1,
-        XComModel.key == "metrics",
+    """Return the metrics that `summarize` has pushed, by run.
+
+    A run that was cleared and is under way again still has those of the time before: they do not count.
+    """
+    query = (
+        select(XComModel.dag_run_id, XComModel.value)
+        .join(DagRun, DagRun.id == XComModel.dag_run_id)
+        .where(
+            XComModel.dag_run_id.in_(run_pks),
+            XComModel.task_id == "summarize",
+            XComModel.map_index == -1,
+            XComModel.key == "metrics",
+            or_(DagRun.end_date.is_not(None), XComModel.timestamp >= DagRun.start_date),
+        )
     )
     return {pk: plain(value) for pk, value in session.execute(query)}
 
@@ -144,9 +153,19 @@ def pushed_by_tasks(session: Session, run_pk: int, keys: Sequence[str]) -> dict[
 def pushed_by_batches(
     session: Session, run_pks: Collection[int], keys: Sequence[str]
 ) -> dict[int, dict[int, dict[str, Any]]]:
-    """Return what the batches of runs have pushed: by run, by batch, by key."""
-    query = select(XComModel.dag_run_id, XComModel.map_index, XComModel.key, XComModel.value).where(
-        XComModel.dag_run_id.in_(run_pks), XComModel.task_id == "copy_batch", XComModel.key.in_(keys)
+    """Return what the batches of runs have pushed: by run, by batch, by key.
+
+    One that was cleared and has not begun again still has what it pushed before: that does not count.
+    """
+    query = (
+        select(XComModel.dag_run_id, XComModel.map_index, XComModel.key, XComModel.value)
+        .join(XComModel.task)
+        .where(
+            XComModel.dag_run_id.in_(run_pks),
+            XComModel.task_id == "copy_batch",
+            XComModel.key.in_(keys),
+            TaskInstance.state.in_(_BEGUN),
+        )
     )
     found: dict[int, dict[int, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     for pk, index, key, value in session.execute(query):

@@ -49,6 +49,9 @@ NAMES = [
     "objects_per_second",
     "copied",
     "of",
+    "operation_id",
+    "start_time",
+    "end_time",
     "batch",
     "entry",
     "metrics",
@@ -131,11 +134,22 @@ def test_rates_of_older_runs_are_worked_out() -> None:
 
 
 def test_a_batch_s_own_account_is_read() -> None:
-    """A batch pushes metrics as they travel between tasks; its figures are the same."""
-    account = dump(TransferMetrics(operation_id="r", total_files_found=3, files_copied_successfully=3))
+    """A batch pushes metrics as they travel between tasks; zeros may be left out."""
+    account = dump(
+        TransferMetrics(
+            operation_id="r",
+            start_time=NOW,
+            end_time=NOW + timedelta(seconds=2),
+            total_files_found=3,
+            files_copied_successfully=3,
+        )
+    )
     figures = figures_of(account)
     assert figures is not None
-    assert (figures.found, figures.copied, figures.requests) == (3, 3, 0)
+    assert (figures.found, figures.copied, figures.seconds, figures.objects_per_second) == (3, 3, 2.0, 1.5)
+    nothing = figures_of({"operation_id": "r"})
+    assert nothing is not None
+    assert (nothing.found, nothing.copied, nothing.seconds) == (0, 0, None)
 
 
 @given(value=JSON | PUSHED, other=JSON | PUSHED)
