@@ -283,12 +283,14 @@ class Field:
         way: the names that lead to it; one that stands in a list's entries follows `name[]`.
         part: its part of the schema.
         is_required: no valid job is without it, wherever what is around it is there.
+        is_choice: just one of those beside it is there.
         around: fields beside it.
     """
 
     way: Way
     part: dict[str, Any]
     is_required: bool
+    is_choice: bool
     around: dict[str, Any]
 
     @property
@@ -307,6 +309,8 @@ class Field:
             return f"{_REQUIRED}, or `{_ALTERNATIVES[self.way]}`"
         if self.is_required:
             return _REQUIRED
+        if self.is_choice:
+            return "one of these"
         if self.part.get("default") == {}:
             return "each field's own"
         return f"`{flow(self.part['default'])}`"
@@ -320,7 +324,8 @@ def fields() -> Iterator[Field]:
 def _below(part: dict[str, Any], way: Way) -> Iterator[Field]:
     properties = part.get("properties", {})
     for name, inner in properties.items():
-        field = Field((*way, name), inner, name in part.get("required", ()), properties)
+        is_choice = part.get("maxProperties") == 1
+        field = Field((*way, name), inner, name in part.get("required", ()), is_choice, properties)
         yield field
         yield from _below(inner, field.way)
         for choice in inner.get("anyOf", ()):
@@ -413,7 +418,9 @@ def _example(field: Field) -> str:
 
 def _entry(field: Field) -> str:
     words = textwrap.fill(field.part["description"], _WIDTH)
-    value = textwrap.fill(f"- Value: {value_words(field.part)}", _WIDTH, subsequent_indent="  ")
+    value = textwrap.fill(
+        f"- Value: {value_words(field.part)}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False
+    )
     return (
         f"{'#' * min(4, 2 + len(field.way))} `{field.title}`\n\n"
         f"{words}\n\n{value}\n- Default: {field.default}\n{_example(field)}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.config.hints import written
 from s3copy_tasks.config.layers import Layers, defaults_of, read_layers
 from s3copy_tasks.config.problem import json_path
-from s3copy_tasks.config.schema import schema, with_defaults
+from s3copy_tasks.config.schema import referred, schema, with_defaults
 from s3copy_tasks.config.validate import job_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _mapping(
             yield from _mapping(value, way, field, layers, indent + "  ")
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             yield f"{indent}{name}:"
-            yield from _entries(value, way, field["items"], layers, indent)
+            yield from _entries(value, way, referred(field["items"]), layers, indent)
         else:
             shown = f"{indent}{name}: {written(value)}"
             yield f"{shown:<{_COMMENT_COLUMN}}  # {_origin(way, layers)}"

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from s3copy_tasks.config.notify import Notify
 from s3copy_tasks.core.job import (
     Filters,
     Location,
@@ -46,6 +47,7 @@ class CopyJob:
         filters: without its date, which is a template.
         modified_since: template of a date.
         retries: Airflow's, of a task.
+        notify: who is told how a run ended.
         config: the file with its defaults, as canonical JSON; sizes in bytes.
         digest: sha256 of `config`.
     """
@@ -71,6 +73,7 @@ class CopyJob:
     transfer: TransferOptions
     max_failed_objects: int
     retries: int
+    notify: Notify
     config: str
     digest: str
 
@@ -107,6 +110,7 @@ class CopyJob:
             transfer=TransferOptions(**transfer),
             max_failed_objects=failure["max_failed_objects"],
             retries=failure["retries"],
+            notify=Notify.of(document["notify"]),
             config=canonical(effective),
             digest=digest_of(effective),
         )

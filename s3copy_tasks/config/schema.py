@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,6 +35,8 @@ _BOUNDS = {
 _IN_WORDS = {
     "anyOf": codes.WRONG_FORM,
     "const": codes.NOT_ALLOWED,
+    "maxProperties": codes.EXCLUSIVE_FIELDS,
+    "minProperties": codes.MISSING_FIELD,
     "not": codes.EXCLUSIVE_FIELDS,
     "pattern": codes.WRONG_FORM,
     "uniqueItems": codes.DUPLICATE_ITEM,
@@ -213,8 +216,16 @@ def _shown(value: Any, text: str | None = None) -> str:
             return _KINDS.get(type(value), f"a value of type {type(value).__name__}")
 
 
+def referred(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a part of the schema, or the one that it refers to."""
+    if "$ref" not in part:
+        return part
+    found: dict[str, Any] = reduce(getitem, part["$ref"].split("/")[1:], schema())
+    return found
+
+
 def with_defaults(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a valid document with every field present."""
+    """Return a valid document with every field present, but those that are a choice of one."""
     filled: dict[str, Any] = _filled(document, schema())
     return filled
 
@@ -224,9 +235,10 @@ def _filled(value: Any, part: dict[str, Any]) -> Any:
         return {
             name: _filled(value.get(name, field.get("default")), field)
             for name, field in part["properties"].items()
+            if name in value or "default" in field
         }
     if isinstance(value, list) and "items" in part:
-        return [_filled(item, part["items"]) for item in value]
+        return [_filled(item, referred(part["items"])) for item in value]
     if isinstance(value, float):
         return int(value)  # JSON knows one kind of number, so 64.0 is a valid whole one
     return value

@@ -12,6 +12,8 @@ _ACCESS_KEY = re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?
 _SECRET_KEY = re.compile(r"(?<![A-Za-z0-9/+_-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+_-])")
 _TOKEN = re.compile(r"\b(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9/+=]{20,}")
 _IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_WEBHOOK = re.compile(r"(?<=hooks\.slack\.com/)[^\s\"']{12,}")
+"""Who knows the address may write into the channel."""
 _NAME = re.compile(r"secret|passw|token|credential|(?:access|api|private)[_-]?key", re.IGNORECASE)
 _NAMED = re.compile(
     rf"(?:{_NAME.pattern})[\w-]{{0,40}}[\"']?\s{{0,8}}[:=]|^\s*\?.*(?:{_NAME.pattern})", re.IGNORECASE
@@ -40,7 +42,7 @@ def is_name_of_a_secret(name: str) -> bool:
 
 def masked(text: str) -> str:
     """Return a text with all that looks secret struck out."""
-    for pattern in (_ACCESS_KEY, _TOKEN, _IN_URL):
+    for pattern in (_ACCESS_KEY, _TOKEN, _IN_URL, _WEBHOOK):
         text = pattern.sub(_MASK, text)
     return _SECRET_KEY.sub(lambda found: _MASK if _is_random(found.group()) else found.group(), text)
 
@@ -58,7 +60,7 @@ def masked_lines(lines: Iterable[str]) -> list[str]:
 
 
 def _masked_line(line: str) -> str:
-    for pattern in (_IN_LINE, _TOKEN, _IN_URL):
+    for pattern in (_IN_LINE, _TOKEN, _IN_URL, _WEBHOOK):
         line = pattern.sub(lambda found: "*" * len(found.group()), line)
     return _RUN.sub(_struck, line)
 

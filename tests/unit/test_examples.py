@@ -62,7 +62,7 @@ def without(document: dict[str, Any], name: str) -> dict[str, Any]:
     for top in SIDES if first == "side" else (first,):
         place: Any = [less]
         for step in (top, *rest)[:-1]:
-            place = [item for part in place for item in as_list(part[step])]
+            place = [item for part in place if step in part for item in as_list(part[step])]
         for part in place:
             part.pop((top, *rest)[-1], None)
     return less

@@ -1,0 +1,94 @@
+"""Who is told of a run, as the file says. Ids of connections only: no address here holds a secret."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sns:
+    """A standard topic by its ARN; without a connection, by the environment's own credentials."""
+
+    kind: ClassVar = "sns"
+    topic: str
+    connection: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Email:
+    """Addresses that get one mail; the connection knows the sender."""
+
+    kind: ClassVar = "email"
+    connection: str
+    to: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slack:
+    """A channel, by the connection of its incoming webhook."""
+
+    kind: ClassVar = "slack"
+    connection: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Whatever takes JSON by POST at a path below the connection's host."""
+
+    kind: ClassVar = "webhook"
+    connection: str
+    path: str | None = None
+
+
+Recipient: TypeAlias = Sns | Email | Slack | Webhook
+_KINDS: dict[str, type[Recipient]] = {kind.kind: kind for kind in (Sns, Email, Slack, Webhook)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Who is told, and when.
+
+    Attributes:
+        on_failure: of a run that has failed, and of one that is late.
+        on_success: of one that has succeeded.
+        deadline: a run is late when it has not ended so long after it was queued; None means never.
+    """
+
+    on_failure: tuple[Recipient, ...] = ()
+    on_success: tuple[Recipient, ...] = ()
+    deadline: timedelta | None = None
+
+    @classmethod
+    def of(cls, section: dict[str, Any]) -> Notify:
+        """Make it of the section of a valid document with its defaults."""
+        deadline = section["deadline"]
+        return cls(
+            on_failure=recipients_of(section["on_failure"]),
+            on_success=recipients_of(section["on_success"]),
+            deadline=None if deadline is None else timedelta(**{_UNITS[deadline[-1]]: int(deadline[:-1])}),
+        )
+
+    def recipients(self) -> list[tuple[str, Recipient]]:
+        """Return every recipient with its path in the file."""
+        return [
+            (f"notify.{field}[{index}].{recipient.kind}", recipient)
+            for field in ("on_failure", "on_success")
+            for index, recipient in enumerate(getattr(self, field))
+        ]
+
+
+def recipients_of(entries: Iterable[dict[str, dict[str, Any]]]) -> tuple[Recipient, ...]:
+    """Return recipients as a valid file has them: each a mapping from its kind to its fields."""
+    return tuple(_KINDS[kind](**fields) for entry in entries for kind, fields in entry.items())
+
+
+def plain(recipients: Iterable[Recipient]) -> list[dict[str, dict[str, Any]]]:
+    """Return recipients as JSON types: what `recipients_of` takes."""
+    return [{recipient.kind: asdict(recipient)} for recipient in recipients]
