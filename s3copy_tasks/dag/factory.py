@@ -23,6 +23,7 @@ from s3copy_tasks.config.report import as_text
 from s3copy_tasks.config.schedule import asset_uri, cron_of
 from s3copy_tasks.config.validate import load_job
 from s3copy_tasks.dag import tasks
+from s3copy_tasks.dag.notify import deadline_of, on_publish, on_summary
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def build_dag(job: CopyJob) -> DAG:
         tags=["s3copy", *job.tags],
         default_args={"owner": job.owner, "retries": job.retries},
         params=_params(job),
+        deadline=deadline_of(job),
     ) as dag:
 
         @task(multiple_outputs=False, doc_json=job.config)  # so that the page knows jobs that never ran
@@ -107,11 +109,11 @@ def build_dag(job: CopyJob) -> DAG:
         def copy_batch(job: dict[str, Any], batch: dict[str, Any]) -> None:
             tasks.copy_batch(job, batch, get_current_context())
 
-        @task(trigger_rule=TriggerRule.ALL_DONE, retries=0, multiple_outputs=False)
+        @task(trigger_rule=TriggerRule.ALL_DONE, retries=0, multiple_outputs=False, **on_summary(job))
         def summarize() -> Any:
             return tasks.summarize(get_current_context())
 
-        @task(outlets=[copied])
+        @task(outlets=[copied], **on_publish(job))
         def publish() -> None:
             tasks.publish(get_current_context(), copied)
 

@@ -25,6 +25,7 @@ from s3copy_tasks.dag.account import METRICS, give_account, without_job
 from s3copy_tasks.dag.endings import airflow_errors, judge, stopped_by_sigterm
 from s3copy_tasks.dag.lineage import entries_of, tell_lineage
 from s3copy_tasks.dag.progress import progress_told
+from s3copy_tasks.dag.recipients import check_recipients
 from s3copy_tasks.dag.tries import TaskUploads
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.listing import Stores
@@ -56,6 +57,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
     params = context["params"]
     _push_config(job, context)
     with airflow_errors(), _reason_pushed("preflight", job, context):
+        check_recipients(job)
         effective = render_job(
             job,
             template_names(context),
