@@ -1,0 +1,256 @@
+"""Who is told of a run: by the notifiers of Airflow's providers, at servers that listen on loopback."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from s3copy_tasks.config.notify import Email, Recipient, Slack, Sns, Webhook
+from s3copy_tasks.dag.factory import build_dag
+from s3copy_tasks.dag.recipients import send
+from s3copy_tasks.message import Message
+from tests.documents import document, job_of, write
+from tests.logs import log_lines
+from tests.proxy import Reply
+from tests.receivers import Gateway, Mailbox, Topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.integration.conftest import DagResult, RunDag
+    from tests.proxy import Proxy
+    from tests.servers import Endpoint
+    from tests.sides import Sides
+
+pytestmark = pytest.mark.one_server
+
+TEMPLATE = "{{ 7*7 }}.bin"
+MESSAGE = Message(
+    subject="s3copy daily failed: 1 of 2 objects → look",
+    text=f"First errors:\n- {TEMPLATE}: <b>Denied</b> & <!channel>\n",
+    facts={"state": "failed", "job": "daily"},
+)
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Gateway]:
+    with Gateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def mailbox() -> Iterator[Mailbox]:
+    with Mailbox() as mailbox:
+        yield mailbox
+
+
+@pytest.fixture(scope="module")
+def topic(server: Endpoint) -> Topic:
+    return Topic(server)
+
+
+@pytest.fixture(autouse=True)
+def _connections(
+    gateway: Gateway, mailbox: Mailbox, topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    for one in (gateway, mailbox, topic):
+        for name, value in one.connections().items():
+            monkeypatch.setenv(name, value)
+    yield
+    gateway.posts.clear()
+    gateway.status = 200
+    mailbox.mails.clear()
+    topic.heard()
+
+
+def told(*recipients: Recipient) -> list[dict[str, Any]]:
+    """Tell recipients, and return the log lines of that."""
+    with log_lines() as lines:
+        send(recipients, MESSAGE)
+    return [line for line in lines if line["event"].startswith("notification")]
+
+
+class TestKinds:
+    """Strangers' text arrives as it is: never rendered, and never as the recipient's own markup."""
+
+    def test_sns(self, topic: Topic) -> None:
+        """The topic's region is its ARN's, and a subject of SNS is ASCII."""
+        send([Sns(connection="aws_alerts", topic=topic.arn)], MESSAGE)
+        (heard,) = topic.heard()
+        assert heard["Subject"] == "s3copy daily failed: 1 of 2 objects ? look"
+        assert heard["Message"] == f"{MESSAGE.subject}\n\n{MESSAGE.text}"
+
+    def test_a_long_subject_of_sns(self, topic: Topic) -> None:
+        """SNS takes fewer than 100 characters, and refuses the whole message else."""
+        message = Message(subject="x" * 200, text="", facts={})
+        send([Sns(connection="aws_alerts", topic=topic.arn)], message)
+        assert topic.heard()[0]["Subject"] == "x" * 99
+
+    def test_email(self, mailbox: Mailbox) -> None:
+        """One mail goes to all addresses, from the connection's sender; its HTML shows the text."""
+        send([Email(connection="smtp_default", to=["a@example.org", "b@example.org"])], MESSAGE)
+        (mail,) = mailbox.mails
+        assert (mail["From"], mail["To"]) == ("s3copy@example.org", "a@example.org, b@example.org")
+        (part,) = mail.get_payload()
+        html = part.get_payload(decode=True).decode()  # type: ignore[union-attr]
+        assert f"{TEMPLATE}: &lt;b&gt;Denied&lt;/b&gt; &amp; &lt;!channel&gt;" in html
+
+    def test_slack(self, gateway: Gateway) -> None:
+        """What would call the whole channel is shown as it is written."""
+        send([Slack(connection="slack_alerts")], MESSAGE)
+        ((path, post),) = gateway.posts
+        assert path == "/services/T0/B0/not-a-token"
+        assert f"{TEMPLATE}: &lt;b&gt;Denied&lt;/b&gt; &amp; &lt;!channel&gt;" in post["text"]
+
+    def test_webhook(self, gateway: Gateway) -> None:
+        """Programs get the facts beside the text."""
+        send([Webhook(connection="ops_gateway", path="alerts/s3copy")], MESSAGE)
+        facts = {"subject": MESSAGE.subject, "text": MESSAGE.text, **MESSAGE.facts}
+        assert gateway.posts == [("/alerts/s3copy", facts)]
+
+
+class TestFailures:
+    """Who can't be told is logged by kind and connection; the others are told, and nothing is raised."""
+
+    def test_a_connection_that_is_not_there(self, gateway: Gateway) -> None:
+        """One recipient's trouble is no other's."""
+        lines = told(Slack(connection="nowhere"), Webhook(connection="ops_gateway"))
+        failed = next(line for line in lines if line["event"] == "notification not sent")
+        assert (failed["kind"], failed["connection"], failed["level"]) == ("slack", "nowhere", "error")
+        assert "nowhere" in failed["error"]
+        assert [line["connection"] for line in lines if line["event"] == "notification sent"] == [
+            "ops_gateway"
+        ]
+        assert len(gateway.posts) == 1
+
+    def test_a_gateway_that_refuses(self, gateway: Gateway) -> None:
+        """A status that is no success is a failure."""
+        gateway.status = 403
+        (line,) = told(Webhook(connection="ops_gateway"))
+        assert line["event"] == "notification not sent"
+        assert "403" in line["error"]
+
+    def test_a_package_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The package to install is named."""
+        monkeypatch.setitem(sys.modules, "airflow.providers.slack.notifications.slack_webhook", None)
+        (line,) = told(Slack(connection="slack_alerts"))
+        assert "install apache-airflow-providers-slack" in line["error"]
+
+
+@dataclass
+class Ran:
+    """A run of a job whose every recipient is one webhook."""
+
+    result: DagResult
+    posts: list[dict[str, Any]]
+
+    @property
+    def post(self) -> dict[str, Any]:
+        (post,) = self.posts
+        return post
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.result.xcom("summarize", "metrics")
+        return found
+
+
+HERE = [{"webhook": {"connection": "ops_gateway"}}]
+
+
+def run(sides: Sides, run_dag: RunDag, folder: Path, gateway: Gateway, **changes: Any) -> Ran:
+    config = {
+        "source": {"bucket": sides.source_bucket, "connection": "aws_source"},
+        "destination": {"bucket": sides.destination_bucket, "connection": "aws_destination"},
+        "prefixes": [{"source": "data/", "destination": "copy/"}],
+        "failure": {"retries": 0},
+        "notify": {"on_failure": HERE, "on_success": HERE},
+    }
+    job = job_of(write(folder, document(**config | changes), "daily.yaml"))
+    result = run_dag(build_dag(job))
+    return Ran(result, [post for _, post in gateway.posts])
+
+
+class TestRuns:
+    """Each ending of a run is told once, with the numbers of its summary."""
+
+    def test_failed_copies(
+        self, sides: Sides, proxy: Proxy, run_dag: RunDag, tmp_path: Path, gateway: Gateway
+    ) -> None:
+        """The keys that failed are named as they are, and what to do is said."""
+        for key in ("a", "b", TEMPLATE):
+            sides.put(f"data/{key}")
+        denied = Reply.error(403, "AccessDenied", "{{ var.value.secret }}")
+        proxy.answer = lambda request: (
+            denied if request.kind == "CopyObject" and "7*7" in request.key else None
+        )
+        ran = run(sides, run_dag, tmp_path, gateway)
+        assert ran.result.state == "failed"
+        assert (ran.post["state"], ran.post["run_id"]) == ("failed", ran.result.run_id)
+        assert ran.post["subject"] == "s3copy daily failed: 1 of 3 objects"
+        assert f"data/{TEMPLATE}: AccessDenied after 1 attempt" in ran.post["text"]
+        assert "{{ var.value.secret }}" in ran.post["text"]
+        assert "`s3copy policy daily`" in ran.post["text"]
+        assert ran.post["metrics"] == ran.metrics
+
+    def test_failed_preflight(self, sides: Sides, run_dag: RunDag, tmp_path: Path, gateway: Gateway) -> None:
+        """Nothing was copied, and that is said."""
+        ran = run(sides, run_dag, tmp_path, gateway)
+        assert ran.post["subject"] == "s3copy daily failed: NothingFound, nothing was copied"
+        assert f"no object below s3://{sides.source_bucket}/data/" in ran.post["text"]
+
+    def test_failed_plan(self, sides: Sides, run_dag: RunDag, tmp_path: Path, gateway: Gateway) -> None:
+        """Why there is no plan is told."""
+        sides.put("data/a/x")
+        sides.put("data/b/x")
+        entries = [{"source": f"data/{name}/", "destination": "copy/"} for name in "ab"]
+        ran = run(sides, run_dag, tmp_path, gateway, prefixes=entries)
+        assert ran.post["subject"] == "s3copy daily failed: DestinationConflict, nothing was copied"
+        assert f"Copies: s3://{sides.source_bucket}/data/b/ > " in ran.post["text"]
+
+    def test_success_and_nothing_to_copy(
+        self, sides: Sides, run_dag: RunDag, tmp_path: Path, gateway: Gateway
+    ) -> None:
+        """A run that copies, and one that has nothing to do, are told once each."""
+        sides.put("data/a", b"xyz")
+        ran = run(sides, run_dag, tmp_path, gateway)
+        assert (ran.result.state, ran.post["state"]) == ("success", "success")
+        assert ran.post["subject"] == "s3copy daily succeeded: 1 of 1 object copied"
+        assert "Copied: 1 (3 bytes in " in ran.post["text"]
+        gateway.posts.clear()
+        again = run(sides, run_dag, tmp_path, gateway)
+        assert again.post["subject"] == "s3copy daily succeeded: nothing to copy"
+
+    def test_only_those_who_asked(
+        self, sides: Sides, run_dag: RunDag, tmp_path: Path, gateway: Gateway
+    ) -> None:
+        """A success is told to nobody unless the job says so."""
+        sides.put("data/a")
+        ran = run(sides, run_dag, tmp_path, gateway, notify={"on_failure": HERE})
+        assert (ran.result.state, ran.posts) == ("success", [])
+
+    def test_a_recipient_that_fails_changes_no_state(
+        self, sides: Sides, run_dag: RunDag, tmp_path: Path, gateway: Gateway
+    ) -> None:
+        """A run that has succeeded stays green when nobody can be told."""
+        sides.put("data/a")
+        gateway.status = 500
+        ran = run(sides, run_dag, tmp_path, gateway)
+        assert ran.result.state == "success"
+        assert set(ran.result.states.values()) == {"success"}
+
+    def test_a_connection_that_is_not_there_is_found_before_the_copy(
+        self, sides: Sides, run_dag: RunDag, tmp_path: Path, gateway: Gateway
+    ) -> None:
+        """Preflight refuses a job whose failure nobody would hear of, and tells the others."""
+        sides.put("data/a")
+        nowhere = [{"slack": {"connection": "nowhere"}}, *HERE]
+        ran = run(sides, run_dag, tmp_path, gateway, notify={"on_failure": nowhere})
+        assert ran.result.states["preflight", -1] == "failed"
+        assert sides.copied() == {}
+        words = "notify.on_failure[0].slack.connection: Airflow has no connection 'nowhere' here"
+        assert words in ran.post["text"]
