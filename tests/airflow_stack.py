@@ -128,6 +128,13 @@ class AirflowStack:
         self.until(ended, seconds, f"the end of {run_id}")
         return state
 
+    def clear_failed(self, dag_id: str, run_id: str) -> None:
+        """Let the failed tasks of a run, and those that waited for them, run again."""
+        reply = self._client.post(
+            f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": True}
+        )
+        reply.raise_for_status()
+
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return a run's task instances."""
         rows: list[dict[str, Any]] = self.get(

@@ -100,9 +100,13 @@ def deadline_of(job: CopyJob) -> DeadlineAlert | None:
         "recipients": plain(job.notify.on_failure),
         "after_seconds": int(after.total_seconds()),
     }
-    # A logical date is missing where somebody starts a run by hand, and lies a day back where cron does.
-    queued = DeadlineReference.DAGRUN_QUEUED_AT
-    return DeadlineAlert(reference=queued, interval=after, callback=AsyncCallback(tell_late, arguments))
+    return DeadlineAlert(
+        # A logical date is missing where somebody starts a run by hand, and lies a day back where cron does.
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        # Seconds: with a timedelta, Airflow 3.3 can't clear a run. https://github.com/apache/airflow/issues/70368
+        interval=after.total_seconds(),
+        callback=AsyncCallback(tell_late, arguments),
+    )
 
 
 async def tell_late(

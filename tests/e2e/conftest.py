@@ -10,6 +10,7 @@ import pytest
 from tests.airflow_stack import AirflowStack
 from tests.jobs import Jobs
 from tests.proxy import Proxy
+from tests.receivers import Gateway
 from tests.servers import Endpoint
 
 if TYPE_CHECKING:
@@ -24,12 +25,22 @@ def wire(server: Endpoint) -> Iterator[Proxy]:
 
 
 @pytest.fixture(scope="session")
-def airflow(wire: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
+def gateway() -> Iterator[Gateway]:
+    """Whoever is told of runs, by the connection `ops_gateway`."""
+    with Gateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    wire: Proxy, gateway: Gateway, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AirflowStack]:
     """A running Airflow with an empty folder of configs."""
     folder = tmp_path_factory.mktemp("airflow")
     configs = folder / "copy_configs"
     configs.mkdir()
-    with AirflowStack(folder / "home", configs, Endpoint(wire.url).connections()) as stack:
+    connections = Endpoint(wire.url).connections() | gateway.connections()
+    with AirflowStack(folder / "home", configs, connections) as stack:
         yield stack
 
 

@@ -13,6 +13,7 @@ from tests.servers import written
 if TYPE_CHECKING:
     from tests.airflow_stack import AirflowStack
     from tests.jobs import Job, Jobs
+    from tests.receivers import Gateway
 
 TEN = {f"data/{i}": b"x" * i for i in range(10)}
 
@@ -141,11 +142,18 @@ def test_failed_preflight_ends_in_a_failed_run_with_a_summary(jobs: Jobs) -> Non
 
 
 def test_lost_worker_ends_in_a_failed_run_with_a_summary(
-    jobs: Jobs, wire: Proxy, airflow: AirflowStack
+    jobs: Jobs, wire: Proxy, airflow: AirflowStack, gateway: Gateway
 ) -> None:
-    """Objects of a batch whose process died for good are unknown, never copied; the others count."""
+    """Objects of a batch whose process died for good are unknown, never copied; the others count.
+
+    That is told once, and what the message advises mends the run: clearing what failed copies what is missing.
+    """
+    here = [{"webhook": {"connection": "ops_gateway"}}]
     job = jobs.make(
-        TEN, transfer={"batch_objects": 5, "concurrency": 1, "max_active_batches": 1}, failure={"retries": 0}
+        TEN,
+        transfer={"batch_objects": 5, "concurrency": 1, "max_active_batches": 1},
+        failure={"retries": 0},
+        notify={"on_failure": here, "on_success": here, "deadline": "1h"},
     )
     reached, killed = Event(), Event()
 
@@ -167,6 +175,20 @@ def test_lost_worker_ends_in_a_failed_run_with_a_summary(
     assert run.metrics["files_unknown"] == 5
     assert run.metrics["files_copied_successfully"] == 5
     assert run.metrics["errors_by_code"] == {"BatchLost": 5}
+
+    wire.forget()
+    airflow.clear_failed(job.dag_id, run_id)
+    mended = job.end(run_id)
+    assert (mended.state, mended.metrics["files_copied_successfully"]) == ("success", 10)
+    assert wire.kinds()["CopyObject"] <= 4, "what the lost batch had copied is there"
+    airflow.until(lambda: len(gateway.of(job.name)) > 1, 30, "two messages")
+    failed, succeeded = gateway.of(job.name)
+    assert failed["subject"] == f"s3copy {job.name} failed: 5 of 10 objects unknown"
+    assert failed["metrics"] == run.metrics
+    assert "BatchLost (5): A worker was lost" in failed["text"]
+    assert succeeded["subject"] == f"s3copy {job.name} succeeded: 10 of 10 objects copied"
+    versions = airflow.get(f"dags/{job.dag_id}/dagVersions")["total_entries"]
+    assert versions == 1, "callbacks and deadline give the Dag no new version at every parse"
 
 
 def test_an_edit_in_mid_run_changes_nothing_in_that_run(

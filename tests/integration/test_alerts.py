@@ -95,8 +95,9 @@ class TestKinds:
         send([Email(connection="smtp_default", to=["a@example.org", "b@example.org"])], MESSAGE)
         (mail,) = mailbox.mails
         assert (mail["From"], mail["To"]) == ("s3copy@example.org", "a@example.org, b@example.org")
-        (part,) = mail.get_payload()
-        html = part.get_payload(decode=True).decode()  # type: ignore[union-attr]
+        html = "".join(
+            part.get_payload(decode=True).decode() for part in mail.walk() if not part.is_multipart()
+        )
         assert f"{TEMPLATE}: &lt;b&gt;Denied&lt;/b&gt; &amp; &lt;!channel&gt;" in html
 
     def test_slack(self, gateway: Gateway) -> None:

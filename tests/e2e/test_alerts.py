@@ -1,0 +1,44 @@
+"""Who is told of a run by a whole Airflow: by its triggerer."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import TYPE_CHECKING
+
+from tests.proxy import Reply, Request
+
+if TYPE_CHECKING:
+    from tests.airflow_stack import AirflowStack
+    from tests.jobs import Jobs
+    from tests.proxy import Proxy
+    from tests.receivers import Gateway
+
+TEN = {f"data/{i}": b"x" * i for i in range(10)}
+HERE = [{"webhook": {"connection": "ops_gateway"}}]
+
+
+def test_a_late_run_is_told_and_goes_on(
+    jobs: Jobs, wire: Proxy, airflow: AirflowStack, gateway: Gateway
+) -> None:
+    """The triggerer tells of a run that has not ended in time; the run ends as it would have."""
+    job = jobs.make(TEN, notify={"on_failure": HERE, "deadline": "3s"})
+    told = Event()
+
+    def answer(request: Request) -> Reply | None:
+        if request.kind == "CopyObject":
+            told.wait(120)
+        return None
+
+    wire.answer = answer
+    run_id = job.start()
+    try:
+        airflow.until(lambda: len(gateway.of(job.name)) > 0, 100, "a message")
+    finally:
+        told.set()
+    run = job.end(run_id)
+    assert run.state == "success"
+    (late,) = gateway.of(job.name)
+    assert late["state"] == "late"
+    assert late["subject"] == f"s3copy {job.name} is late: not done 0:00:03 after it was queued"
+    assert late["run_id"] == run_id
+    assert f"Copies: s3://{job.source}/data/ > s3://{job.destination}/copy/" in late["text"]
