@@ -146,7 +146,7 @@ def test_lost_worker_ends_in_a_failed_run_with_a_summary(
 ) -> None:
     """Objects of a batch whose process died for good are unknown, never copied; the others count.
 
-    That is told once, and what the message advises mends the run: clearing what failed copies what is missing.
+    That is told once, and what the message advises mends the run: what failed is cleared, and copied.
     """
     here = [{"webhook": {"connection": "ops_gateway"}}]
     job = jobs.make(
