@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -14,10 +14,9 @@ from s3copy_tasks.config.validate import load_job
 from tests.documents import document, problems_of, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    import httpx
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
@@ -37,6 +36,17 @@ USERS: dict[str, dict[str, list[str]]] = {
 }
 
 
+class Answer(Protocol):
+    """What a client of HTTP returns, whichever Starlette finds."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
 def asking(app: FastAPI) -> TestClient:
     with warnings.catch_warnings(action="ignore"):  # Starlette would have another package of the same kind
         from fastapi.testclient import TestClient  # noqa: PLC0415
@@ -51,9 +61,9 @@ class Page:
 
     def get(
         self, path: str, user: str | None = "ann", role: str | None = "VIEWER", token: str = "", **query: Any
-    ) -> httpx.Response:
+    ) -> Answer:
         """Ask with the cookie that a browser sends from an iframe; without a user there is none."""
-        reply: httpx.Response = self.client(user, role, token).get(path, params=query)
+        reply: Answer = self.client(user, role, token).get(path, params=query)
         return reply
 
     def client(self, user: str | None = "ann", role: str | None = "VIEWER", token: str = "") -> TestClient:
@@ -143,12 +153,12 @@ def _fill(folder: Path) -> None:
         )
 
 
-def shown(reply: httpx.Response) -> set[str]:
+def shown(reply: Answer) -> set[str]:
     """Return the jobs of these tests that an answer tells of in any way."""
     return {dag_id for dag_id in ALL if dag_id.removeprefix("s3copy__") in reply.text}
 
 
-def words(reply: httpx.Response) -> str:
+def words(reply: Answer) -> str:
     """Return the text of an answer."""
     body = re.sub(r"<style>.*?</style>", "", reply.text, flags=re.DOTALL)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))

@@ -19,8 +19,8 @@ from airflow.sdk import (  # type: ignore[attr-defined] # its stub lacks the thr
 from s3copy_tasks.config.notify import plain, recipients_of
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.wire import load
+from s3copy_tasks.dag.account import METRICS
 from s3copy_tasks.dag.recipients import send
-from s3copy_tasks.dag.tasks import METRICS
 from s3copy_tasks.message import Run, failed, late, not_published, places_of, succeeded
 
 if TYPE_CHECKING:

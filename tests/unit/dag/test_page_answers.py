@@ -6,14 +6,11 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.page_server import JOB, JOBS, RUN_ID, Page
-
-if TYPE_CHECKING:
-    import httpx
+from tests.page_server import JOB, JOBS, RUN_ID, Answer, Page
 
 VOID = {"meta"}
 INERT = {
@@ -70,7 +67,7 @@ ANSWERS: dict[str, tuple[dict[str, Any], int]] = {
 
 
 @pytest.fixture(params=ANSWERS)
-def answer(page: Page, request: pytest.FixtureRequest) -> httpx.Response:
+def answer(page: Page, request: pytest.FixtureRequest) -> Answer:
     """Every kind of answer that the page gives."""
     query, code = ANSWERS[request.param]
     reply = page.get(**query)
@@ -78,7 +75,7 @@ def answer(page: Page, request: pytest.FixtureRequest) -> httpx.Response:
     return reply
 
 
-def test_no_answer_can_act(answer: httpx.Response) -> None:
+def test_no_answer_can_act(answer: Answer) -> None:
     """No script, no style from elsewhere, no other host, in no other site's frame, kept by no cache."""
     style = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
     digest = b64encode(sha256(style[0].encode()).digest()).decode()
@@ -146,7 +143,7 @@ class Structure(HTMLParser):
             self.mistakes.append(f"</{tag}>")
 
 
-def test_answers_are_whole_and_readable_without_seeing(answer: httpx.Response) -> None:
+def test_answers_are_whole_and_readable_without_seeing(answer: Answer) -> None:
     """Elements are closed; tables have captions and scopes; pictures have names; labels exist, once."""
     structure = Structure()
     structure.feed(answer.text)
