@@ -1,7 +1,8 @@
-"""A whole Airflow on loopback: API server, scheduler and Dag processor, with SQLite and LocalExecutor."""
+"""A whole Airflow on loopback, as four processes, with SQLite, LocalExecutor and real logins."""
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -21,14 +22,20 @@ if TYPE_CHECKING:
 
 BIN = Path(sys.executable).parent
 DAGS = Path(__file__).parent.parent / "dags"
+_PASSWORDS = "passwords.json"
 _STOP_SECONDS = 8
 _ENDED = frozenset({"success", "failed"})
 _SERVICES = {
     "api-server": ["api-server", "--workers", "1"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
-    "triggerer": ["triggerer", "--skip-serve-logs"],
+    "triggerer": [
+        "triggerer",
+        "--skip-serve-logs",
+    ],  # else it listens on all addresses
 }
+ADMIN, VIEWER, NOBODY = "admin", "viewer", "nobody"
+_ROLES = {ADMIN: "admin", VIEWER: "viewer", NOBODY: ""}  # without a role one may log in, and no more
 
 
 class AirflowStack:
@@ -38,12 +45,18 @@ class AirflowStack:
         home: a folder that nothing else uses.
         config_dir: the folder of copy configs.
         env: more environment, such as connections.
+
+    Attributes:
+        url: of the API server.
+        passwords: of `ADMIN`, `VIEWER` and `NOBODY`, as whom one may log in.
     """
 
     def __init__(self, home: Path, config_dir: Path, env: Mapping[str, str]) -> None:
         self.home = home
         self.config_dir = config_dir
         self._port = _free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.passwords = {user: secrets.token_urlsafe(12) for user in _ROLES}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._env = {
             **os.environ,
@@ -51,16 +64,17 @@ class AirflowStack:
             "AIRFLOW__S3COPY__CONFIG_DIR": str(config_dir),
             **env,
         }
-        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=30)
+        self._client = self.client()
 
     def __enter__(self) -> Self:
         self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / _PASSWORDS).write_text(json.dumps(self.passwords))
         try:
             self._migrate()
             for name, command in _SERVICES.items():
                 self._processes[name] = self._start(name, command)
             self.until(self._healthy, 120, "a healthy Airflow")
-            self._log_in()
+            self._client.headers.update(self.login(ADMIN))
         except BaseException:
             self.stop()
             raise
@@ -82,6 +96,17 @@ class AirflowStack:
                 process.wait(timeout=max(0.0, deadline - time.monotonic()))
             _signal_group(process, signal.SIGKILL)
             process.wait()
+
+    def client(self) -> httpx.Client:
+        """Return a client that has not logged in."""
+        return httpx.Client(base_url=self.url, timeout=30)
+
+    def login(self, user: str) -> dict[str, str]:
+        """Return the headers of a user's requests."""
+        names = {"username": user, "password": self.passwords[user]}
+        reply = self._client.post("/auth/token", json=names)
+        reply.raise_for_status()
+        return {"Authorization": f"Bearer {reply.json()['access_token']}"}
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Return what the REST API says."""
@@ -190,13 +215,9 @@ class AirflowStack:
             return False
         services = reply.json() if reply.status_code == httpx.codes.OK else {}
         return all(
-            services.get(name, {}).get("status") == "healthy" for name in ("scheduler", "dag_processor")
+            services.get(name, {}).get("status") == "healthy"
+            for name in ("scheduler", "dag_processor", "triggerer")
         )
-
-    def _log_in(self) -> None:
-        reply = self._client.get("/auth/token")
-        reply.raise_for_status()
-        self._client.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
 
     def _tails(self) -> str:
         logs = sorted(self.home.glob("*.log"))
@@ -216,7 +237,8 @@ def _settings(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "2",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / _PASSWORDS),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(map(":".join, _ROLES.items())),
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
