@@ -24,7 +24,8 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 demo: $(READY) ## copy a real tree between two accounts on an embedded S3 server, with Airflow
 	@$(BIN)/python -m tests.demo
 
-test: $(READY) ## run all tests
+test: $(READY) ## run all tests; installs Debian's Chromium for those of the page, where it may
+	@$(BIN)/python -m tests.browser
 	@$(BIN)/pytest $(ARGS)
 
 test-servers: $(READY) ## run the integration tests on Ceph and LocalStack, too; installs them
