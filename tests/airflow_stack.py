@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+
+from tests.servers.processes import free_port, tied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
 BIN = Path(sys.executable).parent
-DAGS = Path(__file__).parent.parent / "dags"
+ROOT = Path(__file__).parent.parent
+BUILD = ROOT / "build"
+DAGS = ROOT / "dags"
 _PASSWORDS = "passwords.json"
 _STOP_SECONDS = 8
 _ENDED = frozenset({"success", "failed"})
@@ -54,7 +59,7 @@ class AirflowStack:
     def __init__(self, home: Path, config_dir: Path, env: Mapping[str, str]) -> None:
         self.home = home
         self.config_dir = config_dir
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self.passwords = {user: secrets.token_urlsafe(12) for user in _ROLES}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -189,18 +194,24 @@ class AirflowStack:
             time.sleep(0.25)
 
     def _migrate(self) -> None:
-        done = subprocess.run(
-            [BIN / "airflow", "db", "migrate"], env=self._env, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"airflow db migrate: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        """Take a copy of this version's empty database; made once, for that takes Airflow 10 s."""
+        empty, own = BUILD / f"airflow-{version('apache-airflow-core')}.db", self.home / "airflow.db"
+        if not empty.exists():
+            command = [BIN / "airflow", "db", "migrate"]
+            done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"airflow db migrate: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+            BUILD.mkdir(exist_ok=True)
+            made = shutil.copyfile(own, BUILD / f"{os.getpid()}.db")
+            made.replace(empty)  # in one step: others may be starting, too
+        shutil.copyfile(empty, own)
 
     def _start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         if name == "api-server":
             command = [*command, "--host", "127.0.0.1", "--port", str(self._port)]
         with (self.home / f"{name}.log").open("wb") as log:
             return subprocess.Popen(
-                [BIN / "airflow", *command],
+                [*tied("TERM"), BIN / "airflow", *command],
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -244,12 +255,6 @@ def _settings(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         "PYTHONWARNINGS": "ignore",
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
