@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -16,14 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
-
 from s3copy_tasks.show import metrics_table
 from tests.airflow_stack import BIN, AirflowStack
 from tests.servers import READER, WRITER, Endpoint, S3Server
+from tests.stage import console, play, say, step, watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +30,6 @@ HOME = ROOT / "build" / "demo"
 DAG = "s3copy__demo"
 SOURCE, DESTINATION = "ops-granules", "partner-granules"
 CHANGED = "python/json/decoder.py"
-_COLOURS = {"success": "green", "running": "yellow", "failed": "red", "skipped": "bright_black"}
-
-console = Console(highlight=False)
 
 
 def main() -> int:
@@ -91,31 +83,12 @@ def show_runs(airflow: AirflowStack, server: Endpoint, source: S3Client, destina
 def run(airflow: AirflowStack) -> dict[str, Any]:
     """Trigger a run, show its tasks while they run, and then its metrics."""
     run_id = airflow.trigger(DAG)
-    with Live(console=console, refresh_per_second=4, transient=not console.is_terminal) as live:
-        state = airflow.finish(DAG, run_id, watch=lambda rows: live.update(tasks_table(rows)))
-        table = tasks_table(airflow.tasks(DAG, run_id))
-        live.update(table)
-    if not console.is_terminal:
-        console.print(table)
-    say(f"run {run_id}: {state}")
+    state = watch(airflow, DAG, run_id)
     metrics: dict[str, Any] = airflow.xcom(DAG, run_id, "summarize", "metrics")
     console.print(metrics_table(metrics))
     if state != "success":
         raise SystemExit(f"the run ended as {state}: see {HOME.relative_to(ROOT)}/logs")
     return metrics
-
-
-def tasks_table(rows: list[dict[str, Any]]) -> Table:
-    """Return a run's tasks with their states."""
-    table = Table.grid(padding=(0, 3))
-    for row in rows:
-        label = row["rendered_map_index"] or ""
-        state = row["state"] or "waiting"
-        seconds = f"{row['duration']:.1f} s" if row["duration"] else ""
-        table.add_row(
-            f"  {row['task_id']}", Text(label), Text(state, style=_COLOURS.get(state, "")), Text(seconds)
-        )
-    return table
 
 
 def fill(source: S3Client) -> int:
@@ -152,25 +125,5 @@ def listed(client: S3Client, bucket: str, prefix: str) -> dict[str, tuple[int, s
     }
 
 
-def step(text: str) -> None:
-    """Print a heading."""
-    console.print(Text(f"\n==> {text}", style="bold"))
-
-
-def say(text: str) -> None:
-    """Print a line."""
-    console.print(Text(f"    {text}"), soft_wrap=True)
-
-
-def _terminated(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has told us to ignore them
-        signal.signal(number, _terminated)
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        console.print("\nstopped; nothing is left running")
-        sys.exit(130)
+    sys.exit(play(main))
