@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from tests.airflow_api import AirflowApi
 from tests.servers.processes import free_port, tied
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ ADMIN, VIEWER, NOBODY = "admin", "viewer", "nobody"
 _ROLES = {ADMIN: "admin", VIEWER: "viewer", NOBODY: ""}  # without a role one may log in, and no more
 
 
-class AirflowStack:
-    """Airflow in a folder of its own; everything it starts ends with it.
+class AirflowStack(AirflowApi):
+    """Airflow in a folder of its own, seen by its admin; everything it starts ends with it.
 
     Args:
         home: a folder that nothing else uses.
@@ -52,7 +53,6 @@ class AirflowStack:
         env: more environment, such as connections.
 
     Attributes:
-        url: of the API server.
         passwords: of `ADMIN`, `VIEWER` and `NOBODY`, as whom one may log in.
     """
 
@@ -60,8 +60,8 @@ class AirflowStack:
         self.home = home
         self.config_dir = config_dir
         self._port = free_port()
-        self.url = f"http://127.0.0.1:{self._port}"
-        self.passwords = {user: secrets.token_urlsafe(12) for user in _ROLES}
+        super().__init__(f"http://127.0.0.1:{self._port}")
+        self.passwords = {user: secrets.token_hex(8) for user in _ROLES}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._env = {
             **os.environ,
@@ -69,7 +69,6 @@ class AirflowStack:
             "AIRFLOW__S3COPY__CONFIG_DIR": str(config_dir),
             **env,
         }
-        self._client = self.client()
 
     def __enter__(self) -> Self:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -79,7 +78,7 @@ class AirflowStack:
             for name, command in _SERVICES.items():
                 self._processes[name] = self._start(name, command)
             self.until(self._healthy, 120, "a healthy Airflow")
-            self._client.headers.update(self.login(ADMIN))
+            self.log_in(ADMIN, self.passwords[ADMIN])
         except BaseException:
             self.stop()
             raise
@@ -92,7 +91,7 @@ class AirflowStack:
 
     def stop(self) -> None:
         """End every process and all that they started."""
-        self._client.close()
+        self.http.close()
         for process in self._processes.values():
             _signal_group(process, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
@@ -102,37 +101,19 @@ class AirflowStack:
             _signal_group(process, signal.SIGKILL)
             process.wait()
 
-    def client(self) -> httpx.Client:
-        """Return a client that has not logged in."""
-        return httpx.Client(base_url=self.url, timeout=30)
-
-    def login(self, user: str) -> dict[str, str]:
-        """Return the headers of a user's requests."""
-        names = {"username": user, "password": self.passwords[user]}
-        reply = self._client.post("/auth/token", json=names)
-        reply.raise_for_status()
-        return {"Authorization": f"Bearer {reply.json()['access_token']}"}
-
-    def get(self, path: str, **query: Any) -> dict[str, Any]:
-        """Return what the REST API says."""
-        reply = self._client.get(f"/api/v2/{path}", params=query)
-        reply.raise_for_status()
-        found: dict[str, Any] = reply.json()
-        return found
-
     def wait_for_dag(self, dag_id: str) -> None:
         """Wait until the Dag processor has found a Dag, and let it run."""
 
         def known() -> bool:
-            reply = self._client.get(f"/api/v2/dags/{dag_id}")
+            reply = self.http.get(f"/api/v2/dags/{dag_id}")
             return reply.status_code == httpx.codes.OK
 
         self.until(known, 90, f"Dag {dag_id}")
-        self._client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+        self.http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Start a run and return its id."""
-        reply = self._client.post(
+        reply = self.http.post(
             f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})}
         )
         reply.raise_for_status()
@@ -165,19 +146,6 @@ class AirflowStack:
         )
         reply.raise_for_status()
 
-    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Return a run's task instances."""
-        rows: list[dict[str, Any]] = self.get(
-            f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100, order_by="id"
-        )["task_instances"]
-        return sorted(rows, key=lambda row: (_ORDER.get(row["task_id"], 0), row["map_index"]))
-
-    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
-        """Return an XCom's value."""
-        return self.get(
-            f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}", deserialize=True
-        )["value"]
-
     def logs(self, dag_id: str, run_id: str, task_id: str) -> str:
         """Return the text of every log file of a task in a run."""
         folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
@@ -197,7 +165,7 @@ class AirflowStack:
         """Take a copy of this version's empty database; made once, for that takes Airflow 10 s."""
         empty, own = BUILD / f"airflow-{version('apache-airflow-core')}.db", self.home / "airflow.db"
         if not empty.exists():
-            command = [BIN / "airflow", "db", "migrate"]
+            command = [str(BIN / "airflow"), "db", "migrate"]
             done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(f"airflow db migrate: {done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -221,7 +189,7 @@ class AirflowStack:
 
     def _healthy(self) -> bool:
         try:
-            reply = self._client.get("/api/v2/monitor/health")
+            reply = self.http.get("/api/v2/monitor/health")
         except httpx.TransportError:
             return False
         services = reply.json() if reply.status_code == httpx.codes.OK else {}
@@ -233,9 +201,6 @@ class AirflowStack:
     def _tails(self) -> str:
         logs = sorted(self.home.glob("*.log"))
         return "\n".join(f"== {log.name}\n{log.read_text()[-1500:]}" for log in logs)
-
-
-_ORDER = {name: i for i, name in enumerate(["preflight", "plan", "copy_batch", "summarize", "publish"])}
 
 
 def _settings(home: Path, port: int) -> dict[str, str]:
