@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-servers lint types docs bench lock clean
+.PHONY: help setup demo ui test test-servers lint types docs bench lock clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14 | sed 's/^/  make /'
@@ -23,6 +23,9 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 
 demo: $(READY) ## copy a real tree between two accounts on an embedded S3 server, with Airflow
 	@$(BIN)/python -m tests.demo
+
+ui: $(READY) ## three jobs with some runs in a live Airflow, to look at until Ctrl-C
+	@$(BIN)/python -m tests.ui
 
 test: $(READY) ## run all tests; installs Debian's Chromium for those of the page, where it may
 	@$(BIN)/python -m tests.browser

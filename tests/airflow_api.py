@@ -24,6 +24,10 @@ class AirflowApi:
         self.url = url
         self.http = httpx.Client(base_url=url, timeout=30)
 
+    def close(self) -> None:
+        """End the connections."""
+        self.http.close()
+
     def log_in(self, user: str, password: str) -> None:
         """Be a user from now on."""
         reply = self.http.post("/auth/token", json={"username": user, "password": password})

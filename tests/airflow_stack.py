@@ -91,7 +91,7 @@ class AirflowStack(AirflowApi):
 
     def stop(self) -> None:
         """End every process and all that they started."""
-        self.http.close()
+        self.close()
         for process in self._processes.values():
             _signal_group(process, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
@@ -141,7 +141,7 @@ class AirflowStack(AirflowApi):
 
     def clear_failed(self, dag_id: str, run_id: str) -> None:
         """Let the failed tasks of a run, and those that waited for them, run again."""
-        reply = self._client.post(
+        reply = self.http.post(
             f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": True}
         )
         reply.raise_for_status()

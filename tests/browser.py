@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
-from tests import debian
+from tests.installing import install_debian
 
 _PACKAGES = ("chromium", "chromium-driver", "fonts-dejavu-core")
 _COMMANDS = ("chromium", "chromedriver")
@@ -59,7 +59,7 @@ def main() -> None:
         return
     sys.stdout.write(f"==> installing {' '.join(_PACKAGES)} for the tests of the page\n")
     try:
-        debian.install(_PACKAGES)
+        install_debian(_PACKAGES)
     except (RuntimeError, subprocess.CalledProcessError) as error:
         sys.stdout.write(f"==> {error}; the tests of the page are skipped\n")
 

@@ -1,4 +1,4 @@
-"""`make ui`: three jobs with some runs in a live Airflow to look at, until Ctrl-C.
+"""`make ui`: three jobs with some runs, and a broken config, in a live Airflow to look at until Ctrl-C.
 
 Everything happens on loopback and in a folder below build/ that goes with it.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tests.airflow_stack import ADMIN, BUILD, NOBODY, VIEWER, AirflowStack
+from tests.airflow_stack import ADMIN, BUILD, NOBODY, ROOT, VIEWER, AirflowStack
 from tests.servers import (
     DESTINATION_ACCOUNT,
     READER,
@@ -36,18 +36,28 @@ GRANULES = {
         {"source": "daily/2026-11-24/", "destination": "backup/2026-11-24/"},
     ],
     "filters": {"exclude": ["*.tmp"]},
-    "transfer": {"batch_objects": 200, "concurrency": 16},
+    "transfer": {"batch_objects": 300, "concurrency": 16},
 }
 IMAGERY = {
     "description": "Field imagery; some of it is still in the archive",
     "prefixes": [{"source": "imagery/", "destination": "imagery/"}],
     "transfer": {"concurrency": 16},
 }
+CATALOG = {
+    "description": "The catalog, each night once somebody lets it run",
+    "schedule": "30 2 * * *",
+    "prefixes": [{"source": "catalog/", "destination": "catalog/"}],
+}
 REPORTS = {
     "description": "Monthly reports; whoever wrote this can't spell",
     "prefixes": [{"source": "reports/", "destinaton": "reports/"}],
 }
-JOBS: dict[str, dict[str, Any]] = {"granules": GRANULES, "imagery": IMAGERY, "reports": REPORTS}
+JOBS: dict[str, dict[str, Any]] = {
+    "granules": GRANULES,
+    "imagery": IMAGERY,
+    "catalog": CATALOG,
+    "reports": REPORTS,
+}
 OBJECTS = {
     f"daily/2026-11-{day}/granule_{number:03}.{kind}": bytes(number * 100)
     for day in (23, 24)
@@ -56,7 +66,7 @@ OBJECTS = {
 } | {f"imagery/field_{number:02}.tif": bytes(number * 5_000) for number in range(40)}
 ARCHIVED = ("imagery/2019/field_01.tif", "imagery/2019/field_02.tif", "imagery/<script>alert(1)</script>.tif")
 _MAY = {ADMIN: "may do everything", VIEWER: "may look", NOBODY: "may log in, and no more"}
-CHANGED = [key for key in OBJECTS if key.endswith("7.nc")]
+CHANGED = [f"daily/2026-11-24/granule_{number:03}.nc" for number in range(24)]
 
 
 def main() -> int:
@@ -64,6 +74,7 @@ def main() -> int:
     BUILD.mkdir(exist_ok=True)
     with S3Server() as server, TemporaryDirectory(prefix="ui-", dir=BUILD) as folder:
         step("Two accounts with a bucket in each, and an Airflow")
+        say(f"logs are in {Path(folder, 'home').relative_to(ROOT)} meanwhile")
         fill(server)
         configs = Path(folder, "copy_configs")
         write(configs)
@@ -87,7 +98,7 @@ def fill(server: Endpoint) -> None:
 
 
 def write(folder: Path) -> None:
-    """Write the jobs' files: two are valid."""
+    """Write the jobs' files; the last is not valid."""
     folder.mkdir()
     source = {"bucket": SOURCE, "account": SOURCE_ACCOUNT, "connection": "aws_source"}
     destination = {"bucket": DESTINATION, "account": DESTINATION_ACCOUNT, "connection": "aws_destination"}
@@ -98,7 +109,7 @@ def write(folder: Path) -> None:
 
 def welcome(airflow: AirflowStack) -> None:
     """Say where to look, and as whom."""
-    step(f"{airflow.url}/plugin/s3copy-jobs")
+    step(f"{airflow.url}/plugin/s3copy")
     for user, may in _MAY.items():
         say(f"{user:<8}  {airflow.passwords[user]}  {may}")
     say("Ctrl-C ends it all")
@@ -112,7 +123,7 @@ def show_runs(airflow: AirflowStack, source: S3Client) -> None:
     watch(airflow, "s3copy__granules", airflow.trigger("s3copy__granules"))
     watch(airflow, "s3copy__imagery", failing)
     for key in CHANGED:
-        source.put_object(Bucket=SOURCE, Key=key, Body=b"changed")
+        source.put_object(Bucket=SOURCE, Key=key, Body=bytes(40_000))
     watch(airflow, "s3copy__granules", airflow.trigger("s3copy__granules"))
 
 
