@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks import events
 from s3copy_tasks.ahead import begun_ahead
+from s3copy_tasks.collecting import rarely_collected
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.core.plan import Planner
 from s3copy_tasks.errors import DESTINATION_CONFLICT, ConfigError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.listing import EntryListing, Stores
 
 
+@rarely_collected()
 def plan_job(
     job: EffectiveJob,
     stores: Stores,

@@ -10,6 +10,7 @@ import structlog
 from s3copy_tasks import events
 from s3copy_tasks.ahead import begun_ahead
 from s3copy_tasks.attempt import Attempt
+from s3copy_tasks.collecting import rarely_collected
 from s3copy_tasks.copier import Copier
 from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.multipart import LIMITS
@@ -42,6 +43,7 @@ ACCESS_ERRORS_MAX = 100
 """Access errors in a row that end a batch: a revoked grant must not cost millions of requests (rule 19)."""
 
 
+@rarely_collected()
 def copy_batch(
     job: EffectiveJob,
     batch: Batch,

@@ -1,0 +1,18 @@
+"""The garbage collector is told to look less often, and only for a while."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from s3copy_tasks.collecting import rarely_collected
+
+
+def test_only_meanwhile() -> None:
+    """Whatever ends the work, the process has its own thresholds again."""
+    before = gc.get_threshold()
+    with pytest.raises(KeyError), rarely_collected():
+        assert gc.get_threshold()[0] > before[0]
+        raise KeyError
+    assert gc.get_threshold() == before
