@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks.config.notify import Email, Recipient, Slack, Sns, Webhook
+from s3copy_tasks.config.notify import Email, Recipient, Slack, Sns, Webhook, plain
 from s3copy_tasks.dag.factory import build_dag
+from s3copy_tasks.dag.notify import tell_late
 from s3copy_tasks.dag.recipients import send
 from s3copy_tasks.message import Message
 from tests.documents import document, job_of, write
@@ -138,6 +140,17 @@ class TestFailures:
         monkeypatch.setitem(sys.modules, "airflow.providers.slack.notifications.slack_webhook", None)
         (line,) = told(Slack(connection="slack_alerts"))
         assert "install apache-airflow-providers-slack" in line["error"]
+
+
+def test_a_run_that_has_ended_is_not_late(gateway: Gateway) -> None:
+    """Airflow keeps the deadline of a failed run, whose failure was told."""
+    recipients = plain([Webhook(connection="ops_gateway")])
+    states = ["running", "failed", "success"]
+    for state in states:
+        dag_run = {"state": state, "dag_id": "x", "dag_run_id": state, "queued_at": "2026-11-25T00:00:00Z"}
+        context = {"dag_run": dag_run}
+        asyncio.run(tell_late(job="x", places=[], recipients=recipients, after_seconds=60, context=context))
+    assert [post["run_id"] for _, post in gateway.posts] == ["running"]
 
 
 @dataclass
