@@ -57,7 +57,7 @@ class _Served(SmallS3):
 
 async def _request(reader: StreamReader) -> Request:
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     method, target, _ = first.split(" ")
     return Request(method, target, headers, await reader.readexactly(int(headers.get("content-length", 0))))
 

@@ -47,7 +47,7 @@ class _Served:
 
     async def _answer(self, reader: StreamReader, writer: StreamWriter) -> None:
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[:-2]
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         await _drop(reader, int(headers.get("content-length", 0)))
         method, target, _ = first.split(" ")
         if method == "GET" and "range" in headers:
