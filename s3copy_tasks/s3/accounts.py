@@ -35,6 +35,8 @@ _CONNECT_TIMEOUT_SECONDS = 10
 _UNREADABLE = "the reply can't be read"
 """Never with its text: it is one of STS, which holds credentials."""
 _LOADER = Loader()
+_ASKING_AIRFLOW = Lock()
+"""Both sides connect at once, and `airflow dags test` mixes up its answers to two threads."""
 
 
 _BOTO3_THREADS_MAX = 32
@@ -170,7 +172,9 @@ class AwsConnectionManager:
                 conn=Connection(conn_id=f"s3copy_{self._side}", conn_type="aws", extra=extra)
             )
         try:
-            return AwsConnectionWrapper(conn=Connection.get(place.connection))
+            with _ASKING_AIRFLOW:
+                found = Connection.get(place.connection)
+            return AwsConnectionWrapper(conn=found)
         except AirflowNotFoundException:
             variable = f"AIRFLOW_CONN_{place.connection.upper()}"
             msg = (
