@@ -32,6 +32,7 @@ class Workers(Generic[T]):
         self._most_waiting = _WAITING_PER_WORKER * count
         self._has_room = Event()
         self._idle: deque[asyncio.Future[None]] = deque()
+        self._is_wake_due = False
         self._closed = False
         self._errors: list[BaseException] = []
         self._done: Future[None] = asyncio.run_coroutine_threadsafe(self._all(count), event_loop())
@@ -43,7 +44,10 @@ class Workers(Generic[T]):
             if len(self._items) >= self._most_waiting:  # else a worker took one before it was cleared
                 self._has_room.wait()
         self._items.append(item)
-        if self._idle:  # a worker puts itself here before it looks a last time, so none sleeps through this
+        # A worker puts itself among the idle before it looks a last time, so none sleeps through this. One
+        # call for many items: each would stop this thread until the loop gives Python's lock back.
+        if self._idle and not self._is_wake_due:
+            self._is_wake_due = True
             event_loop().call_soon_threadsafe(self._wake)
 
     def finish(self) -> None:
@@ -68,9 +72,11 @@ class Workers(Generic[T]):
         event_loop().call_soon_threadsafe(self._wake_all)
 
     def _wake(self) -> None:
-        """Wake one that sleeps; those who saw to themselves are still in the queue."""
-        while self._idle and not _woken(self._idle.popleft()):
-            pass
+        """Wake as many as there are items; those who saw to themselves are still in the queue."""
+        self._is_wake_due = False
+        waiting = len(self._items)
+        while self._idle and waiting > 0:
+            waiting -= _woken(self._idle.popleft())
 
     def _wake_all(self) -> None:
         while self._idle:
