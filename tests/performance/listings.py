@@ -19,6 +19,8 @@ from tests.performance.child import Child, obey
 ETAG = "9b2cf535f27731c974343645a3985328"
 """Of every object and every copy."""
 MODIFIED = datetime(2026, 11, 1, 12, 34, 56, tzinfo=UTC)
+MODIFIED_XML = f"<LastModified>{MODIFIED:%Y-%m-%dT%H:%M:%S}.000Z</LastModified>"
+"""As S3 writes it: with thousandths, always zero, and a Z."""
 SIZE = 1_000
 PREFIX = "data/"
 DELAY_HEADER = "X-Delay"
@@ -115,6 +117,7 @@ def _page(bucket: str, query: dict[str, str]) -> str:
     more = end < last
     next_page = "NextContinuationToken" if "list-type" in query else "NextMarker"
     token = f"<{next_page}>{keys[end - 1]}</{next_page}>" if more else ""
+    token += "<EncodingType>url</EncodingType>" if "encoding-type" in query else ""  # these keys stay as they are
     head = f"<Name>{bucket}</Name><Prefix>{prefix}</Prefix><MaxKeys>{_PAGE_KEYS}</MaxKeys>"
     head += f"<KeyCount>{max(end - start, 0)}</KeyCount><IsTruncated>{str(more).lower()}</IsTruncated>{token}"
     return head + "".join(map(_row, keys[start:end]))
@@ -128,7 +131,7 @@ def _keys(bucket: str) -> list[str]:
 
 def _row(key: str) -> str:
     return (
-        f"<Contents><Key>{key}</Key><LastModified>{MODIFIED.isoformat()}</LastModified><ETag>&quot;{ETAG}&quot;</ETag>"
+        f"<Contents><Key>{key}</Key>{MODIFIED_XML}<ETag>&quot;{ETAG}&quot;</ETag>"
         f"<Size>{SIZE}</Size><StorageClass>STANDARD</StorageClass></Contents>"
     )
 

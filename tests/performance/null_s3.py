@@ -18,7 +18,7 @@ from urllib.request import urlopen
 
 from tests.installing import install_debian
 from tests.performance.child import cores
-from tests.performance.listings import DELAY_HEADER, ETAG, MODIFIED, SIZE, XMLNS, Listings
+from tests.performance.listings import DELAY_HEADER, ETAG, MODIFIED, MODIFIED_XML, SIZE, XMLNS, Listings
 from tests.scripted import certificate
 from tests.servers.processes import free_port, tied
 
@@ -33,9 +33,8 @@ _MODULES = tuple(
 _PACKAGES = ("nginx-light", "libnginx-mod-http-echo", "libnginx-mod-http-headers-more-filter")
 KEYS_OF_A_PAGE = 1_000
 _ETAG = f"&quot;{ETAG}&quot;"
-_MODIFIED = f"<LastModified>{MODIFIED.isoformat()}</LastModified>"
 _DECLARED = '<?xml version="1.0" encoding="UTF-8"?>'
-_COPIED = f"{_DECLARED}<CopyObjectResult {XMLNS}>{_MODIFIED}<ETag>{_ETAG}</ETag></CopyObjectResult>"
+_COPIED = f"{_DECLARED}<CopyObjectResult {XMLNS}>{MODIFIED_XML}<ETag>{_ETAG}</ETag></CopyObjectResult>"
 _SLOW_DOWN = (
     f"{_DECLARED}<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 )
@@ -206,7 +205,7 @@ def _log_of(home: Path, url: str) -> Path:
 
 def _page() -> str:
     rows = "".join(
-        f"<Contents><Key>data/year%3D2026/part-{number:08}.parquet</Key>{_MODIFIED}<ETag>{_ETAG}</ETag>"
+        f"<Contents><Key>data/year%3D2026/part-{number:08}.parquet</Key>{MODIFIED_XML}<ETag>{_ETAG}</ETag>"
         f"<ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>"
         f"<Size>{number}</Size><StorageClass>STANDARD</StorageClass></Contents>"
         for number in range(KEYS_OF_A_PAGE)
