@@ -48,7 +48,7 @@ class Signer:
         self._timestamp = ""
         self._day = ""
         self._derived: tuple[Credentials, str] | None = None
-        self._key = b""
+        self._keyed = _Keyed(b"")
 
     def sign(
         self,
@@ -90,20 +90,36 @@ class Signer:
         scope = self._day + self._scope_end
         hashed = sha256(canonical.encode()).hexdigest()
         to_sign = f"{_ALGORITHM}\n{self._timestamp}\n{scope}\n{hashed}"
-        signature = digest(self._key_of(credentials), to_sign.encode(), "sha256").hex()
+        signature = self._keyed_by(credentials).digest(to_sign.encode())
         lines.append(
             f"authorization:{_ALGORITHM} Credential={credentials.access_key}/{scope}, "
             f"SignedHeaders={listed}, Signature={signature}"
         )
         return lines
 
-    def _key_of(self, credentials: Credentials) -> bytes:
+    def _keyed_by(self, credentials: Credentials) -> _Keyed:
         if self._derived != (credentials, self._day):
             key = digest(f"AWS4{credentials.secret_key}".encode(), self._day.encode(), "sha256")
             for part in self._parts:
                 key = digest(key, part, "sha256")
-            self._derived, self._key = (credentials, self._day), key
-        return self._key
+            self._derived, self._keyed = (credentials, self._day), _Keyed(key)
+        return self._keyed
+
+
+class _Keyed:
+    """HMAC-SHA256 (RFC 2104) with one key for many messages: `hmac` begins anew, at four times the cost."""
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(sha256().block_size, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def digest(self, message: bytes) -> str:
+        """Return a message's digest, in hexadecimal."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.hexdigest()
 
 
 @lru_cache(maxsize=256)
