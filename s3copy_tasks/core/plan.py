@@ -67,6 +67,14 @@ class _Range:
     def json_bytes(self) -> int:
         return _RANGE_BYTES + len(json.dumps([self.after, self.through]))
 
+    def take(self, position: str | int, size: int, gap: Counter[SkipReason]) -> None:
+        """Take in an object, and the gap before it."""
+        if gap:
+            self.inside += gap
+        self.through = position
+        self.objects += 1
+        self.bytes += size
+
     def absorb(self, follower: _Range) -> None:
         """Take in the next range of the same entry, and the gap between."""
         self.inside += follower.gap + follower.inside
@@ -150,13 +158,13 @@ class Planner:
             self._close(cut)
 
     def _take(self, cut: _Entry, position: str | int, size: int) -> None:
-        taken = _Range(cut.last, position, cut.pending, objects=1, bytes=size)
-        cut.pending, cut.pending_found = Counter(), 0
         if cut.is_open:
-            cut.ranges[-1].absorb(taken)
+            cut.ranges[-1].take(position, size, cut.pending)
+            cut.pending.clear()
         else:
-            cut.ranges.append(taken)
-            cut.is_open = True
+            cut.ranges.append(_Range(cut.last, position, cut.pending, objects=1, bytes=size))
+            cut.is_open, cut.pending = True, Counter()
+        cut.pending_found = 0
         if cut.ranges[-1].weight >= self._objects_max or cut.ranges[-1].bytes >= self._bytes_max:
             self._close(cut)
 
