@@ -62,9 +62,9 @@ class Stores:
     destination: Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Decided:
-    """An object with what is to be done about it.
+    """An object with what is to be done about it. Nobody changes one; see `S3Object`.
 
     Attributes:
         position: below its prefix, or its index among the single objects.

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.objects import S3Object
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Confirmation:
-    """The reply to a copy, or to the completion of a multipart copy.
+    """The reply to a copy, or to the completion of a multipart copy. Nobody changes one; see `S3Object`.
 
     Attributes:
         etag: of the new object.

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 _ETAG = re.compile(r'"?[0-9a-fA-F]{32}(-[1-9][0-9]{0,4})?"?')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class S3Object:
-    """An object as a listing or a HEAD tells of it.
+    """An object as a listing or a HEAD tells of it. Nobody changes one; to freeze it would double its cost.
 
     Attributes:
         bucket: the bucket's name.

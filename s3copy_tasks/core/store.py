@@ -30,9 +30,9 @@ class Page:
     token: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CopyRequest:
-    """One object to be copied by the server.
+    """One object to be copied by the server. Nobody changes one; see `S3Object`.
 
     Attributes:
         source: as it was listed; its ETag pins the copy.
