@@ -42,12 +42,12 @@ class Watch:
     Attributes:
         listed: objects of the source that were looked at.
         planned: objects that the batches will account for.
-        counted: of these, the ones that are accounted for.
+        counted: of these, the ones that are accounted for; called for each object, on the loop.
     """
 
     listed: Callable[[int], None] = _nobody
     planned: Callable[[int], None] = _nobody
-    counted: Callable[[int], None] = _nobody
+    counted: Callable[[int], None] | None = None
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ class InProcessRun:
         return plan
 
     def _copy(self, batch: Batch) -> None:
-        before = sum(account.total_files_found for account in self._accounts.values())
+        before, counted = sum(each.total_files_found for each in self._accounts.values()), self.watch.counted
         collector = MetricsCollector()
         collector.start_operation(self.job.run_id)
         events.batch_started(self.job, batch)
@@ -128,7 +128,7 @@ class InProcessRun:
                 self.stores,
                 metrics=collector,
                 attempt=self.attempt,
-                on_counted=lambda counted: self.watch.counted(before + counted),
+                on_counted=None if counted is None else lambda objects: counted(before + objects),
                 sender=self.sender,
             )
         finally:

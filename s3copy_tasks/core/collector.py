@@ -130,11 +130,14 @@ class MetricsCollector:
         with self._lock:
             counts = self._part(number_of(entry)).counts
             counts["files_copied_successfully"] += 1
-            counts["files_copied_earlier"] += earlier
-            counts["files_ambiguous"] += ambiguous
-            counts["files_verified"] += verified
             counts["total_bytes_transferred"] += bytes_transferred
             self._found += 1
+            if verified:
+                counts["files_verified"] += 1
+            if earlier:
+                counts["files_copied_earlier"] += 1
+            if ambiguous:
+                counts["files_ambiguous"] += 1
 
     def record_file_failure(self, error_message: str | Failure, *, transient: bool = False) -> None:
         """Count an object that could not be copied.
