@@ -117,10 +117,10 @@ def _page(bucket: str, query: dict[str, str]) -> str:
     more = end < last
     next_page = "NextContinuationToken" if "list-type" in query else "NextMarker"
     token = f"<{next_page}>{keys[end - 1]}</{next_page}>" if more else ""
-    token += "<EncodingType>url</EncodingType>" if "encoding-type" in query else ""  # these keys stay as they are
+    encoded = "<EncodingType>url</EncodingType>" if "encoding-type" in query else ""  # none changes
     head = f"<Name>{bucket}</Name><Prefix>{prefix}</Prefix><MaxKeys>{_PAGE_KEYS}</MaxKeys>"
     head += f"<KeyCount>{max(end - start, 0)}</KeyCount><IsTruncated>{str(more).lower()}</IsTruncated>{token}"
-    return head + "".join(map(_row, keys[start:end]))
+    return head + encoded + "".join(map(_row, keys[start:end]))
 
 
 @cache
