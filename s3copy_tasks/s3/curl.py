@@ -42,7 +42,7 @@ class Curl:
         self._multi = multi = pycurl.CurlMulti()
         multi.setopt(pycurl.M_MAXCONNECTS, connections)
         multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
-        multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.watch)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._wake_up_after)
         self._loop.add_reader(self._sockets.fileno(), self._on_sockets)
 
@@ -99,10 +99,6 @@ class Curl:
         del self._running[handle.curl]
         self._multi.remove_handle(handle.curl)
         handle.curl.close()
-
-    def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
-        """Do as libcurl says: watch a socket, or leave it alone."""
-        self._sockets.watch(descriptor, 0 if what == pycurl.POLL_REMOVE else what)
 
     def _wake_up_after(self, milliseconds: int) -> None:
         """Do as libcurl says: it has something to do then, whatever comes from the sockets."""

@@ -76,7 +76,7 @@ class CurlClient:
         """Carry out an operation; see `Client`."""
         session = self._session or await self._new_session()
         request = session.serializer.serialize(operation, params)
-        mended = set[str]()
+        mended: set[str] = set()
         while True:
             target = session.targets.get(request.bucket) or await session.find(request.bucket)
             reply = await self._send(session, target, request)

@@ -60,7 +60,8 @@ def plain_texts(body: bytes) -> tuple[str, list[tuple[str, str]]] | None:
     root = _ROOT.match(document)
     if root is None:
         return None
-    children, end = list[tuple[str, str]](), root.end()
+    end = root.end()
+    children: list[tuple[str, str]] = []
     while (child := _CHILD.match(document, end)) is not None:
         tag, text, quoted = child.groups()
         children.append((tag, f'"{quoted}"' if quoted else text))

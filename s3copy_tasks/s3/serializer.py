@@ -131,7 +131,8 @@ class Serializer:
 
 
 def _request(operation: str, table: _Table, params: Mapping[str, Any]) -> Request:
-    query, headers, body = list(table.query), dict[str, str](), b""
+    query, body = list(table.query), b""
+    headers: dict[str, str] = {}
     for param, value in params.items():
         if value is None or value == []:
             continue

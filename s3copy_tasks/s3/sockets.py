@@ -1,12 +1,25 @@
-"""The sockets that libcurl watches, behind one descriptor that the event loop watches: cheaper than each."""
+"""The sockets that libcurl watches, behind one descriptor that the event loop watches: cheaper than each.
+
+`watch` is libcurl's own callback: https://curl.se/libcurl/c/CURLMOPT_SOCKETFUNCTION.html
+"""
 
 from __future__ import annotations
 
 import select
 import selectors
+from typing import TYPE_CHECKING
 
-_EPOLL_EVENTS = (0, 1, 4, 5)
-"""EPOLLIN and EPOLLOUT by POLL_IN and POLL_OUT."""
+import pycurl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_EPOLL_EVENTS = {
+    pycurl.POLL_IN: 1 | 1 << 30,
+    pycurl.POLL_OUT: 4 | 1 << 30,
+    pycurl.POLL_INOUT: 5 | 1 << 30,
+}
+"""EPOLLIN and EPOLLOUT, each with EPOLLONESHOT."""
 _CURL_EVENTS = [(1 if events & ~4 else 0) | (2 if events & ~1 else 0) for events in range(32)]
 """CSELECT_IN and CSELECT_OUT by what epoll says; an error or the other's end is both."""
 
@@ -19,43 +32,54 @@ class Selected:
         self.fileno = self._selector.fileno
         self.close = self._selector.close
 
-    def watch(self, descriptor: int, events: int) -> None:
-        """Watch a socket for `POLL_IN`, `POLL_OUT` or both; for 0 no more."""
-        if not events:
+    def watch(self, what: int, descriptor: int, _multi: object = None, _data: object = None) -> None:
+        """Watch a socket for `POLL_IN`, `POLL_OUT` or both; after `POLL_REMOVE` no more."""
+        if what == pycurl.POLL_REMOVE:
             self._selector.unregister(descriptor)
         elif descriptor in self._selector.get_map():
-            self._selector.modify(descriptor, events)
+            self._selector.modify(descriptor, what)
         else:
-            self._selector.register(descriptor, events)
+            self._selector.register(descriptor, what)
 
-    def ready(self) -> list[tuple[int, int]]:
-        """Return the sockets that are ready now, each with what for: `CSELECT_IN`, `CSELECT_OUT`."""
-        return [(key.fd, events) for key, events in self._selector.select(0)]
+    def ready(self) -> Iterator[tuple[int, int]]:
+        """Yield the sockets that are ready now, each with what for: `CSELECT_IN`, `CSELECT_OUT`."""
+        for key, events in self._selector.select(0):
+            yield key.fd, events
 
 
 class Polled:
-    """By epoll, without what `selectors` keeps in Python: that is a tenth of a request's cost."""
+    """By epoll, without what `selectors` keeps in Python: that is a tenth of a request's cost.
+
+    A socket is told of once, and asked for again if libcurl still waits for it. Most requests end with the
+    first packet of their reply, and cost one call of the system in place of two. Nothing is left to watch of
+    a socket that is closed, or idle until its next request.
+    """
 
     def __init__(self) -> None:
         self._poll = select.epoll()
-        self._watched = set[int]()
+        self._watched: dict[int, int] = {}
         self.fileno = self._poll.fileno
         self.close = self._poll.close
 
-    def watch(self, descriptor: int, events: int) -> None:
-        """Watch a socket for `POLL_IN`, `POLL_OUT` or both; for 0 no more."""
-        if not events:
-            self._watched.discard(descriptor)
-            self._poll.unregister(descriptor)
-        elif descriptor in self._watched:
-            self._poll.modify(descriptor, _EPOLL_EVENTS[events])
-        else:
-            self._watched.add(descriptor)
-            self._poll.register(descriptor, _EPOLL_EVENTS[events])
+    def watch(self, what: int, descriptor: int, _multi: object = None, _data: object = None) -> None:
+        """Watch a socket for `POLL_IN`, `POLL_OUT` or both; after `POLL_REMOVE` no more."""
+        if what == pycurl.POLL_REMOVE:
+            self._watched.pop(descriptor, None)
+            return
+        events = self._watched[descriptor] = _EPOLL_EVENTS[what]
+        try:
+            self._poll.modify(descriptor, events)
+        except FileNotFoundError:  # a new socket, perhaps by the number of one that was closed
+            self._poll.register(descriptor, events)
 
-    def ready(self) -> list[tuple[int, int]]:
-        """Return the sockets that are ready now, each with what for: `CSELECT_IN`, `CSELECT_OUT`."""
-        return [(descriptor, _CURL_EVENTS[events & 31]) for descriptor, events in self._poll.poll(0)]
+    def ready(self) -> Iterator[tuple[int, int]]:
+        """Yield the sockets that are ready now, each with what for: `CSELECT_IN`, `CSELECT_OUT`."""
+        watched = self._watched
+        for descriptor, events in self._poll.poll(0):
+            if descriptor in watched:
+                yield descriptor, _CURL_EVENTS[events & 31]
+                if descriptor in watched:
+                    self._poll.modify(descriptor, watched[descriptor])
 
 
 Sockets = Polled if hasattr(select, "epoll") else Selected

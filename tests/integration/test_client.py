@@ -21,7 +21,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
-from pycurl import POLL_IN, POLL_OUT
+from pycurl import POLL_IN, POLL_OUT, POLL_REMOVE
 
 from s3copy_tasks.errors import (
     EMPTY_REPLY,
@@ -549,20 +549,41 @@ def test_signatures_hold(server: Endpoint, proxy: Proxy, bucket: str) -> None:
     assert SOURCE_ACCOUNT not in sent.headers.values()
 
 
-def test_a_closed_socket_is_forgotten() -> None:
-    """Either way of watching sockets says what became ready, and no more once a socket is left alone."""
-    for sockets in (Polled(), Selected()):
+@pytest.mark.parametrize("kind", [Polled, Selected])
+def test_sockets_are_watched(kind: type[Polled | Selected]) -> None:
+    """Each way of watching says what is ready, again while that is so, and no more once it is left alone."""
+    sockets = kind()
+    mine, other = socket.socketpair()
+    with mine, other:
+        sockets.watch(POLL_OUT, mine.fileno())
+        assert list(sockets.ready()) == [(mine.fileno(), POLL_OUT)]
+        sockets.watch(POLL_IN, mine.fileno())
+        assert not list(sockets.ready())
+        other.send(b"x")
+        for _ in range(2):
+            assert list(sockets.ready()) == [(mine.fileno(), POLL_IN)]
+        sockets.watch(POLL_REMOVE, mine.fileno())
+        assert not list(sockets.ready())
+        sockets.watch(POLL_IN, mine.fileno())
+        assert list(sockets.ready()) == [(mine.fileno(), POLL_IN)]
+    sockets.close()
+
+
+@pytest.mark.parametrize("kind", [Polled, Selected])
+def test_a_number_comes_again(kind: type[Polled | Selected]) -> None:
+    """A socket that has the number of one that was closed is watched like any other."""
+    sockets = kind()
+    for _ in range(2):
         mine, other = socket.socketpair()
         with mine, other:
-            sockets.watch(mine.fileno(), POLL_OUT)
-            assert sockets.ready() == [(mine.fileno(), POLL_OUT)]
-            sockets.watch(mine.fileno(), POLL_IN)
-            assert not sockets.ready()
+            number = mine.fileno()
+            sockets.watch(POLL_IN, number)
             other.send(b"x")
-            assert sockets.ready() == [(mine.fileno(), POLL_IN)]
-            sockets.watch(mine.fileno(), 0)
-            assert not sockets.ready()
-        sockets.close()
+            for descriptor, events in sockets.ready():
+                assert (descriptor, events) == (number, POLL_IN)
+                sockets.watch(POLL_REMOVE, number)  # as libcurl does where that was the whole reply
+            assert not list(sockets.ready())
+    sockets.close()
 
 
 @both
