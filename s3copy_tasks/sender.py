@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _STOPPED = "the batch was stopped"
-_AHEAD_SECONDS = 0.002
-"""A request may start that much before its turn: a timer for each would cost more than the request."""
+_AHEAD_SECONDS, _BEHIND_SECONDS = 0.002, 0.005
+"""A request may start that much before its turn, as a timer for each would cost more than the request; and
+that much of a delay is made up for, as the loop has other things to do."""
 
 
 class Sender:
@@ -164,7 +165,7 @@ class Sender:
             except asyncio.CancelledError:
                 self._wake_next()  # it may have been this one's turn
                 raise
-        self._next_start = max(self._clock(), self._next_start) + self._rate.gap_seconds
+        self._next_start = max(self._clock() - _BEHIND_SECONDS, self._next_start) + self._rate.gap_seconds
 
     def _startable(self) -> int:
         """Return how many requests may start now: by slots, and by the rate, where a pause is no credit."""

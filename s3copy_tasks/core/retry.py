@@ -13,9 +13,9 @@ THROTTLED_ATTEMPTS_MAX = 10
 """Requests for one object when S3 asks to slow down: that is no failure of the object."""
 _DELAY_SECONDS_MAX = 20.0
 _SPAN_SECONDS = 0.25
-_LOWERED, _AGAIN = 0.95, 0.9
+_LOWERED, _AGAIN = 0.97, 0.94
 """What a SlowDown leaves of the rate; the second for one that comes right after another."""
-_STEP_LEAST, _STEP_GROWTH, _STEP_MOST = 0.005, 1.25, 0.2
+_STEP_LEAST, _STEP_GROWTH, _STEP_MOST = 0.01, 1.25, 0.2
 """How much the rate is raised, as a part of it."""
 _USED = 0.75
 _ROUND_TRIP_SECONDS = 0.1
@@ -26,7 +26,8 @@ _FIRST_GAP, _GAP_SECONDS_MAX = 0.0001, 1.0
 def delay_seconds(error: Exception, attempt: int, jitter: float) -> float | None:
     """Return how long to wait before the next attempt, or None to give up.
 
-    Exponential with full jitter: below 1, 2, 4 seconds, and on, up to 20.
+    Exponential with full jitter: below 1, 2, 4 seconds, and on, up to 20. A quarter of that where S3 asks to
+    slow down: `RequestRate` sees to that, and a batch ends no sooner than its last object.
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 
     Args:
@@ -35,14 +36,14 @@ def delay_seconds(error: Exception, attempt: int, jitter: float) -> float | None
         jitter: a random number in [0, 1).
     """
     if isinstance(error, ThrottledError):
-        attempts_max = THROTTLED_ATTEMPTS_MAX
+        attempts_max, first_seconds = THROTTLED_ATTEMPTS_MAX, 0.25
     elif isinstance(error, TransientError):
-        attempts_max = ATTEMPTS_MAX
+        attempts_max, first_seconds = ATTEMPTS_MAX, 1.0
     else:
         return None
     if attempt >= attempts_max:
         return None
-    return jitter * min(2.0 ** (attempt - 1), _DELAY_SECONDS_MAX)
+    return jitter * min(first_seconds * 2.0 ** (attempt - 1), _DELAY_SECONDS_MAX)
 
 
 class RequestRate:
