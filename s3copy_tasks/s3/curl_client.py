@@ -37,6 +37,7 @@ _SKEWED = "RequestTimeTooSkewed"
 _TOLERATED_SECONDS = 240
 """S3 refuses a clock that is 15 minutes off; a HEAD's refusal has no code, and the Date must speak for it."""
 _LOOK_AT_CREDENTIALS_SECONDS = 1.0
+_LONG_BYTES = 50_000
 
 
 class CurlClient:
@@ -61,6 +62,7 @@ class CurlClient:
         self._ahead_seconds = 0.0
         self._expired = False
         self._connecting = asyncio.Lock()
+        self._reading = asyncio.Lock()
         self._session: _Session | None = None
         self._curl: Curl | None = None
 
@@ -80,7 +82,7 @@ class CurlClient:
         while True:
             target = session.targets.get(request.bucket) or await session.find(request.bucket)
             reply = await self._send(session, target, request)
-            result = session.replies.read(operation, reply)
+            result = await self._read(session, operation, reply)
             if not isinstance(result, Refusal):
                 return result
             mistake = await self._mend(session, target, request, reply, result)
@@ -119,6 +121,15 @@ class CurlClient:
             once=request.once,
         )
         return Reply(status, headers_of(received), body)
+
+    async def _read(self, session: _Session, operation: str, reply: Reply) -> Mapping[str, Any] | Refusal:
+        """Read a reply; a page of a listing takes as long as fifty copies, so those wait for each other."""
+        if len(reply.body) < _LONG_BYTES:
+            return session.replies.read(operation, reply)
+        async with self._reading:
+            result = session.replies.read(operation, reply)
+            await asyncio.sleep(0)  # requests are sent, and replies are taken, before the next one is read
+        return result
 
     async def _mend(
         self, session: _Session, target: Target, request: Request, reply: Reply, refusal: Refusal
