@@ -52,27 +52,33 @@ def listed_rows(body: bytes) -> ListedRows | None:
         found = _ROW.findall(body[first:end].decode("ascii"))
         if sum([len(row[0]) for row in found]) != end - first:
             return None
-        lists: dict[str, list[str]] = {}
-        return ListedRows([_row(row, lists) for row in found], body[:first] + body[end:])
+        return ListedRows(_rows(found), body[:first] + body[end:])
     except ValueError:  # not ASCII, or no such day
         return None
 
 
-def _row(found: tuple[str, ...], lists: dict[str, list[str]]) -> dict[str, Any]:
-    """Return a row; equal lists are one, as each would be one thing more for the garbage collector."""
-    _, key, modified, etag, algorithm, kind, size, storage_class = found
-    row: dict[str, Any] = {
-        "Key": key,
-        "LastModified": datetime.fromisoformat(modified),
-        "ETag": f'"{etag}"',
-        "Size": int(size),
-        "StorageClass": storage_class,
-    }
-    if algorithm:
-        row["ChecksumAlgorithm"] = lists.setdefault(algorithm, [algorithm])
-    if kind:
-        row["ChecksumType"] = kind
-    return row
+def _rows(found: list[tuple[str, ...]]) -> list[dict[str, Any]]:
+    """Return rows; what most have in common is one object in all: many thousands wait for their turn."""
+    common: dict[tuple[str, str, str], dict[str, Any]] = {}
+    rows = []
+    for _, key, modified, etag, algorithm, kind, size, storage_class in found:
+        rest = common.get((algorithm, kind, storage_class))
+        if rest is None:
+            rest = common[algorithm, kind, storage_class] = {"StorageClass": storage_class}
+            if algorithm:
+                rest["ChecksumAlgorithm"] = [algorithm]
+            if kind:
+                rest["ChecksumType"] = kind
+        rows.append(
+            {
+                "Key": key,
+                "LastModified": datetime.fromisoformat(modified),
+                "ETag": f'"{etag}"',
+                "Size": int(size),
+                **rest,
+            }
+        )
+    return rows
 
 
 def decoded(page: dict[str, Any]) -> dict[str, Any]:
