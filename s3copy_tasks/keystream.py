@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 ListPage: TypeAlias = "Callable[[str | None, str | None], Awaitable[Page]]"
 """Lists a page by what comes after a whole key (None: from the first), or by the token where there is one."""
 
-BUFFERED_KEYS_MAX = 128_000
-"""Keys that may wait for the consumer: 8 pages for each of 16 listers. Ranges that are shorter than that are
+BUFFERED_KEYS_MAX = 160_000
+"""Keys that may wait for the consumer: 10 pages for each of 16 listers. Ranges that are shorter than that are
 dear, as the last page of each is cut. They take some 40 MB."""
 _LOOK_SECONDS = 1.0
 """How often a consumer that waits looks whether the loop still runs."""

@@ -11,7 +11,7 @@ from s3copy_tasks.core.keys import Decider
 from s3copy_tasks.core.merge import merge
 from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.errors import CopyError
-from s3copy_tasks.keystream import KeyStream
+from s3copy_tasks.keystream import BUFFERED_KEYS_MAX, KeyStream
 from s3copy_tasks.loop import event_loop
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Reach:
         )
 
 
-WHOLE = Reach(listers=16, buffered_keys_max=128_000)
+WHOLE = Reach(listers=16, buffered_keys_max=BUFFERED_KEYS_MAX)
 """Of a plan, which reads as fast as pages come."""
 RANGE = Reach(listers=4, buffered_keys_max=16_000)
 """Of a batch, which reads as fast as it copies; and a worker may run many batches."""

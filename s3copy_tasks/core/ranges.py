@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 WASTED_PAGES, WASTED_SHARE = 20, 0.1
 """Pages that may be asked for in vain: so many, and this share of those that a listing in one row needs."""
-_PAGES_MIN, _PAGES_MAX = 3, 8
+_PAGES_MIN, _PAGES_MAX = 3, 6
 """What either part of a split should have. The last page of a range is cut, so short ones waste much; but all
 ranges ahead of the consumer wait in memory, so long ones need much."""
 _AHEAD = 1.5
 """How far ahead of the consumer ranges are listed, in budgets: by the time a range is its turn, it is done,
 and the ones behind it are less so."""
-_SLOPE = 0.5
+_SLOPE = 0.3
 """Which share of the budget the range that is farthest ahead must leave to those before it."""
 _STRETCHES = 16
 """Pages that a range remembers, its own and those before it was split off: a guess is made from them."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE_SECONDS = 0.1
-BUFFERED = 128_000
+BUFFERED = 160_000
 
 NAMES = st.sampled_from(
     ["a", "b", "aa", "zeta", "Ω", "日本", "\U0001f6f0", "~", " ", "-", "x\x01", "\uffff", "2026"]
