@@ -20,9 +20,10 @@ import yaml
 
 from tests.airflow_stack import AirflowStack
 from tests.performance.child import Child
-from tests.performance.figures import airflow_environment, console, machine, spread, table
+from tests.performance.figures import airflow_environment
 from tests.performance.millions import IN_FLIGHT
 from tests.performance.pages import PREFIX, PageServer
+from tests.performance.report import Report
 
 OBJECTS, BATCH_OBJECTS, ACTIVE_BATCHES, RUNS = 100_000, 10_000, 2, 1
 DELAY = 0.03
@@ -68,8 +69,8 @@ class DagTimes:
 
 
 def main() -> None:
-    """Measure, and print the tables."""
-    conditions = machine()
+    """Measure, print the tables and write them."""
+    report = Report("dag", objects=OBJECTS, runs=RUNS)
     with tempfile.TemporaryDirectory() as folder, PageServer(core=None) as server:
         home = Path(folder)
         server.call("number", bucket="originals", keys=OBJECTS)
@@ -77,13 +78,9 @@ def main() -> None:
         server.call("behave", delay=DELAY)
         without = [_without_airflow(home, server, number) for number in range(RUNS)]
         dags = _with_airflow(home, server)
-    conditions = (
-        f"{OBJECTS:,} objects, batches of {BATCH_OBJECTS:,}, {ACTIVE_BATCHES} at once, {IN_FLIGHT} requests "
-        f"in flight each; made-up server, plain HTTP, loopback, {DELAY * 1_000:.0f} ms each; API server, "
-        f"scheduler, Dag processor, tasks and server share {conditions}; median (least to greatest)"
-    )
-    _print_tasks(dags, conditions)
-    _print_runs(dags, without)
+    _fill_tasks(report, dags)
+    _fill_runs(report, dags, without)
+    report.finish()
 
 
 def _without_airflow(home: Path, server: PageServer, number: int) -> dict[str, float]:
@@ -168,36 +165,40 @@ def _seconds(moment: str) -> float:
     return datetime.fromisoformat(moment).timestamp()
 
 
-def _print_tasks(dags: list[DagTimes], conditions: str) -> None:
-    columns = ["task", "per run", "start to end, s", "own work, s", "copying, s", "objects/s"]
-    rows = table(f"tasks of {RUNS} run(s) of the Dag", columns, conditions)
+def _fill_tasks(report: Report, dags: list[DagTimes]) -> None:
+    columns = {"per run": 0, "start to end, s": 1, "own work, s": 1, "copying, s": 1, "objects/s": 0}
+    rows = report.table(
+        f"tasks of {RUNS} run(s) of the Dag",
+        "task",
+        columns,
+        f"{OBJECTS:,} objects, batches of {BATCH_OBJECTS:,}, {ACTIVE_BATCHES} at once, {IN_FLIGHT} requests "
+        f"in flight each; made-up server, plain HTTP, loopback, {DELAY * 1_000:.0f} ms each; API server, "
+        "scheduler, Dag processor, tasks and server share the cores; median (least to greatest)",
+    )
     for task_id in _TASKS:
         found = [task for dag in dags for task in dag.tasks if task.task_id == task_id]
         copying = [_length(task.copying) for task in found if task.copying]
-        rows.add_row(
+        rows.add(
             task_id,
-            str(len(found) // RUNS),
-            spread([_length(task.airflow) for task in found]),
-            spread([_length(task.own) for task in found]),
-            spread(copying) if copying else "",
-            spread([BATCH_OBJECTS / seconds for seconds in copying], 0) if copying else "",
+            len(found) // RUNS,
+            [_length(task.airflow) for task in found],
+            [_length(task.own) for task in found],
+            copying or None,
+            [BATCH_OBJECTS / seconds for seconds in copying] or None,
         )
-    console.print(rows)
 
 
-def _print_runs(dags: list[DagTimes], without: list[dict[str, float]]) -> None:
-    rows = table("whole runs, in seconds", ["", "median (least to greatest)"])
-    rows.add_row("the Dag's run, start to end", spread([dag.seconds for dag in dags]))
-    rows.add_row("  at least one task at its own work", spread([dag.own_seconds for dag in dags]))
-    rows.add_row("  Airflow's share: the rest", spread([dag.seconds - dag.own_seconds for dag in dags]))
-    rows.add_row("  first batch's begin to last one's end", spread([dag.copying_seconds for dag in dags]))
-    rows.add_row("  objects/s in that", spread([OBJECTS / dag.copying_seconds for dag in dags], 0))
-    rows.add_section()
-    rows.add_row("the same by InProcessRun, one process", spread([sum(one.values()) for one in without]))
+def _fill_runs(report: Report, dags: list[DagTimes], without: list[dict[str, float]]) -> None:
+    rows = report.table("whole runs", "what", {"s": 1, "objects/s": 0}, "median (least to greatest)")
+    rows.add("the Dag's run, start to end", [dag.seconds for dag in dags], None)
+    rows.add("  at least one task at its own work", [dag.own_seconds for dag in dags], None)
+    rows.add("  Airflow's share: the rest", [dag.seconds - dag.own_seconds for dag in dags], None)
+    copying = [dag.copying_seconds for dag in dags]
+    rows.add("  first batch's begin to last one's end", copying, [OBJECTS / seconds for seconds in copying])
+    rows.add("the same by InProcessRun, one process", [sum(one.values()) for one in without], None)
     for part in without[0]:
-        rows.add_row(f"  {part}", spread([one[part] for one in without]))
-    rows.add_row("  objects/s while copying", spread([OBJECTS / one["copy"] for one in without], 0))
-    console.print(rows)
+        seconds = [one[part] for one in without]
+        rows.add(f"  {part}", seconds, [OBJECTS / one for one in seconds] if part == "copy" else None)
 
 
 def _length(interval: Interval) -> float:

@@ -19,8 +19,8 @@ from s3copy_tasks.keystream import BUFFERED_KEYS_MAX, KeyStream
 from tests.key_shapes import SHAPES, ListedKeys, keys_of
 from tests.memory import DAY_ONE
 from tests.performance.child import Child
-from tests.performance.figures import console, machine, table
 from tests.performance.pages import PageServer
+from tests.performance.report import Report
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.store import Page
@@ -73,30 +73,41 @@ def over_http() -> list[dict[str, Any]]:
     return found
 
 
-def print_http(found: list[dict[str, Any]], conditions: str) -> None:
-    """Print the first table."""
-    columns = ["ms a page", "client", "listers", "keys", "s", "keys/s", "times", "pages", "CPU ms a page"]
-    rows = table(
+def fill_http(report: Report, found: list[dict[str, Any]]) -> None:
+    """Fill the first table."""
+    columns = {
+        "ms a page": 0,
+        "listers": 0,
+        "keys": 0,
+        "s": 1,
+        "keys/s": 0,
+        "times": 1,
+        "pages": 0,
+        "CPU ms a page": 1,
+        "the server's": 2,
+        "keys/s of CPU": 0,
+    }
+    rows = report.table(
         "Numbered keys as one stream, over plain HTTP on loopback",
-        [*columns, "the server's", "keys/s of CPU"],
-        f"one process on one core, the server on another; times: as fast as one lister; {conditions}",
+        "client",
+        columns,
+        "one process on one core, the server on another; times: as fast as one lister",
     )
     serial = {one["delay"]: _rate(one) for one in found if (one["client"], one["listers"]) == ("curl", 1)}
     for one in found:
-        rows.add_row(
-            f"{1_000 * one['delay']:.0f}",
+        rows.add(
             one["client"],
-            f"{one['listers']}",
-            f"{one['keys']:,}",
-            f"{one['seconds']:.1f}",
-            f"{_rate(one):,.0f}",
-            f"{_rate(one) / serial[one['delay']]:.1f}",
-            f"{one['requests']:,}",
-            f"{1_000 * one['cpu'] / one['requests']:.1f}",
-            f"{one['server_cpu_ms']:.2f}",
-            f"{one['keys'] / one['cpu']:,.0f}",
+            1_000 * one["delay"],
+            one["listers"],
+            one["keys"],
+            one["seconds"],
+            _rate(one),
+            _rate(one) / serial[one["delay"]],
+            one["requests"],
+            1_000 * one["cpu"] / one["requests"],
+            one["server_cpu_ms"],
+            one["keys"] / one["cpu"],
         )
-    console.print(rows)
 
 
 def _rate(one: dict[str, Any]) -> float:
@@ -170,34 +181,43 @@ def shapes(loop: asyncio.AbstractEventLoop) -> list[dict[str, Any]]:
     return found
 
 
-def print_shapes(found: list[dict[str, Any]]) -> None:
-    """Print the second table."""
-    columns = ["keys", "listers", "s", "keys/s", "times", "requests", "wasted", "CPU ms a page"]
-    rows = table(f"{KEYS:,} keys in key ranges, {PAGE_SECONDS * 1_000:.0f} ms a page", columns)
+def fill_shapes(report: Report, found: list[dict[str, Any]]) -> None:
+    """Fill the second table."""
+    columns = {
+        "listers": 0,
+        "s": 1,
+        "keys/s": 0,
+        "times": 1,
+        "requests": 0,
+        "wasted": 0,
+        "CPU ms a page": 2,
+    }
+    title = f"{KEYS:,} keys in key ranges, {PAGE_SECONDS * 1_000:.0f} ms a page"
+    rows = report.table(title, "keys", columns, "pages are computed in the same process")
     for one in found:
-        rows.add_row(
-            one["shape"] if one["listers"] == LISTERS[0] else "",
-            f"{one['listers']}",
-            f"{one['seconds']:.1f}",
-            f"{one['keys_per_second']:,.0f}",
-            f"{one['times']:.1f}",
-            f"{one['requests']:,}",
-            f"{one['wasted']:,}",
-            f"{one['cpu_ms']:.2f}",
+        rows.add(
+            one["shape"],
+            one["listers"],
+            one["seconds"],
+            one["keys_per_second"],
+            one["times"],
+            one["requests"],
+            one["wasted"],
+            one["cpu_ms"],
         )
-    console.print(rows)
 
 
 def main() -> None:
-    """Measure, and print the tables."""
-    conditions = machine()
-    print_http(over_http(), conditions)
+    """Measure, print the tables and write them."""
+    report = Report("listing")
+    fill_http(report, over_http())
     with Loop() as loop:
-        print_shapes(shapes(loop))
+        fill_shapes(report, shapes(loop))
         key_cost = per_key_microseconds(loop)
     size = object_bytes()
-    console.print(f"a key costs {key_cost:.2f} microseconds more than a loop over its page")
-    console.print(f"{BUFFERED_KEYS_MAX:,} keys that wait take {BUFFERED_KEYS_MAX * size / 2**20:.0f} MiB")
+    report.remark(f"a key costs {key_cost:.2f} microseconds more than a loop over its page")
+    report.remark(f"{BUFFERED_KEYS_MAX:,} keys that wait take {BUFFERED_KEYS_MAX * size / 2**20:.0f} MiB")
+    report.finish()
 
 
 if __name__ == "__main__":

@@ -6,14 +6,9 @@ nothing, as with encryption by KMS, and every copy has to be found in a listing 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from tests.performance.child import Child
-from tests.performance.figures import console, machine, table
 from tests.performance.pages import PageServer
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from tests.performance.report import Report
 
 OBJECTS, BATCH_OBJECTS, EVERY = 1_000_000, 50_000, 100_000
 UNPROVEN = ((200_000, 10_000), (200_000, 200_000))
@@ -21,19 +16,20 @@ UNPROVEN = ((200_000, 10_000), (200_000, 200_000))
 
 
 def main() -> None:
-    """Copy, and print the tables."""
-    conditions = machine()
+    """Copy, print the tables and write them."""
+    report = Report("million")
     with PageServer() as server:
         server.call("number", bucket="originals", keys=OBJECTS)
         server.call("number", bucket="copies", keys=0)
-        million = _copied(server, EVERY, BATCH_OBJECTS, "changed")
-        _print(_table(f"{OBJECTS:,} copies in one run, batches of {BATCH_OBJECTS:,}", conditions), million)
+        samples = _copied(server, EVERY, BATCH_OBJECTS, "changed")
+        _fill(report, f"{OBJECTS:,} copies in one run, batches of {BATCH_OBJECTS:,}", samples)
         for objects, batch_objects in UNPROVEN:
             server.call("number", bucket="originals", keys=objects, one_etag=False)
             server.call("number", bucket="copies", keys=objects, day=2)
             samples = _copied(server, objects // 5, batch_objects, "always")
             title = f"{objects:,} copies, batches of {batch_objects:,}, found in listings: other ETags"
-            _print(_table(title), samples)
+            _fill(report, title, samples)
+    report.finish()
 
 
 def _copied(server: PageServer, every: int, batch_objects: int, overwrite: str) -> list[dict[str, float]]:
@@ -44,25 +40,28 @@ def _copied(server: PageServer, every: int, batch_objects: int, overwrite: str) 
     return samples
 
 
-def _table(title: str, caption: str = "") -> Table:
-    columns = ["objects", "s", "objects/s since", "CPU ms each", "RSS MB", "descriptors", "threads"]
-    return table(title, columns, caption)
-
-
-def _print(rows: Table, samples: list[dict[str, Any]]) -> None:
+def _fill(report: Report, title: str, samples: list[dict[str, float]]) -> None:
+    columns = {
+        "s": 1,
+        "objects/s since": 0,
+        "CPU ms each": 3,
+        "RSS MB": 0,
+        "descriptors": 0,
+        "threads": 0,
+    }
+    rows = report.table(title, "objects", columns)
     for before, now in zip([samples[0], *samples], samples, strict=False):
         objects = now["objects"] - before["objects"]
         seconds, cpu = now["seconds"] - before["seconds"], now["cpu"] - before["cpu"]
-        rows.add_row(
+        rows.add(
             f"{now['objects']:,}",
-            f"{now['seconds']:.1f}",
-            f"{objects / seconds:,.0f}" if objects else "",
-            f"{1_000 * cpu / objects:.3f}" if objects else "",
-            f"{now['rss_mb']:.0f}",
-            f"{now['descriptors']:.0f}",
-            f"{now['threads']:.0f}",
+            now["seconds"],
+            objects / seconds if objects else None,
+            1_000 * cpu / objects if objects else None,
+            now["rss_mb"],
+            now["descriptors"],
+            now["threads"],
         )
-    console.print(rows)
 
 
 if __name__ == "__main__":

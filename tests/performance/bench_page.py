@@ -12,10 +12,11 @@ import time
 import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.documents import document
-from tests.performance.figures import console, machine, p90, spread, table
+from tests.performance.figures import p90
+from tests.performance.report import Report
 
 if TYPE_CHECKING:
     from tests.page_server import Page
@@ -71,8 +72,8 @@ def _measured(page: Page, path: str) -> list[float]:
 
 
 def main() -> None:
-    """Measure with few runs, then with many, and print both."""
-    conditions = machine()
+    """Measure with few runs, then with many; print and write both."""
+    report = Report("page", repeats=REPEATS, limit_ms=LIMIT_MS)
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings(action="ignore"):
         os.environ |= {
             "AIRFLOW_HOME": place,
@@ -82,8 +83,11 @@ def main() -> None:
         }
         from tests.page_server import serving  # noqa: PLC0415 - after the environment is set
 
-        made = table(
-            f"{JOBS} jobs: milliseconds of an answer", ["page", "runs in all", "median", "nine of ten below"]
+        made = report.table(
+            f"{JOBS} jobs: milliseconds of an answer",
+            "page",
+            {"runs in all": 0, "median (least to greatest)": 0, "nine of ten below": 0},
+            f"{REPEATS} answers each, the limit is {LIMIT_MS} ms",
         )
         with serving(Path(place)) as page:
             _fill(Path(place) / "many")
@@ -92,13 +96,9 @@ def main() -> None:
                 _run(number, runs)
                 runs += number
                 for name, path in (("all jobs", NAV), ("one job", TAB)):
-                    _add(made, name, runs * JOBS, _measured(page, path))
-    console.print(made, "")
-    console.print(f"{REPEATS} answers each, the limit is {LIMIT_MS} ms; {conditions}")
-
-
-def _add(made: Any, name: str, runs: int, laps: list[float]) -> None:
-    made.add_row(name, f"{runs:,}", spread(laps, 0), f"{p90(laps):,.0f}")
+                    laps = _measured(page, path)
+                    made.add(name, runs * JOBS, laps, p90(laps))
+    report.finish()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.performance.child import Child
-from tests.performance.figures import console, machine, table
 from tests.performance.pages import PageServer
+from tests.performance.report import Report
 
 PROMISED_MB = 150
 SHARES = {"all": None, "nothing": 0, "1 in 1,500": 1_500}
@@ -26,11 +26,49 @@ CASES = (
 
 
 def main() -> None:
-    """Run every case and print the table."""
-    conditions = machine()
+    """Run every case, print the table and write it."""
+    report = Report("plan")
     with PageServer() as server:
-        found = [{"case": case, **_planned(server, *case)} for case in CASES]
-    _print(found, conditions)
+        found = [(case, _planned(server, *case)) for case in CASES]
+    rows = report.table(
+        "planning: both sides listed over plain HTTP",
+        "to copy",
+        {
+            "keys": 0,
+            "ms": 0,
+            "s": 1,
+            "keys/s": 0,
+            "CPU s": 1,
+            "theirs": 1,
+            "MB": 0,
+            "pages": 0,
+            "batches": 0,
+            "ranges": 0,
+            "kB": 0,
+        },
+        "keys: of the source, and of the destination unless all is to be copied; ms: the server waits for "
+        "each page; theirs: CPU of the server, on another core; MB: the most that the process held, beyond "
+        "that of planning two empty buckets; kB: of the plan as XCom",
+    )
+    for (keys, share, delay), one in found:
+        rows.add(
+            share,
+            keys,
+            1_000 * delay,
+            one["seconds"],
+            keys / one["seconds"],
+            one["cpu"],
+            one["server_cpu"],
+            one["added_mb"],
+            one["requests"],
+            one["batches"],
+            one["ranges"],
+            one["xcom_kb"],
+        )
+    most = max(one["added_mb"] for _, one in found)
+    holds = "holds" if most < PROMISED_MB else "does NOT hold"
+    report.remark(f"Less than {PROMISED_MB} MB added by ten million keys: {holds}, {most:.0f} MB")
+    report.finish()
 
 
 def _planned(server: PageServer, keys: int, share: str, delay: float) -> dict[str, Any]:
@@ -46,38 +84,6 @@ def _planned(server: PageServer, keys: int, share: str, delay: float) -> dict[st
     with Child("millions", core=0) as process:
         plan: dict[str, Any] = process.call("planned", url=server.url)
     return {**plan, "server_cpu": server.call("report")["cpu"] - before}
-
-
-def _print(found: list[dict[str, Any]], conditions: str) -> None:
-    columns = ["keys", "to copy", "ms", "s", "keys/s", "CPU s", "theirs", "MB", "pages", "batches", "ranges"]
-    rows = table(
-        "planning: both sides listed over plain HTTP",
-        [*columns, "kB"],
-        "ms: the server waits for each page; theirs: CPU of the server; kB: of the plan as XCom; MB: the "
-        f"most that the process held, beyond that of planning two empty buckets; {conditions}",
-    )
-    for column in rows.columns:
-        column.no_wrap = True
-    for one in found:
-        keys, share, delay = one["case"]
-        rows.add_row(
-            f"{keys:,}",
-            share,
-            f"{1_000 * delay:.0f}",
-            f"{one['seconds']:.1f}",
-            f"{keys / one['seconds']:,.0f}",
-            f"{one['cpu']:.1f}",
-            f"{one['server_cpu']:.1f}",
-            f"{one['added_mb']:.0f}",
-            f"{one['requests']:,}",
-            f"{one['batches']:,}",
-            f"{one['ranges']:,}",
-            f"{one['xcom_kb']:.0f}",
-        )
-    console.print(rows)
-    most = max(one["added_mb"] for one in found)
-    holds = "holds" if most < PROMISED_MB else "does NOT hold"
-    console.print(f"Less than {PROMISED_MB} MB added by ten million keys: {holds}, {most:.0f} MB")
 
 
 if __name__ == "__main__":
