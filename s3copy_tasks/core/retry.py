@@ -9,8 +9,8 @@ from s3copy_tasks.errors import ThrottledError, TransientError
 
 ATTEMPTS_MAX = 3
 """Requests for one object when errors are transient: FR-005."""
-THROTTLED_ATTEMPTS_MAX = 10
-"""Requests for one object when S3 asks to slow down: that is no failure of the object."""
+THROTTLED_ATTEMPTS_MAX = 12
+"""Requests for one object when S3 asks to slow down: that is no failure of the object. A minute, about."""
 _DELAY_SECONDS_MAX = 20.0
 _SPAN_SECONDS = 0.25
 _LOWERED, _AGAIN = 0.97, 0.94

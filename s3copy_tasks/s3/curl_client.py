@@ -124,7 +124,7 @@ class CurlClient:
 
     async def _read(self, session: _Session, operation: str, reply: Reply) -> Mapping[str, Any] | Refusal:
         """Read a reply; a page of a listing takes as long as fifty copies, so those wait for each other."""
-        if len(reply.body) < _LONG_BYTES:
+        if operation != "ListObjectsV2" or len(reply.body) < _LONG_BYTES:
             return session.replies.read(operation, reply)
         async with self._reading:
             result = session.replies.read(operation, reply)

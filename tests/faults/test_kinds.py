@@ -152,9 +152,9 @@ ONCE = [
 ]
 FOR_GOOD = {
     "InternalError": Outcome("failed", 3, "InternalError"),
-    "SlowDown": Outcome("failed", 10, "SlowDown"),
+    "SlowDown": Outcome("failed", 12, "SlowDown"),
     "ServiceUnavailable": Outcome("failed", 3, "ServiceUnavailable"),
-    "TooManyRequests": Outcome("failed", 10, "TooManyRequests"),
+    "TooManyRequests": Outcome("failed", 12, "TooManyRequests"),
     "RequestTimeout": Outcome("failed", 3, "RequestTimeout"),
     "ExpiredToken": Outcome("failed", 3, "ExpiredToken"),
     "PreconditionFailed": Outcome("failed", 3, "SourceChanged"),
@@ -163,7 +163,7 @@ FOR_GOOD = {
     "NoSuchKey": GONE,
     "NoSuchUpload": NO_UPLOAD,
     "200 with InternalError": Outcome("failed", 3, "InternalError"),
-    "200 with SlowDown": Outcome("failed", 10, "SlowDown"),
+    "200 with SlowDown": Outcome("failed", 12, "SlowDown"),
     "200 with nothing": Outcome("failed", 3, "EmptyReply"),
     "reset": Outcome("failed", 3, "ConnectionClosedError"),
     "delay": Outcome("copied", 1),

@@ -63,15 +63,15 @@ class Waits:
 SUCCEEDS: dict[str, list[CopyError]] = {
     "at-once": [],
     "after-two-transient": [TRANSIENT, TRANSIENT],
-    "after-nine-throttled": [SLOW] * 9,
-    "throttling-does-not-use-up-attempts": [*[SLOW] * 9, TRANSIENT, TRANSIENT],
-    "attempts-do-not-use-up-throttling": [TRANSIENT, TRANSIENT, *[SLOW] * 9],
+    "after-eleven-throttled": [SLOW] * 11,
+    "throttling-does-not-use-up-attempts": [*[SLOW] * 11, TRANSIENT, TRANSIENT],
+    "attempts-do-not-use-up-throttling": [TRANSIENT, TRANSIENT, *[SLOW] * 11],
 }
 
 
 @pytest.mark.parametrize("errors", SUCCEEDS.values(), ids=SUCCEEDS)
 def test_tries_again(errors: list[CopyError]) -> None:
-    """A request has 3 attempts when errors are transient, and 10 when S3 asks to slow down, counted apart."""
+    """A request has 3 attempts when errors are transient, and 12 when S3 asks to slow down, counted apart."""
     call = Script(errors)
     assert impatient(2).send("CopyObject", call) == "done"
     assert call.calls == len(errors) + 1
@@ -79,7 +79,7 @@ def test_tries_again(errors: list[CopyError]) -> None:
 
 GIVES_UP: dict[str, tuple[list[CopyError], int]] = {
     "three-transient": ([TRANSIENT] * 9, 3),
-    "ten-throttled": ([SLOW] * 20, 10),
+    "twelve-throttled": ([SLOW] * 20, 12),
     "denied": ([DENIED] * 9, 1),
     "denied-at-last": ([TRANSIENT, SLOW, DENIED, DENIED], 3),
 }

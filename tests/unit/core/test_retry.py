@@ -33,7 +33,8 @@ CAPS: dict[str, tuple[CopyError, int, float | None]] = {
     "throttled-6": (THROTTLED, 6, 8.0),
     "throttled-8": (THROTTLED, 8, 20.0),
     "throttled-9": (THROTTLED, 9, 20.0),
-    "throttled-10": (THROTTLED, 10, None),
+    "throttled-11": (THROTTLED, 11, 20.0),
+    "throttled-12": (THROTTLED, 12, None),
     "access": (AccessError("no", code="AccessDenied"), 1, None),
     "missing": (MissingError("no", code="NoSuchKey"), 1, None),
     "condition": (ConditionError("no", code="PreconditionFailed"), 1, None),
@@ -44,7 +45,7 @@ CAPS: dict[str, tuple[CopyError, int, float | None]] = {
 
 @pytest.mark.parametrize(("error", "attempt", "cap"), CAPS.values(), ids=CAPS)
 def test_delays(error: CopyError, attempt: int, cap: float | None) -> None:
-    """Delays have full jitter, below 1, 2, 4 ... 20 s; a quarter, and 10 attempts, not 3, when throttled."""
+    """Delays have full jitter, below 1, 2, 4 ... 20 s; a quarter, and 12 attempts, not 3, when throttled."""
     delays = [delay_seconds(error, attempt, jitter) for jitter in (0.0, 0.5, 0.999)]
     assert delays == ([None] * 3 if cap is None else pytest.approx([0.0, cap * 0.5, cap * 0.999]))
 
