@@ -42,7 +42,7 @@ class Watch:
     Attributes:
         listed: objects of the source that were looked at.
         planned: objects that the batches will account for.
-        counted: of these, the ones that are accounted for; called for each object, on the loop.
+        counted: of these, the ones that are accounted for; called for each object, from any thread.
     """
 
     listed: Callable[[int], None] = _nobody

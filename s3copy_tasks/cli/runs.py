@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
     Managers = tuple[AwsConnectionManager, AwsConnectionManager]
 
-_SHOWN_EVERY = 20
-"""Objects after which a progress bar is told: to tell it takes a tenth of a copy."""
-
 
 class RunFailedError(CopyError):
     """The run ended, with more failures than it may have."""
@@ -135,14 +132,13 @@ def _carried_out(job: EffectiveJob, stores: Stores) -> InProcessRun:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("listing", total=None)
 
-        def counted(objects: int) -> None:
-            if not objects % _SHOWN_EVERY:
-                progress.update(bar, completed=objects)
+        def show(objects: int) -> None:
+            progress.update(bar, completed=objects)
 
         watch = Watch(
-            listed=lambda objects: progress.update(bar, completed=objects),
+            listed=show,
             planned=lambda objects: progress.update(bar, description="copying", total=objects, completed=0),
-            counted=counted if console.is_terminal else None,
+            counted=show if console.is_terminal else None,
         )
         run = InProcessRun(job, stores, sender_of(job, batches_at_once=1), watch=watch)
         run.carry_out()
