@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import boto3
@@ -35,6 +36,7 @@ from s3copy_tasks.errors import (
     ThrottledError,
     TransientError,
 )
+from s3copy_tasks.s3 import replies
 from s3copy_tasks.s3.client import Boto3Client, Client
 from s3copy_tasks.s3.curl_client import CurlClient
 from s3copy_tasks.s3.handles import CONNECTION_CLOSED, READ_TIMEOUT, TLS_REFUSED
@@ -547,6 +549,30 @@ def test_signatures_hold(server: Endpoint, proxy: Proxy, bucket: str) -> None:
     assert sent.headers["host"] == proxy.url.removeprefix("http://")
     assert "host;" in sent.headers["authorization"]
     assert SOURCE_ACCOUNT not in sent.headers.values()
+
+
+def test_the_loop_has_a_turn_between_pages() -> None:
+    """However many pages of a listing come together, requests are sent and replies are taken between two."""
+    turns: list[None] = []
+    read: list[int] = []
+    page = replies.Reply(200, {}, b"x" * 100_000)
+
+    class Reader:
+        def read(self, _operation: str, _reply: replies.Reply) -> dict[str, Any]:
+            read.append(len(turns))
+            return {}
+
+    async def turning() -> None:
+        while len(read) < 8:
+            turns.append(None)
+            await asyncio.sleep(0)
+
+    async def run() -> None:
+        client, session = CurlClient(connecting(None)), SimpleNamespace(replies=Reader())
+        await asyncio.gather(turning(), *[client._read(session, "ListObjectsV2", page) for _ in range(8)])  # type: ignore[arg-type]
+
+    asyncio.run(run())
+    assert len(set(read)) == 8
 
 
 @pytest.mark.parametrize("kind", [Polled, Selected])
