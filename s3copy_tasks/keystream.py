@@ -26,7 +26,7 @@ ListPage: TypeAlias = "Callable[[str | None, str | None], Awaitable[Page]]"
 
 BUFFERED_KEYS_MAX = 160_000
 """Keys that may wait for the consumer: 10 pages for each of 16 listers. Ranges that are shorter than that are
-dear, as the last page of each is cut. They take some 40 MB."""
+dear, as the last page of each is cut. They take 46 MiB."""
 _LOOK_SECONDS = 1.0
 """How often a consumer that waits looks whether the loop still runs."""
 _STOPPED = "the listing was stopped"
