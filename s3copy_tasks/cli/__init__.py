@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import io
 import os
 import sys
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 from s3copy_tasks import __version__
 from s3copy_tasks.cli import configs
 from s3copy_tasks.cli.jobs import FAILED, INTERRUPTED, WRONG_USE, WrongUseError
+from s3copy_tasks.collecting import rarely_collected
 from s3copy_tasks.errors import CopyError
 
 if TYPE_CHECKING:
@@ -22,8 +25,10 @@ if TYPE_CHECKING:
 _YEARS = range(1970, 9000)
 
 
+@rarely_collected()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed or invalid, 2 wrong use."""
+    atexit.register(gc.freeze)  # else all that was imported is looked through again, half a second long
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
