@@ -29,7 +29,7 @@ ui: $(READY) ## three jobs with some runs in a live Airflow, to look at until Ct
 
 test: $(READY) ## run all tests; installs Debian's Chromium for those of the page, where it may
 	@$(BIN)/python -m tests.browser
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-servers: $(READY) ## run the integration tests on Ceph and LocalStack, too; installs them
 	@$(BIN)/python -m tests.servers $(ARGS)
