@@ -6,13 +6,14 @@ import http.client
 from collections import Counter
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
-from typing import TYPE_CHECKING, Self
+from threading import Lock
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tests.listener import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 _ON_UPLOADS = {
@@ -81,7 +82,7 @@ class Reply:
         return cls(403, body.encode(), {"Content-Type": "text/xml"})
 
 
-class Proxy:
+class Proxy(Listener):
     """Forwards to `upstream`; `answer` may give a reply instead."""
 
     def __init__(self, upstream: str) -> None:
@@ -89,24 +90,14 @@ class Proxy:
         self.answer: Callable[[Request], Reply | None] = lambda request: None
         self._upstream = urlsplit(upstream).netloc
         self._lock = Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        server.daemon_threads = True
+        self._port = server.server_port
+        super().__init__(server)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://127.0.0.1:{self._port}"
 
     def kinds(self) -> Counter[str]:
         """Return how many requests of each kind came."""

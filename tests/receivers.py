@@ -8,38 +8,15 @@ from email import message_from_bytes
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import StreamRequestHandler, ThreadingTCPServer
-from threading import Thread
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 import boto3
 
+from tests.listener import Listener
 from tests.servers.endpoint import WORKER, Endpoint
 
-if TYPE_CHECKING:
-    from socketserver import BaseServer
-    from types import TracebackType
 
-
-class _Listener:
-    """A server on loopback, in a thread that ends with it."""
-
-    def __init__(self, server: BaseServer) -> None:
-        self._server = server
-        self._thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class Gateway(_Listener):
+class Gateway(Listener):
     """Takes JSON by POST.
 
     Attributes:
@@ -81,7 +58,7 @@ class Gateway(_Listener):
         }
 
 
-class Mailbox(_Listener):
+class Mailbox(Listener):
     """Takes mail, and knows no more of SMTP than that needs.
 
     Attributes:

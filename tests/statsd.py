@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from socketserver import BaseRequestHandler, UDPServer
-from threading import Thread
-from typing import TYPE_CHECKING, Self
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from tests.listener import Listener
 
 
-class StatsD:
+class StatsD(Listener):
     """Counters are added up, of gauges and timers the last value is kept; each by its name.
 
     Attributes:
@@ -29,23 +26,13 @@ class StatsD:
                 for line in self.request[0].decode().splitlines():
                     told._take(line)
 
-        self._server = UDPServer(("127.0.0.1", 0), Handler)
-        self._thread = Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        server = UDPServer(("127.0.0.1", 0), Handler)
+        self._address = server.server_address
+        super().__init__(server)
 
     def settings(self) -> dict[str, str]:
         """Return the environment by which Airflow tells it of our metrics."""
-        host, port = self._server.server_address[:2]
+        host, port = self._address[:2]
         return {
             "AIRFLOW__METRICS__STATSD_ON": "True",
             "AIRFLOW__METRICS__STATSD_HOST": str(host),

@@ -1,0 +1,33 @@
+"""A server on loopback, in a thread that ends with it."""
+
+from __future__ import annotations
+
+from threading import Thread
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from socketserver import BaseServer
+    from types import TracebackType
+
+
+class Listener:
+    """Serves between `with` and its end; what is under way then is waited for no longer than the server does.
+
+    Args:
+        server: bound already.
+    """
+
+    def __init__(self, server: BaseServer) -> None:
+        self._server = server
+        self._thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
