@@ -26,13 +26,19 @@ _SHOWN_BEFORE, _SHOWN_AFTER = 60, 60
 
 
 def text_lines(problems: Iterable[Problem]) -> Iterator[Line]:
-    """Yield each problem, and below it the line that it is about with a caret."""
+    """Yield each problem, and below it the line that it is about with a caret.
+
+    No line of a file that holds a secret: escapes and folded lines can hide one from any look at the text.
+    """
+    problems = list(problems)
+    secret = {problem.file for problem in problems if problem.code == codes.SECRET}
     lines_of = cache(_lines_of)  # for this report only: files change
     for problem in problems:
         path = f"{printable(problem.path)}: " if problem.path else ""
         words = [(printable(problem.where), "bold"), (f": {path}", ""), (printable(problem.message), "red")]
         yield [*words, (f" [{problem.code}]", "dim")]
-        yield from _excerpt(problem, lines_of)
+        if problem.file not in secret:
+            yield from _excerpt(problem, lines_of)
 
 
 def as_text(problems: Iterable[Problem]) -> str:
@@ -65,11 +71,11 @@ def _data(text: str) -> str:
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _data(printable(text)).replace(":", "%3A").replace(",", "%2C")
 
 
 def _excerpt(problem: Problem, lines_of: Callable[[str], list[str]]) -> Iterator[Line]:
-    if problem.line is None or problem.column is None or problem.code == codes.SECRET:
+    if problem.line is None or problem.column is None:
         return
     lines = lines_of(problem.file)
     if problem.line > len(lines):

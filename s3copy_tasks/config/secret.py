@@ -20,7 +20,8 @@ _NAMED = re.compile(
 )
 # In a line of a file, what stands before a key may be half of an escape, such as the n of \n.
 _IN_LINE = re.compile(r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}")
-_RUN = re.compile(r"[A-Za-z0-9/+]{40,}")
+_RUN = re.compile(r"(?:\\?[A-Za-z0-9/+]){40,}")
+"""Many programs that write JSON escape slashes."""
 _SWITCH = re.compile(r"(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[a-z0-9]|(?<=[0-9])[A-Za-z]")
 _RANDOM_SHARE = 0.3
 """Letters of another kind than the one before: of a random key some 0.6, of a path of words seldom 0.3."""

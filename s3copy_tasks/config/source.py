@@ -218,6 +218,7 @@ class _Reader:
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         if isinstance(event, yaml.ScalarEvent):
+            self._refuse_nul(event)
             found = _Built(self._scalar(event, parts), len(event.value) + 1)
         elif isinstance(event, yaml.SequenceStartEvent):
             found = self._deeper(self._list, event, events, parts)
@@ -279,6 +280,7 @@ class _Reader:
                 words = "a list, mapping or alias stands where the name of a field must be"
                 hint = "Write the name as text"
                 raise _quotable(codes.YAML_SYNTAX, words, event.start_mark.index, self._text, hint)
+            self._refuse_nul(event)
             name = event.value
             way = (*parts, name)
             first = firsts.setdefault(name, place)
@@ -299,6 +301,11 @@ class _Reader:
             self.source.names[way] = place
             values[name] = found.value
         return _Built(values, total, levels + 1)
+
+    def _refuse_nul(self, event: Any) -> None:
+        if "\0" in event.value:
+            words = "a text holds the character NUL, which Airflow's database does not take. Take it out"
+            raise SourceError(codes.YAML_NUL, words, self._place(event))
 
     def _scalar(self, event: Any, parts: Parts) -> Any:
         text = event.value

@@ -66,7 +66,7 @@ LOCATIONS = st.builds(
     ),
     st.sampled_from([{}, {"connection": "aws_source"}, {"role_arn": ROLE}]),
 )
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200).filter(bool)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200).filter(bool)
 KEYS = st.from_regex(r"[a-zé{ds}' :#\[\]&*]{1,20}", fullmatch=True).filter(lambda key: "{" not in key)
 ENTRIES = st.lists(st.tuples(KEYS, KEYS), max_size=3, unique_by=lambda pair: pair[1])
 TOP = {"description": TEXT, "owner": TEXT, "schedule": st.sampled_from(["@daily", "0 2 * * *"])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 import re
 import string
@@ -161,6 +162,23 @@ def test_a_secret_is_the_only_problem_of_its_value(
     """What else is wrong with a value that has to go anyway is not told, for it would repeat the value."""
     (problem,) = problems_of(write(tmp_path_factory.mktemp("one"), document(**{field: secret})))
     assert (problem.code, problem.path, problem.line) == (codes.SECRET, field, 9)
+
+
+def test_a_secret_is_known_by_its_value_however_it_is_written(tmp_path: Path) -> None:
+    """Escaped or folded, no line of its file is shown, not even below another problem."""
+    ways = {
+        "slashes": '"wJalrXUtnFEMI\\/K7MDENG\\/bPxRfiCYEXAMPLEKEY"',
+        "numbers": '"wJalrXUtnFEMI\\x2fK7MDENG\\x2fbPxRfiCYEXAMPLEKEY"',
+        "folded": '"wJalrXUtnFEMI/K7MDE\\\n  NG/bPxRfiCYEXAMPLEKEY"',
+    }
+    for number, written in enumerate(ways.values()):
+        text = f'{{"description": {written}, "ownr": "x", {json.dumps(document())[1:]}'
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(text)
+        told = reports(file)
+        assert codes.SECRET in told[0]
+        assert codes.UNKNOWN_FIELD in told[0]
+        assert not any("FEMI" in report or "PxRfi" in report for report in told)
 
 
 # --- no report repeats a secret
@@ -323,13 +341,16 @@ def test_what_looks_secret_is_told(tmp_path: Path, where: str) -> None:
     assert any(problem.code == codes.SECRET for problem in problems) == bool(is_read and is_value)
 
 
-def test_a_line_with_a_secret_is_shown_without_it(tmp_path: Path) -> None:
-    """A mistake beside a secret is shown in its line, with its caret in the right column."""
+def test_no_line_of_a_file_with_a_secret_is_shown(tmp_path: Path) -> None:
+    """A mistake beside a secret is told with its place; where a comment holds one, its line has stars."""
     content = BASE + "transfer: {pool: AKIAIOSFODNN7EXAMPLE, concurency: 5}\n"
     report = as_text(problems_of(write(tmp_path, content)))
-    assert report.splitlines()[-2:] == [
-        "     5 | transfer: {pool: ********************, concurency: 5}",
-        "       |                                        ^",
+    assert ":5:40: transfer: unknown field 'concurency'" in report
+    assert " | " not in report
+    content = BASE + "transfer: {concurency: 5} # AKIAIOSFODNN7EXAMPLE\n"
+    assert as_text(problems_of(write(tmp_path, content))).splitlines()[-2:] == [
+        "     5 | transfer: {concurency: 5} # ********************",
+        "       |            ^",
     ]
 
 

@@ -46,6 +46,8 @@ UNREADABLE: dict[str, tuple[str | bytes, str, str, str]] = {
         codes.YAML_SYNTAX,
         "control characters are not allowed",
     ),
+    "NUL, escaped": ('version: 1\nowner: "a\\0b"\n', ":2:8", codes.YAML_NUL, "Take it out"),
+    "NUL in a name": ('"a\\0b": 1\n', ":1:1", codes.YAML_NUL, "Take it out"),
     "lists without end": ("[" * 500_000, ":1:33", codes.YAML_DEPTH, "nested more than 32 levels deep"),
     "mappings without end": ("{a: " * 200_000, ":1:129", codes.YAML_DEPTH, "nested more than 32 levels"),
     "entries without end": ("- " * 200_000, ":1:65", codes.YAML_DEPTH, "nested more than 32 levels"),
