@@ -209,7 +209,7 @@ class Copier:
             raise gone(source)
         found = theirs.object if theirs else None
         is_same = ours.object.etag.strip('"') == source.etag.strip('"')
-        if is_same and error.attempts > 1 and is_copied_earlier(source, found, self._job.run_started):
+        if is_same and error.may_be_done and is_copied_earlier(source, found, self._job.run_started):
             self._metrics.record_file_success(source.size, entry=entry)  # our own copy; its reply was lost
             self.arrivals.append(Arrival(entry=entry, source=source, key=key, etag=None))
             return None

@@ -41,9 +41,11 @@ class CopyError(Exception):
         code: a stable word for the kind of error.
         message: one sentence, or a few lines, for a person. Holds no secret.
         attempts: requests that were made before giving up.
+        may_be_done: one of them may have been carried out all the same.
     """
 
     attempts: int = 1
+    may_be_done: bool = False
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
@@ -52,7 +54,8 @@ class CopyError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by value: XCom, processes and retries carry errors around."""
-        return _rebuild, (type(self), self.message, self.code), {"attempts": self.attempts}
+        state = {"attempts": self.attempts, "may_be_done": self.may_be_done}
+        return _rebuild, (type(self), self.message, self.code), state
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

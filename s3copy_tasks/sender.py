@@ -13,7 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 from s3copy_tasks.core.requests import Tally
-from s3copy_tasks.core.retry import RequestRate, delay_seconds
+from s3copy_tasks.core.retry import RequestRate, delay_seconds, may_be_done
 from s3copy_tasks.errors import CopyError, ThrottledError
 from s3copy_tasks.loop import event_loop, wait_for
 
@@ -102,10 +102,11 @@ class Sender:
             cleans_up: send it also after `stop`, as an abort must be.
 
         Raises:
-            CopyError: the last attempt's error; its `attempts` says how many were made.
+            CopyError: the last attempt's error; it says how many were made, and whether any may be done.
             InterruptedError: `stop` was called.
         """
         attempts: Counter[bool] | None = None
+        may_have_been_done = False
         while True:
             try:
                 return await self._once(
@@ -116,6 +117,7 @@ class Sender:
                 attempts = attempts or Counter()
                 attempts[throttled] += 1
                 error.attempts = attempts.total()
+                error.may_be_done = may_have_been_done = may_have_been_done or may_be_done(error)
                 delay = delay_seconds(error, attempts[throttled], self._jitter())
                 if delay is None or (await self._wait(delay) and not cleans_up):
                     raise

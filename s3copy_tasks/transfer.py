@@ -112,18 +112,28 @@ class Transfer:
         try:
             await asyncio.to_thread(self._uploads.opened, upload)  # it may ask Airflow
             etags = await self._copy_all_parts(request, upload_id)
-            confirmed = await self._sender.asend(
+            confirmed = await self._complete(request, details, upload_id, etags)
+        except BaseException as error:
+            await self._abort(upload, request.entry)
+            if isinstance(error, CopyError) and error.code == "NoSuchUpload":  # somebody else ended it
+                raise ConditionError(error.message, code=error.code) from error
+            raise
+        await asyncio.to_thread(self._uploads.closed, upload)
+        return confirmed
+
+    async def _complete(
+        self, request: CopyRequest, details: ObjectDetails, upload_id: str, etags: Mapping[int, str]
+    ) -> Confirmation:
+        try:
+            return await self._sender.asend(
                 "CompleteMultipartUpload",
                 lambda: self._destination.complete_multipart_upload(request, upload_id, etags),
                 entry=request.entry,
             )
-        except BaseException as error:
-            await self._abort(upload, request.entry)
-            if not isinstance(error, CopyError) or error.code != "NoSuchUpload":
+        except CopyError as error:
+            if error.code != "NoSuchUpload" or not error.may_be_done:
                 raise
             return await self._completed_after_all(request, details, error)
-        await asyncio.to_thread(self._uploads.closed, upload)
-        return confirmed
 
     async def _copy_all_parts(self, request: CopyRequest, upload_id: str) -> dict[int, str]:
         """Copy parts side by side; after a failure none starts, and those under way are waited for."""
@@ -183,7 +193,7 @@ class Transfer:
         found = theirs.object if theirs else None
         if found is None or not is_copied_earlier(details.object, found, self._run_started):
             raise ConditionError(error.message, code=error.code) from error
-        return Confirmation(etag=found.etag)
+        return Confirmation(etag=None)  # it may yet be somebody else's
 
 
 def gone(source: S3Object) -> MissingError:

@@ -15,11 +15,11 @@ class Confirmation:
     """The reply to a copy, or to the completion of a multipart copy. Nobody changes one; see `S3Object`.
 
     Attributes:
-        etag: of the new object.
+        etag: of the new object; None where nobody got the reply, and a look found it.
         checksums: algorithm to base64 checksum, of the full object only.
     """
 
-    etag: str
+    etag: str | None
     checksums: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -54,9 +54,9 @@ class Arrival:
         return None
 
 
-def same_content(source: S3Object, etag: str) -> bool:
+def same_content(source: S3Object, etag: str | None) -> bool:
     """Say whether ETags prove equal content: equal ones are the MD5 of the same bytes, or parts."""
-    return source.etag.strip('"') == etag.strip('"')
+    return etag is not None and source.etag.strip('"') == etag.strip('"')
 
 
 def by_checksums(source: Mapping[str, str], copy: Mapping[str, str]) -> bool | None:

@@ -5,7 +5,13 @@ Errors of S3 become classes in `s3copy_tasks.s3.errors`; here the class decides.
 
 from __future__ import annotations
 
-from s3copy_tasks.errors import ThrottledError, TransientError
+from s3copy_tasks.errors import (
+    ENDPOINT_UNREACHABLE,
+    CopyError,
+    ExpiredError,
+    ThrottledError,
+    TransientError,
+)
 
 ATTEMPTS_MAX = 3
 """Requests for one object when errors are transient: FR-005."""
@@ -21,6 +27,25 @@ _USED = 0.75
 _ROUND_TRIP_SECONDS = 0.1
 """A guess, for when S3 asks to slow down before there were answers."""
 _FIRST_GAP, _GAP_SECONDS_MAX = 0.0001, 1.0
+
+
+_NOT_DONE = frozenset(
+    {
+        ENDPOINT_UNREACHABLE,
+        "ConditionalRequestConflict",
+        "IncompleteBody",
+        "OperationAborted",
+        "RequestTimeout",
+    }
+)
+"""Codes of requests that are worth another try and were surely not carried out."""
+
+
+def may_be_done(error: CopyError) -> bool:
+    """Say whether a request that failed may have been carried out: its reply was lost, or says nothing."""
+    if isinstance(error, (ThrottledError, ExpiredError)):
+        return False
+    return isinstance(error, TransientError) and error.code not in _NOT_DONE
 
 
 def delay_seconds(error: Exception, attempt: int, jitter: float) -> float | None:

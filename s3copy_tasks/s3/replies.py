@@ -129,7 +129,7 @@ def confirm(operation: str, result: Mapping[str, Any]) -> None:
 
 def headers_of(lines: Iterable[bytes]) -> dict[str, str]:
     """Return headers by their name in lower case, those of the last reply where several came."""
-    last = b"".join(lines).decode("latin-1").rpartition("HTTP/1.")[2]
+    last = b"".join(lines).decode("latin-1").rpartition("\r\n\r\nHTTP/")[2]
     pairs = [line.partition(":") for line in last.split("\r\n")[1:] if line]
     headers = {name.lower(): value.strip() for name, _, value in pairs}
     if len(headers) < len(pairs):  # some came twice: that is one with all values

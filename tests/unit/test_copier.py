@@ -13,8 +13,10 @@ from s3copy_tasks.core.job import ObjectOptions, Overwrite
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.errors import (
+    ENDPOINT_UNREACHABLE,
     AccessError,
     CopyError,
+    ExpiredError,
     MissingError,
     RequestError,
     ThrottledError,
@@ -237,6 +239,48 @@ def test_lost_replies(content: bytes, verb: str, overwrite: Overwrite) -> None:
     assert (metrics.files_copied_successfully, metrics.total_files_found) == (1, 1)
     assert metrics.total_bytes_transferred == len(content)
     assert place.copied == content
+
+
+NOT_DONE = {
+    "throttled": ThrottledError("slow down", code="SlowDown"),
+    "somebody writes": TransientError("conflict", code="ConditionalRequestConflict"),
+    "no connection": TransientError("refused", code=ENDPOINT_UNREACHABLE),
+    "expired": ExpiredError("expired", code="ExpiredToken"),
+}
+
+
+@pytest.mark.parametrize("error", NOT_DONE.values(), ids=NOT_DONE)
+def test_an_object_of_somebody_else_is_not_taken_for_our_copy(error: CopyError) -> None:
+    """It came while our request was refused, and is of the same size: nothing was copied."""
+    place = Workplace(SMALL, overwrite=Overwrite.NEVER)
+
+    def somebody_writes() -> None:
+        place.bench.clock.tick(5)
+        place.server.put(DESTINATION, "out/a", SMALL[::-1])
+        raise error
+
+    place.server.before.append(on("copy_object", somebody_writes))
+    metrics = place.carry_out()
+    assert (metrics.files_copied_successfully, metrics.total_bytes_transferred) == (0, 0)
+    assert metrics.files_skipped == {SkipReason.EXISTS: 1}
+    assert place.copied == SMALL[::-1]
+
+
+@pytest.mark.parametrize("verb", ["copy_part", "complete_multipart_upload"])
+def test_an_upload_that_somebody_ends_is_not_taken_for_completed(verb: str) -> None:
+    """They write an object of the same size meanwhile: that is not our copy, nor does it prove itself."""
+    place = Workplace(LARGE, overwrite=Overwrite.NEVER)
+
+    def somebody_writes() -> None:
+        place.bench.clock.tick(5)
+        place.server.uploads.clear()
+        place.server.put(DESTINATION, "out/a", LARGE[::-1])
+
+    place.server.before.append(on(verb, somebody_writes))
+    metrics = place.carry_out()
+    assert (metrics.files_copied_successfully, metrics.files_verified) == (0, 0)
+    assert metrics.files_skipped == {SkipReason.EXISTS: 1}
+    assert place.copied == LARGE[::-1]
 
 
 def test_vanished_upload_is_no_success() -> None:

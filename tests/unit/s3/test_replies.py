@@ -391,8 +391,14 @@ def test_header_lines() -> None:
         b"HTTP/1.1 200 OK\r\n",
         b'ETag:  "x" \r\n',
         b"A: 1\r\n",
+        b"x-amz-meta-note: by HTTP/1.1 \r\n",
         b"X-Odd: \xe9:\r\n",
         b"a: 2\r\n",
         b"\r\n",
     ]
-    assert headers_of(lines) == {"etag": '"x"', "a": "1, 2", "x-odd": "\u00e9:"}
+    assert headers_of(lines) == {
+        "etag": '"x"',
+        "a": "1, 2",
+        "x-amz-meta-note": "by HTTP/1.1",
+        "x-odd": "\u00e9:",
+    }
