@@ -11,7 +11,7 @@ from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.planning import plan_job
-from s3copy_tasks.runner import copy_batch
+from s3copy_tasks.runner import copy_batch, rest_is_unknown
 from s3copy_tasks.sender import Sender
 from s3copy_tasks.verdict import details, outside_metrics, run_metrics, without_plan
 
@@ -92,7 +92,9 @@ class InProcessRun:
     def metrics(self) -> TransferMetrics:
         """What the run came to; batches that never ran are unknown, and a plan that failed is an error."""
         if self._outside is None:
-            return TransferMetrics(operation_id=self.job.run_id, start_time=self._start, end_time=utc_now())
+            return TransferMetrics(
+                operation_id=self.job.run_id, start_time=self._start, end_time=max(self._start, utc_now())
+            )
         return run_metrics(self.job, self._outside, self._batches, self._accounts)
 
     @property
@@ -111,7 +113,7 @@ class InProcessRun:
             )
         except BaseException as error:
             failed = without_plan(self.job.run_id, "plan", as_copy_error(error))
-            self._outside = replace(failed, start_time=self._start, end_time=utc_now())
+            self._outside = replace(failed, start_time=self._start, end_time=max(self._start, utc_now()))
             raise
         self._outside = outside_metrics(self.job, plan, self._start, utc_now(), self.sender.counted())
         return plan
@@ -131,6 +133,9 @@ class InProcessRun:
                 on_counted=None if counted is None else lambda objects: counted(before + objects),
                 sender=self.sender,
             )
+        except BaseException as error:
+            rest_is_unknown(batch, error, collector)
+            raise
         finally:
             account = self._accounts[batch.id] = collector.metrics()
             events.batch_finished(self.job, batch, account)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from s3copy_tasks.core.keys import Decider
 from s3copy_tasks.core.merge import merge
-from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.keystream import BUFFERED_KEYS_MAX, KeyStream
 from s3copy_tasks.loop import event_loop
@@ -81,6 +80,13 @@ class Decided:
     replaces: S3Object | None = None
 
 
+class Unseen(NamedTuple):
+    """A single object that can't be looked at: its source key, and why."""
+
+    key: str
+    error: CopyError
+
+
 class EntryListing:
     """The objects of one entry with their decisions, in key order; each iteration lists both sides.
 
@@ -136,7 +142,7 @@ class NamedListing:
     def close(self) -> None:
         """Do nothing."""
 
-    def __iter__(self) -> Iterator[Decided | Failure | None]:
+    def __iter__(self) -> Iterator[Decided | Unseen | None]:
         """Yield what `Listing.objects` returns."""
         return iter(self._listing.objects(*self._range))
 
@@ -218,21 +224,21 @@ class Listing:
         )
         return next((one for one in page.objects if one.key == key), None)
 
-    def objects(self, after: int | None = None, through: int | None = None) -> list[Decided | Failure | None]:
+    def objects(self, after: int | None = None, through: int | None = None) -> list[Decided | Unseen | None]:
         """Return the job's single objects of an index range with their decisions.
 
-        None stands for one that is gone, a failure for one that can't be looked at: it stops no other.
+        None stands for one that is gone; one that can't be looked at stops no other.
         """
         first = 0 if after is None else after + 1
         indexes = range(first, len(self._job.objects) if through is None else through + 1)
         with ThreadPoolExecutor(self._job.transfer.concurrency) as pool:
             return list(pool.map(self._object, indexes))
 
-    def _object(self, index: int) -> Decided | Failure | None:
+    def _object(self, index: int) -> Decided | Unseen | None:
         try:
             return self.object_at(index)
         except CopyError as error:
-            return Failure.of_error(error, entry=None, key=self._job.objects[index].source)
+            return Unseen(self._job.objects[index].source, error)
 
     def object_at(self, index: int) -> Decided | None:
         """Return one of the job's single objects with its decision; None where it is gone.

@@ -74,8 +74,10 @@ def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict
             planner.add(None, index, one.source.size, one.decision)
             taken[one.key] = one.source.key
         else:
-            if one is not None and job.dry_run:  # else its batch says so
-                events.object_failed(one.key, one)
+            if one is not None:
+                taken[job.objects[index].destination] = one.key
+                if job.dry_run:  # else its batch says so
+                    events.object_failed(one.key, one.error)
             planner.add(None, index, 0, Action.UNSEEN)
     return taken
 

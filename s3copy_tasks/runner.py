@@ -22,7 +22,7 @@ from s3copy_tasks.errors import (
     ExpiredError,
     is_worth_a_retry,
 )
-from s3copy_tasks.listing import Decided, Listing
+from s3copy_tasks.listing import Decided, Listing, Unseen
 from s3copy_tasks.sender import Sender
 from s3copy_tasks.transfer import Transfer
 from s3copy_tasks.verifier import Verifier
@@ -93,25 +93,35 @@ def copy_batch(
     except BaseException as error:
         sender.stop()
         work.abandon()
-        _rest_is_unknown(batch, error, metrics)
+        rest_is_unknown(batch, error, metrics, reason=True)
         raise
     finally:
         metrics.record_requests(sender.counted())
 
 
-def _rest_is_unknown(batch: Batch, error: BaseException, metrics: MetricsCollector) -> None:
-    """Count what the batch has not come to, entry by entry; at least the reason is kept."""
-    for number, (entry, planned) in enumerate(batch.found_by_entry.items()):
+def rest_is_unknown(
+    batch: Batch, error: BaseException, metrics: MetricsCollector, *, reason: bool = False
+) -> None:
+    """Count what a batch has not come to when it ends before its time, entry by entry.
+
+    Args:
+        batch: of the run's plan.
+        error: what ended it.
+        metrics: counts.
+        reason: keep the error also where all is accounted for.
+    """
+    for entry, planned in batch.found_by_entry.items():
         rest = max(planned - metrics.found_of(entry), 0)
-        if rest or not number:
+        if rest or reason:
             key, code = f"(batch {batch.id})", type(error).__name__
             cause = Failure.of(entry=entry, key=key, code=code, message=str(error), attempts=0)
             metrics.record_unknown(rest, cause, transient=True)
+        reason = False
 
 
 def _copy_range(
     one: KeyRange,
-    decisions: Iterable[Decided | Failure | None],
+    decisions: Iterable[Decided | Unseen | None],
     work: _BatchWork,
     metrics: MetricsCollector,
 ) -> None:
@@ -125,8 +135,11 @@ def _copy_range(
             elif decided is None:
                 metrics.record_vanished(one.entry)
             else:
-                events.object_failed(decided.key, decided)
-                metrics.record_file_failure(decided)
+                key, error = decided
+                events.object_failed(key, error)
+                metrics.record_file_failure(
+                    Failure.of_error(error, entry=one.entry, key=key), transient=is_worth_a_retry(error)
+                )
     except CopyError as error:
         log.error("listing failed", entry=one.entry, after=one.after, code=error.code, error=error.message)
         where = f"(listing after {one.after!r} through {one.through!r})"

@@ -31,6 +31,7 @@ from s3copy_tasks.errors import CopyError
 from s3copy_tasks.listing import Stores
 from s3copy_tasks.planning import plan_job
 from s3copy_tasks.runner import copy_batch as run_batch
+from s3copy_tasks.runner import rest_is_unknown
 from s3copy_tasks.sender import sender_of
 from s3copy_tasks.verdict import details, outside_metrics, report, run_metrics, verdict, without_plan
 
@@ -143,6 +144,9 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
                 attempt=attempt,
                 sender=sender,
             )
+    except BaseException as error:  # also what ended it before it began
+        rest_is_unknown(mine, error, collector)
+        raise
     finally:
         metrics = collector.metrics()
         account = {"batch": mine.id, "plan_id": mine.plan_id, METRICS: dump(metrics, sparse=True)}

@@ -304,6 +304,16 @@ class TestObjects:
         assert [failure.key for failure in metrics.errors_encountered.first] == ["in/b"]
         assert metrics.is_complete
 
+    def test_an_object_that_passing_errors_hide_is_worth_another_try(self) -> None:
+        """A HEAD that fails by an error that passes is as transient as a copy that does."""
+        bench = Bench()
+        bench.put("in/a", "in/b", "in/c")
+        job = bench.started(objects=self.ENTRIES)
+        plan = bench.plan(job)
+        bench.server.before.append(on("head_object", fails(RESET), key="in/b", times=99))
+        metrics = bench.run(job, plan)
+        assert (metrics.files_failed, metrics.errors_encountered.transient) == (1, 1)
+
     def test_objects_beside_prefixes(self) -> None:
         """Single objects and prefixes run together, in batches by index and by key."""
         bench = Bench()
@@ -381,6 +391,15 @@ class TestDestinations:
         bench = Bench()
         bench.put("x/b", "in/a")
         job = bench.started(prefixes=self.NESTED, objects=(ObjectEntry(source="in/a", destination="out/b"),))
+        with pytest.raises(ConfigError, match="would both be written"):
+            bench.plan(job)
+
+    def test_a_tie_with_a_single_object_that_cannot_be_looked_at(self) -> None:
+        """Its batch may be luckier: the plan takes it for one that is there."""
+        bench = Bench()
+        bench.put("x/b", "in/a")
+        job = bench.started(prefixes=self.NESTED, objects=(ObjectEntry(source="in/a", destination="out/b"),))
+        bench.server.before.append(on("head_object", fails(RESET), key="in/a", times=3))
         with pytest.raises(ConfigError, match="would both be written"):
             bench.plan(job)
 

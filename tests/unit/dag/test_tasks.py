@@ -1,0 +1,59 @@
+"""Tasks of a Dag by themselves: what they push for those that come after them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from s3copy_tasks.core.wire import dump, dump_job
+from s3copy_tasks.dag import tasks
+from s3copy_tasks.verdict import outside_metrics
+from tests.bench import Bench
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class Pushed:
+    """A task instance that keeps XComs where the next one finds them."""
+
+    try_number, max_tries = 1, 0
+
+    def __init__(self) -> None:
+        self.task = ""
+        self.values: dict[tuple[str, str], Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.values[self.task, key] = value
+
+    def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
+        return self.values.get((task_ids, key))
+
+
+def test_a_batch_that_never_begins_is_unknown() -> None:
+    """A batch that is refused, before anything is listed, leaves its objects unknown: the run fails, too."""
+    bench = Bench()
+    bench.put(*(f"in/{number}" for number in range(7)))
+    job = bench.started()
+    plan = bench.plan(job)
+    pushed = Pushed()
+    context: Context = {"ti": pushed, "run_id": job.run_id, "params": {"dry_run": False}}  # type: ignore[typeddict-item]
+    moment = bench.destination.server_time()
+    pushed.values = {
+        ("plan", "return_value"): [dump(batch) for batch in plan.batches],
+        ("plan", tasks.OUTSIDE): dump(outside_metrics(job, plan, moment, moment), sparse=True),
+        ("preflight", "return_value"): dump_job(job),
+    }
+    another = replace(job, run_started=moment + timedelta(days=1))
+    pushed.task = "copy_batch"
+    with pytest.raises(AirflowFailException, match="PlanMismatch"):
+        tasks.copy_batch(dump_job(another), dump(plan.batches[0]), context)
+    pushed.task = "summarize"
+    with pytest.raises(AirflowException, match="7"):
+        tasks.summarize(context)
+    summary = pushed.values["summarize", "metrics"]
+    assert (summary["total_files_found"], summary["files_unknown"]) == (7, 7)
