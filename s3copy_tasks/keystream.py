@@ -192,9 +192,9 @@ class _Listers:
         del self._tasks[one]
         try:
             self._on_loop_answered(one, task)
+            self._on_loop_advance()
         except Exception as error:  # noqa: BLE001 - a page that is none: the consumer must not wait for ever
             self._on_loop_end(error)
-        self._on_loop_advance()
         if self._stopping and not self._tasks:
             self._stopped.set()
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _STOPPED = "the batch was stopped"
+_CLEANING_UP_SECONDS_MAX = 0.5
+"""Between two tries of an abort after `stop`: whoever ends a task leaves it some seconds only."""
 _AHEAD_SECONDS, _BEHIND_SECONDS = 0.002, 0.005
 """A request may start that much before its turn, as a timer for each would cost more than the request; and
 that much of a delay is made up for, as the loop has other things to do."""
@@ -119,8 +121,12 @@ class Sender:
                 error.attempts = attempts.total()
                 error.may_be_done = may_have_been_done = may_have_been_done or may_be_done(error)
                 delay = delay_seconds(error, attempts[throttled], self._jitter())
-                if delay is None or (await self._wait(delay) and not cleans_up):
+                if delay is None:
                     raise
+                if await self._wait(delay):
+                    if not cleans_up:
+                        raise
+                    await asyncio.sleep(min(delay, _CLEANING_UP_SECONDS_MAX))
 
     async def _once(
         self,

@@ -135,6 +135,14 @@ def alphabet(seen: frozenset[str]) -> Alphabet:
     return Alphabet([(a, b) for a, b in inside if a <= b] or _VALID)
 
 
+def _quotient(one: int, other: int) -> float:
+    """Return a quotient, infinite where a float is too small: numbers of long keys have many digits."""
+    try:
+        return one / other
+    except OverflowError:
+        return math.inf
+
+
 class Scale:
     """The keys of a neighbourhood as numbers: in their order, though close ones may share a number.
 
@@ -152,7 +160,7 @@ class Scale:
         self._head = sample[-1][: len(prefix) + fixed]
         self._last = math.prod(one.size for one in self._alphabets) - 1
         spans = [(max(self.number(one.upper) - self.number(one.lower), 0), one.keys) for one in stretches]
-        spans.sort(key=lambda span: span[0] / span[1])
+        spans.sort(key=lambda span: _quotient(*span))
         typical = spans[: len(spans) - len(spans) // 8]  # a gap between families says nothing of either
         self._units = sum(units for units, _ in typical)
         self._keys = sum(keys for _, keys in typical)
@@ -188,7 +196,7 @@ class Scale:
         high = self._high(upper)
         if not self._units or high is None:
             return math.inf
-        return max(high - self.number(lower), 0) * self._keys / self._units
+        return _quotient(max(high - self.number(lower), 0) * self._keys, self._units)
 
     def split(self, lower: str, upper: str | None, *, most: int) -> str | None:
         """Return where to split the keys between two bounds: in the middle, or nearer to `lower`.

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.keyspace import Scale, Stretch
-from s3copy_tasks.errors import NOT_SORTED, RequestError
+from s3copy_tasks.errors import NOT_S3, NOT_SORTED, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,7 +157,7 @@ class Ranges:
         if one.dropped:
             return []
         keys = [each.key for each in page.objects]
-        error = _disorder(page, keys, one.position)
+        error = _disorder(page, keys, one.position) or _standstill(page, one.token)
         if error is not None:
             return self.failed(one, error)
         self._answered(one)
@@ -271,6 +271,13 @@ class Ranges:
         """Return how many pages either part of a split should have: fewer at first, so that it gets going."""
         affordable = self._buffered_keys_max // (self._page_keys * self._listers)
         return max(min(affordable, _PAGES_MAX, int(self._useful) // 4), _PAGES_MIN)
+
+
+def _standstill(page: Page, token: str | None) -> RequestError | None:
+    """Return what is wrong with a page that has no keys and leads to itself, without end."""
+    if page.objects or page.token is None or page.token != token:
+        return None
+    return RequestError("a page of the listing is empty, and leads to itself", code=NOT_S3)
 
 
 def _disorder(page: Page, keys: list[str], position: str | None) -> RequestError | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -142,6 +143,15 @@ def test_cleaning_up_is_tried_again_after_stop() -> None:
     sender = impatient(1)
     sender.stop()
     assert sender.send("CopyObject", call, cleans_up=True) == "done"
+
+
+def test_cleaning_up_pauses_after_stop() -> None:
+    """A server in trouble gets time to recover: else all attempts of an abort pass in a moment."""
+    sender, call = Sender(1, jitter=lambda: 0.05), Script([TRANSIENT, TRANSIENT])
+    sender.stop()
+    began = time.monotonic()
+    sender.send("AbortMultipartUpload", call, cleans_up=True)
+    assert time.monotonic() - began >= 0.05 + 0.1
 
 
 def test_stop_frees_those_who_queue() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from s3copy_tasks.dag.page.shapes import items, mapping
 
 _ERRORS_SHOWN = 100
+_GREATEST = 2**63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +146,7 @@ def so_far(parts: Iterable[Figures]) -> Figures | None:
 
 
 def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and _is_sane(value) else None
 
 
 def _count(value: Mapping[str, Any], name: str) -> int:
@@ -154,7 +155,12 @@ def _count(value: Mapping[str, Any], name: str) -> int:
 
 def _number(value: Mapping[str, Any], name: str) -> float | None:
     found = value.get(name)
-    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+    return float(found) if isinstance(found, int | float) and _is_sane(found) else None
+
+
+def _is_sane(value: float) -> bool:
+    """Say whether a number can be counted and shown: an XCom may hold any, also none that JSON knows."""
+    return not isinstance(value, bool) and abs(value) <= _GREATEST
 
 
 def _duration(value: Mapping[str, Any]) -> float | None:

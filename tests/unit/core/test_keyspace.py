@@ -53,6 +53,13 @@ def test_behind_the_last_number_comes_the_end_of_the_numbers() -> None:
     assert Scale([page(0, 999, "p/part-{:03}")], "p/").split("p/part-990", None, most=5_000) == "p/part-:"
 
 
+def test_long_names_are_estimated_too() -> None:
+    """What lies between two of them has more digits than a float takes."""
+    one, other = "ab" * 150 + "{:03}", "zy" * 150 + "{:03}"
+    scale = Scale([page(0, 999, one), page(0, 999, other)], "")
+    assert scale.keys_between(one.format(999), other.format(0)) == float("inf")
+
+
 def test_an_estimate_is_the_number_of_keys() -> None:
     """Numbered keys are estimated by their numbers; behind them, nothing is known."""
     scale = Scale([page(0, 999, "part-{:06}")], "")

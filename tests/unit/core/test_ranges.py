@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from s3copy_tasks.core.ranges import WASTED_PAGES, WASTED_SHARE, ListedRange, Ranges
 from s3copy_tasks.core.store import Page
-from s3copy_tasks.errors import NOT_SORTED, RequestError
+from s3copy_tasks.errors import NOT_S3, NOT_SORTED, RequestError
 from tests.bench import make_object
 from tests.key_shapes import ListedKeys, keys_of
 
@@ -217,6 +217,17 @@ def test_an_empty_page_is_not_the_end() -> None:
     assert second.token == "more"
     ranges.listed(second, made("a"))
     assert (read(ranges), ranges.ended) == (["a"], True)
+
+
+def test_an_empty_page_that_leads_to_itself_is_an_error() -> None:
+    """It would be asked for as long as anybody waits."""
+    ranges = ranges_of()
+    for _ in range(2):
+        one = ranges.next_request()
+        assert one is not None
+        ranges.listed(one, made(token="more"))
+    assert isinstance(ranges.error, RequestError)
+    assert ranges.error.code == NOT_S3
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from s3copy_tasks.config.report import as_text
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.wire import dump
 from s3copy_tasks.dag.page import charts, detail, words
-from s3copy_tasks.dag.page.figures import figures_of, figures_under_way, so_far
+from s3copy_tasks.dag.page.figures import Figures, figures_of, figures_under_way, so_far
 from s3copy_tasks.dag.page.overview import State, figures_by_run, job_row, overview, state_of
 from s3copy_tasks.dag.page.problems import invalid_configs
 from s3copy_tasks.dag.page.rows import Job, Run, Task
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
@@ -163,6 +163,22 @@ def test_any_value_is_borne(value: Any, other: Any) -> None:
     pushed = {"entries": value, "batches": [value, other], "config": other}
     row = detail.run_rows([run()], {}, NOW)[0]
     detail.run_view(row, [task(0, "running", 0, None)], pushed, {0: {"metrics": value}}, NOW)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 10**400, -(10**400)], ids=repr)
+def test_a_number_that_is_none_counts_as_unknown(value: float) -> None:
+    """Whoever may write one XCom takes the page away from nobody."""
+    names = (
+        "total_files_found",
+        "total_bytes_transferred",
+        "duration_seconds",
+        "bytes_per_second",
+        "cost_usd",
+    )
+    found = figures_of(
+        {"operation_id": "r", "latency_seconds": {"p50": value}, **dict.fromkeys(names, value)}
+    )
+    assert found == Figures()
 
 
 @given(serialized=JSON | st.fixed_dictionaries({"dag": st.fixed_dictionaries({"tasks": st.lists(JSON)})}))
