@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.objects import LEFT_OUT
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.listing import Listing
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.store import Store
     from s3copy_tasks.listing import Stores
     from s3copy_tasks.sender import Sender
-
-_LEFT_OUT = frozenset({SkipReason.EXCLUDED, SkipReason.NOT_INCLUDED, SkipReason.NOT_MODIFIED_SINCE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +45,12 @@ class Audited:
 
 @dataclass(slots=True)
 class Tally:
-    """What an audit came to, in objects: compared = same + different + failed.
+    """What an audit came to, in objects: compared = same + unproven + different + failed.
 
     Attributes:
         compared: objects of the source that take part in the job.
-        same: nothing differs.
-        unproven: of these, compared by size alone.
+        same: nothing differs, and checksums or ETags prove the content.
+        unproven: nothing differs, but of the content only the size could be compared.
         different: something differs, or the copy is missing.
         failed: could not be compared.
         left_out: kept out by the job's filters.
@@ -77,13 +75,14 @@ class Tally:
             self.failed += 1
         elif one.differences:
             self.different += 1
-        else:
+        elif one.proven:
             self.same += 1
-            self.unproven += not one.proven
+        else:
+            self.unproven += 1
 
 
 def audit(job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally) -> Iterator[Audited]:
-    """Yield every object that differs or could not be compared, in the order of the listings.
+    """Yield every object that is not proven to be the same, in the order of the listings.
 
     Args:
         job: the run; `overwrite` and dates do not matter.
@@ -109,7 +108,7 @@ def _keys(job: EffectiveJob, listing: Listing, tally: Tally) -> Iterator[tuple[s
     """Yield key, version and destination key of every object that takes part."""
     for entry in range(len(job.prefixes)):
         for one in listing.below_prefix(entry):
-            if one.decision in _LEFT_OUT:
+            if one.decision in LEFT_OUT:
                 tally.left_out += 1
             else:
                 yield one.source.key, None, one.key
@@ -118,7 +117,7 @@ def _keys(job: EffectiveJob, listing: Listing, tally: Tally) -> Iterator[tuple[s
 
 def _counted(one: Audited, tally: Tally) -> Iterator[Audited]:
     tally.count(one)
-    if one.differences or one.error is not None:
+    if one.differences or not one.proven:
         yield one
 
 

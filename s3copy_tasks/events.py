@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from s3copy_tasks.core.objects import LEFT_OUT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -61,6 +63,8 @@ def objects_discovered(job: EffectiveJob, plan: Plan) -> None:
             bytes=entry.bytes,
             skipped=dict(entry.skipped),
         )
+        if entry.found and sum(entry.skipped[reason] for reason in LEFT_OUT) == entry.found:
+            log.warning("the filters leave nothing of it to copy", entry=entry.path, source=entry.source)
     log.info(
         "objects discovered",
         operation_id=job.run_id,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from s3copy_tasks import events
 from s3copy_tasks.ahead import begun_ahead
 from s3copy_tasks.collecting import rarely_collected
-from s3copy_tasks.core.objects import Action, SkipReason
+from s3copy_tasks.core.objects import LEFT_OUT, Action
 from s3copy_tasks.core.plan import Planner
 from s3copy_tasks.errors import DESTINATION_CONFLICT, ConfigError
 from s3copy_tasks.listing import WHOLE, Decided, Listing
@@ -118,7 +118,7 @@ def _by_destination(group: _Group, taken: dict[str, str]) -> Iterator[tuple[int,
 
     last, last_source = None, ""
     for key, entry, one in heapq.merge(*starmap(stream, group.listings.items()), key=lambda row: row[:2]):
-        if one.decision not in _LEFT_OUT:
+        if one.decision not in LEFT_OUT:
             other = last_source if key == last else taken.get(key)
             if other is not None:
                 msg = (
@@ -128,6 +128,3 @@ def _by_destination(group: _Group, taken: dict[str, str]) -> Iterator[tuple[int,
                 raise ConfigError(msg, code=DESTINATION_CONFLICT)
             last, last_source = key, one.source.key
         yield entry, one
-
-
-_LEFT_OUT = frozenset({SkipReason.EXCLUDED, SkipReason.NOT_INCLUDED, SkipReason.NOT_MODIFIED_SINCE})

@@ -60,10 +60,10 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("source > destination", overflow="fold", min_width=20)
     for name in ("found", "to copy", "bytes"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("skipped", no_wrap=True)
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("skipped", overflow="fold")
     for name in ("batches", "requests", "USD"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", overflow="fold")
     for entry in plan["entries"]:
         table.add_row(
             Text(f"{_place(entry['source'])} > {_place(entry['destination'])}"),

@@ -16,6 +16,7 @@ from s3copy_tasks import __version__
 from s3copy_tasks.cli import configs
 from s3copy_tasks.cli.jobs import FAILED, INTERRUPTED, WRONG_USE, WrongUseError
 from s3copy_tasks.collecting import rarely_collected
+from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.errors import CopyError
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.command(options))
     except WrongUseError as error:
-        sys.stderr.write(f"s3copy: {error}\n")
+        _say(f"s3copy: {error}")
         return WRONG_USE
     except CopyError as error:
-        sys.stderr.write(f"s3copy: {error}\n")
+        _say(f"s3copy: {error}")
         return FAILED
     except KeyboardInterrupt:
         sys.stderr.write("s3copy: interrupted. Run again to copy what is missing\n")
@@ -50,6 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"s3copy: can't write: {error.strerror}\n")
         return FAILED
+
+
+def _say(words: str) -> None:
+    """Write lines to stderr; names and S3's words are strangers' text."""
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in words.split("\n")))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,7 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="copy, and show the metrics")
     run.add_argument("--json", action="store_true", help="one JSON object on stdout, logs on stderr")
     run.add_argument("--dry-run", action="store_true", help="plan and count, copy nothing")
-    run.add_argument("--force", action="store_true", help="copy again what is unchanged")
+    run.add_argument(
+        "--force",
+        action="store_true",
+        help="copy again what is unchanged; `overwrite: never` holds all the same",
+    )
     run.set_defaults(command=_run)
 
     audit = commands.add_parser("audit", help="compare both sides, by checksum, metadata and tags, too")

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.audit import Tally
 from s3copy_tasks.audit import audit as differences
 from s3copy_tasks.cli.jobs import DONE, FAILED
-from s3copy_tasks.cli.runs import effective_job, quiet
+from s3copy_tasks.cli.runs import effective_job, quiet, sides
 from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.listing import Stores
-from s3copy_tasks.s3.accounts import managers_of
 from s3copy_tasks.sender import sender_of
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def audit(options: argparse.Namespace) -> int:
     line = _as_json if options.json else _as_text
     with quiet():
         job = effective_job(options, dry_run=True)
-        source, destination = managers_of(job)
+        source, destination = sides(job)
         stores = Stores(source=source.store, destination=destination.store)
         for one in differences(job, stores, sender_of(job, batches_at_once=1), tally):
             out.write(line(one) + "\n")
@@ -44,6 +43,7 @@ def _as_json(one: Audited) -> str:
 
 def _as_text(one: Audited) -> str:
     words = one.error or "; ".join(f"{name}: {_shown(pair)}" for name, pair in one.differences.items())
+    words = words or "the same size, but neither a checksum nor an ETag proves the content"
     return f"{printable(one.key)}: {printable(words)}"
 
 

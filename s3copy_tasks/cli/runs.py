@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -18,6 +20,7 @@ from s3copy_tasks.config.report import as_text
 from s3copy_tasks.config.schedule import first_run, interval_from
 from s3copy_tasks.config.template import RunDates, date_names
 from s3copy_tasks.config.validate import load_job
+from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError
 from s3copy_tasks.inprocess import InProcessRun, Watch
 from s3copy_tasks.listing import Stores
@@ -30,7 +33,7 @@ from s3copy_tasks.verdict import verdict
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, MutableMapping
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.core.job import EffectiveJob
@@ -47,7 +50,7 @@ def plan(options: argparse.Namespace) -> int:
     """Show what a run would copy; write nothing."""
     with quiet(), _console(stderr=True).status("listing ...") as status:
         job = effective_job(options, dry_run=True)
-        source, destination = managers_of(job)
+        source, destination = sides(job)
         stores = Stores(source=source.store, destination=destination.store)
         plan = plan_job(
             job,
@@ -67,11 +70,11 @@ def plan(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Copy, and show the metrics."""
-    with quiet():
+    with quiet(), _sigterm_as_ctrl_c():
         rendered = effective_job(options, dry_run=options.dry_run)
-        source, destination = managers_of(rendered)
+        source, destination = sides(rendered)
         job = _proven(rendered, (source, destination))
-        run = _carried_out(job, Stores(source=source.store, destination=destination.store))
+        run, interrupt = _carried_out(job, Stores(source=source.store, destination=destination.store))
         summary, reason = run.details, verdict(run.metrics, job.max_failed_objects)
     if options.json:
         sys.stdout.write(json.dumps(summary, indent=2) + "\n")
@@ -79,6 +82,8 @@ def run(options: argparse.Namespace) -> int:
         _console().print(title(summary), metrics_table(summary), sep="\n")
         for line in error_lines(summary):
             _console().print(line, soft_wrap=True)
+    if interrupt is not None:
+        raise interrupt
     if reason is not None:
         raise RunFailedError(reason, code="RunFailed")
     return DONE
@@ -119,14 +124,14 @@ def _proven(job: EffectiveJob, managers: Managers) -> EffectiveJob:
     with _console(stderr=True).status("checking roles, buckets and permissions ..."):
         proven = preflight(job, *managers)
     for remark in proven.not_proven:
-        sys.stderr.write(f"{remark}\n")
+        sys.stderr.write(f"{printable(remark)}\n")
     if proven.relay is not None:
         sys.stderr.write(f"the bytes go through this machine's memory: {proven.relay}\n")
     return proven.job
 
 
-def _carried_out(job: EffectiveJob, stores: Stores) -> InProcessRun:
-    """Carry out a run, with a progress bar on a terminal."""
+def _carried_out(job: EffectiveJob, stores: Stores) -> tuple[InProcessRun, KeyboardInterrupt | None]:
+    """Carry out a run, with a progress bar on a terminal; return what interrupted it, too."""
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     console = _console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -141,8 +146,21 @@ def _carried_out(job: EffectiveJob, stores: Stores) -> InProcessRun:
             counted=show if console.is_terminal else None,
         )
         run = InProcessRun(job, stores, sender_of(job, batches_at_once=1), watch=watch)
-        run.carry_out()
-    return run
+        try:
+            run.carry_out()
+        except KeyboardInterrupt as interrupt:
+            return run, interrupt
+    return run, None
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """End as after Ctrl-C where a container or a service is stopped: nothing is left behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -151,6 +169,21 @@ def quiet() -> Iterator[None]:
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
     with redirect_stdout(sys.stderr):
         yield
+
+
+def sides(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
+    """Return source and destination; from now on the log escapes what a terminal would act on."""
+    import airflow  # noqa: F401, PLC0415, TID251 - slow, and it configures the log
+
+    *before, renderer = structlog.get_config()["processors"]
+    if _printable_values not in before:
+        structlog.configure(processors=[*before, _printable_values, renderer])
+    return managers_of(job)
+
+
+def _printable_values(_logger: Any, _level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Escape the values of an event: keys and S3's words are strangers' text."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _console(*, stderr: bool = False) -> Console:

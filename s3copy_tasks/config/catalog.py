@@ -36,8 +36,13 @@ def job_files(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in folder.iterdir()
-        if file.suffix in ENDINGS and not file.name.startswith(("_", ".")) and not file.is_dir()
+        if file.suffix in ENDINGS and not file.name.startswith(("_", ".")) and _may_be_read(file)
     )
+
+
+def _may_be_read(file: Path) -> bool:
+    """Say whether to read a file: a link that leads nowhere is told as such, a pipe would be waited for."""
+    return file.is_file() or not file.exists()
 
 
 def load_files(files: Iterable[Path]) -> Catalog:

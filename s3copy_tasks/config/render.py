@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s3copy_tasks.config.rules import parse_moment
-from s3copy_tasks.config.schedule import asset_uri
+from s3copy_tasks.config.schedule import ASSET_CHARACTERS_MAX, asset_uri
 from s3copy_tasks.config.template import UnknownNameError, render
 from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
@@ -36,7 +36,7 @@ def render_job(
         names: values of the names that templates may use; dates only where the run has any.
         run_id: names the run.
         prefixes: source prefixes to copy alone, as they stand in the file; none means everything.
-        force: copy again what is unchanged.
+        force: copy again what is unchanged; what is never to be overwritten stays as it is.
         dry_run: copy nothing.
 
     Raises:
@@ -57,7 +57,7 @@ def render_job(
             filters=replace(
                 job.filters, modified_since=None if since is None else parse_moment(since, job.timezone)
             ),
-            overwrite=Overwrite.ALWAYS if force else job.overwrite,
+            overwrite=Overwrite.ALWAYS if force and job.overwrite is Overwrite.CHANGED else job.overwrite,
             verify=job.verify,
             options=job.options,
             transfer=job.transfer,
@@ -84,11 +84,12 @@ def _entries(
 
 
 def _assets(job: CopyJob, chosen: Sequence[int], *, objects: bool) -> tuple[str, ...]:
-    """Return a URI for each destination folder, as far as it is the same in every run."""
+    """Return a URI for each destination folder that is the same in every run, and that Airflow takes."""
     templates = [job.prefixes[i].destination for i in chosen]
     templates += [entry.destination for entry in job.objects] if objects else []
     folders = dict.fromkeys(_static_folder(template) for template in templates)
-    return tuple(asset_uri(f"{job.destination}/{folder}") for folder in folders)
+    uris = (asset_uri(f"{job.destination}/{folder}") for folder in folders)
+    return tuple(uri for uri in uris if len(uri) <= ASSET_CHARACTERS_MAX)
 
 
 def _static_folder(template: str) -> str:

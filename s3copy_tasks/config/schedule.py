@@ -22,7 +22,7 @@ PRESETS = {
     "@yearly": "0 0 1 1 *",
 }
 _FIELDS = 5
-_URI_MAX = 1500
+ASSET_CHARACTERS_MAX = 1500
 _URI_CHARACTERS = "/=@:+,&'()*!$;~%"
 _CHARACTERS_MAX = 200
 
@@ -77,8 +77,8 @@ def check_asset(text: str) -> None:
     if uri == "s3://" or uri.startswith("s3:///"):
         msg = "has no bucket. Write s3://bucket/prefix"
         raise ValueError(msg)
-    if len(uri) > _URI_MAX:
-        msg = f"has {len(uri):,} characters, once it is encoded; Airflow takes {_URI_MAX:,}"
+    if len(uri) > ASSET_CHARACTERS_MAX:
+        msg = f"has {len(uri):,} characters, once it is encoded; Airflow takes {ASSET_CHARACTERS_MAX:,}"
         raise ValueError(msg)
 
 

@@ -101,6 +101,8 @@ class Decider:
     ) -> Decision:
         """Decide for an object that was listed below a prefix."""
         reason = self._left_out(suffix, source.last_modified)
+        if not destination_key:
+            return reason or SkipReason.FOLDER_MARKER
         return reason or self.named(source, destination, destination_key)
 
     def named(self, source: S3Object, destination: S3Object | None, destination_key: str) -> Decision:

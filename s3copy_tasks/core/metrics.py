@@ -48,7 +48,7 @@ class Failure:
         if not self.key:
             return printable(self.message)
         tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
-        return f"{printable(self.key)}: {self.code} after {tries}: {printable(self.message)}"
+        return f"{printable(self.key)}: {printable(self.code)} after {tries}: {printable(self.message)}"
 
     @classmethod
     def of_error(cls, error: CopyError, *, entry: int | None, key: str) -> Failure:

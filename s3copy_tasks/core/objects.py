@@ -90,7 +90,20 @@ class SkipReason(StrEnum):
     NOT_INCLUDED = "not_included"
     NOT_MODIFIED_SINCE = "not_modified_since"
     ARCHIVED = "archived"
+    FOLDER_MARKER = "folder_marker"
+    """The object that is named as the source prefix, where its copy would have no name."""
     DRY_RUN = "dry_run"
+
+
+LEFT_OUT = frozenset(
+    {
+        SkipReason.EXCLUDED,
+        SkipReason.FOLDER_MARKER,
+        SkipReason.NOT_INCLUDED,
+        SkipReason.NOT_MODIFIED_SINCE,
+    }
+)
+"""Reasons that keep an object out of a job, whatever the destination holds."""
 
 
 class Action(Enum):

@@ -138,7 +138,10 @@ def _schedule(job: CopyJob) -> Any:
 def _params(job: CopyJob) -> dict[str, Param]:
     params = {
         "force": Param(
-            default=False, type="boolean", title="Force", description="Copy again what is unchanged."
+            default=False,
+            type="boolean",
+            title="Force",
+            description="Copy again what is unchanged. `overwrite: never` holds all the same.",
         ),
         "dry_run": Param(
             default=False, type="boolean", title="Dry run", description="Plan and count; copy nothing."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from importlib import import_module
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.message import Message
 
 log = structlog.get_logger(__name__)
+
+_ADDRESS = re.compile(r"\S+://\S+|(?<=url: )\S+")
 
 _NOTIFIERS = {
     "email": ("airflow.providers.smtp.notifications.smtp", "SmtpNotifier"),
@@ -49,7 +52,8 @@ def _send(recipient: Recipient, message: Message) -> None:
         notifier = _notifier_class(recipient)(**_arguments(recipient, message))
         notifier.notify({})  # not called: that would render strangers' text as a template
     except Exception as error:  # noqa: BLE001 - whatever a provider raises
-        log.error("notification not sent", error=f"{type(error).__name__}: {error}", **fields)
+        words = _ADDRESS.sub("(an address)", str(error))  # who knows a webhook's may write there
+        log.error("notification not sent", error=f"{type(error).__name__}: {words}", **fields)
     else:
         log.info("notification sent", **fields)
 
@@ -88,7 +92,8 @@ def _arguments(recipient: Recipient, message: Message) -> dict[str, Any]:
                 "html_content": f"<pre>{escape(message.text)}</pre>",
             }
         case Slack():
-            text = f"*{escape(message.subject, quote=False)}*\n```{escape(message.text, quote=False)}```"
+            words = message.text.replace("```", "` ` `")  # else it would end the block
+            text = f"*{escape(message.subject, quote=False)}*\n```{escape(words, quote=False)}```"
             return {"slack_webhook_conn_id": recipient.connection, "text": text}
         case Webhook():
             return {

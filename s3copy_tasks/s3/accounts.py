@@ -7,6 +7,7 @@ task, the command line and a test read the same ones. Airflow is imported here, 
 from __future__ import annotations
 
 import json
+import os
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -177,6 +178,9 @@ class AwsConnectionManager:
             return AwsConnectionWrapper(conn=found)
         except AirflowNotFoundException:
             variable = f"AIRFLOW_CONN_{place.connection.upper()}"
+            if os.environ.get(variable):
+                msg = f"{self._side}.connection: {variable} is set, but is no JSON or URI of a connection"
+                raise AccessError(msg, code=CREDENTIALS) from None
             msg = (
                 f"{self._side}.connection: Airflow has no connection {place.connection!r} here. "
                 "Tasks find one in its database (airflow connections add), the command line in "

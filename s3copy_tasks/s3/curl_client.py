@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from copy import copy
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -61,7 +62,7 @@ class CurlClient:
         self._clock = clock
         self._ahead_seconds = 0.0
         self._expired = False
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[_Session] | None = None
         self._reading = asyncio.Lock()
         self._session: _Session | None = None
         self._curl: Curl | None = None
@@ -92,6 +93,8 @@ class CurlClient:
 
     async def close(self) -> None:
         """Close all connections; whoever waits for a reply is cancelled."""
+        if self._connecting is not None:
+            self._connecting.cancel()
         if self._curl is not None:
             self._curl.close()
         if self._session is not None:
@@ -152,13 +155,26 @@ class CurlClient:
         return error
 
     async def _new_session(self) -> _Session:
-        async with self._connecting:
-            if self._session is None:
-                client = await asyncio.to_thread(self._connect, anew=self._expired)
-                if self._curl is None:
-                    self._curl = Curl(transport_of(client), connections=self._connections)
-                self._session = _Session(client, self._curl)
-            return self._session
+        """Connect; whoever asks meanwhile gets the same session, or the same error."""
+        if self._connecting is None:
+            self._connecting = asyncio.get_running_loop().create_task(self._connected())
+            self._connecting.add_done_callback(self._on_connected)
+        try:
+            return await asyncio.shield(self._connecting)
+        except CopyError as error:
+            raise copy(error) from None
+
+    async def _connected(self) -> _Session:
+        client = await asyncio.to_thread(self._connect, anew=self._expired)
+        if self._curl is None:
+            self._curl = Curl(transport_of(client), connections=self._connections)
+        self._session = _Session(client, self._curl)
+        return self._session
+
+    def _on_connected(self, connecting: asyncio.Task[_Session]) -> None:
+        self._connecting = None
+        if not connecting.cancelled():
+            connecting.exception()  # nobody may be left to hear it
 
 
 class _Session:

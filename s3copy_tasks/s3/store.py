@@ -6,7 +6,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.store import Page
-from s3copy_tasks.errors import EMPTY_REPLY, AccessError, MissingError, RequestError, TransientError
+from s3copy_tasks.errors import (
+    EMPTY_REPLY,
+    AccessError,
+    CopyError,
+    MissingError,
+    RequestError,
+    TransientError,
+)
 from s3copy_tasks.s3.parameters import (
     carried,
     content,
@@ -62,7 +69,10 @@ class BucketStore:
             where["StartAfter"] = after
         if not recursive:
             where["Delimiter"] = "/"
-        reply = await self._call("ListObjectsV2", self._read | where)
+        try:
+            reply = await self._call("ListObjectsV2", self._read | where)
+        except CopyError as error:
+            raise type(error)(f"s3://{self.bucket}/{prefix}: {error.message}", code=error.code) from None
         return Page(
             objects=listed_objects(self.bucket, reply.get("Contents", ())),
             token=told(reply, "NextContinuationToken") if told(reply, "IsTruncated") else None,

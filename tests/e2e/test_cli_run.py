@@ -165,8 +165,11 @@ def test_one_prefix_alone(sides: Sides, tmp_path: Path) -> None:
     assert set(sides.copied()) == {"copy/b/2"}
 
 
-def test_ctrl_c_ends_with_a_word_and_leaves_no_upload(sides: Sides, proxy: Proxy, tmp_path: Path) -> None:
-    """An interrupted run says so, exits 130, and the next one copies what is missing."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_gives_its_account_and_leaves_no_upload(
+    sides: Sides, proxy: Proxy, tmp_path: Path, number: signal.Signals
+) -> None:
+    """It says so, exits 130, shows what it came to, and the next one copies what is missing."""
     write(tmp_path, sides, transfer={"concurrency": 1})
     for i in range(20):
         sides.put(f"data/{i:02}")
@@ -174,21 +177,50 @@ def test_ctrl_c_ends_with_a_word_and_leaves_no_upload(sides: Sides, proxy: Proxy
 
     def interrupt(request: Request) -> Reply | None:
         if request.kind == "CopyObject" and request.key == "copy/05":
-            processes[0].send_signal(signal.SIGINT)
+            processes[0].send_signal(number)
         return None
 
     proxy.answer = interrupt
-    processes.append(start(tmp_path, "run", "daily"))
+    processes.append(start(tmp_path, "run", "daily", "--json"))
     out, err = processes[0].communicate(timeout=60)
     assert processes[0].returncode == 130
     assert "Traceback" not in out + err
     assert "interrupted. Run again to copy what is missing" in err
     done = len(sides.copied())
     assert done < 20
+    account = json.loads(out)
+    assert (account["files_copied_successfully"], account["files_unknown"]) == (done, 20 - done)
     proxy.answer = lambda request: None
     code, out, _ = s3copy(tmp_path, "run", "daily", "--json")
     assert (code, json.loads(out)["files_copied_successfully"]) == (0, 20 - done)
     assert sides.open_uploads() == []
+
+
+def test_no_key_reaches_the_terminal_as_it_is(sides: Sides, proxy: Proxy, tmp_path: Path) -> None:
+    """Escapes in a key, or in what S3 says, are shown and not acted on."""
+    write(tmp_path, sides)
+    sides.put("data/\x1b]0;pwned\x07a")
+    proxy.answer = lambda request: (
+        Reply.error(400, "InvalidRequest", "\x9b31m") if request.kind == "CopyObject" else None
+    )
+    for arguments in (["run", "daily"], ["run", "daily", "--json"]):
+        code, out, err = s3copy(tmp_path, *arguments)
+        assert code == 1
+        assert "pwned" in out + err
+        assert not set("\x1b\x07\x9b") & set(out + err)
+
+
+def test_a_listing_that_is_refused_names_its_bucket(sides: Sides, proxy: Proxy, tmp_path: Path) -> None:
+    """Which of the two it was tells where to look for the missing right."""
+    write(tmp_path, sides)
+    proxy.answer = lambda request: (
+        Reply.error(403, "AccessDenied")
+        if "list-type" in request.query and sides.source_bucket in request.target
+        else None
+    )
+    code, _, err = s3copy(tmp_path, "plan", "daily")
+    assert code == 1
+    assert f"s3://{sides.source_bucket}/data/" in err
 
 
 def test_a_plan_says_what_it_could_not_look_at(sides: Sides, proxy: Proxy, tmp_path: Path) -> None:

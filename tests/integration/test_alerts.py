@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -107,6 +108,11 @@ class TestKinds:
         assert path == "/services/T0/B0/not-a-token"
         assert f"{TEMPLATE}: &lt;b&gt;Denied&lt;/b&gt; &amp; &lt;!channel&gt;" in post["text"]
 
+    def test_slack_s_block_holds_the_text(self, gateway: Gateway) -> None:
+        """A key can't end the block in which it stands, and go on in words of its own."""
+        send([Slack(connection="slack_alerts")], replace(MESSAGE, text="p/``` *all is well* `````` x"))
+        assert gateway.posts[0][1]["text"].count("```") == 2
+
     def test_webhook(self, gateway: Gateway) -> None:
         """Programs get the facts beside the text."""
         send([Webhook(connection="ops_gateway", path="alerts/s3copy")], MESSAGE)
@@ -134,6 +140,15 @@ class TestFailures:
         (line,) = told(Webhook(connection="ops_gateway"))
         assert line["event"] == "notification not sent"
         assert "403" in line["error"]
+
+    def test_an_address_is_not_logged(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who knows a webhook's address may write there."""
+        address = {"conn_type": "http", "host": "http://127.0.0.1:1/not-to-be-told"}
+        monkeypatch.setenv("AIRFLOW_CONN_DEAF", json.dumps(address))
+        (line,) = told(Webhook(connection="deaf", path="nor-this"))
+        assert line["event"] == "notification not sent"
+        assert "not-to-be-told" not in line["error"]
+        assert "nor-this" not in line["error"]
 
     def test_a_package_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The package to install is named."""

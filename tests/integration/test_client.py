@@ -232,6 +232,27 @@ def test_expired_credentials(proxy: Proxy, make: Callable[[Connect], Client]) ->
     assert tokens[0] != tokens[1] == tokens[2]
 
 
+def test_who_waits_for_a_connection_shares_its_error() -> None:
+    """STS that does not answer is asked once for all that wait, not by one after the other."""
+    made = 0
+
+    def connect(*, anew: bool = False) -> S3Client:
+        nonlocal made
+        assert not anew
+        made += 1
+        raise TransientError("STS is silent", code=ENDPOINT_UNREACHABLE)
+
+    async def all_at_once() -> list[Any]:
+        async with CurlClient(connect) as client:
+            waiting = [client.call("CopyObject", COPY) for _ in range(8)]
+            return list(await asyncio.gather(*waiting, return_exceptions=True))
+
+    errors = asyncio.run(all_at_once())
+    assert [error.code for error in errors] == [ENDPOINT_UNREACHABLE] * 8
+    assert len(set(map(id, errors))) == 8
+    assert made == 1
+
+
 @both
 def test_a_head_cannot_say_what_expired(proxy: Proxy, make: Callable[[Connect], Client]) -> None:
     """A HEAD's 400 has no body: new credentials are worth a try, and a connection anew."""

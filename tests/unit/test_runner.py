@@ -181,6 +181,16 @@ class TestRun:
         )
         assert set(bench.written) == {"x/a", "x/b/c", "x/b/", "c"}
 
+    def test_the_marker_of_a_folder_has_no_name_in_the_whole_bucket(self) -> None:
+        """What is named as the source prefix itself is left out where the copy would have no name."""
+        bench = Bench()
+        bench.put("in/", "in/a")
+        job = bench.started(prefixes=(PrefixEntry(source="in/", destination=""),))
+        metrics = bench.run(job)
+        assert bench.written == {"a": b"x"}
+        assert metrics.files_skipped == {SkipReason.FOLDER_MARKER: 1}
+        assert metrics.is_complete
+
     def test_direct_children(self) -> None:
         """Not recursive, neither side is listed below its direct children, however many keys lie there."""
         bench = Bench(page_keys=2)

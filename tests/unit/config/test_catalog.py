@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from s3copy_tasks.config import codes
@@ -17,10 +18,11 @@ def test_jobs_are_sorted_by_name(tmp_path: Path) -> None:
 
 
 def test_what_is_no_job_is_left_out(tmp_path: Path) -> None:
-    """Names with "_" or "." in front, other endings and folders are no jobs."""
+    """Names with "_" or "." in front, other endings, folders and pipes are no jobs."""
     for name in ("job.yaml", "_defaults.yaml", ".hidden.yaml", ".yaml", "README.md", "job.yaml.bak"):
         write(tmp_path, MINIMAL, name)
     (tmp_path / "folder.yaml").mkdir()
+    os.mkfifo(tmp_path / "pipe.yaml")
     assert job_files(tmp_path) == [tmp_path / "job.yaml"]
 
 

@@ -99,8 +99,19 @@ def test_a_job_of_objects_has_no_prefix_to_pick(tmp_path: Path) -> None:
 
 
 def test_force_copies_what_is_unchanged(two: CopyJob) -> None:
-    """`force` outdoes whatever the file says about overwriting."""
-    assert rendered(two, force=True).overwrite is Overwrite.ALWAYS
+    """`force` copies again what is unchanged; what must never be overwritten stays as it is."""
+    for kept, forced in (
+        (Overwrite.CHANGED, Overwrite.ALWAYS),
+        (Overwrite.ALWAYS, Overwrite.ALWAYS),
+        (Overwrite.NEVER, Overwrite.NEVER),
+    ):
+        assert rendered(replace(two, overwrite=kept), force=True).overwrite is forced
+
+
+def test_a_folder_that_no_asset_can_name_has_none(two: CopyJob) -> None:
+    """A URI that is longer than Airflow takes would fail the task that publishes it, after the copies."""
+    long = replace(two, prefixes=(PrefixEntry(source="a/", destination="\u6570" * 170 + "/"),), objects=())
+    assert rendered(long).assets == ()
 
 
 def test_dry_run_is_the_same_run_that_copies_nothing(two: CopyJob) -> None:
