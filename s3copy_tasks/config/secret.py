@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 
 _ACCESS_KEY = re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])")
 _SECRET_KEY = re.compile(r"(?<![A-Za-z0-9/+_-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+_-])")
-_TOKEN = re.compile(r"\b(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9/+=]{20,}")
+_TOKEN = re.compile(
+    r"(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9/+=]{20,}"
+    r"|(?:gh[oprsu]_|github_pat_)[A-Za-z0-9_]{20,}|glpat-[\w-]{20,}|xox[abeoprs]-[\w-]{10,}"
+)
+"""Of AWS's sessions, of GitHub, GitLab and Slack."""
 _IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _WEBHOOK = re.compile(r"(?<=hooks\.slack\.com/)[^\s\"']{12,}")
 """Who knows the address may write into the channel."""

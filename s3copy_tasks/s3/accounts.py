@@ -16,7 +16,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
-from s3copy_tasks.errors import CREDENTIALS, EMPTY_REPLY, AccessError, CopyError, TransientError
+from s3copy_tasks.errors import (
+    CREDENTIALS,
+    EMPTY_REPLY,
+    INVALID_CONFIG,
+    AccessError,
+    ConfigError,
+    CopyError,
+    TransientError,
+)
 from s3copy_tasks.s3.client import Boto3Client, Client
 from s3copy_tasks.s3.curl_client import CurlClient
 from s3copy_tasks.s3.errors import from_client_error, from_transport
@@ -78,15 +86,20 @@ class AwsConnectionManager:
 
         Raises:
             AccessError: there is no such connection, or the role can't be assumed.
+            ConfigError: the endpoint is no address.
         """
         wrapper, session = self._session(anew=anew)
-        return session.client(
-            "s3",
-            region_name=self.location.region or wrapper.region_name,
-            endpoint_url=_endpoint_url(self.location, wrapper),
-            verify=wrapper.verify,
-            config=_merged(wrapper, _s3_config(self._concurrency)),
-        )
+        try:
+            return session.client(
+                "s3",
+                region_name=self.location.region or wrapper.region_name,
+                endpoint_url=_endpoint_url(self.location, wrapper),
+                verify=wrapper.verify,
+                config=_merged(wrapper, _s3_config(self._concurrency)),
+            )
+        except ValueError:  # its text holds the address, and that perhaps a password
+            msg = f"{self._side}: the endpoint of {self._described()} is no address. Check its endpoint_url"
+            raise ConfigError(msg, code=INVALID_CONFIG) from None
 
     def endpoint_url(self) -> str | None:
         """Return the S3 endpoint of this side, None for AWS itself."""

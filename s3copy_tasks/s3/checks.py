@@ -20,6 +20,7 @@ from s3copy_tasks.s3.policies import (
     MISSING,
     bucket_arn,
     kms_statement,
+    literal,
     read_actions,
     statement,
     write_actions,
@@ -203,7 +204,7 @@ class Checks:
         """Say who may not do what on which resource, and which statement would allow it."""
         manager = self._managers[side]
         principal = manager.principal()
-        resource = bucket_arn(principal, bucket, keys)
+        resource = bucket_arn(principal, bucket, None if keys is None else _pattern(keys))
         said = f"{error.code}: {error.message.partition(MISSING)[0]}"
         named = f"{principal} may not {' or '.join(actions)} on {resource} ({said})."
         by_kms = kms_statement(error.message, self._job.options.kms_key_id)
@@ -216,6 +217,11 @@ class Checks:
             where = f"in the policy of bucket {bucket}, and without its Principal in that of the role"
             missing = f"Missing {where}: {allowed}"
         return AccessError(f"{named}\n{missing}", code=error.code)
+
+
+def _pattern(keys: str) -> str:
+    """Return how IAM names a key, or all keys below a prefix, which end with `*`."""
+    return f"{literal(keys[:-1])}*" if keys.endswith("/*") or keys == "*" else literal(keys)
 
 
 def _places(job: EffectiveJob, side: str) -> list[str]:

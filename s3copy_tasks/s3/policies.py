@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MISSING = "\nMissing in "
 _WORKERS = "arn:aws:iam::111111111111:role/the-role-that-your-airflow-workers-run-as"
 _ASSUMED_ROLE = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<role>[^/]+)/.*")
+_SPECIAL = re.compile(r"[*?$]")
 _KMS = re.compile(r"kms:[A-Za-z]+")
 _KMS_KEY = re.compile(r"arn:[^:\s]+:kms:[^\s\"']+")
 
@@ -25,6 +26,11 @@ def role_of(principal: str) -> str:
     """
     match = _ASSUMED_ROLE.fullmatch(principal)
     return "arn:{partition}:iam::{account}:role/{role}".format(**match.groupdict()) if match else principal
+
+
+def literal(text: str) -> str:
+    """Escape what IAM would take for a wildcard or a variable."""
+    return _SPECIAL.sub(lambda found: "${" + found.group() + "}", text)
 
 
 def bucket_arn(principal: str, bucket: str, keys: str | None = None) -> str:
@@ -90,12 +96,12 @@ def statement(
         actions: of S3 or KMS.
         resource: an ARN.
         principal: makes it a statement of a bucket policy.
-        prefix: limits a listing to it.
+        prefix: limits a listing to it; any text.
     """
     body: dict[str, Any] = {"Effect": "Allow"}
     if principal is not None:
         body["Principal"] = {"AWS": role_of(principal)}
     body |= {"Action": actions, "Resource": resource}
     if prefix:
-        body["Condition"] = {"StringLike": {"s3:prefix": f"{prefix}*"}}
+        body["Condition"] = {"StringLike": {"s3:prefix": f"{literal(prefix)}*"}}
     return json.dumps(body)

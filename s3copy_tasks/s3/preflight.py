@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.errors import (
@@ -114,8 +113,8 @@ def _servers_apart(
             bucket = manager.location.bucket
             msg = f"{side}.bucket: {bucket} is a directory bucket, whose listings are not sorted"
             raise ConfigError(msg, code=DIRECTORY_BUCKET)
-    ours, theirs = source.endpoint_url(), destination.endpoint_url()
-    if _server(ours) == _server(theirs):
+    ours, theirs = _server(source.endpoint_url()), _server(destination.endpoint_url())
+    if ours == theirs:
         return None
     return (
         f"{job.source} is on {ours or 'AWS'}, {job.destination} on {theirs or 'AWS'}: "
@@ -124,8 +123,11 @@ def _servers_apart(
 
 
 def _server(endpoint_url: str | None) -> str | None:
-    """Return what two endpoints of one server have in common; None for AWS, whose endpoints are one."""
-    host = urlsplit(endpoint_url or "").netloc.lower()
+    """Return what two endpoints of one server have in common; None for AWS, whose endpoints are one.
+
+    A connection may hold anything: no password that stands in its address, and no error where it is none.
+    """
+    host = (endpoint_url or "").partition("://")[2].partition("/")[0].rpartition("@")[2].lower()
     return None if not host or host.removesuffix(".cn").endswith(".amazonaws.com") else host
 
 

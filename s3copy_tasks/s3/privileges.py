@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from s3copy_tasks.core.job import Location, ObjectOptions
-from s3copy_tasks.s3.policies import bucket_arn, read_actions, trust_statement, write_actions
+from s3copy_tasks.s3.policies import bucket_arn, literal, read_actions, trust_statement, write_actions
 
 _VERSION = "2012-10-17"
-_SPECIAL = re.compile(r"[*?$]")
 ABORT_AFTER_DAYS = 7
 """Days after which S3 drops an upload that nobody completed: what a killed worker leaves behind."""
 
@@ -149,10 +147,5 @@ def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _written(patterns: Sequence[Pattern]) -> list[str]:
-    texts = ("".join("*" if part is None else _literal(part) for part in one) for one in patterns)
+    texts = ("".join("*" if part is None else literal(part) for part in one) for one in patterns)
     return sorted(set(texts))
-
-
-def _literal(text: str) -> str:
-    """Escape what IAM would take for a wildcard or a variable."""
-    return _SPECIAL.sub(lambda found: "${" + found.group() + "}", text)

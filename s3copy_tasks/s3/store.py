@@ -23,7 +23,7 @@ from s3copy_tasks.s3.parameters import (
     set_by_options,
     set_on_copy,
 )
-from s3copy_tasks.s3.policies import bucket_arn, explained, lacking, statement
+from s3copy_tasks.s3.policies import bucket_arn, explained, lacking, literal, statement
 from s3copy_tasks.s3.results import confirmation, confirmed_etag, listed_objects, object_details, told
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class BucketStore:
             reply = await self._call("GetObjectTagging", self._read | which)
         except AccessError as error:  # preflight can't prove this one: most objects have no tags
             action = "s3:GetObjectVersionTagging" if version_id else "s3:GetObjectTagging"
-            allowed = statement([action], bucket_arn("", self.bucket, key))
+            allowed = statement([action], bucket_arn("", self.bucket, literal(key)))
             raise lacking(error, f"the policy of the role that looks at the object: {allowed}") from None
         return {tag["Key"]: tag["Value"] for tag in told(reply, "TagSet")}
 

@@ -94,6 +94,30 @@ def test_every_missing_object_is_named(sides: Sides) -> None:
     assert all(f"/gone-{i}" in error.message for i in range(3))
 
 
+@pytest.mark.one_server
+def test_a_statement_that_is_asked_for_is_no_wider_than_the_prefix(sides: Sides, proxy: Proxy) -> None:
+    """What IAM would take for a wildcard or a variable is escaped."""
+    sides.put("team-*/a")
+    entry = PrefixEntry(source="team-*/", destination="copy/")
+    proxy.answer = refuse("ListObjectsV2", sides.source_bucket)
+    assert '"s3:prefix": "team-${*}/*"' in refusal(sides, prefixes=(entry,)).message
+    proxy.answer = refuse("GetObject", sides.source_bucket)
+    assert f"{sides.source_bucket}/team-${{*}}/*" in refusal(sides, prefixes=(entry,)).message
+
+
+@pytest.mark.one_server
+def test_a_connection_whose_endpoint_is_no_address(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told by the name of the connection, without the address, which may hold a password."""
+    extra = {"endpoint_url": "http://user:hunter2@[::1", "region_name": "us-east-1"}
+    connection = {"conn_type": "aws", "login": "key", "password": "key's", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_SOURCE", json.dumps(connection))
+    assert "hunter2" not in refusal(sides).message  # the two are on different servers
+    error = refusal(sides, destination=replace(sides.job().destination, connection="aws_source"))
+    assert isinstance(error, ConfigError)
+    assert "connection 'aws_source'" in error.message
+    assert "hunter2" not in error.message
+
+
 @pytest.mark.needs("caller_identity")
 def test_denied_listing_names_principal_action_and_resource(sides: Sides, proxy: Proxy) -> None:
     """Who may not list which bucket is said, with the statement that is missing."""

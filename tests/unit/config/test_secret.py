@@ -56,6 +56,9 @@ LOOKS = {
     "key in quotes": "'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'",
     "password in an address": "https://minio:minio123@s3.example.org",
     "user in an address": "https://minio@s3.example.org",
+    "token of GitHub": "ghp_" + "a1B2" * 9,
+    "token of GitLab": "glpat-" + "a1B2" * 5,
+    "token of Slack": "xoxb-" + "1234567890-abcdef",
     "session token": "IQoJb3JpZ2luX2VjEHMaCXVzLWVhc3QtMSJHMEUCIQD",
 }
 
