@@ -173,15 +173,14 @@ class Copier:
             self._metrics.record_file_success(source.size, ambiguous=ambiguous, verified=True, entry=entry)
             return
         arrival = Arrival(entry=entry, source=source, key=key, etag=confirmed.etag, ambiguous=ambiguous)
-        verified = None
-        if self._job.verify == "checksum":
-            verified = await self._checksums_agree(entry, source, confirmed)
-        else:
+        self._metrics.record_file_success(source.size, ambiguous=ambiguous, entry=entry)
+        if self._job.verify != "checksum":
             self.arrivals.append(arrival)
-        self._metrics.record_file_success(
-            source.size, ambiguous=ambiguous, verified=verified is True, entry=entry
-        )
-        if verified is False:
+            return
+        verified = await self._checksums_agree(entry, source, confirmed)
+        if verified:
+            self._metrics.record_verified(entry)
+        elif verified is False:
             count_mismatch(arrival, "its checksum is not that of the source", self._metrics)
 
     async def _checksums_agree(

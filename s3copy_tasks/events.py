@@ -115,6 +115,11 @@ def object_failed(key: str, error: CopyError | Failure) -> None:
     log.error("object failed", key=key, code=error.code, error=error.message, attempts=error.attempts)
 
 
+def object_missing(key: str) -> None:
+    """Log an object that the job names and that is not there."""
+    log.error("object is not there", key=key)
+
+
 def operation_completed(report: OperationMetrics) -> None:
     """Log the metrics of a run that did what it should."""
     log.info("operation completed", **report)

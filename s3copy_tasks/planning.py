@@ -76,7 +76,10 @@ def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict
         else:
             if one is not None:
                 taken[job.objects[index].destination] = one.key
-                if job.dry_run:  # else its batch says so
+            if job.dry_run:  # else its batch says so
+                if one is None:
+                    events.object_missing(job.objects[index].source)
+                else:
                     events.object_failed(one.key, one.error)
             planner.add(None, index, 0, Action.UNSEEN)
     return taken

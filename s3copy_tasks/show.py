@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
@@ -12,11 +13,14 @@ from rich.text import Text
 from s3copy_tasks.core.metrics import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from s3copy_tasks.core.plan import Plan
 
 _ERRORS_SHOWN = 10
+_FROM_TO = "source > destination"
+_COLUMNS = ("found", "to copy", "bytes", "skipped", "batches", "requests", "USD")
+_ENOUGH = 10_000
 
 
 def plan_as_dict(plan: Plan, job: str) -> dict[str, Any]:
@@ -55,29 +59,49 @@ def plan_as_dict(plan: Plan, job: str) -> dict[str, Any]:
     }
 
 
-def plan_table(plan: Mapping[str, Any]) -> Table:
-    """Return the table of a plan, from `plan_as_dict`."""
+def plan_table(plan: Mapping[str, Any], width: int) -> Table:
+    """Return the table of a plan, from `plan_as_dict`; on a narrow terminal rows become stacks.
+
+    Args:
+        plan: what a run would copy.
+        width: columns of the terminal.
+    """
+    rows = [_plan_row(entry) for entry in plan["entries"]]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("source > destination", overflow="fold", min_width=20)
-    for name in ("found", "to copy", "bytes"):
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column("skipped", overflow="fold")
-    for name in ("batches", "requests", "USD"):
-        table.add_column(name, justify="right", overflow="fold")
-    for entry in plan["entries"]:
-        table.add_row(
-            Text(f"{_place(entry['source'])} > {_place(entry['destination'])}"),
-            f"{entry['found']:,}",
-            f"{entry['to_copy']:,}"
-            + (f"\n+{entry['to_compare']:,} to compare" if entry["to_compare"] else "")
-            + (f"\n+{entry['failing']:,} can't be copied" if entry["failing"] else ""),
-            decimal(entry["bytes"]),
-            "\n".join(f"{count:,} {reason}" for reason, count in entry["skipped"].items()) or "-",
-            f"{entry['batches']:,}",
-            f"{sum(entry['requests'].values()):,}",
-            f"{entry['cost_usd']:.4f}",
-        )
+    table.add_column(_FROM_TO, overflow="fold", min_width=20)
+    for name in _COLUMNS:
+        longest = max((len(line) for row in rows for line in row[name].plain.split("\n")), default=0)
+        table.add_column(name, justify="left" if name == "skipped" else "right", min_width=longest)
+    for row in rows:
+        table.add_row(*row.values())
+    return table if Console(width=_ENOUGH).measure(table).minimum <= width else _stacked(rows)
+
+
+def _stacked(rows: Iterable[Mapping[str, Text]]) -> Table:
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    table.add_column("what")
+    table.add_column("how much", overflow="fold")
+    for row in rows:
+        for name, cell in row.items():
+            table.add_row(name, cell, end_section=name == _COLUMNS[-1])
     return table
+
+
+def _plan_row(entry: Mapping[str, Any]) -> dict[str, Text]:
+    """Return the cells of an entry by column."""
+    cells = [
+        f"{_place(entry['source'])} > {_place(entry['destination'])}",
+        f"{entry['found']:,}",
+        f"{entry['to_copy']:,}"
+        + (f"\n+{entry['to_compare']:,} to compare" if entry["to_compare"] else "")
+        + (f"\n+{entry['failing']:,} can't be copied" if entry["failing"] else ""),
+        decimal(entry["bytes"]),
+        "\n".join(f"{count:,} {reason}" for reason, count in entry["skipped"].items()) or "-",
+        f"{entry['batches']:,}",
+        f"{sum(entry['requests'].values()):,}",
+        f"{entry['cost_usd']:.4f}",
+    ]
+    return dict(zip((_FROM_TO, *_COLUMNS), map(Text, cells), strict=True))
 
 
 def _place(prefix: str) -> str:

@@ -62,7 +62,8 @@ def plan(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")
         return FAILED if plain["failing"] else DONE
-    _console().print(title(plain), plan_table(plain), sep="\n")
+    console = _console()
+    console.print(title(plain), plan_table(plain, console.width), sep="\n")
     if not plain["to_copy"] + plain["to_compare"] + plain["failing"]:
         _console().print("nothing to copy")
     return FAILED if plain["failing"] else DONE
@@ -109,6 +110,7 @@ def effective_job(options: argparse.Namespace, *, dry_run: bool) -> EffectiveJob
     names: dict[str, Any] = {"run_id": run_id, "params": {}, "dag_run": RunDates(now)}
     if options.logical_date is not None:
         moment = first_run(options.logical_date, job.schedule, job.timezone)
+        sys.stderr.write(f"logical date {moment.isoformat()}: ds is {moment.astimezone(UTC):%Y-%m-%d}\n")
         names |= date_names(moment, interval_from(moment, job.schedule, job.timezone))
     return render_job(
         job,

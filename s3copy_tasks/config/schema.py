@@ -196,7 +196,7 @@ def _as_type(part: dict[str, Any], value: Any, text: str | None) -> str | None:
         digits = str(text if isinstance(value, Misread) else value).replace("_", "").replace(",", "")
         return str(int(digits)) if re.fullmatch(r"[0-9]{1,18}", digits) else None
     if "array" in names and isinstance(value, str) and part["items"].get("type") == "string":
-        return written([value])
+        return written([value.lstrip("-").strip(" \"'")])  # perhaps the blank behind a dash is missing
     return None
 
 

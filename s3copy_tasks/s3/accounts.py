@@ -161,12 +161,10 @@ class AwsConnectionManager:
         return wrapper, session
 
     def _refused(self, reason: CopyError) -> CopyError:
-        msg = (
-            f"{self._side}: no session with {self._described()}: {reason}. "
-            "Check the role's trust policy (principal, ExternalId) and the connection's extra"
-        )
+        msg = f"{self._side}: no session with {self._described()}: {reason}"
         if isinstance(reason, TransientError):  # STS is down or throttles: that passes
             return type(reason)(msg, code=reason.code)
+        msg += ". Check the role's trust policy (principal, ExternalId) and the connection's extra"
         role, external_id = self.role()
         if role is not None:
             msg += f"{MISSING}the trust policy of {role}: {json.dumps(trust_statement(external_id))}"

@@ -116,7 +116,7 @@ def test_dates_come_from_the_logical_date(sides: Sides, tmp_path: Path) -> None:
     )
     sides.put("2026-01-31/a")
     code, _, err = s3copy(tmp_path, "run", "daily", "--logical-date", "2026-01-31")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "logical date 2026-01-31T02:00:00+00:00: ds is 2026-01-31\n")
     assert set(sides.copied()) == {"copy/2026-01-31/a"}
 
 
@@ -236,6 +236,7 @@ def test_a_plan_says_what_it_could_not_look_at(sides: Sides, proxy: Proxy, tmp_p
     plan = json.loads(out)
     assert (code, plan["to_copy"], plan["failing"]) == (1, 1, 2)
     assert "denied" in err
+    assert "gone" in err
     code, out, _ = s3copy(tmp_path, "plan", "daily")
     assert code == 1
     assert "+2 can't be copied" in out

@@ -241,6 +241,18 @@ def test_lost_replies(content: bytes, verb: str, overwrite: Overwrite) -> None:
     assert place.copied == content
 
 
+def test_what_s3_confirmed_is_counted_before_it_is_proven() -> None:
+    """Whatever ends the batch while checksums are asked for, the copy is there, and is no unknown object."""
+    place = Workplace(LARGE, verify="checksum")
+    place.server.before.append(on("head_object", fails(ValueError("the end")), bucket=SOURCE, spare=1))
+    metrics = place.bench.collector(place.job)
+    copying = place.copier(metrics, impatient(4)).carry_out(0, place.decided(Action.COPY, place.listed))
+    with pytest.raises(ValueError, match="the end"):
+        wait_for(copying)
+    assert place.copied == LARGE
+    assert metrics.metrics().files_copied_successfully == 1
+
+
 NOT_DONE = {
     "throttled": ThrottledError("slow down", code="SlowDown"),
     "somebody writes": TransientError("conflict", code="ConditionalRequestConflict"),
