@@ -41,11 +41,11 @@ class CopyError(Exception):
         code: a stable word for the kind of error.
         message: one sentence, or a few lines, for a person. Holds no secret.
         attempts: requests that were made before giving up.
-        may_be_done: one of them may have been carried out all the same.
+        may_be_done: one of them may have been carried out all the same; None where nobody has said.
     """
 
     attempts: int = 1
-    may_be_done: bool = False
+    may_be_done: bool | None = None
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from s3copy_tasks.core.objects import LEFT_OUT
+from s3copy_tasks.core.objects import SkipReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from s3copy_tasks.interfaces import OperationMetrics
 
 log = structlog.get_logger(__name__)
+
+_BY_NAME = (SkipReason.EXCLUDED, SkipReason.NOT_INCLUDED)
+"""Left out by the globs of a job. That nothing is new since a date is what such a filter is for."""
 
 
 def operation_started(job: EffectiveJob) -> None:
@@ -63,7 +66,7 @@ def objects_discovered(job: EffectiveJob, plan: Plan) -> None:
             bytes=entry.bytes,
             skipped=dict(entry.skipped),
         )
-        if entry.found and sum(entry.skipped[reason] for reason in LEFT_OUT) == entry.found:
+        if entry.found and sum(entry.skipped[reason] for reason in _BY_NAME) == entry.found:
             log.warning("the filters leave nothing of it to copy", entry=entry.path, source=entry.source)
     log.info(
         "objects discovered",

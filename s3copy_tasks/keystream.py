@@ -170,7 +170,13 @@ class _Listers:
         self._on_loop_advance()
 
     def _on_loop_advance(self) -> None:
-        """Hand over what is next, and ask for more."""
+        """Hand over what is next, and ask for more; an error is the consumer's, who would wait for ever."""
+        try:
+            self._on_loop_go()
+        except Exception as error:  # noqa: BLE001 - the consumer raises it
+            self._on_loop_end(error)
+
+    def _on_loop_go(self) -> None:
         if self._stopping:
             return
         for page in self._ranges.in_order():
@@ -192,9 +198,9 @@ class _Listers:
         del self._tasks[one]
         try:
             self._on_loop_answered(one, task)
-            self._on_loop_advance()
         except Exception as error:  # noqa: BLE001 - a page that is none: the consumer must not wait for ever
             self._on_loop_end(error)
+        self._on_loop_advance()
         if self._stopping and not self._tasks:
             self._stopped.set()
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -158,11 +159,14 @@ def _carried_out(job: EffectiveJob, stores: Stores) -> tuple[InProcessRun, Keybo
 @contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
     """End as after Ctrl-C where a container or a service is stopped: nothing is left behind."""
+    if current_thread() is not main_thread():
+        yield
+        return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ _ACCESS_KEY = re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?
 _SECRET_KEY = re.compile(r"(?<![A-Za-z0-9/+_-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+_-])")
 _TOKEN = re.compile(
     r"(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9/+=]{20,}"
-    r"|(?:gh[oprsu]_|github_pat_)[A-Za-z0-9_]{20,}|glpat-[\w-]{20,}|xox[abeoprs]-[\w-]{10,}"
+    r"|(?<![A-Za-z0-9])(?:gh[oprsu]_[A-Za-z0-9]{36,}|github_pat_\w{36,}|glpat-[\w-]{20,}|xox[abeprs]-\d[\w-]{9,})"
 )
 """Of AWS's sessions, of GitHub, GitLab and Slack."""
 _IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")

@@ -43,6 +43,8 @@ _NOT_DONE = frozenset(
 
 def may_be_done(error: CopyError) -> bool:
     """Say whether a request that failed may have been carried out: its reply was lost, or says nothing."""
+    if error.may_be_done is not None:
+        return error.may_be_done
     if isinstance(error, (ThrottledError, ExpiredError)):
         return False
     return isinstance(error, TransientError) and error.code not in _NOT_DONE

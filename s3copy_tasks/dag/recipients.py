@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_ERROR_CHARACTERS_MAX = 2_000
 _ADDRESS = re.compile(r"\S+://\S+|(?<=url: )\S+")
+"""Who knows a webhook's may write there."""
 
 _NOTIFIERS = {
     "email": ("airflow.providers.smtp.notifications.smtp", "SmtpNotifier"),
@@ -52,7 +54,7 @@ def _send(recipient: Recipient, message: Message) -> None:
         notifier = _notifier_class(recipient)(**_arguments(recipient, message))
         notifier.notify({})  # not called: that would render strangers' text as a template
     except Exception as error:  # noqa: BLE001 - whatever a provider raises
-        words = _ADDRESS.sub("(an address)", str(error))  # who knows a webhook's may write there
+        words = _ADDRESS.sub("(an address)", str(error)[:_ERROR_CHARACTERS_MAX])
         log.error("notification not sent", error=f"{type(error).__name__}: {words}", **fields)
     else:
         log.info("notification sent", **fields)

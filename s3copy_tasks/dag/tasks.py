@@ -130,23 +130,15 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
     collector.start_operation(effective.run_id)
     events.batch_started(effective, mine)
     try:
-        with (
-            airflow_errors(),
-            stopped_by_sigterm(sender),
-            progress_told(effective, mine, collector, context),
-        ):
-            tell_lineage(effective, entries_of(effective, mine.ranges))
-            run_batch(
-                effective,
-                mine,
-                _stores(effective),
-                metrics=collector,
-                attempt=attempt,
-                sender=sender,
-            )
-    except BaseException as error:  # also what ended it before it began
-        rest_is_unknown(mine, error, collector)
-        raise
+        with airflow_errors():
+            try:
+                with stopped_by_sigterm(sender), progress_told(effective, mine, collector, context):
+                    tell_lineage(effective, entries_of(effective, mine.ranges))
+                    stores = _stores(effective)
+                    run_batch(effective, mine, stores, metrics=collector, attempt=attempt, sender=sender)
+            except BaseException as error:  # also what ended it before it began
+                rest_is_unknown(mine, error, collector)
+                raise
     finally:
         metrics = collector.metrics()
         account = {"batch": mine.id, "plan_id": mine.plan_id, METRICS: dump(metrics, sparse=True)}

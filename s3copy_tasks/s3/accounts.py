@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError
 from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
@@ -97,8 +97,10 @@ class AwsConnectionManager:
                 verify=wrapper.verify,
                 config=_merged(wrapper, _s3_config(self._concurrency)),
             )
+        except InvalidRegionError as error:
+            raise ConfigError(str(error), code=INVALID_CONFIG) from None
         except ValueError:  # its text holds the address, and that perhaps a password
-            msg = f"{self._side}: the endpoint of {self._described()} is no address. Check its endpoint_url"
+            msg = f"the endpoint of {self._described()} is no address. Check its endpoint_url"
             raise ConfigError(msg, code=INVALID_CONFIG) from None
 
     def endpoint_url(self) -> str | None:
@@ -163,7 +165,9 @@ class AwsConnectionManager:
     def _refused(self, reason: CopyError) -> CopyError:
         msg = f"{self._side}: no session with {self._described()}: {reason}"
         if isinstance(reason, TransientError):  # STS is down or throttles: that passes
-            return type(reason)(msg, code=reason.code)
+            passing = type(reason)(msg, code=reason.code)
+            passing.may_be_done = False  # S3 was not asked
+            return passing
         msg += ". Check the role's trust policy (principal, ExternalId) and the connection's extra"
         role, external_id = self.role()
         if role is not None:

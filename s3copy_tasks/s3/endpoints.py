@@ -173,4 +173,6 @@ def _signer(request: AWSPreparedRequest) -> tuple[Signer | None, str]:
 
 
 def _refused(error: BotoCoreError | ClientError) -> CopyError:
-    return from_client_error(error) if isinstance(error, ClientError) else from_transport(error)
+    refused = from_client_error(error) if isinstance(error, ClientError) else from_transport(error)
+    refused.may_be_done = False  # S3 was not asked
+    return refused

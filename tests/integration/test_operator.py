@@ -427,12 +427,12 @@ class TestRefusals:
         """An error that is none of ours ends with metrics and a log line, too."""
         for name, text in sides.environment.items():
             connection = json.loads(text)
-            connection["extra"]["service_config"]["s3"] = {"endpoint_url": "not an address"}
+            connection["extra"]["config_kwargs"] = {"of_no_use": 1}
             monkeypatch.setenv(name, json.dumps(connection))
         operator, attempt = make_operator(sides, new_sessions=True), Attempt()
-        with pytest.raises(ValueError, match="not an address"):
+        with pytest.raises(TypeError, match="of_no_use"):
             attempt.of(operator)
-        assert attempt.metrics["errors_by_code"] == {"ValueError": 1}
+        assert attempt.metrics["errors_by_code"] == {"TypeError": 1}
         assert operator.operation is not None
         assert operator.operation.state is OperationState.VALIDATION_FAILED
 

@@ -118,6 +118,14 @@ def test_a_connection_whose_endpoint_is_no_address(sides: Sides, monkeypatch: py
     assert "hunter2" not in error.message
 
 
+@pytest.mark.one_server
+def test_a_region_that_is_none_is_told_as_such(sides: Sides) -> None:
+    """It is not the endpoint that is wrong."""
+    error = refusal(sides, source=replace(sides.job().source, region="us-west-2-"))
+    assert isinstance(error, ConfigError)
+    assert "source: Provided region_name 'us-west-2-'" in error.message
+
+
 @pytest.mark.needs("caller_identity")
 def test_denied_listing_names_principal_action_and_resource(sides: Sides, proxy: Proxy) -> None:
     """Who may not list which bucket is said, with the statement that is missing."""

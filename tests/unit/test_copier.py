@@ -253,7 +253,10 @@ def test_what_s3_confirmed_is_counted_before_it_is_proven() -> None:
     assert metrics.metrics().files_copied_successfully == 1
 
 
+STS_IS_SILENT = TransientError("no session", code="ReadTimeoutError")
+STS_IS_SILENT.may_be_done = False
 NOT_DONE = {
+    "no credentials": STS_IS_SILENT,
     "throttled": ThrottledError("slow down", code="SlowDown"),
     "somebody writes": TransientError("conflict", code="ConditionalRequestConflict"),
     "no connection": TransientError("refused", code=ENDPOINT_UNREACHABLE),

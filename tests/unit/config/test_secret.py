@@ -99,6 +99,8 @@ ORDINARY = {
     "asset": "s3://ops-granules/daily",
     "e-mail": "data-ops@example.org",
     "words": "ThisIsAVeryLongNameOfADatasetThatHasForty",
+    "letters of a token in a word": "climate/highs_and_lows_by_station_and_year_and_month/",
+    "letters of a token before a word": "xoxo-valentine-2024/xoxb-rays-of-light/",
     "forty dashes": "-" * 40,
     "access key too short": "AKIAIOSFODNN7EXAMPL",
     "access key within a word": "XAKIAIOSFODNN7EXAMPLE",
