@@ -435,8 +435,9 @@ def test_nothing_stays_open() -> None:
 
     once()
     before = descriptors()
-    once()
-    assert descriptors() == before
+    for _ in range(3):
+        once()
+    assert len(descriptors()) <= len(before)  # what other tests left may be closed meanwhile
 
 
 def test_cancelling() -> None:
