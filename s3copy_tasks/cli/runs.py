@@ -129,7 +129,8 @@ def _proven(job: EffectiveJob, managers: Managers) -> EffectiveJob:
     for remark in proven.not_proven:
         sys.stderr.write(f"{printable(remark)}\n")
     if proven.relay is not None:
-        sys.stderr.write(f"the bytes go through this machine's memory: {proven.relay}\n")
+        why = "\n".join(map(printable, proven.relay.split("\n")))
+        sys.stderr.write(f"the bytes go through this machine's memory: {why}\n")
     return proven.job
 
 
