@@ -9,10 +9,7 @@ from airflow.sdk import (
     DAG,
     Asset,
     AssetAlias,
-    CronDataIntervalTimetable,
     Param,
-    TriggerRule,
-    conf,
     get_current_context,
     get_parsing_context,
     task,
@@ -23,6 +20,7 @@ from s3copy_tasks.config.report import as_text
 from s3copy_tasks.config.schedule import asset_uri, cron_of
 from s3copy_tasks.config.validate import load_job
 from s3copy_tasks.dag import tasks
+from s3copy_tasks.dag.airflow_versions import CronDataIntervalTimetable, conf
 from s3copy_tasks.dag.notify import deadline_of, on_publish, on_summary
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
 
@@ -90,7 +88,7 @@ def build_dag(job: CopyJob) -> DAG:
         tags=["s3copy", *job.tags],
         default_args={"owner": job.owner, "retries": job.retries},
         params=_params(job),
-        deadline=deadline_of(job),
+        **deadline_of(job),
     ) as dag:
 
         @task(multiple_outputs=False, doc_json=job.config)  # so that the page knows jobs that never ran
@@ -109,7 +107,7 @@ def build_dag(job: CopyJob) -> DAG:
         def copy_batch(job: dict[str, Any], batch: dict[str, Any]) -> None:
             tasks.copy_batch(job, batch, get_current_context())
 
-        @task(trigger_rule=TriggerRule.ALL_DONE, retries=0, multiple_outputs=False, **on_summary(job))
+        @task(trigger_rule="all_done", retries=0, multiple_outputs=False, **on_summary(job))
         def summarize() -> Any:
             return tasks.summarize(get_current_context())
 

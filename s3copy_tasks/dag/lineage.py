@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.sdk.lineage import get_hook_lineage_collector
-
 from s3copy_tasks.config.schedule import asset_uri
+from s3copy_tasks.dag.airflow_versions import get_hook_lineage_collector
 from s3copy_tasks.dag.aside import aside
 
 if TYPE_CHECKING:

@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import structlog
-from airflow.sdk import (  # type: ignore[attr-defined] # its stub lacks the three of deadlines
-    AsyncCallback,
-    BaseNotifier,
-    DeadlineAlert,
-    DeadlineReference,
-    conf,
-)
+from airflow.sdk import BaseNotifier
 
 from s3copy_tasks.config.notify import plain, recipients_of
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.wire import load
 from s3copy_tasks.dag.account import METRICS
+from s3copy_tasks.dag.airflow_versions import HAS_DEADLINES, conf, queued_deadline
 from s3copy_tasks.dag.recipients import send
 from s3copy_tasks.message import Run, failed, late, not_published, places_of, succeeded
 
@@ -89,24 +84,27 @@ def _failure(job: CopyJob, words: Words) -> dict[str, Any]:
     return {"on_failure_callback": RunNotifier(job, recipients, words)} if recipients else {}
 
 
-def deadline_of(job: CopyJob) -> DeadlineAlert | None:
-    """Return the alert of a run that has not ended in time; None where the job has no deadline."""
+def deadline_of(job: CopyJob) -> dict[str, Any]:
+    """Return a Dag's argument `deadline`: the alert of a run that has not ended in time.
+
+    Empty where the job has no deadline, or Airflow has none: `warn_of_ignored` says so in each run.
+    """
     after = job.notify.deadline
-    if after is None:
-        return None
+    if after is None or not HAS_DEADLINES:
+        return {}
     arguments = {
         "job": job.name,
         "places": list(places_of(job)),
         "recipients": plain(job.notify.on_failure),
         "after_seconds": int(after.total_seconds()),
     }
-    return DeadlineAlert(
-        # A logical date is missing where somebody starts a run by hand, and lies a day back where cron does.
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        # Seconds: with a timedelta, Airflow 3.3 can't clear a run. https://github.com/apache/airflow/issues/70368
-        interval=after.total_seconds(),
-        callback=AsyncCallback(tell_late, arguments),
-    )
+    return {"deadline": queued_deadline(after, tell_late, arguments)}
+
+
+def warn_of_ignored(job: CopyJob) -> None:
+    """Log what the config asks for and this version of Airflow can't do."""
+    if job.notify.deadline is not None and not HAS_DEADLINES:
+        log.warning("notify.deadline is ignored: Airflow has deadlines since 3.1", job=job.name)
 
 
 async def tell_late(

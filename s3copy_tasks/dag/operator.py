@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
 
 from s3copy_tasks import events
 from s3copy_tasks.attempt import Attempt, NoRecord
@@ -19,6 +18,7 @@ from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.operation import OperationState, S3CopyOperation
 from s3copy_tasks.dag.account import give_account, without_job
+from s3copy_tasks.dag.airflow_versions import AirflowFailException
 from s3copy_tasks.dag.endings import airflow_errors, is_tried_again, judge
 from s3copy_tasks.dag.lineage import everything, tell_lineage
 from s3copy_tasks.dag.tries import TaskUploads, continued, forget_tries

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from s3copy_tasks.dag.airflow_versions import HAS_PAGES
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
@@ -32,8 +34,14 @@ class S3CopyPlugin(AirflowPlugin):
     """Names the package in `airflow plugins`, with its version, and adds the page to Airflow's UI."""
 
     name = "s3copy"
-    fastapi_apps: list[Any] = [{"app": Page(), "url_prefix": "/s3copy", "name": "S3 copy jobs"}]  # noqa: RUF012 - as Airflow declares it
-    external_views: list[Any] = [  # noqa: RUF012 - as Airflow declares it
-        {"name": "Copy jobs", "href": "s3copy/jobs", "destination": "nav", "url_route": "s3copy"},
-        {"name": "Copies", "href": "s3copy/jobs/{DAG_ID}", "destination": "dag", "url_route": "s3copy_job"},
-    ]
+    if HAS_PAGES:
+        fastapi_apps: list[Any] = [{"app": Page(), "url_prefix": "/s3copy", "name": "S3 copy jobs"}]
+        external_views: list[Any] = [
+            {"name": "Copy jobs", "href": "s3copy/jobs", "destination": "nav", "url_route": "s3copy"},
+            {
+                "name": "Copies",
+                "href": "s3copy/jobs/{DAG_ID}",
+                "destination": "dag",
+                "url_route": "s3copy_job",
+            },
+        ]

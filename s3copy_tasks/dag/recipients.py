@@ -123,8 +123,8 @@ def check_recipients(job: CopyJob) -> None:
 
 
 def _problems(recipient: Recipient) -> Iterator[str]:
+    from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined] # noqa: PLC0415 - slow
     from airflow.sdk import Connection  # noqa: PLC0415 - slow
-    from airflow.sdk.exceptions import AirflowNotFoundException  # noqa: PLC0415 - slow
 
     try:
         _notifier_class(recipient)

@@ -5,12 +5,11 @@ Once in a run, at its end: a batch that is tried again would count twice, and th
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import conf
-from airflow.sdk.observability import stats
-
+from s3copy_tasks.dag.airflow_versions import conf, stats
 from s3copy_tasks.dag.aside import aside
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ _COUNTED_BY = {
     "errors": ("errors_by_code", "code"),
     "requests": ("requests_by_kind", "kind"),
 }
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
 _MEASURED = ("objects_per_second", "bytes_per_second", "cost_usd", "peak_in_flight")
 
 
@@ -89,5 +89,5 @@ def _gauges(report: RunReport) -> Iterator[tuple[str, float]]:
 
 
 def _safe(text: str) -> str:
-    """Return strangers' text as the part of a name."""
-    return stats.normalize_name_for_stats(text, log_warning=False)
+    """Return untrusted input as a part of a name, in the characters that Airflow allows there."""
+    return _NOT_IN_NAMES.sub("_", text)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from s3copy_tasks import events
 from s3copy_tasks.attempt import Attempt
@@ -22,8 +21,10 @@ from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.wire import dump, dump_job, load
 from s3copy_tasks.dag.account import METRICS, give_account, without_job
+from s3copy_tasks.dag.airflow_versions import AirflowFailException, AirflowSkipException
 from s3copy_tasks.dag.endings import airflow_errors, judge, stopped_by_sigterm
 from s3copy_tasks.dag.lineage import entries_of, tell_lineage
+from s3copy_tasks.dag.notify import warn_of_ignored
 from s3copy_tasks.dag.progress import progress_told
 from s3copy_tasks.dag.recipients import check_recipients
 from s3copy_tasks.dag.tries import TaskUploads
@@ -58,6 +59,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
     params = context["params"]
     _push_config(job, context)
     with airflow_errors(), _reason_pushed("preflight", job, context):
+        warn_of_ignored(job)
         check_recipients(job)
         effective = render_job(
             job,

@@ -175,11 +175,11 @@ class AwsConnectionManager:
         return AccessError(msg, code=CREDENTIALS)
 
     def _wrapper(self) -> AwsConnectionWrapper:
+        from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined] # noqa: PLC0415 - slow
         from airflow.providers.amazon.aws.utils.connection_wrapper import (  # noqa: PLC0415 - slow
             AwsConnectionWrapper,
         )
         from airflow.sdk import Connection  # noqa: PLC0415 - slow
-        from airflow.sdk.exceptions import AirflowNotFoundException  # noqa: PLC0415 - slow
 
         place = self.location
         if place.connection is None:

@@ -1,0 +1,107 @@
+"""What differs between Airflow 3.0 and 3.4: names that moved, and what a version can't do.
+
+Every name that moved is imported here and nowhere else. Type checkers see the newest version.
+"""
+
+from __future__ import annotations
+
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from airflow import __version__ as airflow_version
+from packaging.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+AIRFLOW = Version(airflow_version).release[:2]
+"""Major and minor version; a pre-release counts as its release."""
+
+HAS_PAGES = AIRFLOW >= (3, 1)
+"""Whether plugins can add pages to Airflow's UI."""
+HAS_DEADLINES = AIRFLOW >= (3, 1)
+"""Whether a Dag can have a deadline."""
+HAS_TASK_STATE = AIRFLOW >= (3, 3)
+"""Whether a task's context has `task_state_store`, which survives its retries."""
+
+if TYPE_CHECKING or AIRFLOW >= (3, 2):
+    from airflow.sdk import CronDataIntervalTimetable, conf
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+    from airflow.sdk.lineage import get_hook_lineage_collector
+else:
+    from airflow.configuration import conf
+    from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+    from airflow.lineage.hook import get_hook_lineage_collector
+    from airflow.timetables.interval import CronDataIntervalTimetable
+
+if TYPE_CHECKING or AIRFLOW >= (3, 3):
+    from airflow.sdk.observability import stats
+elif AIRFLOW >= (3, 2):
+    from airflow.sdk.observability.stats import Stats as stats  # noqa: N813 - a module since 3.3
+else:
+    from airflow.stats import Stats as stats  # noqa: N813
+
+__all__ = [
+    "AIRFLOW",
+    "HAS_DEADLINES",
+    "HAS_PAGES",
+    "HAS_TASK_STATE",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowSkipException",
+    "CronDataIntervalTimetable",
+    "conf",
+    "get_hook_lineage_collector",
+    "queued_deadline",
+    "stats",
+]
+
+
+def queued_deadline(after: timedelta, callback: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Return a `DeadlineAlert` that calls an async function `after` a run was queued, if it has not ended.
+
+    Only where Airflow `HAS_DEADLINES`.
+    """
+    if TYPE_CHECKING or AIRFLOW >= (3, 2):
+        from airflow.sdk import (  # type: ignore[attr-defined] # noqa: PLC0415 - its stub lacks them
+            AsyncCallback,
+            DeadlineAlert,
+            DeadlineReference,
+        )
+    else:
+        from airflow.sdk.definitions.deadline import (  # noqa: PLC0415 - 3.0 has no such module
+            AsyncCallback,
+            DeadlineAlert,
+            DeadlineReference,
+        )
+    # With a timedelta Airflow 3.3 can't clear a run: https://github.com/apache/airflow/issues/70368
+    interval = after.total_seconds() if AIRFLOW == (3, 3) else after
+    return DeadlineAlert(
+        # A logical date is missing where a run is started by hand, and is a day earlier where cron starts it.
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=interval,
+        callback=AsyncCallback(callback, arguments),
+    )
+
+
+def _lock_supervisor_calls() -> None:
+    """Let one thread at a time ask a task's supervisor, as Airflow does itself since 3.2.
+
+    Before, two threads get each other's answers, or wait forever. The Amazon provider, `Connection` and
+    secret masking ask by themselves, so the lock must be where they all pass. It is reentrant: a handler of
+    SIGTERM may ask while the thread that it interrupts waits for an answer.
+    """
+    from airflow.sdk.execution_time.comms import CommsDecoder  # noqa: PLC0415 - private; this is its one use
+
+    unlocked, lock = CommsDecoder.send, RLock()
+
+    def send(self: Any, msg: Any) -> Any:
+        with lock:
+            return unlocked(self, msg)
+
+    CommsDecoder.send = send  # type: ignore[method-assign]
+
+
+if AIRFLOW < (3, 2):
+    _lock_supervisor_calls()
