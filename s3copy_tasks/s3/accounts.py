@@ -11,6 +11,7 @@ import os
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
+from boto3 import __version__ as boto3_version
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError
 from botocore.loaders import Loader
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 COPY_READ_TIMEOUT_SECONDS = 300
 """S3 holds the connection while it copies gigabytes (rule 21)."""
 _CONNECT_TIMEOUT_SECONDS = 10
+_CONDITIONAL_COPIES = "1.40.61"
 _UNREADABLE = "the reply can't be read"
 """Never with its text: it is one of STS, which holds credentials."""
 _LOADER = Loader()
@@ -66,7 +68,7 @@ class AwsConnectionManager:
     ) -> None:
         self.location = location
         self._side = side
-        self._concurrency = transfer.concurrency
+        self._transfer = transfer
         self._lock = Lock()
         self._current: tuple[AwsConnectionWrapper, boto3.session.Session] | None = None
         self.client: Client = (
@@ -86,22 +88,25 @@ class AwsConnectionManager:
 
         Raises:
             AccessError: there is no such connection, or the role can't be assumed.
-            ConfigError: the endpoint is no address.
+            ConfigError: the endpoint is no address, or the boto3 that is installed is too old to copy with.
         """
         wrapper, session = self._session(anew=anew)
         try:
-            return session.client(
+            client = session.client(
                 "s3",
                 region_name=self.location.region or wrapper.region_name,
                 endpoint_url=_endpoint_url(self.location, wrapper),
                 verify=wrapper.verify,
-                config=_merged(wrapper, _s3_config(self._concurrency)),
+                config=_merged(wrapper, _s3_config(self._transfer.concurrency)),
             )
         except InvalidRegionError as error:
             raise ConfigError(str(error), code=INVALID_CONFIG) from None
         except ValueError:  # its text holds the address, and that perhaps a password
             msg = f"the endpoint of {self._described()} is no address. Check its endpoint_url"
             raise ConfigError(msg, code=INVALID_CONFIG) from None
+        if self._transfer.client == "boto3":
+            check_copies_are_conditional(client)
+        return client
 
     def endpoint_url(self) -> str | None:
         """Return the S3 endpoint of this side, None for AWS itself."""
@@ -216,6 +221,21 @@ def managers_of(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionM
         AwsConnectionManager(job.source, "source", job.transfer),
         AwsConnectionManager(job.destination, "destination", job.transfer),
     )
+
+
+def check_copies_are_conditional(client: S3Client) -> None:
+    """Check that boto3 can guard what a copy would replace (rule 3).
+
+    Raises:
+        ConfigError: it is too old for that; names both ways out.
+    """
+    asked: Any = client.meta.service_model.operation_model("CopyObject").input_shape
+    if "IfNoneMatch" not in asked.members:
+        msg = (
+            f"transfer.client: boto3 can't copy conditionally before its version {_CONDITIONAL_COPIES}, and "
+            f"{boto3_version} is installed. Install a newer one, or leave out `client`: `fast` works with it"
+        )
+        raise ConfigError(msg, code=INVALID_CONFIG)
 
 
 def _role_extra(place: Location) -> str:

@@ -78,6 +78,15 @@ class _Table(NamedTuple):
     required: frozenset[str]
 
 
+_NEWER = {
+    "CopyObject": {
+        "IfMatch": _Place("header", "if-match", str),
+        "IfNoneMatch": _Place("header", "if-none-match", str),
+    }
+}
+"""What S3 takes and the models of older botocores lack: conditional copies came with 1.40.61."""
+
+
 class Serializer:
     """Serialises the operations of S3 that copying takes.
 
@@ -119,6 +128,7 @@ class Serializer:
         places = {name: _place(name, member, payload) for name, member in shape.members.items()}
         for name in _WITH_OUR_HASHES:
             places.pop(name, None)
+        places = _NEWER.get(operation, {}) | places
         table = self._tables[operation] = _Table(
             method=model.http["method"],
             has_key="{Key+}" in template,

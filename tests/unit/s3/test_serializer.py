@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from copy import deepcopy
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,10 +14,12 @@ import pytest
 from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
+from botocore.model import ServiceModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.errors import RequestError
+from s3copy_tasks.errors import ConfigError, RequestError
+from s3copy_tasks.s3.accounts import check_copies_are_conditional
 from s3copy_tasks.s3.serializer import INVALID, Request, Serializer
 
 BUCKET = "bucket"
@@ -59,7 +63,8 @@ class Oracle:
 
 
 ORACLE = Oracle()
-SERIALIZER = Serializer(ORACLE.client.meta.service_model)
+MODEL: ServiceModel = ORACLE.client.meta.service_model
+SERIALIZER = Serializer(MODEL)
 
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 ascii_words = st.text("abcXYZ019-", min_size=1, max_size=10)
@@ -156,10 +161,35 @@ def assert_same(ours: Request, theirs: AWSPreparedRequest, operation: str) -> No
 def test_as_botocore_serializes(operation: str, data: st.DataObject) -> None:
     """Whatever the parameters of an operation on an object, the request is botocore's."""
     required, optional = OPERATIONS[operation]
+    known: Any = MODEL.operation_model(operation).input_shape
+    optional = {name: values for name, values in optional.items() if name in known.members}
     given_params = st.fixed_dictionaries({"Key": keys, **required}, optional=optional)
     params = {"Bucket": BUCKET, **data.draw(given_params)}
     theirs = ORACLE.request(operation, dict(params))
     assert_same(SERIALIZER.serialize(operation, params), theirs, operation)
+
+
+def model_before_conditional_copies() -> ServiceModel:
+    """Return what botocore knew of S3 before 1.40.61."""
+    document = deepcopy(vars(MODEL)["_service_description"])
+    for name in CONDITIONS:
+        document["shapes"]["CopyObjectRequest"]["members"].pop(name, None)
+    return ServiceModel(document)
+
+
+def test_copies_are_conditional_whatever_botocore_knows() -> None:
+    """Airflow 3.0 comes with a boto3 that is older than S3's conditional copies."""
+    params = {"Bucket": "b", "Key": "k", "CopySource": {"Bucket": "b", "Key": "j"}}
+    for name, header in (("IfMatch", "if-match"), ("IfNoneMatch", "if-none-match")):
+        request = Serializer(model_before_conditional_copies()).serialize("CopyObject", {**params, name: "*"})
+        assert (request.headers[header], request.once) == ("*", True)
+
+
+def test_an_older_boto3_can_not_be_chosen() -> None:
+    """`client: boto3` would replace objects unguarded: refused, with both ways out."""
+    client: Any = SimpleNamespace(meta=SimpleNamespace(service_model=model_before_conditional_copies()))
+    with pytest.raises(ConfigError, match=r"transfer.client: .* 1\.40\.61.* `fast` works"):
+        check_copies_are_conditional(client)
 
 
 @given(params=st.fixed_dictionaries({}, optional=LISTING))
