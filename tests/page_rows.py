@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 from airflow.models.dagrun import DagRun
 from airflow.models.errors import ParseImportError
 from airflow.models.taskinstance import TaskInstance
@@ -14,6 +13,7 @@ from sqlalchemy import func, insert, select
 
 from s3copy_tasks.config.report import as_text
 from s3copy_tasks.dag.factory import job_dags
+from tests.dag_store import store_dags
 from tests.documents import write
 
 if TYPE_CHECKING:
@@ -29,17 +29,12 @@ BUNDLE = "dags-folder"
 
 def add_jobs(folder: Path, documents: Mapping[str, dict[str, Any]]) -> list[str]:
     """Write configs, make their Dags, and store these as the Dag processor does; return their ids."""
-    from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415 - slow
-
     folder.mkdir(exist_ok=True)
     for name, document in documents.items():
         write(folder, document, f"{name}.yaml")
-    DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
-    bag = DagBag(dag_folder=str(folder), bundle_path=folder, bundle_name=BUNDLE)
-    for dag in job_dags(folder).values():
-        bag.bag_dag(dag)
-    sync_bag_to_db(bag, BUNDLE, None)
-    return sorted(bag.dags)
+    dags = job_dags(folder)
+    store_dags(dags.values(), folder, BUNDLE)
+    return sorted(dags)
 
 
 def metrics(copied: int = 0, *, failed: int = 0, seconds: float = 10.0, **more: Any) -> dict[str, Any]:

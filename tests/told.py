@@ -14,19 +14,16 @@ from typing import Any
 def main(config: Path, empty: Path) -> None:
     """Run the Dag of `config`; `empty` is a folder without Dags."""
     from airflow import settings  # noqa: F401, PLC0415 - its import configures logging: let it be before
-    from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db  # noqa: PLC0415
     from airflow.utils.db import initdb  # noqa: PLC0415
 
     from s3copy_tasks.dag.factory import build_dag  # noqa: PLC0415
+    from tests.dag_store import store_dags  # noqa: PLC0415
     from tests.documents import job_of  # noqa: PLC0415
     from tests.logs import log_lines  # noqa: PLC0415
 
     initdb()
-    DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
-    dag, bag = build_dag(job_of(config)), DagBag(dag_folder=empty)
-    bag.bag_dag(dag)
-    sync_bag_to_db(bag, "dags-folder", None)
+    dag = build_dag(job_of(config))
+    store_dags([dag], empty)
     with log_lines() as lines:
         run = dag.test()
     summarize = next(ti for ti in run.get_task_instances() if ti.task_id == "summarize")

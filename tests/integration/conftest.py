@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from tests.dag_store import store_dags
 from tests.logs import log_lines
 
 if TYPE_CHECKING:
@@ -48,29 +49,23 @@ class RunDag(Protocol):
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
     """Airflow's database, in the home that the session made."""
-    from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415 - slow
-    from airflow.utils.db import initdb  # noqa: PLC0415
+    from airflow.utils.db import initdb  # noqa: PLC0415 - slow
 
     Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]).mkdir(exist_ok=True)
     with warnings.catch_warnings(action="ignore"):  # of Airflow's own imports
         import airflow.api_fastapi.execution_api.app  # noqa: F401, PLC0415
 
         initdb()
-        DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
 def run_dag(airflow_database: None, tmp_path: Path) -> Iterator[RunDag]:
     """Run Dags by Airflow's own machinery: templates, XComs, retries and state between tries."""
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db  # noqa: PLC0415 - slow
-
     empty = tmp_path / "dags"
     empty.mkdir()
 
     def run(dag: DAG) -> DagResult:
-        bag = DagBag(dag_folder=empty)
-        bag.bag_dag(dag)
-        sync_bag_to_db(bag, "dags-folder", None)
+        store_dags([dag], empty)
         done = dag.test()
         instances: dict[tuple[str, int], Any] = {
             (ti.task_id, ti.map_index): ti for ti in done.get_task_instances()

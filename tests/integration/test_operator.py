@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from s3copy_tasks import OperationState, S3CrossAccountCopyOperator
+from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
 from s3copy_tasks.errors import MissingError
 from tests.operators import Attempt, Kept, empty, make_operator
 from tests.proxy import Proxy, Reply, Request

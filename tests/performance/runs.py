@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import resource
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.sdk import DAG
@@ -17,6 +18,7 @@ from s3copy_tasks.core.operation import S3CopyOperation
 from s3copy_tasks.inprocess import InProcessRun, Watch
 from s3copy_tasks.listing import Stores
 from s3copy_tasks.sender import Sender
+from tests.dag_store import store_dags
 from tests.performance.child import obey
 
 if TYPE_CHECKING:
@@ -119,15 +121,11 @@ class Runs:
 
     def prepare_airflow(self) -> None:
         """Make Airflow's database, and let it know the Dag."""
-        from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415 - slow
-        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db  # noqa: PLC0415 - slow
         from airflow.utils.db import initdb  # noqa: PLC0415 - slow
 
         initdb()
-        DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
-        bag = DagBag(dag_folder=os.devnull)
-        bag.bag_dag(_dag(source_bucket="x", source_key="x", destination_bucket="x", destination_key="x"))
-        sync_bag_to_db(bag, "dags-folder", None)
+        dag = _dag(source_bucket="x", source_key="x", destination_bucket="x", destination_key="x")
+        store_dags([dag], Path(os.devnull))
 
 
 class _Laps:

@@ -6,8 +6,8 @@ from typing import cast
 
 import pytest
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
 from s3copy_tasks.dag.endings import is_tried_again
 from s3copy_tasks.errors import AccessError, TransientError
 from tests.operators import Attempt

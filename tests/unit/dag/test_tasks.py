@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from s3copy_tasks.core.wire import dump, dump_job
 from s3copy_tasks.dag import tasks
+from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
 from s3copy_tasks.verdict import outside_metrics
 from tests.bench import Bench
 
