@@ -182,6 +182,12 @@ class TestMetadata:
         """The version stands in one place."""
         assert (dist.metadata.name, str(dist.metadata.version)) == ("s3copy-tasks", __version__)
 
+    def test_the_changelog_knows_the_version(self) -> None:
+        """Below what is not released yet, the first heading is this version's, with its day."""
+        unreleased, latest = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[:2]
+        assert unreleased == "Unreleased"
+        assert re.fullmatch(rf"{re.escape(__version__)} - \d{{4}}-\d\d-\d\d", latest)
+
     def test_the_licence_is_an_expression_only(self, dist: Dist) -> None:
         """An index refuses a classifier beside it."""
         assert dist.metadata.license_expression == "Apache-2.0"
