@@ -53,17 +53,19 @@ def install_dags(options: argparse.Namespace) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files = [_DagFile(folder / name, _content(name), _before(folder / name)) for name in _NAMES]
-        taken = [printable(str(file.path)) for file in files if not file.is_free()]
-        if taken:
-            words = "is not of s3copy, so nothing was written. Move it away, or name another folder"
-            sys.stderr.write("".join(f"s3copy: {path} {words}\n" for path in taken))
-            return FAILED
-        for file in files:
-            sys.stdout.write(f"{printable(str(file.path))}: {file.install()}\n")
+        taken = [file for file in files if not file.is_free()]
+        done = [] if taken else [(file, file.install()) for file in files]
     except FileExistsError:
         raise WrongUseError(f"{folder} is a file, and has to be a folder") from None
     except OSError as error:
         raise WrongUseError(f"can't write {error.filename}: {error.strerror}") from None
+    for file in taken:
+        words = "is not of s3copy, so nothing was written. Move it away, or name another folder"
+        sys.stderr.write(f"s3copy: {printable(str(file.path))} {words}\n")
+    if taken:
+        return FAILED
+    for file, words in done:
+        sys.stdout.write(f"{printable(str(file.path))}: {words}\n")
     beside = Path(os.path.normpath(folder.absolute())).parent / "copy_configs"
     otherwise = (
         "unless Airflow's option [s3copy] config_dir (AIRFLOW__S3COPY__CONFIG_DIR) names another folder"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,3 +145,18 @@ def test_the_folder_of_configs_is_told_in_full(
     assert install(Path(named)) == 0
     expected = (here / parent).resolve() / "copy_configs"
     assert f"\nConfigs are read from {expected}, unless" in capsys.readouterr().out
+
+
+def test_a_reader_that_leaves_early_is_no_trouble_of_the_folder(tmp_path: Path) -> None:
+    """The files are written whole before anything is said of them, and nothing false is said."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-u", "-m", "s3copy_tasks.cli", "install-dags", tmp_path],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert contents(tmp_path) == SHIPPED
