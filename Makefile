@@ -5,14 +5,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-servers lint types docs bench lock clean
+.PHONY: help setup demo ui test test-servers lint types docs bench dist lock clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14 | sed 's/^/  make /'
 
 setup: $(READY) ## make .venv with the locked packages and the s3copy command
 
-$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
+$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml s3copy_tasks/__init__.py
 	@echo "Setting up $(VENV) (once) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
@@ -45,6 +45,12 @@ docs: $(READY) ## write docs/configuration.md from the schema
 
 bench: $(READY) ## print the benchmarks' tables, and write them to build/bench/; ARGS=copy chooses one
 	@$(BIN)/python -m tests.performance $(ARGS)
+
+dist: $(READY) ## build wheel and source archive into dist/, and check them
+	@rm -rf dist
+	@$(BIN)/pytest --quiet tests/unit/test_dist.py
+	@$(BIN)/hatchling build
+	@$(BIN)/twine check --strict dist/*
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-emit-find-links --no-header --no-annotate

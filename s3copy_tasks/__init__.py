@@ -27,7 +27,7 @@ __all__ = [
     "S3Object",
     "TransferMetrics",
 ]
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 
 def __getattr__(name: str) -> Any:

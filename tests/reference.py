@@ -201,10 +201,11 @@ file works in all.
 | `s3copy explain JOB` | shows every value of a job, and where it comes from |
 | `s3copy new NAME` | writes a new config, with each field's meaning as a comment |
 | `s3copy schema` | prints the schema |
+| `s3copy install-dags FOLDER` | writes the two files that turn configs into Dags |
 
-They need neither Airflow nor AWS, and look at `copy_configs`, at the folder that
-`AIRFLOW__S3COPY__CONFIG_DIR` names, or at `--config-dir`. They end with 0 when all is well, with 1 when a
-config is invalid, with 2 when they are called wrongly.
+They need neither Airflow nor AWS. The first three look at `copy_configs`, at the folder that
+`AIRFLOW__S3COPY__CONFIG_DIR` names, or at `--config-dir`. All end with 0 when all is well, with 1 when a
+config is invalid or a Dag file of somebody else is in the way, with 2 when they are called wrongly.
 
 ```sh
 s3copy new catalog --source-bucket ops-granules --destination-bucket partner-granules \\

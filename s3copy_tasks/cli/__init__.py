@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3copy_tasks import __version__
-from s3copy_tasks.cli import configs
+from s3copy_tasks.cli import configs, dag_files
 from s3copy_tasks.cli.jobs import FAILED, INTERRUPTED, WRONG_USE, WrongUseError
 from s3copy_tasks.collecting import rarely_collected
 from s3copy_tasks.core.metrics import printable
@@ -98,6 +98,10 @@ def _parser() -> argparse.ArgumentParser:
 
     schema = commands.add_parser("schema", help="print the JSON schema of a config")
     schema.set_defaults(command=configs.schema)
+
+    install = commands.add_parser("install-dags", help="write the files that turn configs into Dags")
+    install.add_argument("folder", type=Path, metavar="FOLDER", help="Airflow's Dags folder; made if missing")
+    install.set_defaults(command=dag_files.install_dags)
 
     for command in (validate, explain, plan, run, audit, policy, new):
         _add_folder(command)

@@ -18,7 +18,7 @@ def provider_info() -> dict[str, Any]:
                     "config_dir": {
                         "description": "Folder of the copy configs; by default copy_configs beside the "
                         "folder of the Dag files.",
-                        "version_added": "0.1.0",
+                        "version_added": "1.0.0",
                         "type": "string",
                         "example": "/opt/airflow/copy_configs",
                         "default": None,

@@ -1,9 +1,10 @@
-"""Recipients of messages, by Airflow's own notifiers, which are imported when they send: not at parse."""
+"""Recipients of messages, by Airflow's own providers, which are imported when they send: not at parse."""
 
 from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,6 @@ from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from airflow.sdk import BaseNotifier
-
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.config.notify import Recipient
     from s3copy_tasks.message import Message
@@ -28,15 +27,52 @@ _ERROR_CHARACTERS_MAX = 2_000
 _ADDRESS = re.compile(r"\S+://\S+|(?<=url: )\S+")
 """Who knows a webhook's may write there."""
 
-_NOTIFIERS = {
-    "email": ("airflow.providers.smtp.notifications.smtp", "SmtpNotifier"),
-    "slack": ("airflow.providers.slack.notifications.slack_webhook", "SlackWebhookNotifier"),
-    "sns": ("airflow.providers.amazon.aws.notifications.sns", "SnsNotifier"),
-    "webhook": ("airflow.providers.http.notifications.http", "HttpNotifier"),
+
+@dataclass(frozen=True, slots=True)
+class _Provided:
+    """A class of a provider that tells one kind of recipient.
+
+    Attributes:
+        module: where it is.
+        name: of the class.
+        requirement: what pip installs to bring it.
+    """
+
+    module: str
+    name: str
+    requirement: str
+
+    def imported(self) -> type[Any]:
+        """Import it.
+
+        Raises:
+            ImportError: names the package to install, and the command that does.
+        """
+        try:
+            found: type[Any] = getattr(import_module(self.module), self.name)
+        except (ImportError, AttributeError) as error:
+            package = f"apache-airflow-providers-{self.module.split('.')[2]}"
+            words = f"install {package}: pip install '{self.requirement}'"
+            raise ImportError(f"{self.name} can't be imported here ({error}): {words}") from None
+        return found
+
+
+_PROVIDED = {
+    "email": _Provided("airflow.providers.smtp.notifications.smtp", "SmtpNotifier", "s3copy-tasks[smtp]"),
+    "slack": _Provided(
+        "airflow.providers.slack.notifications.slack_webhook", "SlackWebhookNotifier", "s3copy-tasks[slack]"
+    ),
+    "sns": _Provided(
+        "airflow.providers.amazon.aws.notifications.sns", "SnsNotifier", "apache-airflow-providers-amazon"
+    ),
+    # Not HttpNotifier: that came with version 5.5 of the provider, and Airflow 3.0 came with 5.3.
+    "webhook": _Provided("airflow.providers.http.hooks.http", "HttpHook", "s3copy-tasks[http]"),
 }
 _SUBJECT_CHARACTERS_MAX = 99
 """Of SNS, in ASCII. https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
 _WEBHOOK_SECONDS_MAX = 10
+_CONTEXT: dict[str, None] = {"dag": None}
+"""SmtpNotifier 2.2 looks for a Dag, to render the connection's `from_email`."""
 
 
 def send(recipients: Sequence[Recipient], message: Message) -> None:
@@ -51,8 +87,7 @@ def send(recipients: Sequence[Recipient], message: Message) -> None:
 def _send(recipient: Recipient, message: Message) -> None:
     fields = {"kind": recipient.kind, "connection": recipient.connection, "subject": message.subject}
     try:
-        notifier = _notifier_class(recipient)(**_arguments(recipient, message))
-        notifier.notify({})  # not called: that would render strangers' text as a template
+        _tell(recipient, message)
     except Exception as error:  # noqa: BLE001 - whatever a provider raises
         words = _ADDRESS.sub("(an address)", str(error)[:_ERROR_CHARACTERS_MAX])
         log.error("notification not sent", error=f"{type(error).__name__}: {words}", **fields)
@@ -60,23 +95,22 @@ def _send(recipient: Recipient, message: Message) -> None:
         log.info("notification sent", **fields)
 
 
-def _notifier_class(recipient: Recipient) -> type[BaseNotifier]:
-    """Import a notifier.
+def _tell(recipient: Recipient, message: Message) -> None:
+    """Tell one recipient, in markup of its own."""
+    provided = _PROVIDED[recipient.kind].imported()
+    if isinstance(recipient, Webhook):
+        provided(method="POST", http_conn_id=recipient.connection).run(
+            recipient.path,
+            json={"subject": message.subject, "text": message.text, **message.facts},
+            extra_options={"timeout": _WEBHOOK_SECONDS_MAX},
+        )
+    else:
+        notifier = provided(**_arguments(recipient, message))
+        notifier.notify(_CONTEXT)  # not called: that would render strangers' text as a template
 
-    Raises:
-        ImportError: names the package to install.
-    """
-    module, name = _NOTIFIERS[recipient.kind]
-    try:
-        found: type[BaseNotifier] = getattr(import_module(module), name)
-    except ImportError as error:
-        package = f"apache-airflow-providers-{module.split('.')[2]}"
-        raise ImportError(f"{name} can't be imported here ({error}): install {package}") from None
-    return found
 
-
-def _arguments(recipient: Recipient, message: Message) -> dict[str, Any]:
-    """Return what a notifier is made of, with the message in the recipient's own markup."""
+def _arguments(recipient: Sns | Email | Slack, message: Message) -> dict[str, Any]:
+    """Return what a notifier is made of."""
     match recipient:
         case Sns():
             return {
@@ -97,13 +131,6 @@ def _arguments(recipient: Recipient, message: Message) -> dict[str, Any]:
             words = message.text.replace("```", "` ` `")  # else it would end the block
             text = f"*{escape(message.subject, quote=False)}*\n```{escape(words, quote=False)}```"
             return {"slack_webhook_conn_id": recipient.connection, "text": text}
-        case Webhook():
-            return {
-                "http_conn_id": recipient.connection,
-                "endpoint": recipient.path,
-                "json": {"subject": message.subject, "text": message.text, **message.facts},
-                "extra_options": {"timeout": _WEBHOOK_SECONDS_MAX},
-            }
 
 
 def _ascii(text: str) -> str:
@@ -127,7 +154,7 @@ def _problems(recipient: Recipient) -> Iterator[str]:
     from airflow.sdk import Connection  # noqa: PLC0415 - slow
 
     try:
-        _notifier_class(recipient)
+        _PROVIDED[recipient.kind].imported()
     except ImportError as error:
         yield f": {error}"
     if recipient.connection is None:

@@ -154,6 +154,7 @@ WRONG = {
     "explain of what": (["explain"], "JOB"),
     "no such file to explain": (["explain", "nosuch.yaml"], "there is no file nosuch.yaml"),
     "new without a bucket": (["new", "x"], "--source-bucket"),
+    "install-dags to nowhere": (["install-dags"], "FOLDER"),
     "new of no name": (
         ["new", "../x", "--source-bucket", "aaa", "--destination-bucket", "bbb"],
         "'../x' is no name of a job",
@@ -290,11 +291,12 @@ LIGHT = {
     "explain what is broken": (["explain", "bad"], 1),
     "new": (["new", "x", "--source-bucket", "aaa", "--destination-bucket", "bbb", "--prefix", "a/", "b/"], 0),
     "schema": (["schema"], 0),
+    "install-dags": (["install-dags", "dags"], 0),
 }
 
 
 @pytest.mark.parametrize(("arguments", "code"), LIGHT.values(), ids=LIGHT)
-def test_what_knows_yaml_only_imports_neither_airflow_nor_boto3(
+def test_what_knows_files_only_imports_neither_airflow_nor_boto3(
     folder: Path, arguments: list[str], code: int
 ) -> None:
     """These commands work where only the configs are, and quickly: in an editor, in CI, as a commit hook."""

@@ -13,7 +13,8 @@ import pytest
 from s3copy_tasks.config.notify import Email, Recipient, Slack, Sns, Webhook, plain
 from s3copy_tasks.dag.factory import build_dag
 from s3copy_tasks.dag.notify import tell_late
-from s3copy_tasks.dag.recipients import send
+from s3copy_tasks.dag.recipients import check_recipients, send
+from s3copy_tasks.errors import ConfigError
 from s3copy_tasks.message import Message
 from tests.documents import document, job_of, write
 from tests.logs import log_lines
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.one_server
 
+HERE = [{"webhook": {"connection": "ops_gateway"}}]
 TEMPLATE = "{{ 7*7 }}.bin"
 MESSAGE = Message(
     subject="s3copy daily failed: 1 of 2 objects → look",
@@ -120,6 +122,15 @@ class TestKinds:
         assert gateway.posts == [("/alerts/s3copy", facts)]
 
 
+PROVIDERS: dict[str, tuple[Recipient, str]] = {
+    "smtp.notifications.smtp": (Email(connection="smtp_default", to=["a@b.org"]), "s3copy-tasks[smtp]"),
+    "slack.notifications.slack_webhook": (Slack(connection="slack_alerts"), "s3copy-tasks[slack]"),
+    "amazon.aws.notifications.sns": (Sns(topic="arn"), "apache-airflow-providers-amazon"),
+    "http.hooks.http": (Webhook(connection="ops_gateway"), "s3copy-tasks[http]"),
+}
+"""Who is told by which module, and what pip installs to bring it."""
+
+
 class TestFailures:
     """Who can't be told is logged by kind and connection; the others are told, and nothing is raised."""
 
@@ -150,11 +161,30 @@ class TestFailures:
         assert "not-to-be-told" not in line["error"]
         assert "nor-this" not in line["error"]
 
-    def test_a_package_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The package to install is named."""
+    @pytest.mark.parametrize("module", PROVIDERS)
+    def test_a_package_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+        """The package to install is named, and the command that does."""
+        recipient, requirement = PROVIDERS[module]
+        monkeypatch.setitem(sys.modules, f"airflow.providers.{module}", None)
+        (line,) = told(recipient)
+        package = f"apache-airflow-providers-{module.split('.', maxsplit=1)[0]}"
+        assert line["error"].endswith(f": install {package}: pip install '{requirement}'")
+
+    def test_a_package_that_is_not_installed_is_found_before_the_copy(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """Preflight names the recipient's place in the file, and the command that installs its package."""
         monkeypatch.setitem(sys.modules, "airflow.providers.slack.notifications.slack_webhook", None)
-        (line,) = told(Slack(connection="slack_alerts"))
-        assert "install apache-airflow-providers-slack" in line["error"]
+        notify = {"on_failure": [{"slack": {"connection": "slack_alerts"}}, *HERE]}
+        job = job_of(write(tmp_path, document(notify=notify), "daily.yaml"))
+        with pytest.raises(ConfigError) as error:
+            check_recipients(job)
+        first, last = error.value.message.splitlines()
+        assert first.startswith(
+            "daily.yaml: notify.on_failure[0].slack: SlackWebhookNotifier can't be imported"
+        )
+        assert first.endswith("pip install 's3copy-tasks[slack]'")
+        assert last == "Nobody would be told of a failure there"
 
 
 def test_a_run_that_has_ended_is_not_late(gateway: Gateway) -> None:
@@ -184,9 +214,6 @@ class Ran:
     def metrics(self) -> dict[str, Any]:
         found: dict[str, Any] = self.result.xcom("summarize", "metrics")
         return found
-
-
-HERE = [{"webhook": {"connection": "ops_gateway"}}]
 
 
 def run(sides: Sides, run_dag: RunDag, folder: Path, gateway: Gateway, **changes: Any) -> Ran:

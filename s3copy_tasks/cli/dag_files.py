@@ -1,0 +1,98 @@
+"""`s3copy install-dags`: puts the two Dag files of this package into Airflow's Dags folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.cli.jobs import DONE, FAILED, WrongUseError
+from s3copy_tasks.core.metrics import printable
+
+if TYPE_CHECKING:
+    import argparse
+
+_PACKAGE = Path(__file__).parents[1]
+_NAMES = ("s3copy_jobs.py", "s3copy_config_errors.py")
+_MARK = b"from s3copy_tasks.dag.factory import "
+"""Every version of our files has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _DagFile:
+    """One of our files, and what is in its place.
+
+    Attributes:
+        path: where it goes.
+        content: of this version.
+        before: what is there, None where nothing is.
+    """
+
+    path: Path
+    content: bytes
+    before: bytes | None
+
+    def is_free(self) -> bool:
+        """Say whether the place is empty, or holds a version of our file."""
+        return self.before is None or _MARK in self.before
+
+    def install(self) -> str:
+        """Write the file where it has to be, and return what was done."""
+        if self.before == self.content:
+            return "already there, unchanged"
+        _write_whole(self.path, self.content)
+        return "written" if self.before is None else "replaced another version of it"
+
+
+def install_dags(options: argparse.Namespace) -> int:
+    """Write the Dag files, none where a file of somebody else has the name of one."""
+    folder = options.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = [_DagFile(folder / name, _content(name), _before(folder / name)) for name in _NAMES]
+        taken = [file for file in files if not file.is_free()]
+        done = [] if taken else [(file, file.install()) for file in files]
+    except FileExistsError:
+        raise WrongUseError(f"{folder} is a file, and has to be a folder") from None
+    except OSError as error:
+        raise WrongUseError(f"can't write {error.filename}: {error.strerror}") from None
+    for file in taken:
+        words = "is not of s3copy, so nothing was written. Move it away, or name another folder"
+        sys.stderr.write(f"s3copy: {printable(str(file.path))} {words}\n")
+    if taken:
+        return FAILED
+    for file, words in done:
+        sys.stdout.write(f"{printable(str(file.path))}: {words}\n")
+    beside = Path(os.path.normpath(folder.absolute())).parent / "copy_configs"
+    otherwise = (
+        "unless Airflow's option [s3copy] config_dir (AIRFLOW__S3COPY__CONFIG_DIR) names another folder"
+    )
+    sys.stdout.write(f"Configs are read from {printable(str(beside))}, {otherwise}\n")
+    return DONE
+
+
+def _content(name: str) -> bytes:
+    """Return a file of ours: the wheel has it inside the package, a checkout in `dags` beside it."""
+    packaged = _PACKAGE / "dag" / "files"
+    return ((packaged if packaged.is_dir() else _PACKAGE.parent / "dags") / name).read_bytes()
+
+
+def _before(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: Airflow may read it at any moment."""
+    unfinished = path.with_name(f".{path.name}.unfinished")  # Airflow reads what ends in .py
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
