@@ -1,0 +1,86 @@
+"""What differs between versions of Airflow, and must not differ for those who use this package."""
+
+from __future__ import annotations
+
+import select
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
+from typing import Any
+
+import msgspec
+import pytest
+from airflow.sdk.execution_time.comms import (
+    CommsDecoder,
+    GetVariable,
+    _ResponseFrame,
+)
+
+from s3copy_tasks.dag import airflow_versions
+
+QUESTIONS = 200
+SLOW_SECONDS = 0.002
+
+
+class SlowSupervisor:
+    """Answers what a task asks, but not before it has seen whether another thread asks meanwhile.
+
+    Where one does, both get their answers in the wrong order: only a lock keeps them apart.
+
+    Attributes:
+        at_once: the most questions that waited for an answer at a time.
+    """
+
+    def __init__(self) -> None:
+        self._mine, self.theirs = socket.socketpair()
+        self._mine.settimeout(30)
+        self.at_once = 0
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self.theirs.close()
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        with self._mine:  # closed, whatever happens: nobody waits for an answer forever
+            self._answer()
+
+    def _answer(self) -> None:
+        waiting: list[tuple[int, dict[str, Any]]] = []
+        while (question := self._question()) is not None:
+            waiting.append(question)
+            self.at_once = max(self.at_once, len(waiting))
+            if len(waiting) > 1 or not select.select([self._mine], [], [], SLOW_SECONDS)[0]:
+                for number, body in reversed(waiting):
+                    answer = {"type": "VariableResult", "key": body["key"], "value": body["key"]}
+                    self._mine.sendall(_ResponseFrame(id=number, body=answer).as_bytes())
+                waiting.clear()
+
+    def _question(self) -> tuple[int, dict[str, Any]] | None:
+        length = self._mine.recv(4, socket.MSG_WAITALL)
+        if not length:
+            return None
+        number, body, *_ = msgspec.msgpack.decode(self._mine.recv(int.from_bytes(length), socket.MSG_WAITALL))
+        return number, body
+
+
+def test_threads_of_a_task_get_their_own_answers() -> None:
+    """Progress, connections and open uploads ask the supervisor from threads of their own."""
+    supervisor = SlowSupervisor()
+    comms: Any = CommsDecoder(socket=supervisor.theirs)
+
+    def ask(thread: int) -> list[str]:
+        names = [f"{thread}-{number}" for number in range(QUESTIONS)]
+        return [name for name in names if comms.send(GetVariable(key=name)).key != name]
+
+    with ThreadPoolExecutor(2) as pool:
+        mixed_up = [name for names in pool.map(ask, range(2)) for name in names]
+    supervisor.close()
+    assert (mixed_up, supervisor.at_once) == ([], 1)
+
+
+@pytest.mark.parametrize("name", airflow_versions.__all__)
+def test_every_name_is_there(name: str) -> None:
+    """Each version of Airflow has all that is imported by version."""
+    assert getattr(airflow_versions, name) is not None
