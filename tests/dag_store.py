@@ -26,6 +26,8 @@ def store_dags(dags: Iterable[DAG], folder: Path, bundle: str = "dags-folder") -
     elif AIRFLOW >= (3, 1):
         from airflow.models.dagbag import sync_bag_to_db  # type: ignore[no-redef] # noqa: PLC0415 - slow
     else:
+        for dag in bag.dags.values():
+            dag.relative_fileloc = dag.fileloc
         bag.sync_to_db(bundle, None)
         return
     sync_bag_to_db(bag, bundle, None)

@@ -53,7 +53,7 @@ class _Sent:
     def __init__(self, job: str, state: str) -> None:
         self._tags = {"job": _safe(job), "state": state}
         self._prefixes = ["s3copy."]
-        if conf.getboolean("metrics", "legacy_names_on"):
+        if conf.getboolean("metrics", "legacy_names_on", fallback=True):  # an option since Airflow 3.2
             self._prefixes.append(f"s3copy.job.{_safe(job).replace('.', '__')}.")
 
     def all_of(self, report: RunReport) -> None:

@@ -196,7 +196,7 @@ class AwsConnectionManager:
             with _ASKING_AIRFLOW:
                 found = Connection.get(place.connection)
             return AwsConnectionWrapper(conn=found)
-        except AirflowNotFoundException:
+        except (AirflowNotFoundException, ImportError):  # Airflow 3.0 imports in vain outside of a task
             variable = f"AIRFLOW_CONN_{place.connection.upper()}"
             if os.environ.get(variable):
                 msg = f"{self._side}.connection: {variable} is set, but is no JSON or URI of a connection"

@@ -53,7 +53,8 @@ def told(sides: Sides, tmp_path: Path) -> Told:
         ),
     )
     empty, events = tmp_path / "dags", tmp_path / "lineage.jsonl"
-    empty.mkdir()
+    for folder in (empty, tmp_path / "home"):
+        folder.mkdir()
     lineage = {"type": "file", "log_file_path": str(events), "append": True}
     with StatsD() as statsd:
         env = {
