@@ -25,6 +25,8 @@ from s3copy_tasks.dag.notify import deadline_of, on_publish, on_summary
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.config.problem import Problem
     from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
@@ -71,7 +73,12 @@ def raise_problems(folder: Path) -> None:
 
 
 def _invalid(problems: tuple[Problem, ...] | list[Problem]) -> ConfigError:
-    return ConfigError("invalid copy configs\n" + as_text(problems).rstrip(), code=INVALID_CONFIG)
+    return ConfigError(report_of(problems), code=INVALID_CONFIG)
+
+
+def report_of(problems: Iterable[Problem]) -> str:
+    """Return what an import error says of invalid configs; the page finds it by its first line."""
+    return "invalid copy configs\n" + as_text(problems).rstrip()
 
 
 def build_dag(job: CopyJob) -> DAG:
