@@ -72,8 +72,7 @@ class CopyJobImporter(AbstractDagImporter):  # type: ignore[misc] # Any before A
 
     def can_handle(self, definition: Any) -> bool:
         """Say whether a file is a job, by its name."""
-        path = Path(str(definition))
-        return path.suffix in self.supported_extensions and is_job_name(path.name)
+        return self._is_job_name(Path(str(definition)))
 
     def list_dag_definitions(self, bundle: Any, *, safe_mode: bool = True) -> Iterator[CopyConfig]:  # noqa: ARG002 - Airflow's
         """Yield the jobs of a bundle, or of one file in place of its folder, without reading any.
@@ -83,9 +82,7 @@ class CopyJobImporter(AbstractDagImporter):  # type: ignore[misc] # Any before A
         they are.
         """
         root = Path(bundle.path)
-        for found in find_file_dag_definitions(root, self.supported_extensions):
-            if self.can_handle(found.path) and not _is_aside(found.path, root):
-                yield CopyConfig(found.path)
+        yield from (CopyConfig(path) for path in self._paths(root) if self._is_job(path, root))
 
     def import_definition(self, definition: Any, bundle: Any) -> DagImportResult:
         """Return the Dag of a file, or everything that is wrong with it as one error; never raises.
@@ -122,8 +119,18 @@ class CopyJobImporter(AbstractDagImporter):  # type: ignore[misc] # Any before A
         """Return the other files of a bundle that give the same job; a task does not ask."""
         if get_parsing_context().dag_id is not None:
             return []
-        paths = (one.path for one in self.list_dag_definitions(bundle))
-        return sorted(path for path in paths if path.stem == file.stem and path != file)
+        root = Path(bundle.path)
+        same = (path for path in self._paths(root) if path.stem == file.stem and path != file)
+        return sorted(path for path in same if self._is_job(path, root))
+
+    def _paths(self, root: Path) -> Iterator[Path]:
+        return (found.path for found in find_file_dag_definitions(root, self.supported_extensions))
+
+    def _is_job(self, file: Path, root: Path) -> bool:
+        return self._is_job_name(file) and not _is_aside(file, root)
+
+    def _is_job_name(self, file: Path) -> bool:
+        return file.suffix in self.supported_extensions and is_job_name(file.name)
 
 
 def _is_aside(file: Path, root: Path) -> bool:
