@@ -6,13 +6,15 @@ The Dag processor lists the bundle, and reads each of its files, every 5 seconds
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from s3copy_tasks.dag.airflow_versions import HAS_IMPORTERS
-from tests.airflow_stack import AirflowStack
+from tests.airflow_api import AirflowApi
+from tests.airflow_stack import VIEWER, AirflowStack
 from tests.imported import bundles
 from tests.jobs import Jobs
 from tests.servers import Endpoint
@@ -107,3 +109,33 @@ def test_a_bundle_of_configs(jobs: Jobs, importing: AirflowStack) -> None:
     jobs.write("broken.yaml", BROKEN.replace("buckt", "bucket"))
     importing.wait_for_dag("s3copy__broken")
     importing.until(lambda: ("copy_configs", "broken.yaml") not in errors(importing), SECONDS, "the fix")
+
+
+@pytest.fixture
+def viewer(importing: AirflowStack) -> Iterator[AirflowApi]:
+    """Somebody who may read every Dag, and is no admin."""
+    api = AirflowApi(importing.url)
+    api.log_in(VIEWER, importing.passwords[VIEWER])
+    yield api
+    api.close()
+
+
+def invalid(user: AirflowApi) -> set[str]:
+    """Return the files of invalid configs on the page of all copy jobs."""
+    reply = user.http.get("/s3copy/jobs")
+    reply.raise_for_status()
+    return set(re.findall(r"<li>\s*<p><b><bdi>(.*?)</bdi>", reply.text))
+
+
+def test_the_page_shows_each_error_to_whom_airflow_does(
+    jobs: Jobs, importing: AirflowStack, viewer: AirflowApi
+) -> None:
+    """A config that was a Dag once is shown to whoever may read that; one that never was, to admins."""
+    job = jobs.make(FIVE)
+    importing.wait_for_dag(job.dag_id)
+    job.write(overwrite="newer")
+    jobs.write("broken.yaml", BROKEN)
+    importing.until(
+        lambda: invalid(importing) == {"broken.yaml", f"{job.name}.yaml"}, SECONDS, "both on the page"
+    )
+    assert invalid(viewer) == {f"{job.name}.yaml"}
