@@ -127,7 +127,8 @@ def _fill(folder: Path) -> None:
     assert not isinstance(job, list)
     broken = write(folder, "version: 1\nsource: {buckt: <script>}\n", "broken.yaml")
     with rows() as table:
-        table.import_error("s3copy_config_errors.py", problems_of(broken))
+        for filename in ("s3copy_config_errors.py", "imported.yaml"):
+            table.import_error(filename, problems_of(broken))
         table.run(OTHER, "other", summarize__metrics=metrics(7))
         table.run(MINE, "first", summarize__metrics="somebody else's", state="failed")
         table.run(

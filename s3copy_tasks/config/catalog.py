@@ -33,11 +33,12 @@ class Catalog:
 
 def job_files(folder: Path) -> list[Path]:
     """Return the job files of a folder, sorted; a name that starts with "_" or "." is no job."""
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.suffix in ENDINGS and not file.name.startswith(("_", ".")) and _may_be_read(file)
-    )
+    return sorted(file for file in folder.iterdir() if is_job_name(file.name) and _may_be_read(file))
+
+
+def is_job_name(name: str) -> bool:
+    """Say whether a file of this name is a job: one that starts with "_" or "." is none."""
+    return name.endswith(ENDINGS) and not name.startswith(("_", "."))
 
 
 def _may_be_read(file: Path) -> bool:
@@ -64,7 +65,7 @@ def load_files(files: Iterable[Path]) -> Catalog:
             elif len(same) == 1:
                 loaded.append((job, layers))
         if len(same) > 1:
-            problems.update(_name_taken(file, same) for file in same)
+            problems.update(name_taken(file, same) for file in same)
     problems.update(problems_across(loaded))
     return Catalog(
         jobs=tuple(job for job, _ in loaded),
@@ -83,7 +84,8 @@ def load_folder(folder: Path) -> Catalog:
     return load_files(files)
 
 
-def _name_taken(file: Path, same: list[Path]) -> Problem:
+def name_taken(file: Path, same: Iterable[Path]) -> Problem:
+    """Return the problem of a file that gives the same job as others do."""
     others = ", ".join(str(other) for other in same if other != file)
     words = f"another file gives the job's name {file.stem!r}: {others}. Rename one"
     return Problem(file=str(file), code=codes.NAME_TAKEN, message=words)

@@ -70,10 +70,14 @@ class Layers:
         return place
 
 
+def defaults_files(folder: Path) -> list[Path]:
+    """Return where a folder's defaults may stand."""
+    return [folder / (DEFAULTS_STEM + ending) for ending in ENDINGS]
+
+
 def defaults_of(folder: Path) -> Layers | None:
     """Return a folder's defaults, checked as far as they go; None where it has none."""
-    files = [folder / (DEFAULTS_STEM + ending) for ending in ENDINGS]
-    there = [file for file in files if os.path.isfile(file)]  # noqa: PTH113 - Path.is_file may raise
+    there = [file for file in defaults_files(folder) if os.path.isfile(file)]  # noqa: PTH113 - Path.is_file may raise
     if not there:
         return None
     layers = _read(there[0])

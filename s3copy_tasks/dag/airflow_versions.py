@@ -24,6 +24,8 @@ HAS_DEADLINES = AIRFLOW >= (3, 1)
 """Whether a Dag can have a deadline."""
 HAS_TASK_STATE = AIRFLOW >= (3, 3)
 """Whether a task's context has `task_state_store`, which survives its retries."""
+HAS_IMPORTERS = AIRFLOW >= (3, 4)
+"""Whether a Dag bundle can have importers of files that are not Python."""
 
 if TYPE_CHECKING or AIRFLOW >= (3, 2):
     from airflow.sdk import CronDataIntervalTimetable, conf
@@ -45,12 +47,14 @@ else:
 __all__ = [
     "AIRFLOW",
     "HAS_DEADLINES",
+    "HAS_IMPORTERS",
     "HAS_PAGES",
     "HAS_TASK_STATE",
     "AirflowException",
     "AirflowFailException",
     "AirflowSkipException",
     "CronDataIntervalTimetable",
+    "airflow_version",
     "conf",
     "get_hook_lineage_collector",
     "queued_deadline",

@@ -22,15 +22,22 @@ from s3copy_tasks.config.validate import load_job
 from s3copy_tasks.dag import tasks
 from s3copy_tasks.dag.airflow_versions import CronDataIntervalTimetable, conf
 from s3copy_tasks.dag.notify import deadline_of, on_publish, on_summary
+from s3copy_tasks.dag.registered import importer_place
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.config.problem import Problem
     from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
 
 DAG_PREFIX = "s3copy__"
 DEFAULT_POOL = "default_pool"
+_TWICE = (
+    "copy jobs come from {place}, so the Dag files make none. Remove s3copy_jobs.py and "
+    "s3copy_config_errors.py from the Dags folder, or the importer from Airflow's configuration"
+)
 
 
 def config_dir(default: Path) -> Path:
@@ -41,12 +48,17 @@ def config_dir(default: Path) -> Path:
 def job_dags(folder: Path) -> dict[str, DAG]:
     """Return the Dags of a folder's valid jobs by id; on a worker only the one that it runs.
 
+    None in the Dag processor where Airflow imports the jobs by itself: each would be there twice. A worker
+    is asked only for a Dag that came from here.
+
     Raises:
         ConfigError: on a worker, when the one Dag asked for is broken. In the Dag processor never: an
             error of this file would take all other jobs away.
     """
     wanted = get_parsing_context().dag_id
     if wanted is None:
+        if importer_place():
+            return {}
         return {dag.dag_id: dag for dag in map(build_dag, load_folder(folder).jobs)}
     files = [file for file in job_files(folder) if DAG_PREFIX + file.stem == wanted]
     loaded = [load_job(file) for file in files]
@@ -61,17 +73,25 @@ def raise_problems(folder: Path) -> None:
     """Raise one report of everything that is wrong in a folder: Airflow shows it as an import error.
 
     Raises:
-        ConfigError: some config is invalid.
+        ConfigError: some config is invalid, or Airflow imports the jobs by itself.
     """
     if get_parsing_context().dag_id is not None:
         return
+    place = importer_place()
+    if place:
+        raise ConfigError(_TWICE.format(place=place), code=INVALID_CONFIG)
     problems = load_folder(folder).problems
     if problems:
         raise _invalid(problems)
 
 
 def _invalid(problems: tuple[Problem, ...] | list[Problem]) -> ConfigError:
-    return ConfigError("invalid copy configs\n" + as_text(problems).rstrip(), code=INVALID_CONFIG)
+    return ConfigError(report_of(problems), code=INVALID_CONFIG)
+
+
+def report_of(problems: Iterable[Problem]) -> str:
+    """Return what an import error says of invalid configs; the page finds it by its first line."""
+    return "invalid copy configs\n" + as_text(problems).rstrip()
 
 
 def build_dag(job: CopyJob) -> DAG:

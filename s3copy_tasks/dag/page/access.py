@@ -43,3 +43,9 @@ def sees_import_errors(user: BaseUser) -> bool:
     """Say whether a user may see import errors at all; which ones depends on the Dags of their files."""
     manager = get_auth_manager()
     return manager.is_authorized_view(access_view=AccessView.IMPORT_ERRORS, user=user)
+
+
+def sees_errors_without_dags(user: BaseUser) -> bool:
+    """Say whether a user may see import errors of files without Dags: its own right since Airflow 3.4."""
+    view = getattr(AccessView, "IMPORT_ERRORS_ALL", None)
+    return view is None or get_auth_manager().is_authorized_view(access_view=view, user=user)

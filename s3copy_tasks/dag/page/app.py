@@ -149,11 +149,18 @@ def _figures(session: Session, runs: Sequence[Run]) -> dict[int, Figures]:
 
 
 def _invalid_configs(session: Session, user: BaseUser, readable: set[str]) -> list[Invalid]:
-    """Return the problems that the user may see, by Airflow's rule for import errors."""
+    """Return the problems that the user may see, by Airflow's rule for import errors, each once.
+
+    Airflow's importer has an error for each file, so broken defaults are in the error of each of their jobs.
+    """
     if not access.sees_import_errors(user):
         return []
-    reported = [one for one in queries.import_errors(session) if one.dag_ids <= readable]
-    return [problem for one in reported for problem in invalid_configs(one.stacktrace)]
+    sees_all = access.sees_errors_without_dags(user)
+    reported = [
+        one for one in queries.import_errors(session) if one.dag_ids <= readable and (one.dag_ids or sees_all)
+    ]
+    problems = (problem for one in reported for problem in invalid_configs(one.stacktrace))
+    return list(dict.fromkeys(problems))
 
 
 def _html(template: str, *, code: int = status.HTTP_200_OK, **values: Any) -> HTMLResponse:

@@ -1,4 +1,4 @@
-"""Invalid configs as the import error of `s3copy_config_errors.py` has them: places, words and the lines."""
+"""Invalid configs as import errors have them, of the reporter or the importer: places, words, the lines."""
 
 from __future__ import annotations
 

@@ -1,0 +1,141 @@
+"""Airflow 3.4's importer in a running Airflow: a bundle of YAML files, and no Dag file.
+
+The Dag processor lists the bundle, and reads each of its files, every 5 seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from s3copy_tasks.dag.airflow_versions import HAS_IMPORTERS
+from tests.airflow_api import AirflowApi
+from tests.airflow_stack import VIEWER, AirflowStack
+from tests.imported import bundles
+from tests.jobs import Jobs
+from tests.servers import Endpoint
+
+if TYPE_CHECKING:
+    from tests.jobs import Job
+
+pytestmark = pytest.mark.skipif(not HAS_IMPORTERS, reason="Airflow has importers since 3.4")
+
+FIVE = {f"data/{i}": b"x" * i for i in range(5)}
+BROKEN = """\
+version: 1
+source: {bucket: ops-granules}
+destination:
+  buckt: partner-granules
+objects:
+  - source: a
+    destination: b
+"""
+MISNAMED = """\
+broken.yaml:4:3: destination: unknown field 'buckt'. Did you mean 'bucket'? [unknown-field]
+     4 |   buckt: partner-granules
+       |   ^
+"""
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def importing(server: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
+    """An Airflow whose bundles are those of docs/importer.md, the Dag files of dags/ beside them."""
+    folder = tmp_path_factory.mktemp("importing")
+    configs = folder / "copy_configs"
+    configs.mkdir()
+    option = {"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles(configs))}
+    with AirflowStack(folder / "home", configs, server.connections() | option) as stack:
+        yield stack
+
+
+@pytest.fixture
+def jobs(importing: AirflowStack, server: Endpoint) -> Iterator[Jobs]:
+    """Three jobs' folder."""
+    made = Jobs(importing, server, importing.config_dir)
+    yield made
+    made.remove()
+
+
+def errors(airflow: AirflowStack) -> dict[tuple[str, str], str]:
+    """Return the import errors by bundle and file."""
+    found = airflow.get("importErrors")["import_errors"]
+    return {(one["bundle_name"], one["filename"]): one["stack_trace"] for one in found}
+
+
+def files(airflow: AirflowStack) -> dict[str, str]:
+    """Return the file of each Dag, by its id, as its bundle has it."""
+    return {dag["dag_id"]: dag["relative_fileloc"] for dag in airflow.get("dags", limit=100)["dags"]}
+
+
+def owners(airflow: AirflowStack, job: Job) -> list[str]:
+    found: list[str] = airflow.get(f"dags/{job.dag_id}")["owners"]
+    return found
+
+
+def code(airflow: AirflowStack, job: Job) -> str:
+    """Return what the Code tab shows."""
+    reply = airflow.http.get(f"/api/v2/dagSources/{job.dag_id}", headers={"Accept": "application/json"})
+    reply.raise_for_status()
+    return str(reply.json()["content"])
+
+
+def test_a_bundle_of_configs(jobs: Jobs, importing: AirflowStack) -> None:
+    """Three jobs and a broken file beside the Dag files: each job one Dag, each error its own; one runs."""
+    made = [jobs.make(FIVE) for _ in range(3)]
+    jobs.write("broken.yaml", BROKEN)
+    for job in made:
+        importing.wait_for_dag(job.dag_id)
+    importing.until(lambda: len(errors(importing)) > 1, SECONDS, "import errors")
+    found = errors(importing)
+    assert set(found) == {("copy_configs", "broken.yaml"), ("dags-folder", "s3copy_config_errors.py")}
+    assert f"{jobs.folder}/{MISNAMED.rstrip()}" in found["copy_configs", "broken.yaml"]
+    assert "copy jobs come from the importer of" in found["dags-folder", "s3copy_config_errors.py"]
+    assert files(importing) == {job.dag_id: f"{job.name}.yaml" for job in made}
+    assert code(importing, made[0]) == (jobs.folder / f"{made[0].name}.yaml").read_text()
+
+    run = made[0].run()
+    assert (run.state, run.metrics["files_copied_successfully"]) == ("success", 5)
+    assert made[0].copied() == made[0].expected()
+
+    jobs.write("_defaults.yaml", "owner: data-ops\n")
+    importing.until(
+        lambda: all(owners(importing, job) == ["data-ops"] for job in made), SECONDS, "the defaults"
+    )
+    jobs.write("broken.yaml", BROKEN.replace("buckt", "bucket"))
+    importing.wait_for_dag("s3copy__broken")
+    importing.until(lambda: ("copy_configs", "broken.yaml") not in errors(importing), SECONDS, "the fix")
+
+
+@pytest.fixture
+def viewer(importing: AirflowStack) -> Iterator[AirflowApi]:
+    """Somebody who may read every Dag, and is no admin."""
+    api = AirflowApi(importing.url)
+    api.log_in(VIEWER, importing.passwords[VIEWER])
+    yield api
+    api.close()
+
+
+def invalid(user: AirflowApi) -> set[str]:
+    """Return the files of invalid configs on the page of all copy jobs."""
+    reply = user.http.get("/s3copy/jobs")
+    reply.raise_for_status()
+    return set(re.findall(r"<li>\s*<p><b><bdi>(.*?)</bdi>", reply.text))
+
+
+def test_the_page_shows_each_error_to_whom_airflow_does(
+    jobs: Jobs, importing: AirflowStack, viewer: AirflowApi
+) -> None:
+    """A config that was a Dag once is shown to whoever may read that; one that never was, to admins."""
+    job = jobs.make(FIVE)
+    importing.wait_for_dag(job.dag_id)
+    job.write(overwrite="newer")
+    jobs.write("broken.yaml", BROKEN)
+    importing.until(
+        lambda: invalid(importing) == {"broken.yaml", f"{job.name}.yaml"}, SECONDS, "both on the page"
+    )
+    assert invalid(viewer) == {f"{job.name}.yaml"}

@@ -1,0 +1,113 @@
+"""The importer and the Dag files know of each other: the same jobs are never there twice."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3copy_tasks.dag.airflow_versions import HAS_IMPORTERS
+from s3copy_tasks.dag.factory import job_dags, raise_problems
+from s3copy_tasks.dag.registered import IMPORTER, importer_place
+from s3copy_tasks.errors import ConfigError
+from tests.documents import document, write
+from tests.imported import bundles, forget_importers, importer_of
+
+BUNDLES = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
+EVERYWHERE = "AIRFLOW__DAG_PROCESSOR__DAG_IMPORTER_CONFIGS"
+PARSE_CONTEXT = "_AIRFLOW_PARSING_CONTEXT_DAG_ID"
+
+with_importers = pytest.mark.skipif(not HAS_IMPORTERS, reason="Airflow has importers since 3.4")
+without_importers = pytest.mark.skipif(HAS_IMPORTERS, reason="before Airflow 3.4")
+
+
+@pytest.fixture
+def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with one good job and a broken one, of a bundle that has the importer."""
+    monkeypatch.setenv(BUNDLES, json.dumps(bundles(tmp_path)))
+    write(tmp_path, document(), "daily.yaml")
+    write(tmp_path, "version: 2\n", "broken.yaml")
+    return tmp_path
+
+
+@without_importers
+def test_an_older_airflow_is_told() -> None:
+    """One sentence says what is missing, and what to do."""
+    with pytest.raises(ImportError, match=r"importer needs Airflow 3\.4, and this is 3\.\d\.\d+: put"):
+        importlib.import_module("s3copy_tasks.dag.importer")
+
+
+@without_importers
+def test_an_older_airflow_ignores_the_importer(registered: Path) -> None:
+    """There nobody reads it, so the Dag files make the Dags."""
+    assert importer_place() is None
+    assert set(job_dags(registered)) == {"s3copy__daily"}
+
+
+@with_importers
+def test_the_page_is_true(registered: Path) -> None:
+    """docs/importer.md names a class that Airflow finds, for both endings."""
+    forget_importers()
+    found = {type(importer_of(name)) for name in ("x.yaml", "x.yml")}
+    forget_importers()
+    assert [f"{one.__module__}.{one.__qualname__}" for one in found] == [IMPORTER]
+
+
+@with_importers
+def test_the_dag_files_make_no_dags(registered: Path) -> None:
+    """They never raise, and the reporter says where the jobs come from and what to do."""
+    assert job_dags(registered) == {}
+    with pytest.raises(ConfigError) as raised:
+        raise_problems(registered)
+    assert raised.value.message == (
+        "copy jobs come from the importer of the Dag bundle 'copy_configs' ([dag_processor] "
+        "dag_bundle_config_list), so the Dag files make none. Remove s3copy_jobs.py and "
+        "s3copy_config_errors.py from the Dags folder, or the importer from Airflow's configuration"
+    )
+
+
+@with_importers
+def test_a_worker_gets_the_dag_that_it_asks_for(registered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that was scheduled from the Dag files ends as it began."""
+    monkeypatch.setenv(PARSE_CONTEXT, "s3copy__daily")
+    assert set(job_dags(registered)) == {"s3copy__daily"}
+    raise_problems(registered)
+
+
+ENTRY = {"classpath": IMPORTER, "extensions": [".yaml"]}
+OF_A = "the importer of the Dag bundle 'a' ([dag_processor] dag_bundle_config_list)"
+OF_ALL = "the importer of all Dag bundles ([dag_processor] dag_importer_configs)"
+
+
+@with_importers
+@pytest.mark.parametrize(
+    ("option", "value", "place"),
+    [
+        (BUNDLES, [{"name": "a", "importers": [IMPORTER]}], OF_A),
+        (BUNDLES, [{"name": "b"}, {"name": "a", "importers": ["x.Y", ENTRY]}], OF_A),
+        (BUNDLES, [{"name": "a", "importers": ["x.Y"]}], None),
+        (BUNDLES, [{"name": "a", "importers": None}, "b", None], None),
+        (BUNDLES, [{"name": "a", "importers": {"classpath": IMPORTER}}], None),
+        (BUNDLES, {"name": "a"}, None),
+        (EVERYWHERE, [ENTRY], OF_ALL),
+        (EVERYWHERE, [IMPORTER], OF_ALL),
+        (EVERYWHERE, None, None),
+        (EVERYWHERE, "not a list", None),
+    ],
+)
+def test_the_importer_is_found_in_any_form(
+    option: str, value: Any, place: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow takes a name or a mapping, for a bundle or for all; anything else is Airflow's to refuse."""
+    monkeypatch.setenv(option, json.dumps(value))
+    assert importer_place() == place
+
+
+@pytest.mark.parametrize("text", ["", "[", "null"])
+def test_what_is_no_json_names_no_importer(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow says what is wrong with its option; a Dag file that raised would take Dags away."""
+    monkeypatch.setenv(BUNDLES, text)
+    assert importer_place() is None
