@@ -12,6 +12,7 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import func, insert, select
 
 from s3copy_tasks.config.report import as_text
+from s3copy_tasks.dag.airflow_versions import AIRFLOW
 from s3copy_tasks.dag.factory import job_dags
 from tests.dag_store import store_dags
 from tests.documents import write
@@ -142,6 +143,7 @@ class Rows:
         return (self._session.scalar(select(func.max(DagRun.id))) or 0) + 1
 
     def _tasks(self, dag_id: str, run_id: str, tasks: Sequence[tuple[Any, ...]]) -> None:
+        column = "region_index" if AIRFLOW >= (3, 4) else "map_index"
         self._session.execute(
             insert(TaskInstance),
             [
@@ -149,7 +151,7 @@ class Rows:
                     "dag_id": dag_id,
                     "run_id": run_id,
                     "task_id": name,
-                    "map_index": index,
+                    column: index,
                     "state": state,
                     "start_date": start,
                     "end_date": end,
@@ -161,11 +163,20 @@ class Rows:
         )
 
     def _pushed(self, pk: int, dag_id: str, run_id: str, pushed: Mapping[str, Any]) -> None:
-        rows = []
-        for name, value in pushed.items():
-            task_id, key = name.split("__")
-            by_index = value if task_id == "copy_batch" else {-1: value}
-            rows += [
+        values = {
+            (task_id, index, key): value
+            for name, of_task in pushed.items()
+            for task_id, key in [name.split("__")]
+            for index, value in (of_task if task_id == "copy_batch" else {-1: of_task}).items()
+        }
+        if not values:
+            return
+        if AIRFLOW >= (3, 4):
+            self._pushed_by_attempts(dag_id, run_id, values)
+            return
+        self._session.execute(
+            insert(XComModel),
+            [
                 {
                     "dag_run_id": pk,
                     "task_id": task_id,
@@ -173,9 +184,23 @@ class Rows:
                     "key": key,
                     "dag_id": dag_id,
                     "run_id": run_id,
-                    "value": one,
+                    "value": value,
                 }
-                for index, one in by_index.items()
-            ]
-        if rows:
-            self._session.execute(insert(XComModel), rows)
+                for (task_id, index, key), value in values.items()
+            ],
+        )
+
+    def _pushed_by_attempts(
+        self, dag_id: str, run_id: str, values: Mapping[tuple[str, int, str], Any]
+    ) -> None:
+        """Write XComs as Airflow 3.4 keeps them: by the attempt of the task that pushed them."""
+        from airflow.models import xcom  # noqa: PLC0415
+
+        query = select(TaskInstance.task_id, TaskInstance.map_index, TaskInstance.id)
+        of_run = query.where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
+        attempts = {(task_id, index): pk for task_id, index, pk in self._session.execute(of_run)}
+        rows = [
+            {"task_instance_id": attempts[task_id, index], "key": key, "value": value}
+            for (task_id, index, key), value in values.items()
+        ]
+        self._session.execute(insert(vars(xcom)["XComModelV2"]), rows)
