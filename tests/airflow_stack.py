@@ -209,6 +209,7 @@ def _settings(home: Path, port: int) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "AIRFLOW__API__ENABLE_XCOM_DESERIALIZE_SUPPORT": "True",  # by default since 3.1
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",

@@ -12,7 +12,7 @@ from airflow import __version__ as airflow_version
 from packaging.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
 
 AIRFLOW = Version(airflow_version).release[:2]
@@ -56,6 +56,7 @@ __all__ = [
     "CronDataIntervalTimetable",
     "airflow_version",
     "conf",
+    "event_extra",
     "get_hook_lineage_collector",
     "queued_deadline",
     "stats",
@@ -87,6 +88,16 @@ def queued_deadline(after: timedelta, callback: Callable[..., Any], arguments: d
         interval=interval,
         callback=AsyncCallback(callback, arguments),
     )
+
+
+def event_extra(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the extra of an asset event can hold of these values.
+
+    Airflow 3.0 fails a task whose event, by an alias, holds lists or dicts: they are left out there.
+    """
+    if AIRFLOW >= (3, 1):
+        return dict(values)
+    return {name: value for name, value in values.items() if not isinstance(value, (dict, list))}
 
 
 def _lock_supervisor_calls() -> None:

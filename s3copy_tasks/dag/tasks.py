@@ -21,7 +21,7 @@ from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.wire import dump, dump_job, load
 from s3copy_tasks.dag.account import METRICS, give_account, without_job
-from s3copy_tasks.dag.airflow_versions import AirflowFailException, AirflowSkipException
+from s3copy_tasks.dag.airflow_versions import AirflowFailException, AirflowSkipException, event_extra
 from s3copy_tasks.dag.endings import airflow_errors, judge, stopped_by_sigterm
 from s3copy_tasks.dag.lineage import entries_of, tell_lineage
 from s3copy_tasks.dag.notify import warn_of_ignored
@@ -213,7 +213,7 @@ def publish(context: Context, copied: AssetAlias) -> None:
     if not summary["files_copied_successfully"]:
         msg = "nothing was copied: no asset event"
         raise AirflowSkipException(msg)
-    extra = {name: value for name, value in summary.items() if name != "errors"}
+    extra = event_extra({name: value for name, value in summary.items() if name != "errors"})
     for uri in load(EffectiveJob, ti.xcom_pull(task_ids="preflight")).assets:
         context["outlet_events"][copied].add(Asset(name=uri, uri=uri), extra=extra)
 
