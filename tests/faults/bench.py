@@ -63,7 +63,7 @@ class Uploads:
 
     open: list[OpenUpload] = field(default_factory=list)
 
-    def left(self) -> Sequence[OpenUpload]:
+    def left(self, _: object = None) -> Sequence[OpenUpload]:
         return list(self.open)
 
     def opened(self, upload: OpenUpload) -> None:
