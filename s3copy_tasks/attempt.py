@@ -98,7 +98,7 @@ class ListedUploads(NoRecord):
         for upload, whose in found.items():
             if whose is Whose.UNKNOWN:
                 log.warning(
-                    "upload of an unknown initiator left alone", key=upload.key, upload_id=upload.upload_id
+                    "upload left alone: it may be of others", key=upload.key, upload_id=upload.upload_id
                 )
         return [
             OpenUpload(key=upload.key, upload_id=upload.upload_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,13 @@ from s3copy_tasks.core.keys import filtered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from s3copy_tasks.core.batch import Batch, KeyRange
-    from s3copy_tasks.core.job import EffectiveJob, ObjectEntry
+    from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
     from s3copy_tasks.core.store import ListedUpload
+
+_ANY_DATE = datetime.max.replace(tzinfo=UTC)
+"""Of a source object, where only its key is looked at."""
 
 
 class Whose(StrEnum):
@@ -90,16 +93,19 @@ class EarlierUploads:
     def whose(self, upload: ListedUpload) -> Whose:
         """Say who left an upload: we did if this run started it, by our principal, to a key of the batch.
 
-        One that was started in the very second of the run's start may be older: it is not ours.
+        One that was started in the very second of the run's start may be older: it is not ours. Where
+        entries share a destination, another batch may be at the key just now: that is not known.
         """
         started = self._job.run_started
         if started is None or _second(upload.initiated) <= _second(started):
             return Whose.OTHERS
-        if None not in {self._initiator, upload.initiator} and upload.initiator != self._initiator:
+        is_told = self._initiator is not None and upload.initiator is not None
+        if is_told and upload.initiator != self._initiator:
             return Whose.OTHERS
-        if not any(self._writes(one, upload.key) for one in self._batch.ranges):
+        writing = {one.entry for one in self._batch.ranges if self._writes(one, upload.key)}
+        if not writing:
             return Whose.OTHERS
-        return Whose.UNKNOWN if None in {self._initiator, upload.initiator} else Whose.OURS
+        return Whose.OURS if is_told and writing >= self._writers(upload.key) else Whose.UNKNOWN
 
     def _writes(self, one: KeyRange, key: str) -> bool:
         """Say whether a range of the batch writes a key, if the source has it."""
@@ -108,12 +114,25 @@ class EarlierUploads:
         entry = self._job.prefixes[one.entry]
         suffix = key.removeprefix(entry.destination)
         return (
-            key.startswith(entry.destination)
+            self._is_below(entry, key)
             and (one.after is None or suffix > str(one.after))
             and suffix <= str(one.through)
+        )
+
+    def _writers(self, key: str) -> set[int | None]:
+        """Return the entries of the job that may write a key, in this batch or in another."""
+        found: set[int | None] = {
+            index for index, entry in enumerate(self._job.prefixes) if self._is_below(entry, key)
+        }
+        return found | {None for entry in self._job.objects if entry.destination == key}
+
+    def _is_below(self, entry: PrefixEntry, key: str) -> bool:
+        """Say whether an entry writes a key, if the source has it."""
+        suffix = key.removeprefix(entry.destination)
+        return (
+            key.startswith(entry.destination)
             and (entry.recursive or "/" not in suffix)
-            and self._job.run_started is not None
-            and self._left_out(suffix, self._job.run_started) is None
+            and self._left_out(suffix, _ANY_DATE) is None
         )
 
 

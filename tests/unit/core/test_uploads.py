@@ -103,6 +103,34 @@ def test_whose(changes: dict[str, Any], initiator: str | None, whose: Whose) -> 
     assert EarlierUploads(JOB, BATCH, initiator).whose(upload("out/c", **changes)) is whose
 
 
+NESTED = make_job(
+    prefixes=(
+        PrefixEntry(source="in/", destination="out/"),
+        PrefixEntry(source="more/", destination="out/deep/"),
+    ),
+    objects=(ObjectEntry(source="o", destination="out/o"),),
+)
+# Ranges of a batch, and whose an upload to a key is.
+SHARED: list[tuple[list[tuple[int | None, str | int | None, str | int]], str, Whose]] = [
+    ([(0, None, "z")], "out/a", Whose.OURS),
+    ([(0, None, "z")], "out/deep/a", Whose.UNKNOWN),
+    ([(1, None, "z")], "out/deep/a", Whose.UNKNOWN),
+    ([(0, None, "z"), (1, None, "z")], "out/deep/a", Whose.OURS),
+    ([(0, None, "z"), (1, "b", "z")], "out/deep/a", Whose.UNKNOWN),
+    ([(0, None, "z")], "out/o", Whose.UNKNOWN),
+    ([(None, None, 0)], "out/o", Whose.UNKNOWN),
+    ([(0, None, "z"), (None, None, 0)], "out/o", Whose.OURS),
+]
+
+
+@pytest.mark.parametrize(("ranges", "key", "whose"), SHARED)
+def test_entries_that_share_a_destination(
+    ranges: list[tuple[int | None, str | int | None, str | int]], key: str, whose: Whose
+) -> None:
+    """A key that an entry of another batch may write just now is not known to be ours."""
+    assert EarlierUploads(NESTED, batch(*ranges), WRITER).whose(upload(key)) is whose
+
+
 def test_a_run_without_a_start_owns_nothing() -> None:
     """Without the run's start nothing tells an upload of this run from an older one."""
     job = make_job(run_started=None)
