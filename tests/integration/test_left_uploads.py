@@ -10,7 +10,7 @@ import pytest
 
 from s3copy_tasks.attempt import Attempt, NoRecord
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.job import ObjectEntry, TransferOptions
+from s3copy_tasks.core.job import ObjectEntry, Overwrite, TransferOptions
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.dag.tries import CountedTries
 from s3copy_tasks.runner import copy_batch
@@ -36,6 +36,11 @@ LIMITS = Limits(single_copy_bytes=100, part_bytes=64)
 LARGE = 300
 PAGE_KEYS = 3
 SESSION = "arn:aws:sts::444455556666:assumed-role/writer/{}"
+UNGUARDED: dict[str, Any] = {
+    "transfer": TransferOptions(concurrency=1),
+    "overwrite": Overwrite.ALWAYS,
+}
+"""An older boto3 knows no guard of a copy."""
 SOMEBODY = "arn:aws:iam::444455556666:user/somebody"
 
 
@@ -53,7 +58,7 @@ class Tries:
         self.bench = bench
         bench.put("a +b", LARGE)
         bench.put("c", 10)
-        self.job: EffectiveJob = bench.started(transfer=TransferOptions(concurrency=1), **changes)
+        self.job: EffectiveJob = bench.started(**UNGUARDED, **changes)
         (self.batch,) = bench.plan(self.job).batches
         sender = impatient(1)
         bench.proxy.add(meanwhile("killed", sender.stop), "UploadPartCopy", nth=2)
@@ -192,7 +197,7 @@ def test_who_may_not_list_copies_all_the_same(bench: FaultBench, fault: str, sai
 def test_a_first_try_lists_nothing(bench: FaultBench) -> None:
     """What is there before a task's first try is not its own."""
     bench.put("a", 10)
-    job = bench.started()
+    job = bench.started(**UNGUARDED)
     (batch,) = bench.plan(job).batches
     copied = first_try(bench, job, batch)
     assert copied.files_copied_successfully == 1
