@@ -83,7 +83,7 @@ def copy_batch(
     verifier = Verifier(copier.arrivals, listing, metrics, limits or LIMITS)
     work = _BatchWork(copier, metrics, verifier, job.transfer.concurrency, on_counted)
     try:
-        attempt.abort_left(stores.destination, sender, batch.ranges[0].entry)
+        attempt.abort_left(stores.destination, sender, batch)
         with closing(begun_ahead(map(listing.inside, batch.ranges))) as listed:
             for one, decisions in zip(batch.ranges, listed, strict=True):
                 verifier.begin(one)

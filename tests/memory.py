@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from s3copy_tasks.core.arrival import Confirmation
 from s3copy_tasks.core.objects import ObjectDetails, S3Object
-from s3copy_tasks.core.store import ABSENT, Page
+from s3copy_tasks.core.store import ABSENT, ListedUpload, Page, UploadMarker, UploadPage
 from s3copy_tasks.errors import ConditionError, MissingError, RequestError
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.store import CopyRequest, Store
 
 DAY_ONE = datetime(2026, 1, 1, tzinfo=UTC)
+WRITER = "arn:aws:iam::444455556666:role/writer"
+"""Who starts the uploads of a store."""
 
 
 class Clock:
@@ -76,6 +78,7 @@ class Upload:
     key: str
     initiated: Stored
     parts: dict[int, bytes] = field(default_factory=dict)
+    initiator: str | None = WRITER
 
 
 class MemoryServer:
@@ -263,6 +266,15 @@ class MemoryStore:
         with _Request(self._server, Call(verb="abort_multipart_upload", bucket=self.bucket, key=key)):
             self._server.uploads.pop(upload_id, None)
 
+    def list_uploads(self, prefix: str, *, after: UploadMarker | None) -> UploadPage:
+        with _Request(self._server, Call(verb="list_uploads", bucket=self.bucket, key=prefix)):
+            self._objects()
+            rows = [row for row in self._upload_rows(prefix) if after is None or _comes_after(row, after)]
+            page = tuple(rows[: self._server.page_keys])
+            more = len(rows) > len(page)
+            marker = UploadMarker(key=page[-1].key, upload_id=page[-1].upload_id) if more else None
+            return UploadPage(uploads=page, marker=marker)
+
     def get_bytes(self, source: S3Object, first_byte: int, last_byte: int) -> bytes:
         with _Request(self._server, Call(verb="get_bytes", bucket=self.bucket, key=source.key)):
             stored = self._found(self.bucket, source.key)
@@ -303,6 +315,20 @@ class MemoryStore:
             if row != last and (start is None or row > start):
                 last = row
                 yield row, end < 0
+
+    def _upload_rows(self, prefix: str) -> list[ListedUpload]:
+        """Return the open uploads below a prefix, by key and then by id."""
+        found = (
+            ListedUpload(
+                key=upload.key,
+                upload_id=upload_id,
+                initiated=upload.initiated.last_modified,
+                initiator=upload.initiator,
+            )
+            for upload_id, upload in self._server.uploads.items()
+            if upload.bucket == self.bucket and upload.key.startswith(prefix)
+        )
+        return sorted(found, key=lambda row: (row.key, row.upload_id))
 
     def _objects(self) -> dict[str, Stored]:
         return self._bucket(self.bucket)
@@ -447,6 +473,12 @@ def _etag(content: bytes, parts: int = 0) -> str:
 
 def _checksums(content: bytes) -> dict[str, str]:
     return {"ChecksumCRC32": b64encode(zlib.crc32(content).to_bytes(4, "big")).decode()}
+
+
+def _comes_after(row: ListedUpload, place: UploadMarker) -> bool:
+    if place.upload_id is None:
+        return row.key > place.key
+    return (row.key, row.upload_id) > (place.key, place.upload_id)
 
 
 def _storage_class(request: CopyRequest) -> str:

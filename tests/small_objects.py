@@ -65,13 +65,14 @@ class Stored:
 
 @dataclass(slots=True)
 class Upload:
-    """An upload that is open; `asked` is the request that started it."""
+    """An upload that is open; `asked` is the request that started it, `initiator` who sent that."""
 
     bucket: str
     key: str
     started: float
     asked: Mapping[str, str]
     parts: dict[int, Part] = field(default_factory=dict)
+    initiator: str | None = "arn:aws:sts::444455556666:assumed-role/writer/session-1"
 
 
 def size_of(spans: Spans) -> int:

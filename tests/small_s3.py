@@ -28,11 +28,11 @@ from tests.small_wire import (
     common_prefix,
     encoded,
     headers_of,
-    iso,
     matches,
     result_of,
     row_of,
     text_of,
+    upload_row,
     xml,
 )
 
@@ -412,15 +412,25 @@ class SmallS3:
         return Reply(204)
 
     def _list_uploads(self, bucket: str, _: str, request: Request) -> Reply:
-        prefix = request.query.get("prefix", "")
-        rows = "".join(
-            f"<Upload><Key>{encoded(one.key)}</Key><UploadId>{name}</UploadId>"
-            f"<Initiated>{iso(one.started)}</Initiated></Upload>"
-            for name, one in sorted(self.uploads.items(), key=lambda pair: (pair[1].key, pair[1].started))
-            if one.bucket == bucket and one.key.startswith(prefix)
+        query = request.query
+        encode = encoded if query.get("encoding-type") == "url" else escape
+        found = sorted(
+            (one.key, one.started, name)
+            for name, one in self.uploads.items()
+            if one.bucket == bucket and one.key.startswith(query.get("prefix", ""))
         )
-        head = "<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>"
-        return xml("ListMultipartUploadsResult", head + rows)
+        rows = [(key, name) for key, _, name in found if key > query.get("key-marker", "")]
+        if "upload-id-marker" in query:  # those of the marker's own key that come after it
+            same = [(key, name) for key, _, name in found if key == query["key-marker"]]
+            rows = same[same.index((query["key-marker"], query["upload-id-marker"])) + 1 :] + rows
+        page = rows[: self._page_keys]
+        head = "<EncodingType>url</EncodingType>" if encode is encoded else ""
+        head += f"<IsTruncated>{str(len(rows) > len(page)).lower()}</IsTruncated>"
+        if len(rows) > len(page):
+            head += f"<NextKeyMarker>{encode(page[-1][0])}</NextKeyMarker>"
+            head += f"<NextUploadIdMarker>{page[-1][1]}</NextUploadIdMarker>"
+        body = "".join(upload_row(encode(key), name, self.uploads[name]) for key, name in page)
+        return xml("ListMultipartUploadsResult", head + body)
 
 
 _VERBS = {

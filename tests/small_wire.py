@@ -14,7 +14,7 @@ from tests.proxy import Reply, Request
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.small_objects import Stored
+    from tests.small_objects import Stored, Upload
 
 _CARRIED = re.compile(
     r"x-amz-meta-.+|cache-control|content-(disposition|encoding|language|type)|expires", re.ASCII
@@ -89,6 +89,14 @@ def encoded(key: str) -> str:
 
 def iso(moment: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def upload_row(key: str, name: str, one: Upload) -> str:
+    who = f"<Initiator><ID>{one.initiator}</ID></Initiator>" if one.initiator else ""
+    return (
+        f"<Upload><Key>{key}</Key><UploadId>{name}</UploadId>{who}"
+        f"<Initiated>{iso(one.started)}</Initiated></Upload>"
+    )
 
 
 def row_of(key: str, one: Stored) -> str:

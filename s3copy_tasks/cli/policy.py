@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING
+
+from packaging.version import Version
 
 from s3copy_tasks.cli.jobs import DONE
 from s3copy_tasks.cli.runs import quiet, valid_job
@@ -20,14 +23,24 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
 
+_REMEMBERS_UPLOADS = (3, 3)
+"""The first Airflow that remembers the open uploads of a task."""
+
 
 def policy(options: argparse.Namespace) -> int:
     """Print every policy that a job needs, and nothing beyond; asks AWS nothing."""
     with quiet():
         job = valid_job(options)
         source, destination = _side(job, "source"), _side(job, "destination")
-    sys.stdout.write(json.dumps(least_privileges(source, destination, job.options), indent=2) + "\n")
+    listing = lists_uploads(version("apache-airflow-core"))
+    found = least_privileges(source, destination, job.options, lists_uploads=listing)
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
     return DONE
+
+
+def lists_uploads(airflow: str) -> bool:
+    """Say whether a retry must list uploads with that Airflow; a pre-release counts as its release."""
+    return Version(airflow).release[:2] < _REMEMBERS_UPLOADS
 
 
 def _side(job: CopyJob, side: Literal["source", "destination"]) -> Side:

@@ -27,6 +27,7 @@ Kind: TypeAlias = Literal[
     "UploadPart",
     "CompleteMultipartUpload",
     "AbortMultipartUpload",
+    "ListMultipartUploads",
 ]
 """What a run asks of S3, by S3's names."""
 
@@ -43,6 +44,7 @@ PRICES_USD: Final[Mapping[str, float]] = {
     "UploadPart": _DEAR,
     "CompleteMultipartUpload": _DEAR,
     "AbortMultipartUpload": 0.0,
+    "ListMultipartUploads": _DEAR,
 }
 """One request of each kind in us-east-1, storage class STANDARD. https://aws.amazon.com/s3/pricing/"""
 

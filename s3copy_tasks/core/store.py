@@ -30,6 +30,49 @@ class Page:
     token: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedUpload:
+    """A multipart upload that a listing found open.
+
+    Attributes:
+        key: of the destination.
+        upload_id: S3's.
+        initiated: when it was started, by the server's clock.
+        initiator: ARN of the role or the user that started it; None where the server names none.
+    """
+
+    key: str
+    upload_id: str
+    initiated: datetime
+    initiator: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadMarker:
+    """A place in a listing of uploads.
+
+    Attributes:
+        key: what comes before it, and the key itself, is left out.
+        upload_id: of the uploads to that key, those after this one are listed after all; None lists none.
+    """
+
+    key: str
+    upload_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadPage:
+    """A page of a listing of uploads.
+
+    Attributes:
+        uploads: at most 1,000, by key.
+        marker: the next page begins after it; None after the last.
+    """
+
+    uploads: tuple[ListedUpload, ...]
+    marker: UploadMarker | None
+
+
 @dataclass(slots=True, kw_only=True)
 class CopyRequest:
     """One object to be copied by the server. Nobody changes one; see `S3Object`.
@@ -96,6 +139,9 @@ class Store(Protocol):
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Drop an upload and its parts; no error where it is gone already."""
+
+    async def list_uploads(self, prefix: str, *, after: UploadMarker | None) -> UploadPage:
+        """Return a page of the open uploads to keys that start with `prefix` and come after a place."""
 
     async def get_bytes(self, source: S3Object, first_byte: int, last_byte: int) -> bytes:
         """Return a range of an object that has still the ETag it was listed with, both bytes inclusive."""

@@ -21,7 +21,7 @@ from s3copy_tasks.dag.account import give_account, without_job
 from s3copy_tasks.dag.airflow_versions import AirflowFailException
 from s3copy_tasks.dag.endings import airflow_errors, is_tried_again, judge
 from s3copy_tasks.dag.lineage import everything, tell_lineage
-from s3copy_tasks.dag.tries import TaskUploads, continued, forget_tries
+from s3copy_tasks.dag.tries import tries_of
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError, MissingError
 from s3copy_tasks.inprocess import InProcessRun, as_copy_error
 from s3copy_tasks.listing import Decided, Listing, Stores
@@ -118,7 +118,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
             AirflowException: objects failed that another try may mend.
             TransientError: S3 can't be reached.
         """
-        operation_id = _operation_id(context)
+        operation_id, tries = _operation_id(context), tries_of(context)
         with airflow_errors():
             options = TransferOptions()
             # Before the checks: they can be killed, too.
@@ -131,8 +131,9 @@ class S3CrossAccountCopyOperator(BaseOperator):
                 self._end(OperationState.VALIDATION_FAILED, without_job(failed), context, error)
                 raise
             self._move(OperationState.COPYING)
-            job, retried = continued(job, context)
-            attempt = Attempt(retried=retried, uploads=TaskUploads(context))
+            job, retried = tries.continued(job)
+            _, destination = managers
+            attempt = Attempt(retried=retried, uploads=tries.uploads(job, destination, self._sender))
             tell_lineage(job, everything(job))
             run = InProcessRun(job, _stores(managers), self._sender, attempt=attempt)
             return self._copied(run, context)
@@ -235,11 +236,11 @@ class S3CrossAccountCopyOperator(BaseOperator):
         except BaseException as error:
             self._end(OperationState.COPY_FAILED, run.details, context, error)
             if isinstance(error, AirflowFailException):  # no retry comes: who clears the task begins anew
-                forget_tries(context)
+                tries_of(context).forget()
             raise
         ended = run.details
         self._end(OperationState.COMPLETED, ended, context)
-        forget_tries(context)
+        tries_of(context).forget()
         return ended
 
     def __getstate__(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from s3copy_tasks.dag.lineage import entries_of, tell_lineage
 from s3copy_tasks.dag.notify import warn_of_ignored
 from s3copy_tasks.dag.progress import progress_told
 from s3copy_tasks.dag.recipients import check_recipients
-from s3copy_tasks.dag.tries import TaskUploads
+from s3copy_tasks.dag.tries import tries_of
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.listing import Stores
 from s3copy_tasks.planning import plan_job
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.interfaces import RunDetails
+    from s3copy_tasks.s3.accounts import AwsConnectionManager
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +129,6 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
         MetricsCollector(),
         sender_of(effective, batches_at_once=min(mine.of, effective.transfer.max_active_batches)),
     )
-    attempt = Attempt(retried=(context["ti"].try_number or 1) > 1, uploads=TaskUploads(context))
     collector.start_operation(effective.run_id)
     events.batch_started(effective, mine)
     try:
@@ -136,7 +136,10 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
             try:
                 with stopped_by_sigterm(sender), progress_told(effective, mine, collector, context):
                     tell_lineage(effective, entries_of(effective, mine.ranges))
-                    stores = _stores(effective)
+                    source, destination = _managers(effective)
+                    stores = Stores(source=source.store, destination=destination.store)
+                    uploads = tries_of(context).uploads(effective, destination, sender)
+                    attempt = Attempt(retried=(context["ti"].try_number or 1) > 1, uploads=uploads)
                     run_batch(effective, mine, stores, metrics=collector, attempt=attempt, sender=sender)
             except BaseException as error:  # also what ended it before it began
                 rest_is_unknown(mine, error, collector)
@@ -218,8 +221,12 @@ def publish(context: Context, copied: AssetAlias) -> None:
         context["outlet_events"][copied].add(Asset(name=uri, uri=uri), extra=extra)
 
 
-def _stores(job: EffectiveJob) -> Stores:
+def _managers(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
     from s3copy_tasks.s3.accounts import managers_of  # noqa: PLC0415 - boto3 stays out of parsing
 
-    source, destination = managers_of(job)
+    return managers_of(job)
+
+
+def _stores(job: EffectiveJob) -> Stores:
+    source, destination = _managers(job)
     return Stores(source=source.store, destination=destination.store)

@@ -29,7 +29,7 @@ from s3copy_tasks.errors import (
 from s3copy_tasks.s3.client import Boto3Client, Client
 from s3copy_tasks.s3.curl_client import CurlClient
 from s3copy_tasks.s3.errors import from_client_error, from_transport
-from s3copy_tasks.s3.policies import MISSING, trust_statement
+from s3copy_tasks.s3.policies import MISSING, signer_of, trust_statement
 from s3copy_tasks.s3.store import BucketStore
 
 if TYPE_CHECKING:
@@ -126,6 +126,10 @@ class AwsConnectionManager:
             return sts.get_caller_identity()["Arn"]
         except (ClientError, BotoCoreError):
             return self.role()[0] or f"the {self._side} principal ({self._described()})"
+
+    def signer(self) -> str | None:
+        """Return the principal as uploads name who started them; None where it can't be told."""
+        return signer_of(self.principal())
 
     def role(self) -> tuple[str | None, str | None]:
         """Return the ARN of the role and the external id with which it is assumed, without assuming it.

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import ObjectOptions
 
 MISSING = "\nMissing in "
+LIST_UPLOADS = "s3:ListBucketMultipartUploads"
 _WORKERS = "arn:aws:iam::111111111111:role/the-role-that-your-airflow-workers-run-as"
 _ASSUMED_ROLE = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<role>[^/]+)/.*")
+_PATH_OF_ROLE = re.compile(r"(?<=:role/).*/")
 _SPECIAL = re.compile(r"[*?$]")
 _KMS = re.compile(r"kms:[A-Za-z]+")
 _KMS_KEY = re.compile(r"arn:[^:\s]+:kms:[^\s\"']+")
@@ -26,6 +28,15 @@ def role_of(principal: str) -> str:
     """
     match = _ASSUMED_ROLE.fullmatch(principal)
     return "arn:{partition}:iam::{account}:role/{role}".format(**match.groupdict()) if match else principal
+
+
+def signer_of(principal: str | None) -> str | None:
+    """Return an ARN by which two principals can be compared: that of a role without session and path.
+
+    None for what is no ARN, such as the canonical id of an account: it can't be compared.
+    """
+    arn = role_of(principal or "")
+    return _PATH_OF_ROLE.sub("", arn) if arn.startswith("arn:") else None
 
 
 def literal(text: str) -> str:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from s3copy_tasks.core.job import Location, ObjectOptions
-from s3copy_tasks.s3.policies import bucket_arn, literal, read_actions, trust_statement, write_actions
+from s3copy_tasks.s3.policies import (
+    LIST_UPLOADS,
+    bucket_arn,
+    literal,
+    read_actions,
+    trust_statement,
+    write_actions,
+)
 
 _VERSION = "2012-10-17"
 ABORT_AFTER_DAYS = 7
@@ -45,7 +52,9 @@ class Side:
         return _written(self.patterns)
 
 
-def least_privileges(source: Side, destination: Side, options: ObjectOptions) -> dict[str, Any]:
+def least_privileges(
+    source: Side, destination: Side, options: ObjectOptions, *, lists_uploads: bool = False
+) -> dict[str, Any]:
     """Return every policy that a job needs and nothing beyond, by what it is attached to.
 
     The destination's principal signs the copies: it reads the source, by its own policy and, in another
@@ -55,6 +64,7 @@ def least_privileges(source: Side, destination: Side, options: ObjectOptions) ->
         source: lists and looks.
         destination: copies.
         options: what a copy sets.
+        lists_uploads: a retry finds the uploads that earlier tries left by listing them.
     """
     lists = _listing("ListSource", source)
     reading = [_allow("ReadSource", read_actions(options), source.arns(source.patterns))]
@@ -67,6 +77,8 @@ def least_privileges(source: Side, destination: Side, options: ObjectOptions) ->
         _allow("WriteDestination", write_actions(options), destination.arns(destination.patterns)),
         _allow("LookAtDestination", looking, destination.arns(destination.patterns)),
     ]
+    if lists_uploads:
+        writes.append(_listing_uploads(destination))
     keys = _kms(options, destination)
     found: dict[str, Any] = {}
     if source.role == destination.role:
@@ -101,6 +113,12 @@ def _listing(sid: str, side: Side) -> dict[str, Any]:
     if "*" not in side.key_patterns():
         statement["Condition"] = {"StringLike": {"s3:prefix": side.key_patterns()}}
     return statement
+
+
+def _listing_uploads(destination: Side) -> dict[str, Any]:
+    """Return what listing open uploads takes; S3 knows no condition for a prefix there."""
+    bucket = bucket_arn(destination.role, destination.location.bucket)
+    return _allow("ListDestinationUploads", [LIST_UPLOADS], [bucket])
 
 
 def _kms(options: ObjectOptions, destination: Side) -> list[dict[str, Any]]:

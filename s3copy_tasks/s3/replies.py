@@ -27,6 +27,7 @@ _ROOTS = {
     "CopyObject": "CopyObjectResult",
     "CreateMultipartUpload": "InitiateMultipartUploadResult",
     "GetObjectTagging": "Tagging",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
     "ListObjectsV2": "ListBucketResult",
     "UploadPartCopy": "CopyPartResult",
 }

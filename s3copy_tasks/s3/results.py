@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 from s3copy_tasks.core.arrival import Confirmation
 from s3copy_tasks.core.objects import ObjectDetails, S3Object
+from s3copy_tasks.core.store import ListedUpload, UploadMarker, UploadPage
 from s3copy_tasks.errors import EMPTY_REPLY, NOT_S3, RequestError, TransientError
+from s3copy_tasks.s3.policies import signer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,6 +77,34 @@ def object_details(bucket: str, key: str, version_id: str | None, reply: Mapping
         checksums=_full_object_checksums(reply),
         tag_count=reply.get("TagCount", 0),
     )
+
+
+def listed_uploads(bucket: str, reply: Mapping[str, Any]) -> UploadPage:
+    """Return a page of open uploads; botocore decodes the keys of other listings, but not of this one.
+
+    Raises:
+        RequestError: a row is none of S3's.
+        TransientError: the reply does not say whether there are more.
+    """
+    decoded = unquote_plus if reply.get("EncodingType") == "url" else str
+    found: list[ListedUpload] = []
+    row: Mapping[str, Any] = {}
+    try:
+        for row in reply.get("Uploads", ()):
+            listed = ListedUpload(
+                key=decoded(row["Key"]),
+                upload_id=row["UploadId"],
+                initiated=row["Initiated"],
+                initiator=signer_of(row.get("Initiator", {}).get("ID")),
+            )
+            found.append(listed)
+    except KeyError as error:
+        raise _not_as_s3_would(bucket, row.get("Key"), error) from None
+    marker = None
+    if told(reply, "IsTruncated"):
+        key, upload_id = decoded(told(reply, "NextKeyMarker")), reply.get("NextUploadIdMarker")
+        marker = UploadMarker(key=key, upload_id=upload_id or None)
+    return UploadPage(uploads=tuple(found), marker=marker)
 
 
 def told(reply: Mapping[str, Any], name: str) -> Any:

@@ -23,8 +23,15 @@ from s3copy_tasks.s3.parameters import (
     set_by_options,
     set_on_copy,
 )
-from s3copy_tasks.s3.policies import bucket_arn, explained, lacking, literal, statement
-from s3copy_tasks.s3.results import confirmation, confirmed_etag, listed_objects, object_details, told
+from s3copy_tasks.s3.policies import LIST_UPLOADS, bucket_arn, explained, lacking, literal, statement
+from s3copy_tasks.s3.results import (
+    confirmation,
+    confirmed_etag,
+    listed_objects,
+    listed_uploads,
+    object_details,
+    told,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.arrival import Confirmation
     from s3copy_tasks.core.job import Location, ObjectOptions
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
-    from s3copy_tasks.core.store import CopyRequest
+    from s3copy_tasks.core.store import CopyRequest, UploadMarker, UploadPage
     from s3copy_tasks.s3.client import Client
 
 _NO_FIRST_BYTE = frozenset({"InvalidRange", "416"})
@@ -162,6 +169,20 @@ class BucketStore:
         except RequestError as error:
             if error.code != "NoSuchUpload":
                 raise
+
+    async def list_uploads(self, prefix: str, *, after: UploadMarker | None) -> UploadPage:
+        """Return a page of the open uploads to keys that start with `prefix` and come after a place."""
+        where: dict[str, Any] = {"Prefix": prefix, "EncodingType": "url"}
+        if after is not None:
+            where["KeyMarker"] = after.key
+            if after.upload_id is not None:
+                where["UploadIdMarker"] = after.upload_id
+        try:
+            reply = await self._call("ListMultipartUploads", self._asked | where)
+        except AccessError as error:
+            allowed = statement([LIST_UPLOADS], bucket_arn("", self.bucket))
+            raise lacking(error, f"the policy of the role that copies: {allowed}") from None
+        return listed_uploads(self.bucket, reply)
 
     async def get_bytes(self, source: S3Object, first_byte: int, last_byte: int) -> bytes:
         """Return a range of an object that has still the ETag it was listed with, both bytes inclusive."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 
-from s3copy_tasks.attempt import Attempt, OpenUpload
+from s3copy_tasks.attempt import Attempt, OpenUpload, UploadRecord
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import Location
 from s3copy_tasks.listing import Stores
@@ -63,7 +63,7 @@ class Uploads:
 
     open: list[OpenUpload] = field(default_factory=list)
 
-    def left(self) -> Sequence[OpenUpload]:
+    def left(self, _: object = None) -> Sequence[OpenUpload]:
         return list(self.open)
 
     def opened(self, upload: OpenUpload) -> None:
@@ -110,7 +110,7 @@ class FaultBench:
         self.proxy.begin(self.server)
         self.renewed = 0
         self.deeds: set[tuple[str, str]] = set()
-        self.uploads = Uploads()
+        self.uploads: UploadRecord = Uploads()
         self._client = client
         self._s3: Client = (
             CurlClient(self._connect, connections=CONNECTIONS)

@@ -180,6 +180,7 @@ def test_both_do_the_same(server: Endpoint, bucket: str, key: str) -> None:
             await do("CompleteMultipartUpload", **upload, MultipartUpload={"Parts": parts})
             upload = {"UploadId": (await do("CreateMultipartUpload"))["UploadId"]}
             await do("UploadPart", **upload, PartNumber=1, Body=b"x" * 100_000)
+            found.append(await client.call("ListMultipartUploads", {"Bucket": bucket, "Prefix": key}))
             await do("AbortMultipartUpload", **upload)
             listed = await client.call("ListObjectsV2", {"Bucket": bucket, "Prefix": ""})
             assert [row["Key"] for row in listed["Contents"]] == sorted([key, f"copy/{key}"])

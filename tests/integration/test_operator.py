@@ -17,7 +17,7 @@ import pytest
 from airflow.sdk import DAG
 
 from s3copy_tasks import OperationState, S3CrossAccountCopyOperator
-from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
+from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE, AirflowException, AirflowFailException
 from s3copy_tasks.errors import MissingError
 from tests.operators import Attempt, Kept, empty, make_operator
 from tests.proxy import Proxy, Reply, Request
@@ -507,6 +507,7 @@ class TestTries:
         early_clock(proxy, lambda _: None)
         proxy.forget()
 
+    @pytest.mark.skipif(not HAS_TASK_STATE, reason="this Airflow remembers no tries")
     def test_state_is_kept_until_it_succeeds(self, sides: Sides, proxy: Proxy) -> None:
         """A second try counts what the first copied; after a success a third begins anew."""
         kept = Kept()

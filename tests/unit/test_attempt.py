@@ -24,7 +24,7 @@ class Record:
     open: list[OpenUpload] = field(default_factory=list)
     ever: list[OpenUpload] = field(default_factory=list)
 
-    def left(self) -> list[OpenUpload]:
+    def left(self, _: object = None) -> list[OpenUpload]:
         return list(self.open)
 
     def opened(self, upload: OpenUpload) -> None:

@@ -116,6 +116,26 @@ def test_options_add_what_they_need(options: ObjectOptions, more: dict[str, list
     } | more
 
 
+def test_listing_uploads_takes_one_right_more() -> None:
+    """Where a retry lists uploads, the destination's role may do so on the bucket; all else is the same."""
+    third = replace(DESTINATION, location=replace(DESTINATION.location, account="777777777777"))
+    plain = least_privileges(SOURCE, third, PLAIN)
+    found = least_privileges(SOURCE, third, PLAIN, lists_uploads=True)
+    of_role = statements(found["destination_role_policy"])
+    added = of_role.pop("ListDestinationUploads")
+    assert added == {
+        "Sid": "ListDestinationUploads",
+        "Effect": "Allow",
+        "Action": ["s3:ListBucketMultipartUploads"],
+        "Resource": ["arn:aws:s3:::partner"],
+    }
+    assert of_role == statements(plain["destination_role_policy"])
+    of_bucket = statements(found["destination_bucket_policy"])
+    assert of_bucket.pop("ListDestinationUploads") == added | {"Principal": {"AWS": WRITER}}
+    assert of_bucket == statements(plain["destination_bucket_policy"])
+    assert found["source_role_policy"] == plain["source_role_policy"]
+
+
 @pytest.mark.parametrize(
     ("key", "resource", "condition"),
     [

@@ -81,8 +81,15 @@ PARAMS: dict[str, dict[str, Any]] = {
     "PutObject": OBJECT,
     "UploadPart": {**UPLOAD, "PartNumber": 1},
     "ListObjectsV2": {"Bucket": "bucket"},
+    "ListMultipartUploads": {"Bucket": "bucket"},
 }
-TOLD_BY_A_BODY = ("CopyObject", "UploadPartCopy", "CompleteMultipartUpload", "ListObjectsV2")
+TOLD_BY_A_BODY = (
+    "CopyObject",
+    "UploadPartCopy",
+    "CompleteMultipartUpload",
+    "ListObjectsV2",
+    "ListMultipartUploads",
+)
 ORACLE = Oracle()
 REPLIES = Replies(ORACLE.client.meta.service_model)
 
@@ -269,6 +276,46 @@ def test_keys_with_line_feeds(keys: list[str]) -> None:
     )
 
 
+UPLOADS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "Key": texts,
+            "UploadId": words,
+            "Initiated": st.sampled_from(["2026-11-01T12:34:56.000Z", "2026-11-01T12:34:56.123Z"]),
+        },
+        optional={"StorageClass": st.just("STANDARD"), "ChecksumAlgorithm": st.just("CRC64NVME")},
+    ),
+    max_size=3,
+)
+SOMEBODY = f"<Initiator>{element('ID', 'arn:aws:iam::1:user/a')}{element('DisplayName', 'a')}</Initiator>"
+
+
+@given(
+    rows=UPLOADS,
+    who=st.sampled_from(["", "<Initiator/>", SOMEBODY]),
+    more=st.booleans(),
+    between=st.sampled_from(["", "\n  "]),
+)
+@settings(max_examples=200)
+def test_uploads_as_botocore_reads_them(
+    rows: list[dict[str, str]],
+    who: str,
+    more: bool,  # noqa: FBT001
+    between: str,
+) -> None:
+    """Open uploads come as they are told: keys still encoded, for botocore decodes none of these."""
+    head = "<Bucket>bucket</Bucket><KeyMarker></KeyMarker><EncodingType>url</EncodingType>"
+    head += f"<MaxUploads>1000</MaxUploads><IsTruncated>{str(more).lower()}</IsTruncated>"
+    head += "<NextKeyMarker>a%2Bb+</NextKeyMarker><NextUploadIdMarker/>" if more else ""
+    inside = [
+        "".join(element(name, quote_plus(text) if name == "Key" else text) for name, text in row.items())
+        for row in rows
+    ]
+    body = between.join([head, *(f"<Upload>{one}{who}</Upload>" for one in inside)])
+    body = f"{DECLARED}<ListMultipartUploadsResult {XMLNS}>{body}</ListMultipartUploadsResult>"
+    assert_same("ListMultipartUploads", Reply(200, {}, body.encode()))
+
+
 def test_tags() -> None:
     """Tags are a list, their order kept, and none at all is an empty one."""
     tags = "".join(f"<Tag>{element('Key', key)}{element('Value', key * 2)}</Tag>" for key in ("b", "a", "&"))
@@ -322,9 +369,7 @@ def test_refusals_as_botocore_reads_them(operation: str, status: int, code: str,
         assert_same(operation, Reply(status, {"x-amz-bucket-region": "eu-west-1"}, error_body(code, message)))
 
 
-@pytest.mark.parametrize(
-    "operation", ["CopyObject", "UploadPartCopy", "CompleteMultipartUpload", "ListObjectsV2"]
-)
+@pytest.mark.parametrize("operation", TOLD_BY_A_BODY)
 def test_an_error_inside_a_success(operation: str) -> None:
     """A 200 with an error is that error (rule 1)."""
     assert_same(operation, Reply(200, {}, error_body("SlowDown", "less")))
@@ -343,9 +388,7 @@ def test_errors_of_gateways(status: int, cls: type[CopyError], body: bytes) -> N
     assert "secret" not in str(found)
 
 
-@pytest.mark.parametrize(
-    "operation", ["CopyObject", "UploadPartCopy", "CompleteMultipartUpload", "ListObjectsV2"]
-)
+@pytest.mark.parametrize("operation", TOLD_BY_A_BODY)
 @pytest.mark.parametrize(
     "body",
     [

@@ -135,6 +135,14 @@ LISTING = {
     "OptionalObjectAttributes": st.lists(st.just("RestoreStatus"), max_size=1),
     "RequestPayer": st.just("requester"),
 }
+UPLOADS = {
+    "Prefix": keys,
+    "KeyMarker": keys,
+    "UploadIdMarker": header_values,
+    "EncodingType": st.just("url"),
+    "MaxUploads": st.integers(1, 1000),
+    "ExpectedBucketOwner": accounts,
+}
 
 
 def pairs(query: str) -> list[tuple[str, str]]:
@@ -201,6 +209,15 @@ def test_listings_as_botocore_serializes_them(params: dict[str, Any]) -> None:
     ours = SERIALIZER.serialize("ListObjectsV2", params)
     assert "encoding-type=url" in ours.query
     assert_same(ours, theirs, "ListObjectsV2")
+
+
+@given(params=st.fixed_dictionaries({}, optional=UPLOADS))
+@settings(max_examples=50)
+def test_listings_of_uploads_as_botocore_serializes_them(params: dict[str, Any]) -> None:
+    """Uploads are listed as asked, percent-encoded keys and the place to begin after among it."""
+    params = {"Bucket": BUCKET, **params}
+    theirs = ORACLE.request("ListMultipartUploads", dict(params))
+    assert_same(SERIALIZER.serialize("ListMultipartUploads", params), theirs, "ListMultipartUploads")
 
 
 @pytest.mark.parametrize(

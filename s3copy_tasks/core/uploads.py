@@ -1,0 +1,141 @@
+"""Which open uploads an earlier try of a batch left: decided from a listing of uploads alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.keys import filtered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from s3copy_tasks.core.batch import Batch, KeyRange
+    from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
+    from s3copy_tasks.core.store import ListedUpload
+
+_ANY_DATE = datetime.max.replace(tzinfo=UTC)
+"""Of a source object, where only its key is looked at."""
+
+
+class Whose(StrEnum):
+    """Who left an upload open."""
+
+    OURS = "ours"
+    UNKNOWN = "unknown"
+    OTHERS = "others"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadSpan:
+    """A stretch of the destination's keys in which a batch may have left uploads.
+
+    Attributes:
+        entry: index of a prefix, None for one of the job's `objects`.
+        prefix: that all of its keys start with.
+        after: whole key, exclusive lower bound; None means from the start.
+        through: whole key, inclusive upper bound.
+    """
+
+    entry: int | None
+    prefix: str
+    after: str | None
+    through: str
+
+
+def upload_spans(job: EffectiveJob, batch: Batch) -> list[UploadSpan]:
+    """Return what has to be listed: one stretch for each prefix of a batch, and one for each single object.
+
+    The ranges of one prefix are listed together: uploads are few, and ranges may be many.
+    """
+    found: list[UploadSpan] = []
+    for entry in batch.found_by_entry:
+        ranges = [one for one in batch.ranges if one.entry == entry]
+        if entry is None:
+            keys = dict.fromkeys(one.destination for each in ranges for one in _named(job, each))
+            found += [UploadSpan(entry=None, prefix=key, after=None, through=key) for key in keys]
+        else:
+            found.append(_around(entry, job.prefixes[entry].destination, ranges))
+    return found
+
+
+def _around(entry: int, prefix: str, ranges: Sequence[KeyRange]) -> UploadSpan:
+    after = [one.after for one in ranges]
+    least = None if None in after else prefix + min(map(str, after))
+    return UploadSpan(
+        entry=entry, prefix=prefix, after=least, through=prefix + max(str(one.through) for one in ranges)
+    )
+
+
+def _named(job: EffectiveJob, one: KeyRange) -> Sequence[ObjectEntry]:
+    """Return the single objects of a range of indexes."""
+    first = 0 if one.after is None else int(one.after) + 1
+    return job.objects[first : int(one.through) + 1]
+
+
+class EarlierUploads:
+    """Tells the uploads that earlier tries of a batch left from all others.
+
+    Args:
+        job: the run.
+        batch: of its plan.
+        initiator: ARN of the principal that signs the copies; None where it is not known.
+    """
+
+    def __init__(self, job: EffectiveJob, batch: Batch, initiator: str | None) -> None:
+        self._job = job
+        self._batch = batch
+        self._initiator = initiator
+        self._left_out = filtered(replace(job.filters, modified_since=None))
+
+    def whose(self, upload: ListedUpload) -> Whose:
+        """Say who left an upload: we did if this run started it, by our principal, to a key of the batch.
+
+        One that was started in the very second of the run's start may be older: it is not ours. Where
+        entries share a destination, another batch may be at the key just now: that is not known.
+        """
+        started = self._job.run_started
+        if started is None or _second(upload.initiated) <= _second(started):
+            return Whose.OTHERS
+        is_told = self._initiator is not None and upload.initiator is not None
+        if is_told and upload.initiator != self._initiator:
+            return Whose.OTHERS
+        writing = {one.entry for one in self._batch.ranges if self._writes(one, upload.key)}
+        if not writing:
+            return Whose.OTHERS
+        return Whose.OURS if is_told and writing >= self._writers(upload.key) else Whose.UNKNOWN
+
+    def _writes(self, one: KeyRange, key: str) -> bool:
+        """Say whether a range of the batch writes a key, if the source has it."""
+        if one.entry is None:
+            return any(entry.destination == key for entry in _named(self._job, one))
+        entry = self._job.prefixes[one.entry]
+        suffix = key.removeprefix(entry.destination)
+        return (
+            self._is_below(entry, key)
+            and (one.after is None or suffix > str(one.after))
+            and suffix <= str(one.through)
+        )
+
+    def _writers(self, key: str) -> set[int | None]:
+        """Return the entries of the job that may write a key, in this batch or in another."""
+        found: set[int | None] = {
+            index for index, entry in enumerate(self._job.prefixes) if self._is_below(entry, key)
+        }
+        return found | {None for entry in self._job.objects if entry.destination == key}
+
+    def _is_below(self, entry: PrefixEntry, key: str) -> bool:
+        """Say whether an entry writes a key, if the source has it."""
+        suffix = key.removeprefix(entry.destination)
+        return (
+            key.startswith(entry.destination)
+            and (entry.recursive or "/" not in suffix)
+            and self._left_out(suffix, _ANY_DATE) is None
+        )
+
+
+def _second(moment: datetime) -> datetime:
+    """S3 dates uploads in seconds or in thousandths; the run's start is a whole second."""
+    return moment.replace(microsecond=0)

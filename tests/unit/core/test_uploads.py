@@ -1,0 +1,170 @@
+"""Which open uploads earlier tries of a batch left, and what has to be listed to find them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3copy_tasks.core.batch import Batch, KeyRange
+from s3copy_tasks.core.job import Filters, ObjectEntry, PrefixEntry
+from s3copy_tasks.core.store import ListedUpload
+from s3copy_tasks.core.uploads import EarlierUploads, UploadSpan, Whose, upload_spans
+from tests.bench import make_job
+from tests.memory import DAY_ONE, WRITER
+
+SECOND = timedelta(seconds=1)
+JOB = make_job(
+    prefixes=(
+        PrefixEntry(source="in/", destination="out/"),
+        PrefixEntry(source="flat/", destination="flat-out/", recursive=False),
+    ),
+    objects=tuple(ObjectEntry(source=f"o/{name}", destination=f"named/{name}") for name in "abcd"),
+    filters=Filters(exclude=("*.tmp",), modified_since=DAY_ONE + timedelta(days=9)),
+)
+
+
+def batch(*ranges: tuple[int | None, str | int | None, str | int]) -> Batch:
+    """Return a batch of ranges: entry, lower bound, upper bound."""
+    made = tuple(
+        KeyRange(entry=entry, after=after, through=through, found=1, objects=1, bytes=1)
+        for entry, after, through in ranges
+    )
+    return Batch(id=0, of=1, plan_id="plan", label="label", ranges=made)
+
+
+BATCH = batch((0, "b", "d"), (0, "k", "m"), (1, None, "f"), (None, 0, 2))
+
+
+def upload(key: str, **changes: Any) -> ListedUpload:
+    values: dict[str, Any] = {
+        "key": key,
+        "upload_id": "id",
+        "initiated": DAY_ONE + SECOND,
+        "initiator": WRITER,
+    }
+    return ListedUpload(**(values | changes))
+
+
+# A key -> whether the batch writes it.
+KEYS = {
+    "out/b": False,
+    "out/b1": True,
+    "out/c/deep": True,
+    "out/d": True,
+    "out/d1": False,
+    "out/k": False,
+    "out/l": True,
+    "out/n": False,
+    "out/l.tmp": False,
+    "outside/c": False,
+    "c": False,
+    "flat-out/": True,
+    "flat-out/a": True,
+    "flat-out/a/deep": False,
+    "flat-out/g": False,
+    "named/a": False,
+    "named/b": True,
+    "named/c": True,
+    "named/cc": False,
+    "named/d": False,
+}
+
+
+@pytest.mark.parametrize(("key", "written"), KEYS.items(), ids=KEYS)
+def test_keys_of_a_batch(key: str, written: bool) -> None:  # noqa: FBT001
+    """An upload is ours only if its key lies in a range of the batch, and no filter leaves it out."""
+    whose = EarlierUploads(JOB, BATCH, WRITER).whose(upload(key))
+    assert whose is (Whose.OURS if written else Whose.OTHERS)
+
+
+MILLISECOND = timedelta(milliseconds=1)
+SOMEBODY = "arn:aws:iam::444455556666:user/somebody"
+ALL: list[tuple[dict[str, Any], str | None, Whose]] = [
+    ({}, WRITER, Whose.OURS),
+    ({"initiator": SOMEBODY}, WRITER, Whose.OTHERS),
+    ({"initiator": None}, WRITER, Whose.UNKNOWN),
+    ({}, None, Whose.UNKNOWN),
+    ({"initiator": None}, None, Whose.UNKNOWN),
+    ({"initiated": DAY_ONE}, WRITER, Whose.OTHERS),
+    ({"initiated": DAY_ONE - SECOND}, WRITER, Whose.OTHERS),
+    ({"initiated": DAY_ONE + SECOND - MILLISECOND}, WRITER, Whose.OTHERS),
+    ({"initiated": DAY_ONE + SECOND + MILLISECOND}, WRITER, Whose.OURS),
+    ({"initiated": DAY_ONE - SECOND, "initiator": None}, WRITER, Whose.OTHERS),
+]
+
+
+@pytest.mark.parametrize(("changes", "initiator", "whose"), ALL)
+def test_whose(changes: dict[str, Any], initiator: str | None, whose: Whose) -> None:
+    """Ours began after the run did and by our principal; what nobody owns up to is told apart."""
+    assert EarlierUploads(JOB, BATCH, initiator).whose(upload("out/c", **changes)) is whose
+
+
+NESTED = make_job(
+    prefixes=(
+        PrefixEntry(source="in/", destination="out/"),
+        PrefixEntry(source="more/", destination="out/deep/"),
+    ),
+    objects=(ObjectEntry(source="o", destination="out/o"),),
+)
+# Ranges of a batch, and whose an upload to a key is.
+SHARED: list[tuple[list[tuple[int | None, str | int | None, str | int]], str, Whose]] = [
+    ([(0, None, "z")], "out/a", Whose.OURS),
+    ([(0, None, "z")], "out/deep/a", Whose.UNKNOWN),
+    ([(1, None, "z")], "out/deep/a", Whose.UNKNOWN),
+    ([(0, None, "z"), (1, None, "z")], "out/deep/a", Whose.OURS),
+    ([(0, None, "z"), (1, "b", "z")], "out/deep/a", Whose.UNKNOWN),
+    ([(0, None, "z")], "out/o", Whose.UNKNOWN),
+    ([(None, None, 0)], "out/o", Whose.UNKNOWN),
+    ([(0, None, "z"), (None, None, 0)], "out/o", Whose.OURS),
+]
+
+
+@pytest.mark.parametrize(("ranges", "key", "whose"), SHARED)
+def test_entries_that_share_a_destination(
+    ranges: list[tuple[int | None, str | int | None, str | int]], key: str, whose: Whose
+) -> None:
+    """A key that an entry of another batch may write just now is not known to be ours."""
+    assert EarlierUploads(NESTED, batch(*ranges), WRITER).whose(upload(key)) is whose
+
+
+def test_a_run_without_a_start_owns_nothing() -> None:
+    """Without the run's start nothing tells an upload of this run from an older one."""
+    job = make_job(run_started=None)
+    assert EarlierUploads(job, batch((0, None, "z")), WRITER).whose(upload("out/c")) is Whose.OTHERS
+
+
+def test_ranges_of_one_prefix_are_listed_together() -> None:
+    """Each prefix is listed once, from its least bound to its greatest, and each single object alone."""
+    assert upload_spans(JOB, BATCH) == [
+        UploadSpan(entry=0, prefix="out/", after="out/b", through="out/m"),
+        UploadSpan(entry=1, prefix="flat-out/", after=None, through="flat-out/f"),
+        UploadSpan(entry=None, prefix="named/b", after=None, through="named/b"),
+        UploadSpan(entry=None, prefix="named/c", after=None, through="named/c"),
+    ]
+
+
+suffixes = st.text("ab/\u00e9", max_size=3)
+ranges = st.one_of(
+    st.tuples(st.integers(0, 1), st.none() | suffixes, suffixes),
+    st.tuples(st.none(), st.none() | st.integers(0, 3), st.integers(0, 3)),
+)
+keys = st.one_of(
+    st.builds(str.__add__, st.sampled_from(["out/", "flat-out/"]), suffixes),
+    st.sampled_from(["named/a", "named/b", "named/c", "named/d"]),
+)
+
+
+def covers(span: UploadSpan, key: str) -> bool:
+    return key.startswith(span.prefix) and (span.after is None or key > span.after) and (key <= span.through)
+
+
+@given(ranges=st.lists(ranges, min_size=1, max_size=4), key=keys)
+def test_what_is_ours_is_listed(ranges: list[tuple[Any, Any, Any]], key: str) -> None:
+    """Whatever the ranges, an upload that would be taken for ours lies in what is listed."""
+    made, job = batch(*ranges), JOB
+    ours = EarlierUploads(job, made, WRITER).whose(upload(key)) is Whose.OURS
+    assert not ours or any(covers(span, key) for span in upload_spans(job, made))
