@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-servers lint types docs bench dist lock clean
+.PHONY: help setup demo ui test test-servers test-airflow lint types docs bench dist lock clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14 | sed 's/^/  make /'
@@ -34,6 +34,9 @@ test: $(READY) ## run all tests; installs Debian's Chromium for those of the pag
 test-servers: $(READY) ## run the integration tests on Ceph and LocalStack, too; installs them
 	@$(BIN)/python -m tests.servers $(ARGS)
 
+test-airflow: $(READY) ## install the wheel beside Airflow 3.0 to 3.4 under constraints, and try it in each
+	@$(BIN)/python -m tests.airflows $(ARGS)
+
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
@@ -54,6 +57,8 @@ dist: $(READY) ## build wheel and source archive into dist/, and check them
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-emit-find-links --no-header --no-annotate
+PINS := uv pip compile --quiet --all-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+FLOORS := apache-airflow.*|boto.*|s3transfer|croniter|jinja2|jsonschema|pendulum|pycurl|pydantic.*|pyyaml|rich|structlog
 
 lock: $(READY) ## resolve requirements/*.txt again
 	@$(BIN)/$(COMPILE) --group dev pyproject.toml --output-file requirements/dev.txt
@@ -61,6 +66,12 @@ lock: $(READY) ## resolve requirements/*.txt again
 	  | $(BIN)/$(COMPILE) - --output-file requirements/uv.txt
 	@for name in localstack bench; do \
 	  $(BIN)/$(COMPILE) requirements/$$name.in --output-file requirements/$$name.txt || exit 1; done
+	@$(BIN)/$(PINS) --python-version 3.12 --prerelease if-necessary-or-explicit pyproject.toml \
+	  requirements/airflow/prerelease.in --output-file requirements/airflow/prerelease-py3.12.txt
+	@$(BIN)/$(PINS) --python-version 3.13 --constraint requirements/dev.txt pyproject.toml \
+	  --output-file requirements/airflow/newest-py3.13.txt
+	@grep -viE '^($(FLOORS))==' requirements/airflow/3.0.6-py3.12.txt | $(BIN)/$(PINS) --python-version 3.12 \
+	  --resolution lowest-direct --constraint - pyproject.toml --output-file requirements/airflow/lowest-py3.12.txt
 
 clean: ## remove .venv and everything built
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Environments of other Airflows, and what has to work in each."""
