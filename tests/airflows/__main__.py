@@ -82,7 +82,7 @@ TRIALS = (
     Trial(
         Environment("3.2.1-py3.12"),
         tests=(*_UNIT, *(path for path in _AIRFLOW if "integration" in path)),
-        live=(_DEMO, "tests/e2e/test_airflow.py"),
+        live=(_DEMO, "tests/e2e/test_airflow.py", "tests/e2e/test_deploy.py"),
     ),
     Trial(Environment("3.3.1-py3.12")),
     Trial(Environment("3.3.2-py3.11")),
@@ -100,6 +100,7 @@ def main(chosen: Sequence[str]) -> int:
         sys.stderr.write(f"no environment begins with {' or '.join(chosen)}. There are {names}\n")
         return 2
     wheel = _build_wheel()
+    os.environ["S3COPY_WHEEL"] = str(wheel)  # for the test of docs/deploy.md
     outcomes = [(trial, _carry_out(trial, wheel)) for trial in trials]
     _console.print(_table(outcomes))
     return 0 if all(outcome.ok for _, outcome in outcomes) else 1
