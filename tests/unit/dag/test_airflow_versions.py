@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import select
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -16,6 +18,7 @@ from airflow.sdk.execution_time.comms import (
     _ResponseFrame,
 )
 
+import s3copy_tasks
 from s3copy_tasks.dag import airflow_versions
 
 QUESTIONS = 200
@@ -84,3 +87,40 @@ def test_threads_of_a_task_get_their_own_answers() -> None:
 def test_every_name_is_there(name: str) -> None:
     """Each version of Airflow has all that is imported by version."""
     assert getattr(airflow_versions, name) is not None
+
+
+MOVED = (
+    "airflow.configuration",
+    "airflow.lineage",
+    "airflow.observability",
+    "airflow.sdk.exceptions",
+    "airflow.sdk.lineage",
+    "airflow.sdk.observability",
+    "airflow.stats",
+    "airflow.timetables",
+    "airflow.utils.trigger_rule",
+)
+MOVED_NAMES = {"AsyncCallback", "CronDataIntervalTimetable", "DeadlineAlert", "TriggerRule", "conf"}
+
+
+def imports_of(file: Path) -> set[str]:
+    """Return what a module imports of Airflow, as `module.name`, also inside of functions."""
+    return {
+        f"{node.module}.{name.name}"
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("airflow")
+        for name in node.names
+    }
+
+
+def test_what_moved_is_imported_in_one_module() -> None:
+    """A name that moved between versions comes from `airflow_versions`, which knows where it is."""
+    package = Path(s3copy_tasks.__file__).parent
+    elsewhere = {
+        (file.name, name)
+        for file in package.rglob("*.py")
+        if file.name != "airflow_versions.py"
+        for name in imports_of(file)
+        if name.startswith(MOVED) or (name.startswith("airflow.sdk.") and name.split(".")[-1] in MOVED_NAMES)
+    }
+    assert elsewhere == set()
