@@ -1,0 +1,99 @@
+"""A worker that is killed in the middle of a multipart copy, in a real Airflow of any version."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from threading import Event
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.airflow_stack import AirflowStack
+from tests.documents import document, write
+from tests.faults.proxy import Fault, FaultProxy
+from tests.servers import Endpoint
+from tests.small_objects import Upload
+from tests.small_s3 import GIB, SmallS3
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.faults.proxy import Forward
+    from tests.proxy import Reply, Request
+
+SOURCE, DESTINATION, KEY = "ops-granules", "partner-granules", "copy/large"
+DAG = "s3copy__large"
+SOMEBODY = "arn:aws:iam::444455556666:user/somebody"
+
+
+class Held:
+    """The third part of the first attempt is held until its worker is dead."""
+
+    def __init__(self) -> None:
+        self.reached, self.killed = Event(), Event()
+        self.fault = Fault("held", self._hold)
+
+    def _hold(self, request: Request, forward: Forward) -> Reply:
+        self.reached.set()
+        self.killed.wait(120)
+        return forward(request)
+
+
+@pytest.fixture
+def s3() -> SmallS3:
+    """A source with one object that only a multipart copy can copy, and uploads that are not ours."""
+    s3 = SmallS3()
+    s3.put(SOURCE, "data/large", 6 * GIB)
+    s3.put(DESTINATION, "kept", 1)
+    an_hour_ago = time.time() - 3_600
+    s3.uploads["of somebody"] = Upload(DESTINATION, KEY, time.time() + 60, {}, initiator=SOMEBODY)
+    s3.uploads["of another key"] = Upload(DESTINATION, "copy/larger", time.time() + 60, {})
+    s3.uploads["of an earlier run"] = Upload(DESTINATION, KEY, an_hour_ago, {})
+    return s3
+
+
+@pytest.fixture
+def held() -> Held:
+    return Held()
+
+
+@pytest.fixture
+def airflow(s3: SmallS3, held: Held, tmp_path: Path) -> Iterator[AirflowStack]:
+    """A real Airflow with the job of that object."""
+    configs = tmp_path / "copy_configs"
+    configs.mkdir()
+    write(
+        configs,
+        document(
+            source={"bucket": SOURCE, "connection": "aws_source"},
+            destination={"bucket": DESTINATION, "connection": "aws_destination"},
+            prefixes=[{"source": "data/", "destination": "copy/"}],
+            transfer={"concurrency": 1},
+            failure={"retries": 1},
+        ),
+        "large.yaml",
+    )
+    with FaultProxy(s3) as proxy:
+        proxy.begin(s3)
+        proxy.add(held.fault, "UploadPartCopy", nth=3)
+        with AirflowStack(tmp_path / "home", configs, Endpoint(proxy.url).connections()) as stack:
+            yield stack
+
+
+def test_a_retry_ends_the_upload_of_a_killed_worker(s3: SmallS3, held: Held, airflow: AirflowStack) -> None:
+    """The object arrives, its first upload is gone, and all other uploads are as they were."""
+    others = set(s3.uploads)
+    airflow.wait_for_dag(DAG)
+    run_id = airflow.trigger(DAG)
+    airflow.until(held.reached.is_set, 120, "the third part")
+    (left,) = set(s3.uploads) - others
+    (batch,) = [row for row in airflow.tasks(DAG, run_id) if row["task_id"] == "copy_batch"]
+    os.kill(batch["pid"], signal.SIGKILL)
+    held.killed.set()
+    assert airflow.finish(DAG, run_id) == "success"
+    assert s3.contents(DESTINATION)[KEY].size == 6 * GIB
+    assert left not in s3.uploads
+    assert set(s3.uploads) == others
