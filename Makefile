@@ -58,7 +58,7 @@ dist: $(READY) ## build wheel and source archive into dist/, and check them
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-emit-find-links --no-header --no-annotate
 PINS := uv pip compile --quiet --all-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate
-FLOORS := apache-airflow.*|boto.*|s3transfer|croniter|jinja2|jsonschema|pendulum|pycurl|pydantic.*|pyyaml|rich|structlog
+FLOORS := apache-airflow.*|boto.*|s3transfer|croniter|jinja2|jsonschema|packaging|pendulum|pycurl|pydantic.*|pyyaml|rich|structlog
 
 lock: $(READY) ## resolve requirements/*.txt again
 	@$(BIN)/$(COMPILE) --group dev pyproject.toml --output-file requirements/dev.txt

@@ -77,12 +77,17 @@ class Outcome:
 
 
 TRIALS = (
-    Trial(Environment("3.0.6-py3.12"), live=(_DEMO,)),
+    Trial(Environment("3.0.6-py3.12"), live=(_DEMO, "tests/e2e/test_killed_upload.py")),
     Trial(Environment("3.1.8-py3.11")),
     Trial(
         Environment("3.2.1-py3.12"),
         tests=(*_UNIT, *(path for path in _AIRFLOW if "integration" in path)),
-        live=(_DEMO, "tests/e2e/test_airflow.py", "tests/e2e/test_deploy.py"),
+        live=(
+            _DEMO,
+            "tests/e2e/test_airflow.py",
+            "tests/e2e/test_killed_upload.py",
+            "tests/e2e/test_deploy.py",
+        ),
     ),
     Trial(Environment("3.3.1-py3.12")),
     Trial(Environment("3.3.2-py3.11")),
