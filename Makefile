@@ -58,7 +58,8 @@ dist: $(READY) ## build wheel and source archive into dist/, and check them
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-emit-find-links --no-header --no-annotate
 PINS := uv pip compile --quiet --all-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate
-FLOORS := apache-airflow.*|boto.*|s3transfer|croniter|jinja2|jsonschema|packaging|pendulum|pycurl|pydantic.*|pyyaml|rich|structlog
+FLOORS := apache-airflow(-core|-task-sdk|-providers-(amazon|http|openlineage|slack|smtp))?|boto.*|s3transfer|croniter|jinja2
+FLOORS := $(FLOORS)|jsonschema|packaging|pendulum|pycurl|pydantic.*|pyyaml|rich|structlog
 
 lock: $(READY) ## resolve requirements/*.txt again
 	@$(BIN)/$(COMPILE) --group dev pyproject.toml --output-file requirements/dev.txt
@@ -71,7 +72,7 @@ lock: $(READY) ## resolve requirements/*.txt again
 	@$(BIN)/$(PINS) --python-version 3.13 --constraint requirements/dev.txt pyproject.toml \
 	  --output-file requirements/airflow/newest-py3.13.txt
 	@grep -viE '^($(FLOORS))==' requirements/airflow/3.0.6-py3.12.txt | $(BIN)/$(PINS) --python-version 3.12 \
-	  --resolution lowest-direct --constraint - pyproject.toml --output-file requirements/airflow/lowest-py3.12.txt
+	  --resolution lowest-direct --upgrade --constraint - pyproject.toml --output-file requirements/airflow/lowest-py3.12.txt
 
 clean: ## remove .venv and everything built
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
