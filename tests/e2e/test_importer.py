@@ -134,8 +134,8 @@ def test_the_page_shows_each_error_to_whom_airflow_does(
     job = jobs.make(FIVE)
     importing.wait_for_dag(job.dag_id)
     job.write(overwrite="newer")
-    jobs.write("broken.yaml", BROKEN)
+    jobs.write("never.yaml", BROKEN)
     importing.until(
-        lambda: invalid(importing) == {"broken.yaml", f"{job.name}.yaml"}, SECONDS, "both on the page"
+        lambda: invalid(importing) == {"never.yaml", f"{job.name}.yaml"}, SECONDS, "both on the page"
     )
     assert invalid(viewer) == {f"{job.name}.yaml"}
