@@ -42,9 +42,9 @@ class _DagFile:
     def install(self) -> str:
         """Write the file where it has to be, and return what was done."""
         if self.before == self.content:
-            return "already there, unchanged"
+            return "unchanged"
         _write_whole(self.path, self.content)
-        return "written" if self.before is None else "replaced another version of it"
+        return "written" if self.before is None else "replaced: it was another version"
 
 
 def install_dags(options: argparse.Namespace) -> int:
@@ -56,11 +56,11 @@ def install_dags(options: argparse.Namespace) -> int:
         taken = [file for file in files if not file.is_free()]
         done = [] if taken else [(file, file.install()) for file in files]
     except FileExistsError:
-        raise WrongUseError(f"{folder} is a file, and has to be a folder") from None
+        raise WrongUseError(f"{folder} is a file, not a folder") from None
     except OSError as error:
         raise WrongUseError(f"can't write {error.filename}: {error.strerror}") from None
     for file in taken:
-        words = "is not of s3copy, so nothing was written. Move it away, or name another folder"
+        words = "is not an s3copy file, so nothing was written. Move it, or name another folder"
         sys.stderr.write(f"s3copy: {printable(str(file.path))} {words}\n")
     if taken:
         return FAILED

@@ -22,8 +22,8 @@ from s3copy_tasks.dag.factory import build_dag, report_of
 
 if not HAS_IMPORTERS:
     raise ImportError(
-        f"{__name__} needs Airflow 3.4, and this is {airflow_version}: put the two files of dags/ into your "
-        "Dags folder instead"
+        f"{__name__} needs Airflow 3.4 or later, and this is {airflow_version}. Run "
+        "`s3copy install-dags FOLDER` with your Dags folder instead"
     )
 
 from airflow.sdk.importers import (  # type: ignore[import-not-found] # since 3.4
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class CopyConfig(FilesystemDagDefinition):  # type: ignore[misc] # Any before Airflow 3.4
-    """A job's file. What it comes to depends on its folder's defaults, too."""
+    """A job's file. Its Dag depends on its folder's defaults, too."""
 
     @property
     def freshness_token(self) -> str:

@@ -104,7 +104,7 @@ def deadline_of(job: CopyJob) -> dict[str, Any]:
 def warn_of_ignored(job: CopyJob) -> None:
     """Log what the config asks for and this version of Airflow can't do."""
     if job.notify.deadline is not None and not HAS_DEADLINES:
-        log.warning("notify.deadline is ignored: Airflow has deadlines since 3.1", job=job.name)
+        log.warning("notify.deadline is ignored: it needs Airflow 3.1 or later", job=job.name)
 
 
 async def tell_late(

@@ -200,7 +200,7 @@ class AwsConnectionManager:
             with _ASKING_AIRFLOW:
                 found = Connection.get(place.connection)
             return AwsConnectionWrapper(conn=found)
-        except (AirflowNotFoundException, ImportError):  # Airflow 3.0 imports in vain outside of a task
+        except (AirflowNotFoundException, ImportError):  # Airflow 3.0 can't ask outside of a task
             variable = f"AIRFLOW_CONN_{place.connection.upper()}"
             if os.environ.get(variable):
                 msg = f"{self._side}.connection: {variable} is set, but is no JSON or URI of a connection"
@@ -236,8 +236,8 @@ def check_copies_are_conditional(client: S3Client) -> None:
     asked: Any = client.meta.service_model.operation_model("CopyObject").input_shape
     if "IfNoneMatch" not in asked.members:
         msg = (
-            f"transfer.client: boto3 can't copy conditionally before its version {_CONDITIONAL_COPIES}, and "
-            f"{boto3_version} is installed. Install a newer one, or leave out `client`: `fast` works with it"
+            f"transfer.client: boto3 needs boto3 {_CONDITIONAL_COPIES} or later for conditional copies, and "
+            f"{boto3_version} is installed. Upgrade it, or remove `client`: the default, `fast`, works"
         )
         raise ConfigError(msg, code=INVALID_CONFIG)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -32,13 +31,18 @@ def commands(program: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def granules(server: Endpoint) -> dict[str, str]:
+def granules(server: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The buckets of copy_configs/demo.yaml, and the environment with the connections to them."""
     source = server.client(READER)
     source.create_bucket(Bucket="ops-granules")
     server.client(WRITER).create_bucket(Bucket="partner-granules")
     source.put_object(Bucket="ops-granules", Key="python/json/decoder.py", Body=b"# text\n")
-    return {**os.environ, **server.connections(), "PATH": f"{BIN}:{os.environ['PATH']}"}
+    return {
+        **os.environ,
+        **server.connections(),
+        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+    }
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))
@@ -84,9 +88,9 @@ def test_shown_problems_are_what_validate_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", commands("s3copy"))
 def test_commands_run(command: str, granules: dict[str, str]) -> None:
-    """Each command succeeds from the root of the repository."""
+    """Each command succeeds in a shell at the root of the repository."""
     done = subprocess.run(
-        shlex.split(command), cwd=ROOT, env=granules, capture_output=True, text=True, check=False
+        ["bash", "-euc", command], cwd=ROOT, env=granules, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 

@@ -59,7 +59,7 @@ def test_what_is_there_already_is_not_written_again(tmp_path: Path, capsys: Capt
     capsys.readouterr()
     assert install(tmp_path) == 0
     assert {path: path.stat() for path in tmp_path.iterdir()} == before
-    assert capsys.readouterr().out.count(": already there, unchanged\n") == 2
+    assert capsys.readouterr().out.count(": unchanged\n") == 2
 
 
 def test_an_older_version_is_replaced(tmp_path: Path, capsys: Captured) -> None:
@@ -69,8 +69,8 @@ def test_an_older_version_is_replaced(tmp_path: Path, capsys: Captured) -> None:
     assert install(tmp_path) == 0
     assert contents(tmp_path) == SHIPPED
     first, second, _ = capsys.readouterr().out.splitlines()
-    assert first == f"{tmp_path / JOBS}: replaced another version of it"
-    assert second == f"{tmp_path / ERRORS}: already there, unchanged"
+    assert first == f"{tmp_path / JOBS}: replaced: it was another version"
+    assert second == f"{tmp_path / ERRORS}: unchanged"
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -82,8 +82,8 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path, capsys: Captured,
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
-        f"s3copy: {tmp_path / name} is not of s3copy, so nothing was written. "
-        "Move it away, or name another folder\n"
+        f"s3copy: {tmp_path / name} is not an s3copy file, so nothing was written. "
+        "Move it, or name another folder\n"
     )
 
 
@@ -110,7 +110,7 @@ def test_a_folder_that_is_a_file(tmp_path: Path, capsys: Captured) -> None:
     file = tmp_path / "dags"
     file.write_bytes(OTHERS)
     assert install(file) == 2
-    assert capsys.readouterr() == ("", f"s3copy: {file} is a file, and has to be a folder\n")
+    assert capsys.readouterr() == ("", f"s3copy: {file} is a file, not a folder\n")
     assert file.read_bytes() == OTHERS
 
 

@@ -196,7 +196,7 @@ def test_copies_are_conditional_whatever_botocore_knows() -> None:
 def test_an_older_boto3_can_not_be_chosen() -> None:
     """`client: boto3` would replace objects unguarded: refused, with both ways out."""
     client: Any = SimpleNamespace(meta=SimpleNamespace(service_model=model_before_conditional_copies()))
-    with pytest.raises(ConfigError, match=r"transfer.client: .* 1\.40\.61.* `fast` works"):
+    with pytest.raises(ConfigError, match=r"transfer.client: .* 1\.40\.61.* `fast`, works"):
         check_copies_are_conditional(client)
 
 
