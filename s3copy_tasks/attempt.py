@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -72,14 +73,18 @@ class ListedUploads(NoRecord):
 
     Args:
         job: the run; only what was started after its own start is looked at.
+        source: what is copied; an upload to a key that it lacks is not ours.
         destination: where the uploads are.
         sender: the budget of requests.
         initiator: ARN of the principal that signs the copies, as listings have it; None where it is not
             known.
     """
 
-    def __init__(self, job: EffectiveJob, destination: Store, sender: Sender, initiator: str | None) -> None:
+    def __init__(
+        self, job: EffectiveJob, source: Store, destination: Store, sender: Sender, initiator: str | None
+    ) -> None:
         self._job = job
+        self._source = source
         self._destination = destination
         self._sender = sender
         self._initiator = initiator
@@ -117,6 +122,7 @@ class ListedUploads(NoRecord):
         """Return the uploads of a stretch, but for those of others: there may be many."""
         found: dict[ListedUpload, Whose] = {}
         marker = None if span.after is None else UploadMarker(key=span.after)
+        seen = {marker}
         while True:
             page = await self._sender.asend(
                 "ListMultipartUploads",
@@ -125,9 +131,30 @@ class ListedUploads(NoRecord):
             )
             judged = ((upload, earlier.whose(upload)) for upload in page.uploads)
             found |= {upload: whose for upload, whose in judged if whose is not Whose.OTHERS}
-            if page.marker is None or page.marker == marker or page.marker.key > span.through:
-                return found
+            if page.marker is None or page.marker in seen or page.marker.key > span.through:
+                return await self._confirmed(found, span.entry, earlier)
             marker = page.marker
+            seen.add(marker)
+
+    async def _confirmed(
+        self, found: dict[ListedUpload, Whose], entry: int | None, earlier: EarlierUploads
+    ) -> dict[ListedUpload, Whose]:
+        """Take for ours only uploads to keys that the source has: others may write here by the same role."""
+        ours = [upload for upload, whose in found.items() if whose is Whose.OURS]
+        at_source = await asyncio.gather(*(self._is_at_source(upload.key, entry, earlier) for upload in ours))
+        missing = (upload for upload, is_there in zip(ours, at_source, strict=True) if not is_there)
+        return found | dict.fromkeys(missing, Whose.UNKNOWN)
+
+    async def _is_at_source(self, key: str, entry: int | None, earlier: EarlierUploads) -> bool:
+        """Say whether the batch has something to copy to a key; where that can't be seen, it has not."""
+        for source, version_id in earlier.sources(key):
+            head = partial(self._source.head_object, source, version_id=version_id)
+            try:
+                if await self._sender.asend("HeadObject", head, entry=entry) is not None:
+                    return True
+            except CopyError as error:
+                log.warning("source of an upload is not known", key=source, code=error.code)
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

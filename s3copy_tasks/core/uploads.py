@@ -93,6 +93,7 @@ class EarlierUploads:
     def whose(self, upload: ListedUpload) -> Whose:
         """Say who left an upload: we did if this run started it, by our principal, to a key of the batch.
 
+        `OURS` holds only if one of `sources` is there: another job may write other keys to the same places.
         One that was started in the very second of the run's start may be older: it is not ours. Where
         entries share a destination, another batch may be at the key just now: that is not known.
         """
@@ -106,6 +107,19 @@ class EarlierUploads:
         if not writing:
             return Whose.OTHERS
         return Whose.OURS if is_told and writing >= self._writers(upload.key) else Whose.UNKNOWN
+
+    def sources(self, key: str) -> set[tuple[str, str | None]]:
+        """Return the source objects, and their versions, that the batch would copy to a destination key."""
+        writing = [one for one in self._batch.ranges if self._writes(one, key)]
+        named = {
+            (entry.source, entry.version_id)
+            for one in writing
+            if one.entry is None
+            for entry in _named(self._job, one)
+            if entry.destination == key
+        }
+        entries = (self._job.prefixes[one.entry] for one in writing if one.entry is not None)
+        return named | {(entry.source + key.removeprefix(entry.destination), None) for entry in entries}
 
     def _writes(self, one: KeyRange, key: str) -> bool:
         """Say whether a range of the batch writes a key, if the source has it."""

@@ -132,8 +132,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
                 raise
             self._move(OperationState.COPYING)
             job, retried = tries.continued(job)
-            _, destination = managers
-            attempt = Attempt(retried=retried, uploads=tries.uploads(job, destination, self._sender))
+            attempt = Attempt(retried=retried, uploads=tries.uploads(job, managers, self._sender))
             tell_lineage(job, everything(job))
             run = InProcessRun(job, _stores(managers), self._sender, attempt=attempt)
             return self._copied(run, context)

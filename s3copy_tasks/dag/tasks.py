@@ -138,7 +138,7 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
                     tell_lineage(effective, entries_of(effective, mine.ranges))
                     source, destination = _managers(effective)
                     stores = Stores(source=source.store, destination=destination.store)
-                    uploads = tries_of(context).uploads(effective, destination, sender)
+                    uploads = tries_of(context).uploads(effective, (source, destination), sender)
                     attempt = Attempt(retried=(context["ti"].try_number or 1) > 1, uploads=uploads)
                     run_batch(effective, mine, stores, metrics=collector, attempt=attempt, sender=sender)
             except BaseException as error:  # also what ended it before it began

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.s3.accounts import AwsConnectionManager
     from s3copy_tasks.sender import Sender
 
+    Managers = tuple[AwsConnectionManager, AwsConnectionManager]
+
 EARLIER = "s3copy_earlier_try"
 UPLOADS = "s3copy_open_uploads"
 
@@ -39,7 +41,7 @@ class Tries(Protocol):
     def continued(self, job: EffectiveJob) -> tuple[EffectiveJob, bool]:
         """Return the job as the first try began it, and whether there was one: its copies count once."""
 
-    def uploads(self, job: EffectiveJob, destination: AwsConnectionManager, sender: Sender) -> UploadRecord:
+    def uploads(self, job: EffectiveJob, managers: Managers, sender: Sender) -> UploadRecord:
         """Return what knows the uploads that earlier tries left at the destination."""
 
     def forget(self) -> None:
@@ -68,7 +70,7 @@ class RememberedTries:
                 store.set(EARLIER, {"digest": job.digest, "run_started": job.run_started.isoformat()})
         return job, False
 
-    def uploads(self, _job: EffectiveJob, _side: AwsConnectionManager, _sender: Sender) -> UploadRecord:
+    def uploads(self, _job: EffectiveJob, _managers: Managers, _sender: Sender) -> UploadRecord:
         """Return the uploads that Airflow remembers."""
         return TaskUploads(self._context)
 
@@ -106,14 +108,15 @@ class CountedTries:
             return replace(job, run_started=first), True
         return job, False
 
-    def uploads(self, job: EffectiveJob, destination: AwsConnectionManager, sender: Sender) -> UploadRecord:
+    def uploads(self, job: EffectiveJob, managers: Managers, sender: Sender) -> UploadRecord:
         """Return the uploads that a listing finds; a first try has none to look for."""
         if self._is_first:
             return NoRecord()
+        source, destination = managers
         initiator = None
         with aside("who signs the copies is not known"):
             initiator = destination.signer()
-        return ListedUploads(job, destination.store, sender, initiator)
+        return ListedUploads(job, source.store, destination.store, sender, initiator)
 
     def forget(self) -> None:
         """Do nothing: where a task of a run that has ended is cleared, the run begins anew."""

@@ -90,12 +90,12 @@ def listed_uploads(bucket: str, reply: Mapping[str, Any]) -> UploadPage:
     found: list[ListedUpload] = []
     row: Mapping[str, Any] = {}
     try:
-        for row in reply.get("Uploads", ()):
+        for row in reply.get("Uploads") or ():
             listed = ListedUpload(
                 key=decoded(row["Key"]),
                 upload_id=row["UploadId"],
                 initiated=row["Initiated"],
-                initiator=signer_of(row.get("Initiator", {}).get("ID")),
+                initiator=signer_of((row.get("Initiator") or {}).get("ID")),
             )
             found.append(listed)
     except KeyError as error:

@@ -18,10 +18,11 @@ from s3copy_tasks.s3.policies import signer_of
 from tests.bench import impatient
 from tests.faults.bench import DESTINATION, DESTINATION_ACCOUNT, FaultBench, connect
 from tests.faults.kinds import FAULTS, meanwhile
-from tests.faults.proxy import FaultProxy
+from tests.faults.proxy import Fault, FaultProxy
 from tests.logs import log_lines
 from tests.small_objects import Upload
 from tests.small_s3 import SmallS3
+from tests.small_wire import xml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.sender import Sender
+    from tests.faults.proxy import Forward
+    from tests.proxy import Reply, Request
 
 LIMITS = Limits(single_copy_bytes=100, part_bytes=64)
 LARGE = 300
@@ -82,8 +85,10 @@ class Tries:
         destination: Any = SimpleNamespace(
             store=self.bench.stores.destination, signer=lambda: signer_of(SESSION.format("second"))
         )
+        source: Any = SimpleNamespace(store=self.bench.stores.source)
         sender = impatient(1)
-        return self._copy(CountedTries(context).uploads(self.job, destination, sender), sender, retried=True)
+        record = CountedTries(context).uploads(self.job, (source, destination), sender)
+        return self._copy(record, sender, retried=True)
 
     def _copy(self, uploads: UploadRecord, sender: Sender, *, retried: bool = False) -> TransferMetrics:
         collector = MetricsCollector()
@@ -138,6 +143,40 @@ def test_a_retry_ends_what_a_killed_try_began_and_nothing_else(bench: FaultBench
     ]
     aborted = [line["upload_id"] for line in lines if line["event"] == "upload of an earlier try aborted"]
     assert sorted(aborted) == sorted([tries.left, "of this run"])
+
+
+def test_an_upload_to_a_key_that_the_source_lacks_is_of_another_job(bench: FaultBench) -> None:
+    """Another bucket may be copied to the same prefix, by the same role, at the same time."""
+    tries = Tries(bench)
+    other = tries.beside("of another job", "out/b")
+    with log_lines() as lines:
+        metrics = tries.retry()
+    assert list(bench.server.uploads) == [other]
+    assert_copied(bench, metrics)
+    (warning,) = (line for line in lines if line["level"] == "warning")
+    assert (warning["key"], warning["upload_id"]) == ("out/b", other)
+
+
+def test_a_source_that_can_not_be_seen_ends_no_upload(bench: FaultBench) -> None:
+    """Where the source's object can't be looked at, the upload stays, and the batch is copied."""
+    tries = Tries(bench)
+    bench.proxy.add(FAULTS["AccessDenied"], "HeadObject", "in/a +b", times=1)
+    tries.retry()
+    assert tries.left in bench.server.uploads
+
+
+def test_a_listing_that_goes_round_in_circles_ends(bench: FaultBench) -> None:
+    """A server whose markers lead back to each other is not asked forever."""
+    tries = Tries(bench)
+
+    def circle(request: Request, _: Forward) -> Reply:
+        there = "out/a" if request.query.get("key-marker") == "out/b" else "out/b"
+        marker = f"<IsTruncated>true</IsTruncated><NextKeyMarker>{there}</NextKeyMarker>"
+        return xml("ListMultipartUploadsResult", marker)
+
+    bench.proxy.add(Fault("circle", circle), "ListMultipartUploads", times=99)
+    tries.retry()
+    assert bench.proxy.kinds()["ListMultipartUploads"] == 3
 
 
 def test_a_listing_goes_page_by_page_and_no_further(bench: FaultBench) -> None:
@@ -207,5 +246,5 @@ def test_a_first_try_lists_nothing(bench: FaultBench) -> None:
 def first_try(bench: FaultBench, job: EffectiveJob, batch: Batch) -> TransferMetrics:
     context: Any = {"ti": SimpleNamespace(try_number=1)}
     destination: Any = SimpleNamespace(store=bench.stores.destination)
-    bench.uploads = CountedTries(context).uploads(job, destination, impatient())
+    bench.uploads = CountedTries(context).uploads(job, (destination, destination), impatient())
     return bench.copy(job, batch)

@@ -164,7 +164,9 @@ def test_a_first_try_lists_no_uploads() -> None:
     """Only a retry looks for uploads; it does so also where nobody says who signs."""
     nobody: Any = Destination(ConnectionError("STS is gone"))
     sender = impatient()
-    assert type(CountedTries(of_try(1)).uploads(make_job(), nobody, sender)) is NoRecord
+    assert type(CountedTries(of_try(1)).uploads(make_job(), (nobody, nobody), sender)) is NoRecord
     with log_lines() as lines:
-        assert isinstance(CountedTries(of_try(2)).uploads(make_job(), nobody, sender), ListedUploads)
+        assert isinstance(
+            CountedTries(of_try(2)).uploads(make_job(), (nobody, nobody), sender), ListedUploads
+        )
     assert [line["event"] for line in lines] == ["who signs the copies is not known"]
