@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
 _PACKAGE = Path(__file__).parents[1]
+_MODE = 0o644
 _NAMES = ("s3copy_jobs.py", "s3copy_config_errors.py")
 _MARK = b"from s3copy_tasks.dag.factory import "
 """Every version of our files has it."""
@@ -43,8 +46,13 @@ class _DagFile:
         """Write the file where it has to be, and return what was done."""
         if self.before == self.content:
             return "unchanged"
-        _write_whole(self.path, self.content)
-        return "written" if self.before is None else "replaced: it was another version"
+        if self.before is None:
+            _write_whole(self.path, self.content, mode=_MODE)
+            return "written"
+        mode, kept = stat.S_IMODE(self.path.stat().st_mode), self.path.with_name(f"{self.path.name}.bak")
+        _write_whole(kept, self.before, mode=mode)
+        _write_whole(self.path, self.content, mode=mode)
+        return f"replaced; the version that was there is in {kept.name}"
 
 
 def install_dags(options: argparse.Namespace) -> int:
@@ -58,7 +66,7 @@ def install_dags(options: argparse.Namespace) -> int:
     except FileExistsError:
         raise WrongUseError(f"{folder} is a file, not a folder") from None
     except OSError as error:
-        raise WrongUseError(f"can't write {error.filename}: {error.strerror}") from None
+        raise WrongUseError(f"can't write {error.filename or folder}: {error.strerror}") from None
     for file in taken:
         words = "is not an s3copy file, so nothing was written. Move it, or name another folder"
         sys.stderr.write(f"s3copy: {printable(str(file.path))} {words}\n")
@@ -87,11 +95,14 @@ def _before(path: Path) -> bytes | None:
         return None
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: Airflow may read it at any moment."""
-    unfinished = path.with_name(f".{path.name}.unfinished")  # Airflow reads what ends in .py
+def _write_whole(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a file whole or not at all: Airflow may read it at any moment, and as another user."""
+    number, name = tempfile.mkstemp(".unfinished", f".{path.name}.", path.parent)  # Airflow reads *.py
+    unfinished = Path(name)
     try:
-        unfinished.write_bytes(content)
+        with os.fdopen(number, "wb") as file:
+            file.write(content)
+        unfinished.chmod(mode)
         unfinished.replace(path)
     finally:
         with suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -63,13 +64,15 @@ def test_what_is_there_already_is_not_written_again(tmp_path: Path, capsys: Capt
 
 
 def test_an_older_version_is_replaced(tmp_path: Path, capsys: Captured) -> None:
-    """An upgrade brings its own files, and says so."""
+    """An upgrade brings its own files, and keeps what was there: it may have been changed by hand."""
     (tmp_path / JOBS).write_bytes(OLDER)
+    (tmp_path / JOBS).chmod(0o640)
     (tmp_path / ERRORS).write_bytes(SHIPPED[ERRORS])
     assert install(tmp_path) == 0
-    assert contents(tmp_path) == SHIPPED
+    assert contents(tmp_path) == {**SHIPPED, f"{JOBS}.bak": OLDER}
+    assert (tmp_path / JOBS).stat().st_mode & 0o777 == 0o640
     first, second, _ = capsys.readouterr().out.splitlines()
-    assert first == f"{tmp_path / JOBS}: replaced: it was another version"
+    assert first == f"{tmp_path / JOBS}: replaced; the version that was there is in {JOBS}.bak"
     assert second == f"{tmp_path / ERRORS}: unchanged"
 
 
@@ -97,12 +100,24 @@ def test_other_files_of_the_folder_are_nothing_to_us(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_finished_is_not_begun(tmp_path: Path, capsys: Captured) -> None:
     """Where writing fails, the file that was there is as it was; the message is one sentence."""
     (tmp_path / JOBS).write_bytes(OLDER)
-    (tmp_path / f".{JOBS}.unfinished").mkdir()
-    assert install(tmp_path) == 2
-    assert (tmp_path / JOBS).read_bytes() == OLDER
-    assert not (tmp_path / ERRORS).exists()
-    message = f"s3copy: can't write {tmp_path / f'.{JOBS}.unfinished'}: Is a directory\n"
-    assert capsys.readouterr() == ("", message)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # as on a disk that is full
+    try:
+        assert install(tmp_path) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert contents(tmp_path) == {JOBS: OLDER}
+    assert capsys.readouterr() == ("", f"s3copy: can't write {tmp_path}: File too large\n")
+
+
+def test_airflow_may_run_as_another_user(tmp_path: Path) -> None:
+    """New files can be read by all, whatever the umask of who installs them."""
+    before = os.umask(0o077)
+    try:
+        assert install(tmp_path) == 0
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o644}
 
 
 def test_a_folder_that_is_a_file(tmp_path: Path, capsys: Captured) -> None:
