@@ -30,11 +30,9 @@ HAS_IMPORTERS = AIRFLOW >= (3, 4)
 if TYPE_CHECKING or AIRFLOW >= (3, 2):
     from airflow.sdk import CronDataIntervalTimetable, conf
     from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-    from airflow.sdk.lineage import get_hook_lineage_collector
 else:
     from airflow.configuration import conf
     from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-    from airflow.lineage.hook import get_hook_lineage_collector
     from airflow.timetables.interval import CronDataIntervalTimetable
 
 if TYPE_CHECKING or AIRFLOW >= (3, 3):
@@ -57,7 +55,7 @@ __all__ = [
     "airflow_version",
     "conf",
     "event_extra",
-    "get_hook_lineage_collector",
+    "hook_lineage_collector",
     "queued_deadline",
     "stats",
 ]
@@ -90,6 +88,15 @@ def queued_deadline(after: timedelta, callback: Callable[..., Any], arguments: d
     )
 
 
+def hook_lineage_collector() -> Any:
+    """Return Airflow's collector of what tasks read and wrote; Airflow 3.0 imports it for over a second."""
+    if TYPE_CHECKING or AIRFLOW >= (3, 2):
+        from airflow.sdk.lineage import get_hook_lineage_collector  # noqa: PLC0415
+    else:
+        from airflow.lineage.hook import get_hook_lineage_collector  # noqa: PLC0415
+    return get_hook_lineage_collector()
+
+
 def event_extra(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the extra of an asset event can hold of these values.
 
@@ -104,8 +111,9 @@ def _lock_supervisor_calls() -> None:
     """Let one thread at a time ask a task's supervisor, as Airflow does itself since 3.2.
 
     Before, two threads get each other's answers, or wait forever. The Amazon provider, `Connection` and
-    secret masking ask by themselves, so the lock must be where they all pass. It is reentrant: a handler of
-    SIGTERM may ask while the thread that it interrupts waits for an answer.
+    secret masking ask by themselves, so the lock must be where they all pass. It is reentrant: a signal
+    handler that asks while its own thread waits does not hang. It may get that thread's answer, as it did
+    without the lock.
     """
     from airflow.sdk.execution_time.comms import CommsDecoder  # noqa: PLC0415 - private; this is its one use
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.config.schedule import asset_uri
-from s3copy_tasks.dag.airflow_versions import get_hook_lineage_collector
+from s3copy_tasks.dag.airflow_versions import hook_lineage_collector
 from s3copy_tasks.dag.aside import aside
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ def tell_lineage(job: EffectiveJob, entries: Iterable[PrefixEntry | ObjectEntry]
     Airflow keeps the first 100 of each (`[lineage] max_assets_per_collector`).
     """
     with aside("lineage is not told"):
-        collector = get_hook_lineage_collector()
+        collector = hook_lineage_collector()
         for entry in entries:
-            collector.add_input_asset(job, uri=asset_uri(f"{job.source}/{entry.source}"))  # type: ignore[arg-type]
-            collector.add_output_asset(job, uri=asset_uri(f"{job.destination}/{entry.destination}"))  # type: ignore[arg-type]
+            collector.add_input_asset(job, uri=asset_uri(f"{job.source}/{entry.source}"))
+            collector.add_output_asset(job, uri=asset_uri(f"{job.destination}/{entry.destination}"))
 
 
 def everything(job: EffectiveJob) -> list[PrefixEntry | ObjectEntry]:
