@@ -39,6 +39,7 @@ _AIRFLOW = (
     "tests/integration/test_operator_and_dag.py",
 )
 _DEMO = "the demo"
+_KILLED_BATCH = "tests/e2e/test_airflow.py::test_thousands_of_objects_survive_a_killed_batch"
 _console = Console(highlight=False, width=170)  # a log has no width; rich would take 80
 
 
@@ -84,7 +85,7 @@ TRIALS = (
         tests=(*_UNIT, *(path for path in _AIRFLOW if "integration" in path)),
         live=(
             _DEMO,
-            "tests/e2e/test_airflow.py",
+            _KILLED_BATCH,
             "tests/e2e/test_killed_upload.py",
             "tests/e2e/test_deploy.py",
         ),
