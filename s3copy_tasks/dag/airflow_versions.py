@@ -5,6 +5,7 @@ Every name that moved is imported here and nowhere else. Type checkers see the n
 
 from __future__ import annotations
 
+from contextlib import suppress
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -117,14 +118,31 @@ def _lock_supervisor_calls() -> None:
     """
     from airflow.sdk.execution_time.comms import CommsDecoder  # noqa: PLC0415 - private; this is its one use
 
-    unlocked, lock = CommsDecoder.send, RLock()
+    _lock_send(CommsDecoder)
+
+
+def _lock_test_supervisor() -> None:
+    """Let one thread at a time ask the supervisor of `dag.test()`, in all versions.
+
+    It hides itself while it answers, so that its own lookups do not come back to it: of two threads at
+    once, the second finds it hidden, and hides it for good.
+    """
+    with suppress(ImportError):  # private, and not needed where tasks run as they do in production
+        from airflow.sdk.execution_time.supervisor import InProcessSupervisorComms  # noqa: PLC0415
+
+        _lock_send(InProcessSupervisorComms)
+
+
+def _lock_send(comms: Any) -> None:
+    unlocked, lock = comms.send, RLock()
 
     def send(self: Any, msg: Any) -> Any:
         with lock:
             return unlocked(self, msg)
 
-    CommsDecoder.send = send  # type: ignore[method-assign]
+    comms.send = send
 
 
+_lock_test_supervisor()
 if AIRFLOW < (3, 2):
     _lock_supervisor_calls()

@@ -7,16 +7,18 @@ import select
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
-from typing import Any
+from threading import Event, Thread
+from typing import Any, cast
 
 import msgspec
 import pytest
+from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import (
     CommsDecoder,
     GetVariable,
     _ResponseFrame,
 )
+from airflow.sdk.execution_time.supervisor import InProcessSupervisorComms, set_supervisor_comms
 
 import s3copy_tasks
 from s3copy_tasks.dag import airflow_versions
@@ -81,6 +83,44 @@ def test_threads_of_a_task_get_their_own_answers() -> None:
         mixed_up = [name for names in pool.map(ask, range(2)) for name in names]
     supervisor.close()
     assert (mixed_up, supervisor.at_once) == ([], 1)
+
+
+class MeetingSupervisor:
+    """A supervisor of `dag.test()` that answers a first question when a second one has come meanwhile.
+
+    It waits 0.1 seconds for that, and answers the second one when the first has its answer.
+    """
+
+    def __init__(self) -> None:
+        self.comms = InProcessSupervisorComms(supervisor=cast("Any", self))
+        self._first_came, self._second_came, self._first_has_its_answer = Event(), Event(), Event()
+
+    def ask_first(self) -> None:
+        self.comms.send(GetVariable(key="first"))
+        self._first_has_its_answer.set()
+
+    def ask_second(self) -> None:
+        self._first_came.wait(30)
+        self.comms.send(GetVariable(key="second"))
+
+    def _handle_request(self, message: GetVariable, *_: object) -> None:
+        if message.key == "first":
+            self._first_came.set()
+            self._second_came.wait(0.1)
+        else:
+            self._second_came.set()
+            self._first_has_its_answer.wait(30)
+        self.comms.messages.append(None)
+
+
+def test_threads_of_a_tested_dag_do_not_hide_the_supervisor() -> None:
+    """`dag.test()`: the supervisor is still there for XComs after two threads asked at once."""
+    supervisor = MeetingSupervisor()
+    with set_supervisor_comms(supervisor.comms):
+        with ThreadPoolExecutor(2) as pool:
+            for asked in [pool.submit(supervisor.ask_first), pool.submit(supervisor.ask_second)]:
+                asked.result()
+        assert vars(task_runner).get("SUPERVISOR_COMMS") is supervisor.comms
 
 
 @pytest.mark.parametrize("name", airflow_versions.__all__)
