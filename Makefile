@@ -37,8 +37,8 @@ test-servers: $(READY) ## run the integration tests on Ceph and LocalStack, too;
 test-airflow: $(READY) ## install the wheel beside Airflow 3.0 to 3.4 under constraints, and try it in each
 	@$(BIN)/python -m tests.airflows $(ARGS)
 
-lint: $(READY) ## ruff: rules and format
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: $(READY) ## ruff: rules and format; import-linter: which part may import which
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo --cache-dir build/import_linter
 
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
