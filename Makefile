@@ -22,20 +22,20 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml s3copy_tasks/_
 	@touch $@
 
 demo: $(READY) ## copy a real tree between two accounts on an embedded S3 server, with Airflow
-	@$(BIN)/python -m tests.demo
+	@$(BIN)/python -m tools.demo
 
 ui: $(READY) ## three jobs with some runs in a live Airflow, to look at until Ctrl-C
-	@$(BIN)/python -m tests.ui
+	@$(BIN)/python -m tools.ui
 
 test: $(READY) ## run all tests; installs Debian's Chromium for those of the page, where it may
-	@$(BIN)/python -m tests.browser
+	@$(BIN)/python -m tools.browser
 	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-servers: $(READY) ## run the integration tests on Ceph and LocalStack, too; installs them
-	@$(BIN)/python -m tests.servers $(ARGS)
+	@$(BIN)/python -m tools.servers $(ARGS)
 
 test-airflow: $(READY) ## install the wheel beside Airflow 3.0 to 3.4 under constraints, and try it in each
-	@$(BIN)/python -m tests.airflows $(ARGS)
+	@$(BIN)/python -m tools.airflows $(ARGS)
 
 lint: $(READY) ## ruff: rules and format; import-linter: which part may import which
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo --cache-dir build/import_linter
@@ -44,14 +44,14 @@ types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
 docs: $(READY) ## write docs/configuration.md from the schema
-	@$(BIN)/python -m tests.reference
+	@$(BIN)/python -m tools.reference
 
 bench: $(READY) ## print the benchmarks' tables, and write them to build/bench/; ARGS=copy chooses one
 	@$(BIN)/python -m tests.performance $(ARGS)
 
 dist: $(READY) ## build wheel and source archive into dist/, and check them
 	@rm -rf dist
-	@$(BIN)/pytest --quiet tests/unit/test_dist.py
+	@$(BIN)/pytest --quiet tests/unit/repository/test_dist.py
 	@$(BIN)/hatchling build
 	@$(BIN)/twine check --strict dist/*
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.objects import LEFT_OUT
 from s3copy_tasks.errors import CopyError
-from s3copy_tasks.listing import Listing
+from s3copy_tasks.plan.listing import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.objects import ObjectDetails
     from s3copy_tasks.core.store import Store
-    from s3copy_tasks.listing import Stores
-    from s3copy_tasks.sender import Sender
+    from s3copy_tasks.engine.sender import Sender
+    from s3copy_tasks.plan.listing import Stores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

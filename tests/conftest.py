@@ -22,9 +22,9 @@ os.environ |= {
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored below what a shell starts with &
 
-from tests.proxy import Proxy
-from tests.servers import DEFAULT, SERVERS, Endpoint, lacks, running
-from tests.sides import Sides
+from tests.support.s3.proxy import Proxy
+from tests.support.s3.servers import DEFAULT, SERVERS, Endpoint, lacks, running
+from tests.support.s3.sides import Sides
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.cli.jobs import DONE, FAILED, WrongUseError, files_of, job_file
 from s3copy_tasks.config.catalog import load_files
-from s3copy_tasks.config.explain import explained
+from s3copy_tasks.config.check.schema import SCHEMA_FILE
 from s3copy_tasks.config.layers import ENDINGS, defaults_of, read_layers
-from s3copy_tasks.config.report import as_github, as_json, as_text, text_lines
-from s3copy_tasks.config.scaffold import commented
-from s3copy_tasks.config.schema import SCHEMA_FILE
-from s3copy_tasks.config.validate import job_of
+from s3copy_tasks.config.load import job_of
+from s3copy_tasks.config.show.explain import explained
+from s3copy_tasks.config.show.report import as_github, as_json, as_text, text_lines
+from s3copy_tasks.config.show.scaffold import commented
 
 if TYPE_CHECKING:
     import argparse

@@ -11,11 +11,11 @@ from packaging.version import Version
 
 from s3copy_tasks.cli.jobs import DONE
 from s3copy_tasks.cli.runs import quiet, valid_job
-from s3copy_tasks.config.template import literal_parts
+from s3copy_tasks.config.check.template import literal_parts
 from s3copy_tasks.core.job import entries_of
 from s3copy_tasks.errors import AccessError
-from s3copy_tasks.s3.accounts import AwsConnectionManager
-from s3copy_tasks.s3.privileges import Side, least_privileges
+from s3copy_tasks.iam.least_privileges import Side, least_privileges
+from s3copy_tasks.s3.connections import AwsConnectionManager
 
 if TYPE_CHECKING:
     import argparse

@@ -16,21 +16,21 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from s3copy_tasks.cli.jobs import DONE, FAILED, job_file
+from s3copy_tasks.config.check.schedule import first_run, interval_from
+from s3copy_tasks.config.check.template import RunDates, date_names
+from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.render import render_job
-from s3copy_tasks.config.report import as_text
-from s3copy_tasks.config.schedule import first_run, interval_from
-from s3copy_tasks.config.template import RunDates, date_names
-from s3copy_tasks.config.validate import load_job
+from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.core.metrics import printable
+from s3copy_tasks.engine.sender import sender_of
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError
-from s3copy_tasks.inprocess import InProcessRun, Watch
-from s3copy_tasks.listing import Stores
-from s3copy_tasks.planning import plan_job
-from s3copy_tasks.s3.accounts import managers_of
-from s3copy_tasks.s3.preflight import preflight
-from s3copy_tasks.sender import sender_of
-from s3copy_tasks.show import error_lines, metrics_table, plan_as_dict, plan_table, title
-from s3copy_tasks.verdict import verdict
+from s3copy_tasks.plan.listing import Stores
+from s3copy_tasks.plan.planning import plan_job
+from s3copy_tasks.preflight.preflight import preflight
+from s3copy_tasks.report.summary import verdict
+from s3copy_tasks.report.tables import error_lines, metrics_table, plan_as_dict, plan_table, title
+from s3copy_tasks.run import InProcessRun, Watch
+from s3copy_tasks.s3.connections import managers_of
 
 if TYPE_CHECKING:
     import argparse
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.s3.accounts import AwsConnectionManager
+    from s3copy_tasks.s3.connections import AwsConnectionManager
 
     Managers = tuple[AwsConnectionManager, AwsConnectionManager]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.config import codes
-from s3copy_tasks.config.across import problems_across
+from s3copy_tasks.config.between_jobs import problems_across
 from s3copy_tasks.config.layers import ENDINGS, Layers, defaults_of, read_layers
+from s3copy_tasks.config.load import job_of
 from s3copy_tasks.config.problem import Problem
-from s3copy_tasks.config.validate import job_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

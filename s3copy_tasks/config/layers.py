@@ -8,11 +8,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s3copy_tasks.config import codes
+from s3copy_tasks.config.check.rules import findings_of_rules
+from s3copy_tasks.config.check.schema import findings_of_schema
 from s3copy_tasks.config.problem import Finding, Problem, json_path
-from s3copy_tasks.config.rules import findings_of_rules
-from s3copy_tasks.config.schema import findings_of_schema
+from s3copy_tasks.config.read.source import ERRORS_MAX, Parts, Place, Source, SourceError, read_source
 from s3copy_tasks.config.secret import is_name_of_a_secret, looks_secret, masked
-from s3copy_tasks.config.source import ERRORS_MAX, Parts, Place, Source, SourceError, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

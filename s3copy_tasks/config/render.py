@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from s3copy_tasks.config.rules import parse_moment
-from s3copy_tasks.config.schedule import ASSET_CHARACTERS_MAX, asset_uri
-from s3copy_tasks.config.template import UnknownNameError, render
+from s3copy_tasks.config.check.rules import parse_moment
+from s3copy_tasks.config.check.schedule import ASSET_CHARACTERS_MAX, asset_uri
+from s3copy_tasks.config.check.template import UnknownNameError, render
 from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
 

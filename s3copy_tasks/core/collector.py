@@ -9,14 +9,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.metrics import COUNTS, FAILURES_KEPT, Errors, Failure, TransferMetrics, total
-from s3copy_tasks.core.requests import Requests, number_of
+from s3copy_tasks.core.request_counts import Requests, number_of
 from s3copy_tasks.errors import UNSPECIFIED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from s3copy_tasks.core.objects import SkipReason
-    from s3copy_tasks.core.requests import Tally
+    from s3copy_tasks.core.request_counts import Tally
     from s3copy_tasks.interfaces import OperationMetrics
 
 

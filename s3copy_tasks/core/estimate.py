@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.multipart import copy_requests
 from s3copy_tasks.core.objects import Action, SkipReason
-from s3copy_tasks.core.requests import PRICES_USD
+from s3copy_tasks.core.request_counts import PRICES_USD
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.objects import Decision

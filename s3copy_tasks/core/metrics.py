@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.objects import SkipReason
-from s3copy_tasks.core.requests import Requests, added, number_of
+from s3copy_tasks.core.request_counts import Requests, added, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from s3copy_tasks.core.arrival import Confirmation
     from s3copy_tasks.core.job import ObjectOptions
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
+    from s3copy_tasks.core.verify import Confirmation
 
 ABSENT = "*"
 """The guard of a copy to a key that the destination does not have."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.keys import filtered
+from s3copy_tasks.core.decide import filtered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from s3copy_tasks import events
-from s3copy_tasks.dag.stats import send_stats
+from s3copy_tasks.dag.telemetry.stats import send_stats
+from s3copy_tasks.report import events
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
 from s3copy_tasks.errors import CopyError, TransientError
-from s3copy_tasks.verdict import verdict
+from s3copy_tasks.report.summary import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from s3copy_tasks.core.metrics import TransferMetrics
-    from s3copy_tasks.sender import Sender
+    from s3copy_tasks.engine.sender import Sender
 
 
 @contextmanager

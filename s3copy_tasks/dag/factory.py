@@ -16,9 +16,9 @@ from airflow.sdk import (
 )
 
 from s3copy_tasks.config.catalog import job_files, load_folder
-from s3copy_tasks.config.report import as_text
-from s3copy_tasks.config.schedule import asset_uri, cron_of
-from s3copy_tasks.config.validate import load_job
+from s3copy_tasks.config.check.schedule import asset_uri, cron_of
+from s3copy_tasks.config.load import load_job
+from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.dag import tasks
 from s3copy_tasks.dag.airflow_versions import CronDataIntervalTimetable, conf
 from s3copy_tasks.dag.notify import deadline_of, on_publish, on_summary

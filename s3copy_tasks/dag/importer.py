@@ -15,8 +15,8 @@ from airflow.sdk import get_parsing_context
 
 from s3copy_tasks.config.catalog import is_job_name, name_taken
 from s3copy_tasks.config.layers import ENDINGS, defaults_files
+from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.secret import masked_lines
-from s3copy_tasks.config.validate import load_job
 from s3copy_tasks.dag.airflow_versions import HAS_IMPORTERS, airflow_version
 from s3copy_tasks.dag.factory import build_dag, report_of
 

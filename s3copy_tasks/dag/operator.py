@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from airflow.sdk import BaseOperator
 
-from s3copy_tasks import events
-from s3copy_tasks.attempt import Attempt, NoRecord
-from s3copy_tasks.copier import Copier
+from s3copy_tasks.copy.copier import Copier
+from s3copy_tasks.copy.transfer import Transfer
+from s3copy_tasks.copy.uploads import Attempt, NoRecord
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import TransferOptions
 from s3copy_tasks.core.metrics import printable
@@ -20,15 +20,15 @@ from s3copy_tasks.core.operation import OperationState, S3CopyOperation
 from s3copy_tasks.dag.account import give_account, without_job
 from s3copy_tasks.dag.airflow_versions import AirflowFailException
 from s3copy_tasks.dag.endings import airflow_errors, is_tried_again, judge
-from s3copy_tasks.dag.lineage import everything, tell_lineage
-from s3copy_tasks.dag.tries import tries_of
+from s3copy_tasks.dag.memory import tries_of
+from s3copy_tasks.dag.telemetry.lineage import everything, tell_lineage
+from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError, MissingError
-from s3copy_tasks.inprocess import InProcessRun, as_copy_error
-from s3copy_tasks.listing import Decided, Listing, Stores
-from s3copy_tasks.loop import wait_for
-from s3copy_tasks.sender import Sender
-from s3copy_tasks.transfer import Transfer
-from s3copy_tasks.verdict import report, without_plan
+from s3copy_tasks.plan.listing import Decided, Listing, Stores
+from s3copy_tasks.report import events
+from s3copy_tasks.report.summary import report, without_plan
+from s3copy_tasks.run import InProcessRun, as_copy_error
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob, Location
     from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.interfaces import CopyResult, ListedObject, RunDetails
-    from s3copy_tasks.s3.accounts import AwsConnectionManager
+    from s3copy_tasks.s3.connections import AwsConnectionManager
 
     Managers = tuple[AwsConnectionManager, AwsConnectionManager]
 
@@ -204,7 +204,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
         )
 
     def _managers(self, job: EffectiveJob) -> Managers:
-        from s3copy_tasks.s3.accounts import managers_of  # noqa: PLC0415 - boto3 stays out of parsing
+        from s3copy_tasks.s3.connections import managers_of  # noqa: PLC0415 - boto3 stays out of parsing
 
         places = (job.source, job.destination)
         if places not in self._known:
@@ -212,7 +212,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
         return self._known[places]
 
     def _checked(self, operation_id: str) -> tuple[EffectiveJob, Managers]:
-        from s3copy_tasks.s3.preflight import preflight  # noqa: PLC0415 - boto3 stays out of parsing
+        from s3copy_tasks.preflight.preflight import preflight  # noqa: PLC0415 - boto3 stays out of parsing
 
         self.operation = self._digest = None
         try:

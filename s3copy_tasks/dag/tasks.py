@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from s3copy_tasks import events
-from s3copy_tasks.attempt import Attempt
-from s3copy_tasks.config.explain import provenance
+from s3copy_tasks.config.check.template import NAMES, RunDates
 from s3copy_tasks.config.render import render_job
-from s3copy_tasks.config.template import NAMES, RunDates
+from s3copy_tasks.config.show.explain import provenance
+from s3copy_tasks.copy.runner import copy_batch as run_batch
+from s3copy_tasks.copy.runner import rest_is_unknown
+from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.batch import Batch
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import TransferMetrics
-from s3copy_tasks.core.wire import dump, dump_job, load
 from s3copy_tasks.dag.account import METRICS, give_account, without_job
 from s3copy_tasks.dag.airflow_versions import AirflowFailException, AirflowSkipException, event_extra
 from s3copy_tasks.dag.endings import airflow_errors, judge, stopped_by_sigterm
-from s3copy_tasks.dag.lineage import entries_of, tell_lineage
+from s3copy_tasks.dag.memory import tries_of
 from s3copy_tasks.dag.notify import warn_of_ignored
-from s3copy_tasks.dag.progress import progress_told
-from s3copy_tasks.dag.recipients import check_recipients
-from s3copy_tasks.dag.tries import tries_of
+from s3copy_tasks.dag.notify.recipients import check_recipients
+from s3copy_tasks.dag.telemetry.lineage import entries_of, tell_lineage
+from s3copy_tasks.dag.telemetry.progress import progress_told
+from s3copy_tasks.dag.xcom import dump, dump_job, load
+from s3copy_tasks.engine.sender import sender_of
 from s3copy_tasks.errors import CopyError
-from s3copy_tasks.listing import Stores
-from s3copy_tasks.planning import plan_job
-from s3copy_tasks.runner import copy_batch as run_batch
-from s3copy_tasks.runner import rest_is_unknown
-from s3copy_tasks.sender import sender_of
-from s3copy_tasks.verdict import details, outside_metrics, report, run_metrics, verdict, without_plan
+from s3copy_tasks.plan.listing import Stores
+from s3copy_tasks.plan.planning import plan_job
+from s3copy_tasks.report import events
+from s3copy_tasks.report.summary import details, outside_metrics, report, run_metrics, verdict, without_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.interfaces import RunDetails
-    from s3copy_tasks.s3.accounts import AwsConnectionManager
+    from s3copy_tasks.s3.connections import AwsConnectionManager
 
 log = structlog.get_logger(__name__)
 
@@ -54,8 +54,8 @@ CONFIG = "config"
 
 def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
     """Render the job, prove that it can run, and return it as every later task takes it."""
-    from s3copy_tasks.s3.accounts import managers_of  # noqa: PLC0415 - boto3 stays out of parsing
-    from s3copy_tasks.s3.preflight import preflight as check  # noqa: PLC0415
+    from s3copy_tasks.preflight.preflight import preflight as check  # noqa: PLC0415
+    from s3copy_tasks.s3.connections import managers_of  # noqa: PLC0415 - boto3 stays out of parsing
 
     params = context["params"]
     _push_config(job, context)
@@ -222,7 +222,7 @@ def publish(context: Context, copied: AssetAlias) -> None:
 
 
 def _managers(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
-    from s3copy_tasks.s3.accounts import managers_of  # noqa: PLC0415 - boto3 stays out of parsing
+    from s3copy_tasks.s3.connections import managers_of  # noqa: PLC0415 - boto3 stays out of parsing
 
     return managers_of(job)
 

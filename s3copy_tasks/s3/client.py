@@ -16,9 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from s3copy_tasks.errors import ExpiredError
-from s3copy_tasks.s3.elements import unreadable
 from s3copy_tasks.s3.errors import from_client_error, from_transport
-from s3copy_tasks.s3.replies import confirm
+from s3copy_tasks.s3.fast.replies import confirm
+from s3copy_tasks.s3.fast.xml import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

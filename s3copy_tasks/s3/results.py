@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
-from s3copy_tasks.core.arrival import Confirmation
 from s3copy_tasks.core.objects import ObjectDetails, S3Object
 from s3copy_tasks.core.store import ListedUpload, UploadMarker, UploadPage
+from s3copy_tasks.core.verify import Confirmation
 from s3copy_tasks.errors import EMPTY_REPLY, NOT_S3, RequestError, TransientError
-from s3copy_tasks.s3.policies import signer_of
+from s3copy_tasks.iam.statements import signer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3copy_tasks import MetricsCollector
-from tests.memory import Clock
+from tests.support.s3.memory import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.airflow_stack import AirflowStack
-from tests.jobs import Jobs
-from tests.proxy import Proxy
-from tests.receivers import Gateway
-from tests.servers import Endpoint
+from tests.support.airflow.jobs import Jobs
+from tests.support.airflow.receivers import Gateway
+from tests.support.airflow.stack import AirflowStack
+from tests.support.s3.proxy import Proxy
+from tests.support.s3.servers import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,13 +7,13 @@ import signal
 from threading import Event
 from typing import TYPE_CHECKING
 
-from tests.proxy import Proxy, Reply, Request
-from tests.servers import written
+from tests.support.s3.proxy import Proxy, Reply, Request
+from tests.support.s3.servers import written
 
 if TYPE_CHECKING:
-    from tests.airflow_stack import AirflowStack
-    from tests.jobs import Job, Jobs
-    from tests.receivers import Gateway
+    from tests.support.airflow.jobs import Job, Jobs
+    from tests.support.airflow.receivers import Gateway
+    from tests.support.airflow.stack import AirflowStack
 
 TEN = {f"data/{i}": b"x" * i for i in range(10)}
 

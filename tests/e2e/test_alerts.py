@@ -5,13 +5,13 @@ from __future__ import annotations
 from threading import Event
 from typing import TYPE_CHECKING
 
-from tests.proxy import Reply, Request
+from tests.support.s3.proxy import Reply, Request
 
 if TYPE_CHECKING:
-    from tests.airflow_stack import AirflowStack
-    from tests.jobs import Jobs
-    from tests.proxy import Proxy
-    from tests.receivers import Gateway
+    from tests.support.airflow.jobs import Jobs
+    from tests.support.airflow.receivers import Gateway
+    from tests.support.airflow.stack import AirflowStack
+    from tests.support.s3.proxy import Proxy
 
 TEN = {f"data/{i}": b"x" * i for i in range(10)}
 HERE = [{"webhook": {"connection": "ops_gateway"}}]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.airflow_stack import AirflowStack
-    from tests.jobs import Job, Jobs
+    from tests.support.airflow.jobs import Job, Jobs
+    from tests.support.airflow.stack import AirflowStack
 
 TEN = {f"data/{i}": b"x" * i for i in range(10)}
 BROKEN = """\

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.airflow_stack import BIN
-from tests.proxy import Proxy, Reply, Request
-from tests.servers import DESTINATION_ACCOUNT, SOURCE_ACCOUNT, WRITER
+from tests.support.airflow.stack import BIN
+from tests.support.s3.proxy import Proxy, Reply, Request
+from tests.support.s3.servers import DESTINATION_ACCOUNT, SOURCE_ACCOUNT, WRITER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.sides import Sides
+    from tests.support.s3.sides import Sides
 
 CONTRACT = {
     "operation_id": str,

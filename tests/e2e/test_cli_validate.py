@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import MINIMAL, document, prefix, write
+from tests.support.builders.documents import MINIMAL, document, prefix, write
 
 COMMAND = Path(sys.executable).with_name("s3copy")
 BROKEN = document(owner="", overwrite="newer")

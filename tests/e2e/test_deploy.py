@@ -12,7 +12,7 @@ from textwrap import dedent
 import pytest
 
 from s3copy_tasks import __version__
-from tests.servers import DESTINATION_ACCOUNT, SOURCE_ACCOUNT, S3Server
+from tests.support.s3.servers import DESTINATION_ACCOUNT, SOURCE_ACCOUNT, S3Server
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text()

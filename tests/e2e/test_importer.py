@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s3copy_tasks.dag.airflow_versions import HAS_IMPORTERS
-from tests.airflow_api import AirflowApi
-from tests.airflow_stack import VIEWER, AirflowStack
-from tests.imported import bundles
-from tests.jobs import Jobs
-from tests.servers import Endpoint
+from tests.support.airflow.api import AirflowApi
+from tests.support.airflow.imported import bundles
+from tests.support.airflow.jobs import Jobs
+from tests.support.airflow.stack import VIEWER, AirflowStack
+from tests.support.s3.servers import Endpoint
 
 if TYPE_CHECKING:
-    from tests.jobs import Job
+    from tests.support.airflow.jobs import Job
 
 pytestmark = pytest.mark.skipif(not HAS_IMPORTERS, reason="Airflow has importers since 3.4")
 

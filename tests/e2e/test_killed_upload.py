@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.airflow_stack import AirflowStack
-from tests.documents import document, write
 from tests.faults.proxy import Fault, FaultProxy
-from tests.servers import Endpoint
-from tests.small_objects import Upload
-from tests.small_s3 import GIB, SmallS3
+from tests.support.airflow.stack import AirflowStack
+from tests.support.builders.documents import document, write
+from tests.support.s3.servers import Endpoint
+from tests.support.s3.small_objects import Upload
+from tests.support.s3.small_s3 import GIB, SmallS3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.faults.proxy import Forward
-    from tests.proxy import Reply, Request
+    from tests.support.s3.proxy import Reply, Request
 
 SOURCE, DESTINATION, KEY = "ops-granules", "partner-granules", "copy/large"
 DAG = "s3copy__large"

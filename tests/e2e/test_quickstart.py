@@ -20,9 +20,9 @@ import boto3
 import pytest
 
 from s3copy_tasks.s3.errors import _CLASS_OF_CODE
-from tests.iam import Access, Document, Policies, accesses, grants, key_id_of, service_of
-from tests.proxy import Proxy, Reply, Request
-from tests.servers import DESTINATION_ACCOUNT, READER, SOURCE_ACCOUNT, WRITER, Endpoint, contents
+from tests.support.s3.iam import Access, Document, Policies, accesses, grants, key_id_of, service_of
+from tests.support.s3.proxy import Proxy, Reply, Request
+from tests.support.s3.servers import DESTINATION_ACCOUNT, READER, SOURCE_ACCOUNT, WRITER, Endpoint, contents
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "quickstart.md"
@@ -240,7 +240,9 @@ def environment(folder: Path, url: str, worker: Account, admins: dict[str, Accou
     tools = folder / "bin"
     tools.mkdir()
     root, python = shlex.quote(str(ROOT)), shlex.quote(sys.executable)
-    (tools / "aws").write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m tests.aws_cli "$@"\n')
+    (tools / "aws").write_text(
+        f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m tests.support.s3.aws_cli "$@"\n'
+    )
     (tools / "aws").chmod(0o755)
     profiles = folder / "credentials"
     profiles.write_text(

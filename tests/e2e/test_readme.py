@@ -12,9 +12,9 @@ import pytest
 
 from s3copy_tasks import S3CrossAccountCopyOperator
 from s3copy_tasks.config.job import CopyJob
-from s3copy_tasks.config.validate import load_job
-from tests.airflow_stack import BIN
-from tests.servers import READER, WRITER, Endpoint
+from s3copy_tasks.config.load import load_job
+from tests.support.airflow.stack import BIN
+from tests.support.s3.servers import READER, WRITER, Endpoint
 
 ROOT = Path(__file__).parent.parent.parent
 TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -18,11 +18,11 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from tests import browser
-from tests.agreement import OF_STATSD
-from tests.airflow_api import AirflowApi
-from tests.airflow_stack import ADMIN, BUILD, NOBODY, ROOT, VIEWER
-from tests.statsd import StatsD
+from tests.support.airflow.agreement import OF_STATSD
+from tests.support.airflow.api import AirflowApi
+from tests.support.airflow.stack import ADMIN, BUILD, NOBODY, ROOT, VIEWER
+from tests.support.airflow.statsd import StatsD
+from tools import browser
 
 GRANULES, IMAGERY = "s3copy__granules", "s3copy__imagery"
 SCREENSHOTS = BUILD / "screenshots"

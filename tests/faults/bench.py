@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 
-from s3copy_tasks.attempt import Attempt, OpenUpload, UploadRecord
+from s3copy_tasks.copy.runner import copy_batch
+from s3copy_tasks.copy.uploads import Attempt, OpenUpload, UploadRecord
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import Location
-from s3copy_tasks.listing import Stores
-from s3copy_tasks.loop import wait_for
-from s3copy_tasks.planning import plan_job
-from s3copy_tasks.runner import copy_batch
-from s3copy_tasks.s3.accounts import _s3_config
+from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.plan.listing import Stores
+from s3copy_tasks.plan.planning import plan_job
+from s3copy_tasks.report.summary import outside_metrics, run_metrics
+from s3copy_tasks.s3.bucket import BucketStore
 from s3copy_tasks.s3.client import Boto3Client, Client
-from s3copy_tasks.s3.curl_client import CurlClient
-from s3copy_tasks.s3.store import BucketStore
-from s3copy_tasks.sender import Sender
-from s3copy_tasks.verdict import outside_metrics, run_metrics
-from tests.bench import impatient, make_job
+from s3copy_tasks.s3.connections import _s3_config
+from s3copy_tasks.s3.fast.client import CurlClient
 from tests.faults.kinds import meanwhile
-from tests.small_s3 import SmallS3
+from tests.support.builders.bench import impatient, make_job
+from tests.support.s3.small_s3 import SmallS3
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.core.multipart import Limits
-    from s3copy_tasks.core.plan import Plan
+    from s3copy_tasks.core.planner import Plan
     from tests.faults.proxy import Fault, FaultProxy
-    from tests.small_objects import Stored
+    from tests.support.s3.small_objects import Stored
 
 SOURCE, DESTINATION = "the-source", "the-destination"
 SOURCE_ACCOUNT, DESTINATION_ACCOUNT = "111122223333", "444455556666"

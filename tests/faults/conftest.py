@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.bench import connect
 from tests.faults.proxy import FaultProxy
-from tests.small_s3 import SmallS3
+from tests.support.s3.small_s3 import SmallS3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.faults.proxy import Fault, Forward, Severed
-from tests.proxy import Reply, Request
+from tests.support.s3.proxy import Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.metrics import TransferMetrics
     from tests.faults.bench import FaultBench
     from tests.faults.proxy import Exchange
-    from tests.small_objects import Stored
+    from tests.support.s3.small_objects import Stored
 
 Fate: TypeAlias = tuple[str, int]
 """What may become of an object, and the bytes that are counted for it."""

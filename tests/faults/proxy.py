@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tests.proxy import Proxy, Reply, Request
-from tests.small_s3 import SmallS3
+from tests.support.s3.proxy import Proxy, Reply, Request
+from tests.support.s3.small_s3 import SmallS3
 
 if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler

@@ -9,11 +9,11 @@ import pytest
 
 from s3copy_tasks.core.job import ObjectOptions, Overwrite, TransferOptions
 from s3copy_tasks.core.multipart import Limits
-from tests.bench import impatient
 from tests.faults.bench import DESTINATION, FaultBench
 from tests.faults.kinds import FAULTS, meanwhile
 from tests.faults.proxy import Fault, Forward
-from tests.proxy import Reply, Request
+from tests.support.builders.bench import impatient
+from tests.support.s3.proxy import Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

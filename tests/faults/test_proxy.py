@@ -10,12 +10,12 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from tests.faults.bench import DESTINATION, SOURCE, FaultBench, connect
 from tests.faults.kinds import FAULTS
 from tests.faults.proxy import FaultProxy
-from tests.small_s3 import SmallS3
+from tests.support.s3.small_s3 import SmallS3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-    from tests.servers import Endpoint
+    from tests.support.s3.servers import Endpoint
 
 
 @pytest.mark.one_server

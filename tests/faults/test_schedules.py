@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 
 from s3copy_tasks.core.job import Overwrite, TransferOptions
 from s3copy_tasks.core.multipart import Limits
-from s3copy_tasks.sender import Sender
-from s3copy_tasks.verdict import verdict
-from tests.bench import impatient
+from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.report.summary import verdict
 from tests.faults.bench import DESTINATION, FaultBench
 from tests.faults.kinds import FAULTS, meanwhile
 from tests.faults.oracle import Oracle
+from tests.support.builders.bench import impatient
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import TransferMetrics
-    from s3copy_tasks.core.plan import Plan
+    from s3copy_tasks.core.planner import Plan
     from tests.faults.proxy import FaultProxy
 
 EXAMPLES = int(os.environ.get("S3COPY_FAULT_EXAMPLES", "150"))

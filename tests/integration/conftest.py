@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from tests.dag_store import store_dags
-from tests.logs import log_lines
+from tests.support.airflow.dag_store import store_dags
+from tests.support.builders.logs import log_lines
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG

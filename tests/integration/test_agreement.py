@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.agreement import assert_asset_event_agrees, assert_statsd_agrees
-from tests.documents import document, write
-from tests.statsd import StatsD
+from tests.support.airflow.agreement import assert_asset_event_agrees, assert_statsd_agrees
+from tests.support.airflow.statsd import StatsD
+from tests.support.builders.documents import document, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.sides import Sides
+    from tests.support.s3.sides import Sides
 
 pytestmark = pytest.mark.one_server
 
@@ -65,7 +65,7 @@ def told(sides: Sides, tmp_path: Path) -> Told:
             "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(lineage),
             "PYTHONWARNINGS": "ignore",
         }
-        command = [sys.executable, "-m", "tests.told", str(config), str(empty)]
+        command = [sys.executable, "-m", "tests.support.airflow.told", str(config), str(empty)]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
     said = [line for line in done.stdout.splitlines() if line.startswith('{"state": ')]  # Airflow talks, too

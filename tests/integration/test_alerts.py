@@ -13,22 +13,22 @@ import pytest
 from s3copy_tasks.config.notify import Email, Recipient, Slack, Sns, Webhook, plain
 from s3copy_tasks.dag.factory import build_dag
 from s3copy_tasks.dag.notify import tell_late
-from s3copy_tasks.dag.recipients import check_recipients, send
+from s3copy_tasks.dag.notify.recipients import check_recipients, send
 from s3copy_tasks.errors import ConfigError
-from s3copy_tasks.message import Message
-from tests.documents import document, job_of, write
-from tests.logs import log_lines
-from tests.proxy import Reply
-from tests.receivers import Gateway, Mailbox, Topic
+from s3copy_tasks.report.message import Message
+from tests.support.airflow.receivers import Gateway, Mailbox, Topic
+from tests.support.builders.documents import document, job_of, write
+from tests.support.builders.logs import log_lines
+from tests.support.s3.proxy import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.integration.conftest import DagResult, RunDag
-    from tests.proxy import Proxy
-    from tests.servers import Endpoint
-    from tests.sides import Sides
+    from tests.support.s3.proxy import Proxy
+    from tests.support.s3.servers import Endpoint
+    from tests.support.s3.sides import Sides
 
 pytestmark = pytest.mark.one_server
 

@@ -8,12 +8,12 @@ import pytest
 
 from s3copy_tasks.core.job import ObjectEntry, ObjectOptions
 from s3copy_tasks.core.objects import SkipReason
-from s3copy_tasks.loop import wait_for
-from tests.proxy import Reply
+from s3copy_tasks.engine.loop import wait_for
+from tests.support.s3.proxy import Reply
 
 if TYPE_CHECKING:
-    from tests.proxy import Proxy, Request
-    from tests.sides import Sides
+    from tests.support.s3.proxy import Proxy, Request
+    from tests.support.s3.sides import Sides
 
 SKIP = ObjectOptions(archived="skip")
 

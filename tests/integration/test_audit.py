@@ -8,13 +8,13 @@ import pytest
 
 from s3copy_tasks.audit import Audited, Tally, audit
 from s3copy_tasks.core.job import Filters, ObjectEntry, ObjectOptions
-from s3copy_tasks.sender import Sender
-from tests.proxy import Reply
+from s3copy_tasks.engine.sender import Sender
+from tests.support.s3.proxy import Reply
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
-    from tests.proxy import Proxy
-    from tests.sides import Sides
+    from tests.support.s3.proxy import Proxy
+    from tests.support.s3.sides import Sides
 
 needs = pytest.mark.needs
 HEADERS: dict[str, Any] = {"ContentType": "application/x-netcdf", "Metadata": {"orbit": "7"}}

@@ -11,17 +11,17 @@ import pytest
 
 from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
 from s3copy_tasks.errors import AccessError
-from s3copy_tasks.s3.privileges import Side, least_privileges
-from tests.servers import READER, WRITER
-from tests.servers.ceph import Gateway, role, trust, user
-from tests.servers.endpoint import WORKER
+from s3copy_tasks.iam.least_privileges import Side, least_privileges
+from tests.support.s3.servers import READER, WRITER
+from tests.support.s3.servers.ceph import Gateway, role, trust, user
+from tests.support.s3.servers.endpoint import WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from s3copy_tasks.core.job import EffectiveJob
-    from tests.proxy import Proxy
-    from tests.sides import Sides
+    from tests.support.s3.proxy import Proxy
+    from tests.support.s3.sides import Sides
 
     Document = dict[str, Any]
 

@@ -12,14 +12,14 @@ import pytest
 
 from s3copy_tasks.audit import Tally, audit
 from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import AccessError
-from s3copy_tasks.sender import Sender
-from tests.servers.ceph import COPIER, SOURCE_OWNER, user
-from tests.servers.endpoint import allow
+from tests.support.s3.servers.ceph import COPIER, SOURCE_OWNER, user
+from tests.support.s3.servers.endpoint import allow
 
 if TYPE_CHECKING:
-    from tests.proxy import Proxy
-    from tests.sides import Sides
+    from tests.support.s3.proxy import Proxy
+    from tests.support.s3.sides import Sides
 
 pytestmark = pytest.mark.needs("denial")
 LIMITS = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)

@@ -36,14 +36,14 @@ from s3copy_tasks.errors import (
     ThrottledError,
     TransientError,
 )
-from s3copy_tasks.s3 import replies
 from s3copy_tasks.s3.client import Boto3Client, Client
-from s3copy_tasks.s3.curl_client import CurlClient
-from s3copy_tasks.s3.handles import CONNECTION_CLOSED, READ_TIMEOUT, TLS_REFUSED
-from s3copy_tasks.s3.sockets import Polled, Selected
-from tests.proxy import Proxy, Reply, Request
-from tests.scripted import CLOSE, RESET, Asked, ScriptedServer, certificate, reply
-from tests.servers import SOURCE_ACCOUNT, WRITER, Endpoint
+from s3copy_tasks.s3.fast import replies
+from s3copy_tasks.s3.fast.client import CurlClient
+from s3copy_tasks.s3.fast.handles import CONNECTION_CLOSED, READ_TIMEOUT, TLS_REFUSED
+from s3copy_tasks.s3.fast.sockets import Polled, Selected
+from tests.support.s3.proxy import Proxy, Reply, Request
+from tests.support.s3.scripted import CLOSE, RESET, Asked, ScriptedServer, certificate, reply
+from tests.support.s3.servers import SOURCE_ACCOUNT, WRITER, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

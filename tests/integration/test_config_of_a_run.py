@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s3copy_tasks.dag.factory import build_dag
-from tests.documents import document, job_of, write
+from tests.support.builders.documents import document, job_of, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.conftest import RunDag
-    from tests.sides import Sides
+    from tests.support.s3.sides import Sides
 
 
 @pytest.mark.one_server

@@ -11,8 +11,8 @@ from s3copy_tasks.core.job import Filters, ObjectEntry, ObjectOptions, Overwrite
 from s3copy_tasks.core.multipart import Limits
 
 if TYPE_CHECKING:
-    from tests.proxy import Proxy, Request
-    from tests.sides import Sides
+    from tests.support.s3.proxy import Proxy, Request
+    from tests.support.s3.sides import Sides
 
 ODD_KEYS = [
     "plain.txt",

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from s3copy_tasks.copy.runner import copy_batch
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.dag.endings import stopped_by_sigterm
-from s3copy_tasks.runner import copy_batch
-from s3copy_tasks.sender import Sender
+from s3copy_tasks.engine.sender import Sender
 
 if TYPE_CHECKING:
-    from tests.proxy import Proxy, Reply, Request
-    from tests.sides import Sides
+    from tests.support.s3.proxy import Proxy, Reply, Request
+    from tests.support.s3.sides import Sides
 
 LIMITS = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)
 

@@ -9,13 +9,13 @@ import pytest
 
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.errors import TransientError
-from tests.proxy import Reply, Request
+from tests.support.s3.proxy import Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.proxy import Proxy
-    from tests.sides import Sides
+    from tests.support.s3.proxy import Proxy
+    from tests.support.s3.sides import Sides
 
 pytestmark = pytest.mark.one_server
 SMALL = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)

@@ -12,12 +12,12 @@ from s3copy_tasks.core.multipart import Limits
 from tests.faults.bench import FaultBench, connect
 from tests.faults.kinds import FAULTS
 from tests.faults.proxy import FaultProxy
-from tests.small_s3 import SmallS3
+from tests.support.s3.small_s3 import SmallS3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.sides import Sides
+    from tests.support.s3.sides import Sides
 
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"

@@ -10,12 +10,12 @@ from s3copy_tasks.core.job import ObjectOptions, Overwrite, TransferOptions
 from s3copy_tasks.core.store import ABSENT
 from tests.faults.bench import DESTINATION, DESTINATION_ACCOUNT, SOURCE_ACCOUNT, FaultBench, connect
 from tests.faults.proxy import FaultProxy
-from tests.small_s3 import GIB, SmallS3
+from tests.support.s3.small_s3 import GIB, SmallS3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.small_objects import Part, Stored
+    from tests.support.s3.small_objects import Part, Stored
 
 LARGEST = 10_000 * 5 * GIB
 HEADERS = {

@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks.attempt import Attempt, NoRecord
+from s3copy_tasks.copy.runner import copy_batch
+from s3copy_tasks.copy.uploads import Attempt, NoRecord
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import ObjectEntry, Overwrite, TransferOptions
 from s3copy_tasks.core.multipart import Limits
-from s3copy_tasks.dag.tries import CountedTries
-from s3copy_tasks.runner import copy_batch
-from s3copy_tasks.s3.policies import signer_of
-from tests.bench import impatient
+from s3copy_tasks.dag.memory import CountedTries
+from s3copy_tasks.iam.statements import signer_of
 from tests.faults.bench import DESTINATION, DESTINATION_ACCOUNT, FaultBench, connect
 from tests.faults.kinds import FAULTS, meanwhile
 from tests.faults.proxy import Fault, FaultProxy
-from tests.logs import log_lines
-from tests.small_objects import Upload
-from tests.small_s3 import SmallS3
-from tests.small_wire import xml
+from tests.support.builders.bench import impatient
+from tests.support.builders.logs import log_lines
+from tests.support.s3.small_objects import Upload
+from tests.support.s3.small_s3 import SmallS3
+from tests.support.s3.small_wire import xml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from s3copy_tasks.attempt import UploadRecord
+    from s3copy_tasks.copy.uploads import UploadRecord
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import TransferMetrics
-    from s3copy_tasks.sender import Sender
+    from s3copy_tasks.engine.sender import Sender
     from tests.faults.proxy import Forward
-    from tests.proxy import Reply, Request
+    from tests.support.s3.proxy import Reply, Request
 
 LIMITS = Limits(single_copy_bytes=100, part_bytes=64)
 LARGE = 300

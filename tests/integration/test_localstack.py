@@ -13,8 +13,8 @@ from s3copy_tasks.core.multipart import Limits
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
-    from tests.proxy import Proxy, Reply, Request
-    from tests.sides import Sides
+    from tests.support.s3.proxy import Proxy, Reply, Request
+    from tests.support.s3.sides import Sides
 
 needs = pytest.mark.needs
 LIMITS = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)

@@ -19,10 +19,10 @@ from airflow.sdk import DAG
 from s3copy_tasks import OperationState, S3CrossAccountCopyOperator
 from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE, AirflowException, AirflowFailException
 from s3copy_tasks.errors import MissingError
-from tests.operators import Attempt, Kept, empty, make_operator
-from tests.proxy import Proxy, Reply, Request
-from tests.servers import READER, WRITER, Endpoint, put_many
-from tests.sides import Sides
+from tests.support.airflow.operators import Attempt, Kept, empty, make_operator
+from tests.support.s3.proxy import Proxy, Reply, Request
+from tests.support.s3.servers import READER, WRITER, Endpoint, put_many
+from tests.support.s3.sides import Sides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

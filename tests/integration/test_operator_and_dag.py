@@ -9,16 +9,16 @@ import pytest
 from airflow.sdk import DAG
 
 from s3copy_tasks.dag.factory import build_dag
-from tests.documents import document, job_of, write
-from tests.operators import make_operator
-from tests.proxy import Reply
+from tests.support.airflow.operators import make_operator
+from tests.support.builders.documents import document, job_of, write
+from tests.support.s3.proxy import Reply
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.conftest import DagResult, RunDag
-    from tests.proxy import Proxy
-    from tests.sides import Sides
+    from tests.support.s3.proxy import Proxy
+    from tests.support.s3.sides import Sides
 
 PROMISED = {
     "operation started",

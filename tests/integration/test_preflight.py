@@ -10,15 +10,15 @@ import pytest
 
 from s3copy_tasks.core.job import Location, ObjectEntry, ObjectOptions, PrefixEntry
 from s3copy_tasks.errors import AccessError, ConfigError, CopyError, MissingError, TransientError
-from s3copy_tasks.s3.preflight import _server
-from tests.proxy import Reply, Request
-from tests.servers import WRITER, put_many
+from s3copy_tasks.preflight.preflight import _server
+from tests.support.s3.proxy import Reply, Request
+from tests.support.s3.servers import WRITER, put_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.proxy import Proxy
-    from tests.sides import Sides
+    from tests.support.s3.proxy import Proxy
+    from tests.support.s3.sides import Sides
 
 DENIED = Reply.error(403, "AccessDenied", "Access Denied")
 

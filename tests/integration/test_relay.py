@@ -10,13 +10,13 @@ import pytest
 from s3copy_tasks.core.job import TransferOptions
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.errors import AccessError, ConfigError
-from tests.proxy import Proxy, Reply, Request
-from tests.sides import Sides
+from tests.support.s3.proxy import Proxy, Reply, Request
+from tests.support.s3.sides import Sides
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.servers import Endpoint
+    from tests.support.s3.servers import Endpoint
 
 AUTO = TransferOptions(concurrency=8, relay="auto")
 LIMITS = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)

@@ -9,17 +9,17 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.servers import DESTINATION_ACCOUNT, ceph, localstack, moto
-from tests.servers.abilities import ABILITIES
-from tests.servers.endpoint import WORKER, Keys, allow
+from tests.support.s3.servers import DESTINATION_ACCOUNT, ceph, localstack, moto
+from tests.support.s3.servers.abilities import ABILITIES
+from tests.support.s3.servers.endpoint import WORKER, Keys, allow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mypy_boto3_s3.client import S3Client
 
-    from tests.servers import Endpoint
-    from tests.sides import Sides
+    from tests.support.s3.servers import Endpoint
+    from tests.support.s3.sides import Sides
 
 PART = 5 * 2**20
 OTHER_ETAG = '"0123456789abcdef0123456789abcdef"'

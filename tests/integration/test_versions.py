@@ -10,14 +10,14 @@ import pytest
 from s3copy_tasks.core.job import ObjectEntry
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.errors import MissingError
-from tests.proxy import Reply
+from tests.support.s3.proxy import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from s3copy_tasks.core.job import EffectiveJob
-    from tests.proxy import Proxy
-    from tests.sides import Sides
+    from tests.support.s3.proxy import Proxy
+    from tests.support.s3.sides import Sides
 
 LIMITS = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)
 SIZES = pytest.mark.parametrize(

@@ -18,12 +18,12 @@ from typing import Any
 
 import yaml
 
-from tests.airflow_stack import AirflowStack
 from tests.performance.child import Child
 from tests.performance.figures import airflow_environment
 from tests.performance.millions import IN_FLIGHT
 from tests.performance.pages import PREFIX, PageServer
 from tests.performance.report import Report
+from tests.support.airflow.stack import AirflowStack
 
 OBJECTS, BATCH_OBJECTS, ACTIVE_BATCHES, RUNS = 100_000, 10_000, 2, 1
 DELAY = 0.03

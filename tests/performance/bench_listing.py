@@ -15,12 +15,12 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.objects import S3Object
-from s3copy_tasks.keystream import BUFFERED_KEYS_MAX, KeyStream
-from tests.key_shapes import SHAPES, ListedKeys, keys_of
-from tests.memory import DAY_ONE
+from s3copy_tasks.plan.key_stream import BUFFERED_KEYS_MAX, KeyStream
 from tests.performance.child import Child
 from tests.performance.pages import PageServer
 from tests.performance.report import Report
+from tests.support.s3.key_shapes import SHAPES, ListedKeys, keys_of
+from tests.support.s3.memory import DAY_ONE
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.store import Page

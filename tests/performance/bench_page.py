@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.documents import document
 from tests.performance.figures import p90
 from tests.performance.report import Report
+from tests.support.builders.documents import document
 
 if TYPE_CHECKING:
-    from tests.page_server import Page
+    from tests.support.airflow.page_server import Page
 
 JOBS, RUNS = 200, 10_000
 REPEATS = 20
@@ -29,7 +29,7 @@ NAV, TAB = "/s3copy/jobs", "/s3copy/jobs/s3copy__job000"
 
 def _fill(folder: Path) -> None:
     """Write the jobs."""
-    from tests.page_rows import add_jobs  # noqa: PLC0415 - after the environment is set
+    from tests.support.airflow.page_rows import add_jobs  # noqa: PLC0415 - after the environment is set
 
     add_jobs(
         folder,
@@ -42,8 +42,8 @@ def _fill(folder: Path) -> None:
 
 def _run(number: int, already: int) -> None:
     """Give every job so many runs."""
-    from tests.page_rows import metrics  # noqa: PLC0415
-    from tests.page_server import rows  # noqa: PLC0415
+    from tests.support.airflow.page_rows import metrics  # noqa: PLC0415
+    from tests.support.airflow.page_server import rows  # noqa: PLC0415
 
     start = datetime.now(UTC) - timedelta(days=400)
     with rows() as made:
@@ -81,7 +81,7 @@ def main() -> None:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
         }
-        from tests.page_server import serving  # noqa: PLC0415 - after the environment is set
+        from tests.support.airflow.page_server import serving  # noqa: PLC0415 - after the environment is set
 
         made = report.table(
             f"{JOBS} jobs: milliseconds of an answer",

@@ -5,7 +5,7 @@ Server and client have a core each; HTTP on loopback, without TLS.
 
 from __future__ import annotations
 
-from s3copy_tasks.relay import RELAY_BYTES_MAX
+from s3copy_tasks.copy.relay import RELAY_BYTES_MAX
 from tests.performance.child import Child
 from tests.performance.report import Report
 from tests.performance.zeros import ZerosServer

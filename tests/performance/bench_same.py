@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.performance import peers
 from tests.performance.report import Report
-from tests.servers import moto
+from tests.support.s3.servers import moto
 
 if TYPE_CHECKING:
     from collections.abc import Callable

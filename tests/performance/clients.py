@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 
 from s3copy_tasks.s3.client import Boto3Client, Client
-from s3copy_tasks.s3.curl_client import CurlClient
+from s3copy_tasks.s3.fast.client import CurlClient
 from tests.performance.child import obey
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.performance.child import ROOT, cores
-from tests.servers.processes import tied
+from tests.support.s3.servers.processes import tied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,7 +17,7 @@ from tests.performance.child import cores
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.servers import Endpoint
+    from tests.support.s3.servers import Endpoint
 
 console = Console(width=118, highlight=False)
 

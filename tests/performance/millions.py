@@ -15,18 +15,18 @@ import boto3
 import structlog
 from botocore.config import Config
 
-from s3copy_tasks.collecting import rarely_collected
 from s3copy_tasks.core.job import EffectiveJob, Location, Overwrite, PrefixEntry, TransferOptions
-from s3copy_tasks.core.wire import dump
-from s3copy_tasks.inprocess import InProcessRun, Watch
-from s3copy_tasks.keystream import KeyStream
-from s3copy_tasks.listing import Stores
-from s3copy_tasks.loop import event_loop
-from s3copy_tasks.planning import plan_job
+from s3copy_tasks.dag.xcom import dump
+from s3copy_tasks.engine.garbage import rarely_collected
+from s3copy_tasks.engine.loop import event_loop
+from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.plan.key_stream import KeyStream
+from s3copy_tasks.plan.listing import Stores
+from s3copy_tasks.plan.planning import plan_job
+from s3copy_tasks.run import InProcessRun, Watch
+from s3copy_tasks.s3.bucket import BucketStore
 from s3copy_tasks.s3.client import Boto3Client
-from s3copy_tasks.s3.curl_client import CurlClient
-from s3copy_tasks.s3.store import BucketStore
-from s3copy_tasks.sender import Sender
+from s3copy_tasks.s3.fast.client import CurlClient
 from tests.performance.child import obey
 from tests.performance.pages import PREFIX
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.request import urlopen
 
-from tests.installing import install_debian
 from tests.performance.child import cores
 from tests.performance.listings import DELAY_HEADER, ETAG, MODIFIED, MODIFIED_XML, SIZE, XMLNS, Listings
-from tests.scripted import certificate
-from tests.servers.processes import free_port, tied
+from tests.support.s3.scripted import certificate
+from tests.support.s3.servers.processes import free_port, tied
+from tools.installing import install_debian
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

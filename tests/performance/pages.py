@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote
 
 from tests.performance.child import Child, obey
-from tests.proxy import Request
-from tests.servers import Endpoint
-from tests.small_s3 import SmallS3
+from tests.support.s3.proxy import Request
+from tests.support.s3.servers import Endpoint
+from tests.support.s3.small_s3 import SmallS3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

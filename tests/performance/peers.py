@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from tests.installing import LockedEnvironment
 from tests.performance.commands import Spent, run
-from tests.servers.endpoint import READER, REGION, WORKER, WRITER, Endpoint
+from tests.support.s3.servers.endpoint import READER, REGION, WORKER, WRITER, Endpoint
+from tools.installing import LockedEnvironment
 
 _PACKAGES = LockedEnvironment("clients", "bench.txt")
 _OURS = Path(sys.executable).with_name("s3copy")

@@ -9,17 +9,17 @@ from typing import Any
 
 import boto3
 
-from s3copy_tasks.attempt import NoRecord
+from s3copy_tasks.copy.transfer import Transfer
+from s3copy_tasks.copy.uploads import NoRecord
 from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry
 from s3copy_tasks.core.objects import S3Object
 from s3copy_tasks.core.store import CopyRequest
-from s3copy_tasks.listing import Stores
-from s3copy_tasks.loop import wait_for
-from s3copy_tasks.s3.accounts import _s3_config
-from s3copy_tasks.s3.curl_client import CurlClient
-from s3copy_tasks.s3.store import BucketStore
-from s3copy_tasks.sender import Sender
-from s3copy_tasks.transfer import Transfer
+from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.plan.listing import Stores
+from s3copy_tasks.s3.bucket import BucketStore
+from s3copy_tasks.s3.connections import _s3_config
+from s3copy_tasks.s3.fast.client import CurlClient
 from tests.performance.child import obey
 
 IN_FLIGHT = 64

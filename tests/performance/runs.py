@@ -15,11 +15,11 @@ from airflow.sdk import DAG
 
 from s3copy_tasks import S3CrossAccountCopyOperator
 from s3copy_tasks.core.operation import S3CopyOperation
-from s3copy_tasks.inprocess import InProcessRun, Watch
-from s3copy_tasks.listing import Stores
-from s3copy_tasks.sender import Sender
-from tests.dag_store import store_dags
+from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.plan.listing import Stores
+from s3copy_tasks.run import InProcessRun, Watch
 from tests.performance.child import obey
+from tests.support.airflow.dag_store import store_dags
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -72,8 +72,8 @@ class Runs:
 
     def parts(self, **inputs: Any) -> dict[str, float]:
         """Do what `execute` does, part by part; return the seconds of each."""
-        from s3copy_tasks.s3.accounts import managers_of  # noqa: PLC0415 - a cold start must not have it
-        from s3copy_tasks.s3.preflight import preflight  # noqa: PLC0415 - the same
+        from s3copy_tasks.preflight.preflight import preflight  # noqa: PLC0415 - the same
+        from s3copy_tasks.s3.connections import managers_of  # noqa: PLC0415 - a cold start must not have it
 
         job = S3CopyOperation(**CONNECTIONS, **inputs).job("bench", "run.copy")
         source, destination = managers_of(job)

@@ -10,9 +10,9 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from tests.performance.child import Child, obey
-from tests.proxy import Reply, Request
-from tests.servers import Endpoint
-from tests.small_s3 import SmallS3
+from tests.support.s3.proxy import Reply, Request
+from tests.support.s3.servers import Endpoint
+from tests.support.s3.small_s3 import SmallS3
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from s3copy_tasks.cli import main
-from s3copy_tasks.config.schema import SCHEMA_FILE
-from s3copy_tasks.config.source import read_source
-from tests.documents import MINIMAL, document, job_of, prefix, write
+from s3copy_tasks.config.check.schema import SCHEMA_FILE
+from s3copy_tasks.config.read.source import read_source
+from tests.support.builders.documents import MINIMAL, document, job_of, prefix, write
 
 ROLE = "arn:aws:iam::444455556666:role/writer"
 ANSWERS = {

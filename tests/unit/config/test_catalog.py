@@ -7,7 +7,7 @@ from pathlib import Path
 
 from s3copy_tasks.config import codes
 from s3copy_tasks.config.catalog import job_files, load_files, load_folder
-from tests.documents import MINIMAL, document, prefix, write
+from tests.support.builders.documents import MINIMAL, document, prefix, write
 
 
 def test_jobs_are_sorted_by_name(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from s3copy_tasks.config import codes
 from s3copy_tasks.config.catalog import Catalog, load_files, load_folder
 from s3copy_tasks.config.problem import Problem
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parent / "examples"
 EXPECTED = re.compile(r"# (?P<place>-|\d+:\d+) (?P<code>[a-z-]+)(?: (?P<path>\S+))?: (?P<words>.+)")
 NOT_SHOWN = {
     codes.FILE_UNREADABLE: "a file that can't be read can't be read by the test either",

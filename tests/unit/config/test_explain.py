@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3copy_tasks.config.catalog import job_files
-from s3copy_tasks.config.explain import explained, provenance
-from s3copy_tasks.config.hints import written
+from s3copy_tasks.config.check.schema import schema, with_defaults
 from s3copy_tasks.config.layers import defaults_of, read_layers
-from s3copy_tasks.config.schema import schema, with_defaults
-from s3copy_tasks.config.source import read_source
-from tests.documents import MINIMAL, document, job_of, write
+from s3copy_tasks.config.read.hints import written
+from s3copy_tasks.config.read.source import read_source
+from s3copy_tasks.config.show.explain import explained, provenance
+from tests.support.builders.documents import MINIMAL, document, job_of, write
 
 REPOSITORY = Path(__file__).parents[3]
-EXAMPLES = REPOSITORY / "tests" / "unit" / "examples" / "valid"
+EXAMPLES = REPOSITORY / "tests" / "unit" / "config" / "examples" / "valid"
 FOLDERS = [REPOSITORY / "copy_configs", EXAMPLES, *(path for path in EXAMPLES.iterdir() if path.is_dir())]
 JOBS = {f"{file.parent.name}/{file.stem}": file for folder in FOLDERS for file in job_files(folder)}
 ORIGIN = re.compile(r"  # (default|(?P<file>.+):(?P<line>\d+))$")

@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 
 from s3copy_tasks.cli import main
 from s3copy_tasks.config.catalog import load_files, load_folder
-from s3copy_tasks.config.explain import explained
 from s3copy_tasks.config.layers import defaults_of, read_layers
 from s3copy_tasks.config.problem import Problem
-from s3copy_tasks.config.report import as_github, as_json, as_text
-from tests.documents import MINIMAL, document, job_of, prefix, write
+from s3copy_tasks.config.show.explain import explained
+from s3copy_tasks.config.show.report import as_github, as_json, as_text
+from tests.support.builders.documents import MINIMAL, document, job_of, prefix, write
 
 REPOSITORY = Path(__file__).parents[3]
-EXAMPLES = REPOSITORY / "tests" / "unit" / "examples"
+EXAMPLES = REPOSITORY / "tests" / "unit" / "config" / "examples"
 CORPUS = [
     file.read_text(encoding="utf-8")
     for folder in (EXAMPLES, REPOSITORY / "copy_configs")

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from s3copy_tasks.config.check.schema import with_defaults
 from s3copy_tasks.config.job import parse_bytes
-from s3copy_tasks.config.schema import with_defaults
 from s3copy_tasks.core.job import (
     Filters,
     Location,
@@ -20,7 +20,7 @@ from s3copy_tasks.core.job import (
     PrefixEntry,
     TransferOptions,
 )
-from tests.documents import MINIMAL, document, job_of, write
+from tests.support.builders.documents import MINIMAL, document, job_of, write
 
 
 def test_the_smallest_file_is_a_job_of_documented_defaults(tmp_path: Path) -> None:

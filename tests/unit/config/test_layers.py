@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from s3copy_tasks.config import codes
 from s3copy_tasks.config.catalog import load_files, load_folder
 from s3copy_tasks.config.layers import Layers, defaults_of, read_layers
-from s3copy_tasks.config.source import ERRORS_MAX, Parts
-from tests.documents import MINIMAL, document, job_of, prefix, problems_of, write
+from s3copy_tasks.config.read.source import ERRORS_MAX, Parts
+from tests.support.builders.documents import MINIMAL, document, job_of, prefix, problems_of, write
 
 DEFAULTS = "_defaults.yaml"
 SIDES = {"source": {"bucket": "ops-granules"}, "destination": {"bucket": "partner-granules"}}

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from s3copy_tasks.config.check.template import RunDates, date_names
 from s3copy_tasks.config.job import CopyJob
 from s3copy_tasks.config.render import render_job
-from s3copy_tasks.config.template import RunDates, date_names
 from s3copy_tasks.core.job import EffectiveJob, Filters, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
-from tests.documents import document, job_of, write
+from tests.support.builders.documents import document, job_of, write
 
 LOGICAL_DATE = datetime(2026, 1, 31, tzinfo=UTC)
 NAMES: dict[str, Any] = {

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from s3copy_tasks.config import codes
 from s3copy_tasks.config.problem import Problem
-from s3copy_tasks.config.report import as_github, as_json, as_text, text_lines
-from tests.documents import document, problems_of, write
+from s3copy_tasks.config.show.report import as_github, as_json, as_text, text_lines
+from tests.support.builders.documents import document, problems_of, write
 
 
 def problem(

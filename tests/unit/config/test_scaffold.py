@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3copy_tasks.config import codes
+from s3copy_tasks.config.check.schema import schema
 from s3copy_tasks.config.layers import read_layers
+from s3copy_tasks.config.load import job_of
 from s3copy_tasks.config.problem import Problem
-from s3copy_tasks.config.scaffold import commented
-from s3copy_tasks.config.schema import schema
-from s3copy_tasks.config.source import read_source
-from s3copy_tasks.config.validate import job_of
-from tests.documents import MINIMAL, document
+from s3copy_tasks.config.read.source import read_source
+from s3copy_tasks.config.show.scaffold import commented
+from tests.support.builders.documents import MINIMAL, document
 
 FILE = Path("job.yaml")
 Part = dict[str, Any]

@@ -15,7 +15,7 @@ from airflow.utils.dates import cron_presets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.config.schedule import (
+from s3copy_tasks.config.check.schedule import (
     PRESETS,
     asset_uri,
     check_asset,

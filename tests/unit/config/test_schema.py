@@ -9,10 +9,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from s3copy_tasks.config import codes
+from s3copy_tasks.config.check.schema import findings_of_schema, schema, with_defaults
 from s3copy_tasks.config.problem import Finding
-from s3copy_tasks.config.scalar import Misread
-from s3copy_tasks.config.schema import findings_of_schema, schema, with_defaults
-from tests.documents import MINIMAL
+from s3copy_tasks.config.read.scalar import Misread
+from tests.support.builders.documents import MINIMAL
 
 Part = dict[str, Any]
 

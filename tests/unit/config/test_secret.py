@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from s3copy_tasks.cli import main
 from s3copy_tasks.config import codes
 from s3copy_tasks.config.catalog import load_files
-from s3copy_tasks.config.report import as_github, as_json, as_text
 from s3copy_tasks.config.secret import looks_secret, masked
+from s3copy_tasks.config.show.report import as_github, as_json, as_text
 from s3copy_tasks.dag.factory import raise_problems
 from s3copy_tasks.errors import ConfigError
-from tests.documents import MINIMAL, document, job_of, problems_of, write
+from tests.support.builders.documents import MINIMAL, document, job_of, problems_of, write
 
 CAPITALS = string.ascii_uppercase + string.digits
 BASE64 = string.ascii_letters + string.digits + "/+"
@@ -311,8 +311,7 @@ def test_no_report_repeats_what_is_named_as_a_secret(
 
 
 EXAMPLES = [
-    file.read_text(encoding="utf-8")
-    for file in sorted((Path(__file__).parent.parent / "examples").rglob("*.y*ml"))
+    file.read_text(encoding="utf-8") for file in sorted((Path(__file__).parent / "examples").rglob("*.y*ml"))
 ]
 MARKS = st.sampled_from([" ", '"', "'", "\n", "\n  ", "[", "{", ": ", " # ", "\n- ", "@", "*", "&", "!", "="])
 

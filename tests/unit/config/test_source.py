@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3copy_tasks.config import codes
-from s3copy_tasks.config.scalar import Misread
-from s3copy_tasks.config.source import DEPTH_MAX, ERRORS_MAX, Parts, Place, SourceError, read_source
+from s3copy_tasks.config.read.scalar import Misread
+from s3copy_tasks.config.read.source import DEPTH_MAX, ERRORS_MAX, Parts, Place, SourceError, read_source
 
 FILE = Path("job.yaml")
 Where = dict[Parts, tuple[int | None, int | None]]

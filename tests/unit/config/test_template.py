@@ -9,7 +9,7 @@ import pendulum
 import pytest
 from airflow.sdk.definitions._internal.templater import FILTERS
 
-from s3copy_tasks.config.template import (
+from s3copy_tasks.config.check.template import (
     DATE_NAMES,
     NAMES,
     RunDates,

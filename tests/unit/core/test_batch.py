@@ -10,8 +10,8 @@ import pytest
 from s3copy_tasks.core.batch import Batch, KeyRange, label, plan_id
 from s3copy_tasks.core.job import PrefixEntry
 from s3copy_tasks.errors import ConfigError
-from tests.bench import make_job
-from tests.memory import DAY_ONE
+from tests.support.builders.bench import make_job
+from tests.support.s3.memory import DAY_ONE
 
 
 def ranges(*entries: int | None) -> tuple[KeyRange, ...]:

@@ -8,7 +8,7 @@ import pytest
 
 from s3copy_tasks.core.job import EffectiveJob, Location, ObjectEntry, PrefixEntry
 from s3copy_tasks.errors import ConfigError
-from tests.bench import make_job
+from tests.support.builders.bench import make_job
 
 LONG = "é" * 512 + "/"  # 1,025 bytes
 BAD_KEYS: dict[str, tuple[dict[str, Any], str]] = {

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, printable, total
 from s3copy_tasks.core.objects import SkipReason
-from s3copy_tasks.core.requests import Kind, Requests, Tally
-from tests.memory import DAY_ONE, Clock
+from s3copy_tasks.core.request_counts import Kind, Requests, Tally
+from tests.support.s3.memory import DAY_ONE, Clock
 
 
 def sorted_counts(keys: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[Any, int]]:

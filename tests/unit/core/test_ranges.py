@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from s3copy_tasks.core.ranges import WASTED_PAGES, WASTED_SHARE, ListedRange, Ranges
 from s3copy_tasks.core.store import Page
 from s3copy_tasks.errors import NOT_S3, NOT_SORTED, RequestError
-from tests.bench import make_object
-from tests.key_shapes import ListedKeys, keys_of
+from tests.support.builders.bench import make_object
+from tests.support.s3.key_shapes import ListedKeys, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

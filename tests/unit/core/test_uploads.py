@@ -13,8 +13,8 @@ from s3copy_tasks.core.batch import Batch, KeyRange
 from s3copy_tasks.core.job import Filters, ObjectEntry, PrefixEntry
 from s3copy_tasks.core.store import ListedUpload
 from s3copy_tasks.core.uploads import EarlierUploads, UploadSpan, Whose, upload_spans
-from tests.bench import make_job
-from tests.memory import DAY_ONE, WRITER
+from tests.support.builders.bench import make_job
+from tests.support.s3.memory import DAY_ONE, WRITER
 
 SECOND = timedelta(seconds=1)
 JOB = make_job(

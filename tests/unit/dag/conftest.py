@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s3copy_tasks.dag.airflow_versions import HAS_PAGES
-from tests.page_server import Page, serving
+from tests.support.airflow.page_server import Page, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

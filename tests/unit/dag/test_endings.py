@@ -10,7 +10,7 @@ from airflow.sdk import Context
 from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
 from s3copy_tasks.dag.endings import is_tried_again
 from s3copy_tasks.errors import AccessError, TransientError
-from tests.operators import Attempt
+from tests.support.airflow.operators import Attempt
 
 ENDINGS: dict[str, tuple[BaseException, int, bool]] = {
     "denied": (AccessError("no", code="AccessDenied"), 1, False),

@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3copy_tasks.config.catalog import load_folder
-from s3copy_tasks.config.hints import written
+from s3copy_tasks.config.read.hints import written
 from s3copy_tasks.core.job import digest_of
 from s3copy_tasks.dag.factory import build_dag, job_dags, raise_problems
 from s3copy_tasks.dag.page.settings import config_of
 from s3copy_tasks.errors import ConfigError
-from tests.airflow_stack import DAGS, ROOT
-from tests.dag_store import serialization
+from tests.support.airflow.dag_store import serialization
+from tests.support.airflow.stack import DAGS, ROOT
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -54,7 +54,7 @@ import json, sys
 from pathlib import Path
 from airflow.models.serialized_dag import SerializedDagModel
 from s3copy_tasks.dag.factory import job_dags
-from tests.dag_store import serialization
+from tests.support.airflow.dag_store import serialization
 dags = job_dags(Path(sys.argv[1]))
 print(json.dumps({n: SerializedDagModel.hash(serialization().to_dict(d)) for n, d in dags.items()}))
 """
@@ -64,7 +64,7 @@ from datetime import datetime, UTC
 from pathlib import Path
 from airflow.timetables.base import TimeRestriction
 from s3copy_tasks.dag.factory import job_dags
-from tests.dag_store import serialization
+from tests.support.airflow.dag_store import serialization
 (dag,) = job_dags(Path(sys.argv[1])).values()
 timetable = serialization().from_dict(serialization().to_dict(dag)).timetable
 interval = timetable.infer_manual_data_interval(run_after=__import__("pendulum").datetime(2026, 3, 5, 2, 0))
@@ -331,7 +331,7 @@ def test_every_config_of_the_repository_is_a_dag() -> None:
 
 def test_build_dag_needs_no_file(tmp_path: Path) -> None:
     """A job that was loaded is enough to build its Dag: an importer of YAML files is a few lines."""
-    from s3copy_tasks.config.validate import load_job  # noqa: PLC0415 - the one test that needs it
+    from s3copy_tasks.config.load import load_job  # noqa: PLC0415 - the one test that needs it
 
     job = load_job(write(tmp_path))
     assert not isinstance(job, list)

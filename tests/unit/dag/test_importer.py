@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks.config.report import as_text
+from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.dag.factory import job_dags
 from s3copy_tasks.dag.registered import IMPORTER
-from tests.documents import document, problems_of, write
-from tests.imported import bundles, forget_importers, importer_of
+from tests.support.airflow.imported import bundles, forget_importers, importer_of
+from tests.support.builders.documents import document, problems_of, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ import pytest
 
 from s3copy_tasks.core.batch import KeyRange
 from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
-from s3copy_tasks.dag.lineage import entries_of, everything, tell_lineage
-from tests.bench import make_job
-from tests.logs import log_lines
+from s3copy_tasks.dag.telemetry.lineage import entries_of, everything, tell_lineage
+from tests.support.builders.bench import make_job
+from tests.support.builders.logs import log_lines
 
 PREFIXES = tuple(PrefixEntry(source=f"in/{n}/", destination=f"out/{n}/") for n in range(3))
 OBJECTS = tuple(ObjectEntry(source=f"one/{n}", destination=f"two/{n}") for n in range(5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from s3copy_tasks.dag.airflow_versions import AIRFLOW
-from tests.page_server import ALL, JOB, JOBS, MINE, OTHER, Page, asking, shown, words
+from tests.support.airflow.page_server import ALL, JOB, JOBS, MINE, OTHER, Page, asking, shown, words
 
 
 def test_every_route_is_tested(page: Page) -> None:

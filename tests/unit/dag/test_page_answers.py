@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.page_server import JOB, JOBS, RUN_ID, Answer, Page
+from tests.support.airflow.page_server import JOB, JOBS, RUN_ID, Answer, Page
 
 VOID = {"meta"}
 INERT = {

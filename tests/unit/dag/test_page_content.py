@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3copy_tasks.dag.page.words import UNKNOWN
-from tests.page_server import ALL, HUGE, JOB, JOBS, MINE, NEVER, OTHER, Page, rows, shown, words
+from tests.support.airflow.page_server import (
+    ALL,
+    HUGE,
+    JOB,
+    JOBS,
+    MINE,
+    NEVER,
+    OTHER,
+    Page,
+    rows,
+    shown,
+    words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +88,7 @@ def test_a_job_that_never_ran_shows_its_config(page: Page) -> None:
 
 def test_a_run_under_way_shows_how_far_it_is(page: Page) -> None:
     """What batches have copied so far is in the table of all jobs and in the tab."""
-    from tests.page_rows import metrics  # noqa: PLC0415
+    from tests.support.airflow.page_rows import metrics  # noqa: PLC0415
 
     with rows() as table:
         table.run(
@@ -100,7 +112,7 @@ def test_a_run_under_way_shows_how_far_it_is(page: Page) -> None:
 
 def test_what_a_cleared_run_did_before_is_not_shown_as_its_progress(page: Page) -> None:
     """A run that begins again has copied nothing yet, whatever it pushed when it ran before."""
-    from tests.page_rows import metrics  # noqa: PLC0415
+    from tests.support.airflow.page_rows import metrics  # noqa: PLC0415
 
     with rows() as table:
         table.run(
@@ -138,7 +150,7 @@ def counted() -> Iterator[list[str]]:
 @pytest.mark.parametrize("path", [JOBS, f"{JOBS}/{HUGE}"])
 def test_queries_do_not_grow_with_runs(page: Page, path: str) -> None:
     """Five runs of a job and two hundred cost the same number of queries, and few."""
-    from tests.page_rows import metrics  # noqa: PLC0415
+    from tests.support.airflow.page_rows import metrics  # noqa: PLC0415
 
     def fill(number: int) -> None:
         with rows() as table:

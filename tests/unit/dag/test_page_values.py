@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3copy_tasks.config.report import as_text
+from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.core.metrics import TransferMetrics
-from s3copy_tasks.core.wire import dump
 from s3copy_tasks.dag.page import charts, detail, words
 from s3copy_tasks.dag.page.figures import Figures, figures_of, figures_under_way, so_far
 from s3copy_tasks.dag.page.overview import State, figures_by_run, job_row, overview, state_of
@@ -25,7 +24,8 @@ from s3copy_tasks.dag.page.settings import (
     settings_of,
 )
 from s3copy_tasks.dag.page.shapes import plain
-from tests.documents import problems_of, write
+from s3copy_tasks.dag.xcom import dump
+from tests.support.builders.documents import problems_of, write
 
 if TYPE_CHECKING:
     from pathlib import Path

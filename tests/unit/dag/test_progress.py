@@ -11,11 +11,11 @@ from s3copy_tasks.core.batch import Batch, KeyRange
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.objects import SkipReason
-from s3copy_tasks.dag.progress import SECONDS, progress_told
-from tests.bench import make_job
-from tests.logs import log_lines
-from tests.memory import Clock
-from tests.operators import Attempt
+from s3copy_tasks.dag.telemetry.progress import SECONDS, progress_told
+from tests.support.airflow.operators import Attempt
+from tests.support.builders.bench import make_job
+from tests.support.builders.logs import log_lines
+from tests.support.s3.memory import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from s3copy_tasks.dag.airflow_versions import HAS_IMPORTERS
 from s3copy_tasks.dag.factory import job_dags, raise_problems
 from s3copy_tasks.dag.registered import IMPORTER, importer_place
 from s3copy_tasks.errors import ConfigError
-from tests.documents import document, write
-from tests.imported import bundles, forget_importers, importer_of
+from tests.support.airflow.imported import bundles, forget_importers, importer_of
+from tests.support.builders.documents import document, write
 
 BUNDLES = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
 EVERYWHERE = "AIRFLOW__DAG_PROCESSOR__DAG_IMPORTER_CONFIGS"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks.core.wire import dump, dump_job
 from s3copy_tasks.dag import tasks
 from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
-from s3copy_tasks.verdict import outside_metrics
-from tests.bench import Bench
+from s3copy_tasks.dag.xcom import dump, dump_job
+from s3copy_tasks.report.summary import outside_metrics
+from tests.support.builders.bench import Bench
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -1,0 +1,106 @@
+"""Rules across jobs: two that write the same place, and jobs that feed each other.
+
+Only what is certain in every run is a problem: templates are compared as they stand.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.config import codes
+from s3copy_tasks.config.problem import Finding
+from s3copy_tasks.core.job import entries_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.config.layers import Layers
+    from s3copy_tasks.config.problem import Problem
+    from s3copy_tasks.config.read.source import Parts
+    from s3copy_tasks.core.job import Location
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What one entry of a job writes."""
+
+    job: CopyJob
+    parts: Parts
+    bucket: tuple[str, str | None]
+    key: str
+
+
+def problems_across(loaded: Sequence[tuple[CopyJob, Layers]]) -> Iterator[Problem]:
+    """Yield what is wrong between valid jobs; each stays a job."""
+    layers = {job.name: read for job, read in loaded}
+    jobs = [job for job, _ in loaded]
+    for name, finding in [*_written_by_two(jobs, layers), *_loops(jobs)]:
+        yield layers[name].problem(finding)
+
+
+def _server(place: Location) -> tuple[str, str | None]:
+    return place.bucket, place.endpoint_url
+
+
+def _written_by_two(jobs: Sequence[CopyJob], layers: dict[str, Layers]) -> Iterator[tuple[str, Finding]]:
+    first: dict[tuple[str, tuple[str, str | None], str], _Target] = {}
+    for job in jobs:
+        for field, index, entry in entries_of(job.prefixes, job.objects):
+            parts: Parts = (field, index, "destination")
+            target = _Target(job, parts, _server(job.destination), entry.destination)
+            earlier = first.setdefault((field, target.bucket, target.key), target)
+            if earlier.job is not job:
+                place = layers[earlier.job.name].place(earlier.parts)
+                words = (
+                    f"the job {earlier.job.name!r} writes {job.destination}/{entry.destination} as well "
+                    f"({place.file}:{place.line}). Give each job a place of its own, or make them one job"
+                )
+                yield job.name, Finding(parts=parts, code=codes.JOBS_WRITE_SAME, message=words)
+
+
+def _loops(jobs: Sequence[CopyJob]) -> Iterator[tuple[str, Finding]]:
+    """Yield each loop of jobs, of which one reads what the one before writes, at its last job by name."""
+    sources: dict[tuple[str, str | None], list[CopyJob]] = {}
+    for job in jobs:
+        sources.setdefault(_server(job.source), []).append(job)
+    written = {
+        job.name: sorted(entry.destination for _, _, entry in entries_of(job.prefixes, job.objects))
+        for job in jobs
+    }
+    readers = {
+        job.name: [
+            reader.name
+            for reader in sources.get(_server(job.destination), ())
+            if reader is not job and _feeds(written[job.name], reader)
+        ]
+        for job in jobs
+    }
+    while True:
+        try:
+            TopologicalSorter(readers).prepare()
+        except CycleError as error:
+            loop: list[str] = error.args[1][::-1]
+            last = max(loop)
+            readers[last] = []
+            start = loop.index(last)
+            way = " -> ".join([*loop[start:-1], *loop[:start], last])
+            words = f"jobs copy in a circle: {way}. Let one of them write to a place that none of them reads"
+            yield last, Finding(parts=("destination",), code=codes.JOBS_LOOP, message=words, at_name=True)
+        else:
+            return
+
+
+def _feeds(written: Sequence[str], reader: CopyJob) -> bool:
+    """Say whether all that an entry of a job writes, of sorted places, lies where one of another reads."""
+    for field, _, entry in entries_of(reader.prefixes, reader.objects):
+        nearest = bisect_left(written, entry.source)  # what begins with a text follows it in the order
+        if nearest < len(written) and (
+            written[nearest] == entry.source
+            or (field == "prefixes" and written[nearest].startswith(entry.source))
+        ):
+            return True
+    return False

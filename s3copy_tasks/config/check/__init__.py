@@ -1,0 +1,1 @@
+"""Checks values: schema, rules, templates and schedules."""

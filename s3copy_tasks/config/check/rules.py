@@ -1,0 +1,182 @@
+"""What a schema can't say of one job.
+
+Documents that the schema refuses are taken, too: all problems come at once.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from s3copy_tasks.config import codes
+from s3copy_tasks.config.check.schedule import check_asset, cron_of
+from s3copy_tasks.config.check.template import DATE_NAMES, UnknownNameError, names_in
+from s3copy_tasks.config.problem import Finding
+from s3copy_tasks.config.read.hints import SHOWN_MAX
+from s3copy_tasks.core.job import (
+    Entries,
+    Location,
+    ObjectEntry,
+    PrefixEntry,
+    bad_keys,
+    feeding,
+    written_twice,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from s3copy_tasks.config.read.source import Parts
+
+_ENTRIES_MAX = 1000  # as in the schema
+_SINCE: Parts = ("filters", "modified_since")
+
+
+def findings_of_rules(document: dict[str, Any]) -> Iterator[Finding]:
+    """Yield what is wrong; values of another type than the schema's are passed over."""
+    yield from _of_dates(document)
+    yield from _of_assets(document)
+    yield from _of_templates(document)
+    yield from _of_entries(document)
+
+
+def _of_dates(document: dict[str, Any]) -> Iterator[Finding]:
+    zone, day, schedule = (_text(document, (name,)) for name in ("timezone", "start_date", "schedule"))
+    if zone is not None and not _is_zone(zone):
+        words = f"{zone[:SHOWN_MAX]!r} is no time zone of the IANA database, such as UTC or Europe/Berlin"
+        yield Finding(parts=("timezone",), code=codes.BAD_TIMEZONE, message=words)
+    if day is not None and not _is_day(day):
+        words = f"there is no day {day[:SHOWN_MAX]}"
+        yield Finding(parts=("start_date",), code=codes.BAD_DATE, message=words)
+    if schedule:
+        try:
+            cron_of(schedule)
+        except ValueError as error:
+            yield Finding(parts=("schedule",), code=codes.BAD_CRON, message=str(error))
+    since = _text(document, _SINCE)
+    if since and "{" not in since:
+        try:
+            parse_moment(since, ZoneInfo("UTC"))
+        except ValueError as error:
+            yield Finding(parts=_SINCE, code=codes.BAD_DATE, message=str(error))
+
+
+def _of_assets(document: dict[str, Any]) -> Iterator[Finding]:
+    schedule = document.get("schedule")
+    for index, uri in enumerate(_list(schedule, "assets") if isinstance(schedule, dict) else []):
+        try:
+            check_asset(str(uri))
+        except ValueError as error:
+            yield Finding(parts=("schedule", "assets", index), code=codes.WRONG_FORM, message=str(error))
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, such as Europe
+        return False
+    return True
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _of_templates(document: dict[str, Any]) -> Iterator[Finding]:
+    schedule = document.get("schedule")
+    for parts, template in _templates(document):
+        try:
+            names = names_in(template)
+        except UnknownNameError as error:
+            yield Finding(parts=parts, code=codes.BAD_TEMPLATE, message=str(error))
+            continue
+        dates = sorted(names & DATE_NAMES)
+        if isinstance(schedule, dict) and dates:
+            words = (
+                f"{', '.join(dates)}: a run that assets start has no logical date. "
+                "Use dag_run.run_after, such as {{ dag_run.run_after | ds }}"
+            )
+            yield Finding(parts=parts, code=codes.NO_LOGICAL_DATE, message=words)
+
+
+def _templates(document: dict[str, Any]) -> Iterator[tuple[Parts, str]]:
+    for field, index, entry in well_formed_entries(document):
+        yield (field, index, "source"), entry.source
+        yield (field, index, "destination"), entry.destination
+    since = _text(document, _SINCE)
+    if since:
+        yield _SINCE, since
+
+
+def _of_entries(document: dict[str, Any]) -> Iterator[Finding]:
+    entries = well_formed_entries(document)
+    static = [one for one in entries if "{" not in one[2].source + one[2].destination]
+    for field, index, entry in entries:
+        for side in ("source", "destination"):
+            if getattr(entry, side).startswith("s3://"):
+                words = "the bucket stands above: write the key alone, without s3:// and the bucket's name"
+                yield Finding(parts=(field, index, side), code=codes.WRONG_FORM, message=words)
+    for parts, words in bad_keys(static):
+        yield Finding(parts=parts, code=codes.KEY_TOO_LONG, message=words)
+    for parts, words in written_twice(entries):
+        message = f"{words}. Give each a destination of its own"
+        yield Finding(parts=parts, code=codes.WRITTEN_TWICE, message=message)
+    source, destination = (_text(document, (side, "bucket")) for side in ("source", "destination"))
+    if source and destination:
+        first = set()
+        for parts, words in feeding(Location(bucket=source), Location(bucket=destination), entries):
+            if parts not in first:
+                first.add(parts)
+                yield Finding(parts=parts, code=codes.FEEDS_ITSELF, message=words)
+
+
+def well_formed_entries(document: dict[str, Any]) -> Entries:
+    """Return the entries that have a text on both sides, with their indexes in the file."""
+    kinds: dict[str, type[PrefixEntry | ObjectEntry]] = {"prefixes": PrefixEntry, "objects": ObjectEntry}
+    return [
+        (field, index, kind(source=entry["source"], destination=entry["destination"]))
+        for field, kind in kinds.items()
+        for index, entry in enumerate(_list(document, field))
+        if isinstance(entry, dict)
+        and isinstance(entry.get("source"), str)
+        and isinstance(entry.get("destination"), str)
+    ]
+
+
+def _text(document: dict[str, Any], parts: Parts) -> str | None:
+    value: Any = document
+    for part in parts:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def _list(document: dict[str, Any], field: str) -> list[Any]:
+    """Return a list, as far as its entries can be compared with each other in no time."""
+    value = document.get(field)
+    return value[:_ENTRIES_MAX] if isinstance(value, list) else []
+
+
+def parse_moment(text: str, zone: ZoneInfo) -> datetime:
+    """Return a date at midnight in `zone`, or a time that says its own zone.
+
+    Raises:
+        ValueError: it is neither, or it is a time without a zone.
+    """
+    try:
+        return datetime.combine(date.fromisoformat(text), datetime.min.time(), tzinfo=zone)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"{text[:SHOWN_MAX]!r} is no date or time, such as 2026-01-01 or 2026-01-01T02:00:00+00:00"
+        raise ValueError(msg) from None
+    if moment.tzinfo is None:
+        msg = f"{text!r} has no time zone. Write {text}Z or {text}+00:00"
+        raise ValueError(msg)
+    return moment

@@ -1,0 +1,244 @@
+"""The schema of a copy job: checks a document, and fills in its defaults, which stand nowhere else."""
+
+from __future__ import annotations
+
+import json
+import re
+from difflib import get_close_matches
+from functools import cache, reduce
+from operator import getitem
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+
+from s3copy_tasks.config import codes
+from s3copy_tasks.config.problem import Finding
+from s3copy_tasks.config.read.hints import SHOWN_MAX, written
+from s3copy_tasks.config.read.scalar import Misread
+from s3copy_tasks.config.read.source import Parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SCHEMA_FILE = Path(__file__).parents[1] / "copy_job.schema.json"
+
+_BOUNDS = {
+    "maxItems": (codes.WRONG_LENGTH, "must have {} entries at most"),
+    "maxLength": (codes.WRONG_LENGTH, "must have {} characters at most"),
+    "maximum": (codes.OUT_OF_RANGE, "must be {} at most"),
+    "minItems": (codes.WRONG_LENGTH, "must have {} entry at least"),
+    "minLength": (codes.WRONG_LENGTH, "must have {} character(s) at least"),
+    "minimum": (codes.OUT_OF_RANGE, "must be {} at least"),
+}
+_IN_WORDS = {
+    "anyOf": codes.WRONG_FORM,
+    "const": codes.NOT_ALLOWED,
+    "maxProperties": codes.EXCLUSIVE_FIELDS,
+    "minProperties": codes.MISSING_FIELD,
+    "not": codes.EXCLUSIVE_FIELDS,
+    "pattern": codes.WRONG_FORM,
+    "uniqueItems": codes.DUPLICATE_ITEM,
+}
+"""Keywords whose failure is put in words by the schema itself, as `errorMessage`, or by its own check."""
+_TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "null",
+    "object": "a mapping",
+    "string": "text",
+}
+_KINDS: dict[type, str] = {dict: "a mapping", list: "a list"}
+_BOOLEANS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Return the schema, JSON Schema draft 2020-12."""
+    return json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    kind = extend(Draft202012Validator, {"pattern": _pattern, "uniqueItems": _unique_items})  # type: ignore[no-untyped-call] # as published
+    return cast("Draft202012Validator", kind(schema()))
+
+
+def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    """Match as editors do, by ECMA-262: `$` is the very end, and digits are ASCII's."""
+    if isinstance(value, str) and not re.search(pattern.replace("$", r"\Z"), value, re.ASCII):
+        yield ValidationError(f"{value!r} does not match")
+
+
+def _unique_items(_: Any, __: bool, values: Any, ___: Any) -> Iterator[ValidationError]:  # noqa: FBT001 - jsonschema's
+    """Name each text that stands in a list again; the library's own check is slow and names none."""
+    first: dict[str, int] = {}
+    for index, value in enumerate(values if isinstance(values, list) else []):
+        if isinstance(value, str) and first.setdefault(value, index) != index:
+            words = f"stands in this list already, as [{first[value]}]. Keep one"
+            yield ValidationError(words, path=[index], instance=value)
+
+
+def findings_of_schema(
+    document: Any, texts: Mapping[Parts, str], *, partly: bool = False
+) -> Iterator[Finding]:
+    """Yield what the schema refuses, each thing once, in no particular order.
+
+    Args:
+        document: of a file.
+        texts: how scalars without quotes were written, by the way to them.
+        partly: the document holds defaults: nothing is required.
+    """
+    seen = set()
+    for error in _validator().iter_errors(document):
+        parts: Parts = tuple(error.absolute_path)
+        if partly and _is_about_absence(error):
+            continue
+        for finding in _findings(error, parts, texts.get(parts)):
+            if (finding.parts, finding.message) not in seen:
+                seen.add((finding.parts, finding.message))
+                yield finding
+
+
+def _is_about_absence(error: ValidationError) -> bool:
+    return error.validator == "required" or (error.validator == "anyOf" and not error.absolute_path)
+
+
+def _findings(error: ValidationError, parts: Parts, text: str | None) -> Iterator[Finding]:
+    part: dict[str, Any] = error.schema  # type: ignore[assignment] # a failed `false` never comes here
+    instance = cast("Any", error.instance)
+    keyword = str(error.validator)
+    if keyword == "additionalProperties":
+        for name in sorted(set(instance) - set(part["properties"])):
+            yield _unknown_field((*parts, name), name, part["properties"])
+    elif keyword == "required":
+        for name in part["required"]:
+            if name not in instance:
+                yield Finding(parts=parts, code=codes.MISSING_FIELD, message=f"needs `{name}`", at_name=True)
+    elif keyword == "type":
+        yield _wrong_type(parts, part, instance, text)
+    elif keyword == "enum":
+        yield _not_allowed(parts, part["enum"], instance)
+    elif keyword == "anyOf" and not parts:
+        yield Finding(parts=parts, code=codes.MISSING_FIELD, message=part["errorMessage"], at_name=True)
+    elif keyword in _IN_WORDS:
+        words = part.get("errorMessage", error.message)
+        yield Finding(parts=parts, code=_IN_WORDS[keyword], message=words)
+    else:
+        code, bound = _BOUNDS[keyword]
+        message = bound.format(error.validator_value)
+        left_out = ", or be left out" if keyword in {"minItems", "minLength"} and "default" in part else ""
+        yield Finding(parts=parts, code=code, message=message + left_out)
+
+
+def _unknown_field(parts: Parts, name: str, known: Mapping[str, Any]) -> Finding:
+    near = get_close_matches(name, known, n=1)
+    homes = [home for home, part in schema()["properties"].items() if name in part.get("properties", ())]
+    if homes:
+        hint = f"It is a field of {' and '.join(homes)}"
+    elif near:
+        hint = f"Did you mean {near[0]!r}?"
+    else:
+        hint = f"Known are {', '.join(sorted(known))}"
+    return Finding(
+        parts=parts,
+        code=codes.UNKNOWN_FIELD,
+        message=f"unknown field {name[:SHOWN_MAX]!r}. {hint}",
+        suggestion=near[0] if near and not homes else None,
+        at_name=True,
+    )
+
+
+def _not_allowed(parts: Parts, values: list[Any], value: Any) -> Finding:
+    names = ["null" if allowed is None else str(allowed) for allowed in values]
+    near = get_close_matches(str(value).lower(), [name.lower() for name in names], n=1)
+    nearest = next((name for name in names if near and name.lower() == near[0]), None)
+    hint = f". Did you mean {nearest!r}?" if nearest else ""
+    message = f"must be one of: {', '.join(names)}; but is {_shown(value)}{hint}"
+    return Finding(parts=parts, code=codes.NOT_ALLOWED, message=message, suggestion=nearest)
+
+
+def _wrong_type(parts: Parts, part: dict[str, Any], value: Any, text: str | None) -> Finding:
+    words = part.get("errorMessage", f"must be {' or '.join(_kind(name, part) for name in _types(part))}")
+    suggestion = _as_type(part, value, text)
+    message = f"{words}, but YAML reads {_shown(value, text)}"
+    if suggestion is not None:
+        message += f". Write {suggestion}"
+    elif isinstance(value, dict) and "array" in _types(part):
+        message += ". Begin each entry with `- `"
+    elif value is None:
+        message += ". Give it a value" + (", or leave its name out, too" if "default" in part else "")
+    return Finding(parts=parts, code=codes.WRONG_TYPE, message=message, suggestion=suggestion)
+
+
+def _kind(name: str, part: dict[str, Any]) -> str:
+    """Return a type in words, with the fields that a mapping, or each of a list, must have."""
+    inner = part["items"] if name == "array" else part
+    words = f"{_TYPES[name]} of mappings" if inner is not part and "required" in inner else _TYPES[name]
+    required = " and ".join(f"`{field}`" for field in inner.get("required", ()))
+    return f"{words} with {required}" if required else words
+
+
+def _types(part: dict[str, Any]) -> list[str]:
+    return [part["type"]] if isinstance(part["type"], str) else part["type"]
+
+
+def _as_type(part: dict[str, Any], value: Any, text: str | None) -> str | None:
+    """Return how a value would be written to be of the type that is wanted; None where that is a guess."""
+    names = _types(part)
+    if "string" in names and text is not None and not isinstance(value, bool | None):
+        return written(text) if _validator().evolve(schema=part).is_valid(text) else None
+    if "boolean" in names and isinstance(value, str):
+        return _BOOLEANS.get(value.lower())
+    if "integer" in names:
+        digits = str(text if isinstance(value, Misread) else value).replace("_", "").replace(",", "")
+        return str(int(digits)) if re.fullmatch(r"[0-9]{1,18}", digits) else None
+    if "array" in names and isinstance(value, str) and part["items"].get("type") == "string":
+        return written([value.lstrip("-").strip(" \"'")])  # perhaps the blank behind a dash is missing
+    return None
+
+
+def _shown(value: Any, text: str | None = None) -> str:
+    """Return what YAML made of a value, in words; long text is cut, lists and mappings are named only."""
+    match value:
+        case None | bool():
+            return json.dumps(value)
+        case str():
+            return f"the text {value[:SHOWN_MAX]!r}"
+        case Misread():
+            return f"{value.text} as {value.meaning}"
+        case int() | float():
+            written = "" if text in {None, str(value)} else f"{text[:SHOWN_MAX]} as " if text else ""
+            return f"{written}the number {value}"
+        case _:
+            return _KINDS.get(type(value), f"a value of type {type(value).__name__}")
+
+
+def referred(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a part of the schema, or the one that it refers to."""
+    if "$ref" not in part:
+        return part
+    found: dict[str, Any] = reduce(getitem, part["$ref"].split("/")[1:], schema())
+    return found
+
+
+def with_defaults(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a valid document with every field present, but those that are a choice of one."""
+    filled: dict[str, Any] = _filled(document, schema())
+    return filled
+
+
+def _filled(value: Any, part: dict[str, Any]) -> Any:
+    if isinstance(value, dict) and "properties" in part:
+        return {
+            name: _filled(value.get(name, field.get("default")), field)
+            for name, field in part["properties"].items()
+            if name in value or "default" in field
+        }
+    if isinstance(value, list) and "items" in part:
+        return [_filled(item, referred(part["items"])) for item in value]
+    if isinstance(value, float):
+        return int(value)  # JSON knows one kind of number, so 64.0 is a valid whole one
+    return value

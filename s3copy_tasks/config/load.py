@@ -1,0 +1,45 @@
+"""Reads one file and says everything that is wrong with it, or returns the job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.config import codes
+from s3copy_tasks.config.check.schema import with_defaults
+from s3copy_tasks.config.job import CopyJob
+from s3copy_tasks.config.layers import Layers, defaults_of, findings_of, read_layers
+from s3copy_tasks.config.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_NAME_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
+_NAME_MAX = 200  # Airflow takes 250 characters for the id of a Dag
+
+
+def load_job(file: Path) -> CopyJob | list[Problem]:
+    """Return the job of a file over its folder's defaults, or every problem of both.
+
+    Never raises for what is in the files.
+    """
+    return job_of(read_layers(file, defaults_of(file.parent)))
+
+
+def job_of(layers: Layers) -> CopyJob | list[Problem]:
+    """Return the job of a document that was read, or every problem of it, sorted by place."""
+    problems = {*layers.problems, *_problems_of_name(layers.file)}
+    if layers.value is not None:
+        problems.update(map(layers.problem, findings_of(layers)))
+    if problems or layers.value is None:
+        return sorted(problems, key=lambda problem: problem.place)
+    return CopyJob.of(layers.file.stem, layers.file, with_defaults(layers.value))
+
+
+def _problems_of_name(file: Path) -> Iterator[Problem]:
+    if not set(file.stem) <= _NAME_CHARACTERS:
+        words = "the file's name is the job's name: use letters, digits, dashes, dots and underscores"
+        yield Problem(file=str(file), code=codes.FILE_NAME, message=words)
+    if len(file.stem) > _NAME_MAX:
+        words = f"the file's name is the job's name: use {_NAME_MAX} characters at most"
+        yield Problem(file=str(file), code=codes.FILE_NAME, message=words)

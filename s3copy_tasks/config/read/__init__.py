@@ -1,0 +1,1 @@
+"""Reads YAML: values with the places where they are written."""

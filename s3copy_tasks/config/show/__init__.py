@@ -1,0 +1,1 @@
+"""Shows configs and their problems to people and programs."""

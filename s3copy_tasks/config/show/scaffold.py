@@ -1,0 +1,45 @@
+"""Writes a new config: what is known stands in it, everything else as a comment that can be taken in."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks.config.check.schema import schema
+from s3copy_tasks.config.read.hints import written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WIDTH = 100
+
+
+def commented(document: dict[str, Any]) -> str:
+    """Return a document as YAML; above each field what it is for, and each other field as a comment.
+
+    Args:
+        document: a valid job, as far as its writer knows it.
+    """
+    blocks = [
+        "\n".join(_field(name, part, document.get(name), "", given=name in document))
+        for name, part in schema()["properties"].items()
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _field(name: str, part: dict[str, Any], value: Any, indent: str, *, given: bool) -> Iterator[str]:
+    for line in textwrap.wrap(part["description"], _WIDTH - len(indent) - 2):
+        yield f"{indent}# {line}"
+    if not given:
+        yield f"{indent}# {name}: {written(part['examples'][0])}"
+    elif isinstance(value, dict) and "properties" in part:
+        yield f"{indent}{name}:"
+        for inner, field in part["properties"].items():
+            yield from _field(inner, field, value.get(inner), indent + "  ", given=inner in value)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        yield f"{indent}{name}:"
+        for entry in value:
+            pairs = [f"{key}: {written(inner)}" for key, inner in entry.items()]
+            yield f"{indent}  - " + f"\n{indent}    ".join(pairs)
+    else:
+        yield f"{indent}{name}: {written(value)}"

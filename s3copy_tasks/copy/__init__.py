@@ -1,0 +1,1 @@
+"""Copies what was planned, and verifies it."""

@@ -1,0 +1,113 @@
+"""Copies through this process's memory, never its disk, where no server can copy by itself (rule 14)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.multipart import Limits, part_bytes
+from s3copy_tasks.errors import RELAY_TOO_LARGE, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from s3copy_tasks.core.objects import ObjectDetails
+    from s3copy_tasks.core.store import CopyRequest, Store
+    from s3copy_tasks.core.verify import Confirmation
+    from s3copy_tasks.engine.sender import Sender
+
+RELAY_BYTES_MAX = 256 * 2**20
+"""The most memory that the bytes of objects take in one task at a time."""
+_HELD_OF_FOUR = 5
+"""Quarters of a body that are held of it: HTTP and TLS keep some twice (tests/performance/bench_relay.py)."""
+RELAY_LIMITS = Limits(single_copy_bytes=0, part_bytes=32 * 2**20)
+"""Small parts: several are under way at a time within the budget. One is the least: an upload is dated at its
+start, before the source is read, so a source that changes meanwhile is newer than its copy."""
+
+
+class Relay:
+    """Reads ranges of the source and writes them to the destination, each by its own principal.
+
+    Args:
+        source: reads, with the source's credentials.
+        destination: writes.
+        sender: the budget of requests.
+        budget_bytes: the most bytes in memory at a time, whatever the objects' sizes.
+    """
+
+    def __init__(
+        self, source: Store, destination: Store, sender: Sender, budget_bytes: int = RELAY_BYTES_MAX
+    ) -> None:
+        self._source = source
+        self._destination = destination
+        self._sender = sender
+        self._budget = _Budget(budget_bytes)
+
+    def check_size(self, size: int, limits: Limits) -> None:
+        """Refuse an object whose parts would not fit into memory.
+
+        Raises:
+            RequestError: it is too large, at 10,000 parts of the budget.
+        """
+        if _held(part_bytes(size, limits)) > self._budget.most:
+            most = 10_000 * (self._budget.most * 4 // _HELD_OF_FOUR)
+            msg = (
+                f"{size} bytes can't go through a worker's memory, at most {most} can: 10,000 parts of what "
+                "fits. Let the destination's role read the source: no relay is needed then"
+            )
+            raise RequestError(msg, code=RELAY_TOO_LARGE)
+
+    async def copy_empty(
+        self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
+    ) -> Confirmation:
+        """Copy an object without bytes, which has no parts; return what S3 confirmed."""
+        return await self._sender.asend(
+            "PutObject",
+            lambda: self._destination.put_object(request, details, tags, b""),
+            entry=request.entry,
+        )
+
+    async def copy_part(
+        self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
+    ) -> str:
+        """Copy a part, both bytes inclusive; return its ETag."""
+        async with self._budget.taken(_held(last_byte - first_byte + 1)):
+            body = await self._read(request, first_byte, last_byte)
+            return await self._sender.asend(
+                "UploadPart",
+                lambda: self._destination.put_part(request, upload_id, number, body),
+                entry=request.entry,
+            )
+
+    async def _read(self, request: CopyRequest, first_byte: int, last_byte: int) -> bytes:
+        return await self._sender.asend(
+            "GetObject",
+            lambda: self._source.get_bytes(request.source, first_byte, last_byte),
+            entry=request.entry,
+        )
+
+
+def _held(size: int) -> int:
+    return size * _HELD_OF_FOUR // 4
+
+
+class _Budget:
+    """Bytes that many coroutines share; one that asks for too many waits for the others."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._left = most
+        self._freed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def taken(self, size: int) -> AsyncIterator[None]:
+        async with self._freed:
+            await self._freed.wait_for(lambda: self._left >= size)
+            self._left -= size
+        try:
+            yield
+        finally:
+            async with self._freed:
+                self._left += size
+                self._freed.notify_all()

@@ -1,0 +1,219 @@
+"""Carries out a batch: ties the decisions of `core` to the stores it is given."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import structlog
+
+from s3copy_tasks.copy.copier import Copier
+from s3copy_tasks.copy.transfer import Transfer
+from s3copy_tasks.copy.uploads import Attempt
+from s3copy_tasks.copy.verifier import Verifier
+from s3copy_tasks.core.metrics import Failure
+from s3copy_tasks.core.multipart import LIMITS
+from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.engine.garbage import rarely_collected
+from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.engine.workers import Workers
+from s3copy_tasks.errors import (
+    ACCESS_BREAKER,
+    AccessError,
+    CopyError,
+    ExpiredError,
+    is_worth_a_retry,
+)
+from s3copy_tasks.plan.ahead import begun_ahead
+from s3copy_tasks.plan.listing import Decided, Listing, Unseen
+from s3copy_tasks.report import events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from s3copy_tasks.core.batch import Batch, KeyRange
+    from s3copy_tasks.core.collector import MetricsCollector
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.multipart import Limits
+    from s3copy_tasks.plan.listing import Stores
+
+log = structlog.get_logger(__name__)
+
+ACCESS_ERRORS_MAX = 100
+"""Access errors in a row that end a batch: a revoked grant must not cost millions of requests (rule 19)."""
+
+
+@rarely_collected()
+def copy_batch(
+    job: EffectiveJob,
+    batch: Batch,
+    stores: Stores,
+    *,
+    metrics: MetricsCollector,
+    attempt: Attempt | None = None,
+    limits: Limits | None = None,
+    on_counted: Callable[[int], None] | None = None,
+    sender: Sender | None = None,
+) -> None:
+    """List the batch's ranges again, decide again, copy, and account for every object inside.
+
+    A failed object never stops the others; a listing that fails leaves the rest of its range unknown. So
+    does whatever else ends the batch before its time.
+
+    Args:
+        job: the run.
+        batch: of this run's plan.
+        stores: both sides.
+        metrics: counts; complete also when this raises.
+        attempt: which try of this batch it is; None means the first and only one.
+        limits: where a batch does something else; None stands for the usual ones.
+        on_counted: called after each object with how many are accounted for.
+        sender: the budget of requests, stopped when the batch breaks off; None makes one by the job's
+            concurrency.
+
+    Raises:
+        ConfigError: the batch belongs to another plan.
+    """
+    batch.check_belongs(job)
+    sender = sender or Sender(job.transfer.concurrency)
+    attempt = attempt or Attempt()
+    transfer = Transfer(job, stores, sender, attempt.uploads, limits)
+    copier = Copier(job, stores, sender, metrics, transfer)
+    listing = Listing(job, stores, sender, retried=attempt.retried)
+    verifier = Verifier(copier.arrivals, listing, metrics, limits or LIMITS)
+    work = _BatchWork(copier, metrics, verifier, job.transfer.concurrency, on_counted)
+    try:
+        attempt.abort_left(stores.destination, sender, batch)
+        with closing(begun_ahead(map(listing.inside, batch.ranges))) as listed:
+            for one, decisions in zip(batch.ranges, listed, strict=True):
+                verifier.begin(one)
+                _copy_range(one, decisions, work, metrics)
+        work.finish()
+        verifier.verify()
+    except BaseException as error:
+        sender.stop()
+        work.abandon()
+        rest_is_unknown(batch, error, metrics, reason=True)
+        raise
+    finally:
+        metrics.record_requests(sender.counted())
+
+
+def rest_is_unknown(
+    batch: Batch, error: BaseException, metrics: MetricsCollector, *, reason: bool = False
+) -> None:
+    """Count what a batch has not come to when it ends before its time, entry by entry.
+
+    Args:
+        batch: of the run's plan.
+        error: what ended it.
+        metrics: counts.
+        reason: keep the error also where all is accounted for.
+    """
+    for entry, planned in batch.found_by_entry.items():
+        rest = max(planned - metrics.found_of(entry), 0)
+        if rest or reason:
+            key, code = f"(batch {batch.id})", type(error).__name__
+            cause = Failure.of(entry=entry, key=key, code=code, message=str(error), attempts=0)
+            metrics.record_unknown(rest, cause, transient=True)
+        reason = False
+
+
+def _copy_range(
+    one: KeyRange,
+    decisions: Iterable[Decided | Unseen | None],
+    work: _BatchWork,
+    metrics: MetricsCollector,
+) -> None:
+    """Copy one range; if its listing breaks off, the rest of what was planned is unknown."""
+    seen = 0
+    try:
+        for decided in decisions:
+            seen += 1
+            if isinstance(decided, Decided):
+                work.add(one.entry, decided)
+            elif decided is None:
+                metrics.record_vanished(one.entry)
+            else:
+                key, error = decided
+                events.object_failed(key, error)
+                metrics.record_file_failure(
+                    Failure.of_error(error, entry=one.entry, key=key), transient=is_worth_a_retry(error)
+                )
+    except CopyError as error:
+        log.error("listing failed", entry=one.entry, after=one.after, code=error.code, error=error.message)
+        where = f"(listing after {one.after!r} through {one.through!r})"
+        failure = Failure.of(
+            entry=one.entry, key=where, code=error.code, message=error.message, attempts=error.attempts
+        )
+        rest = max(one.found - seen, 0)
+        metrics.record_unknown(rest, failure, transient=is_worth_a_retry(error))
+
+
+class _BatchWork:
+    """Feeds objects to the copier, and ends when access is gone."""
+
+    def __init__(
+        self,
+        copier: Copier,
+        metrics: MetricsCollector,
+        verifier: Verifier,
+        concurrency: int,
+        on_counted: Callable[[int], None] | None,
+    ) -> None:
+        self._copier = copier
+        self._metrics = metrics
+        self._verifier = verifier
+        self._concurrency = concurrency
+        self._workers = Workers(self._carry_out, concurrency)
+        self._on_counted = on_counted
+        self._access_errors = 0
+
+    def add(self, entry: int | None, decided: Decided) -> None:
+        """Take an object; waits while there is enough to do. Skipped ones take no request."""
+        if isinstance(decided.decision, SkipReason):
+            self._metrics.record_skip(decided.decision, entry)
+            self._counted()
+        elif self._access_errors >= ACCESS_ERRORS_MAX:
+            self._not_attempted(entry, decided)
+        else:
+            self._workers.add((entry, decided))
+        if self._verifier.is_due:
+            self._workers.finish()
+            self._verifier.verify_through(decided.position)
+            self._workers = Workers(self._carry_out, self._concurrency)
+
+    def finish(self) -> None:
+        """Wait for what was taken.
+
+        Raises:
+            BaseException: the first error that was none of S3's, if any.
+        """
+        self._workers.finish()
+
+    def abandon(self) -> None:
+        """Wait for what is under way and drop the rest."""
+        self._workers.abandon()
+
+    async def _carry_out(self, taken: tuple[int | None, Decided]) -> None:
+        entry, decided = taken
+        if self._access_errors >= ACCESS_ERRORS_MAX:
+            self._not_attempted(entry, decided)
+            return
+        error = await self._copier.carry_out(entry, decided)
+        denied = isinstance(error, (AccessError, ExpiredError))
+        self._access_errors = self._access_errors + 1 if denied else 0
+        self._counted()
+
+    def _not_attempted(self, entry: int | None, decided: Decided) -> None:
+        msg = f"{ACCESS_ERRORS_MAX} objects in a row were denied; the rest of the batch was not attempted"
+        failure = Failure.of(
+            entry=entry, key=decided.source.key, code=ACCESS_BREAKER, message=msg, attempts=0
+        )
+        events.object_failed(decided.source.key, failure)
+        self._metrics.record_file_failure(failure)
+        self._counted()
+
+    def _counted(self) -> None:
+        if self._on_counted is not None:
+            self._on_counted(self._metrics.found)

@@ -1,0 +1,193 @@
+"""What a try of a batch knows of the tries before it: a retry touches what they left, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from s3copy_tasks.core.store import UploadMarker
+from s3copy_tasks.core.uploads import EarlierUploads, Whose, upload_spans
+from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.errors import CopyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.store import ListedUpload, Store
+    from s3copy_tasks.core.uploads import UploadSpan
+    from s3copy_tasks.engine.sender import Sender
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenUpload:
+    """A multipart upload that was started and neither completed nor aborted.
+
+    Attributes:
+        key: of the destination.
+        upload_id: S3's.
+        source_etag: of what it copies; None where that is not known.
+    """
+
+    key: str
+    upload_id: str
+    source_etag: str | None = None
+
+
+class UploadRecord(Protocol):
+    """Remembers open uploads across the tries of one task; called from many threads."""
+
+    def left(self, batch: Batch, /) -> Sequence[OpenUpload]:
+        """Return the uploads that earlier tries left open, those of this batch in any case."""
+
+    def opened(self, upload: OpenUpload) -> None:
+        """Remember an upload, before its first part."""
+
+    def closed(self, upload: OpenUpload) -> None:
+        """Forget an upload that was completed or aborted."""
+
+
+class NoRecord:
+    """Remembers nothing: for what is never tried again."""
+
+    def left(self, _: Batch, /) -> Sequence[OpenUpload]:
+        """Return nothing."""
+        return ()
+
+    def opened(self, upload: OpenUpload) -> None:
+        """Do nothing."""
+
+    def closed(self, upload: OpenUpload) -> None:
+        """Do nothing."""
+
+
+class ListedUploads(NoRecord):
+    """Finds what earlier tries left by listing the destination's uploads: for who can't remember them.
+
+    Args:
+        job: the run; only what was started after its own start is looked at.
+        source: what is copied; an upload to a key that it lacks is not ours.
+        destination: where the uploads are.
+        sender: the budget of requests.
+        initiator: ARN of the principal that signs the copies, as listings have it; None where it is not
+            known.
+    """
+
+    def __init__(
+        self, job: EffectiveJob, source: Store, destination: Store, sender: Sender, initiator: str | None
+    ) -> None:
+        self._job = job
+        self._source = source
+        self._destination = destination
+        self._sender = sender
+        self._initiator = initiator
+
+    def left(self, batch: Batch, /) -> Sequence[OpenUpload]:
+        """Return the uploads to keys of the batch that our own principal began in this run.
+
+        Nothing, with a warning, where they can't be listed: a batch does not fail for that.
+        """
+        earlier = EarlierUploads(self._job, batch, self._initiator)
+        try:
+            found = wait_for(self._found(upload_spans(self._job, batch), earlier))
+        except CopyError as error:
+            log.warning("uploads of earlier tries are not known", code=error.code, error=error.message)
+            return ()
+        for upload, whose in found.items():
+            if whose is Whose.UNKNOWN:
+                log.warning(
+                    "upload left alone: it may be of others", key=upload.key, upload_id=upload.upload_id
+                )
+        return [
+            OpenUpload(key=upload.key, upload_id=upload.upload_id)
+            for upload, whose in found.items()
+            if whose is Whose.OURS
+        ]
+
+    async def _found(self, spans: Sequence[UploadSpan], earlier: EarlierUploads) -> dict[ListedUpload, Whose]:
+        """List the first stretch alone: where that is denied, so are the others."""
+        found = await self._inside(spans[0], earlier)
+        for more in await asyncio.gather(*(self._inside(span, earlier) for span in spans[1:])):
+            found |= more
+        return found
+
+    async def _inside(self, span: UploadSpan, earlier: EarlierUploads) -> dict[ListedUpload, Whose]:
+        """Return the uploads of a stretch, but for those of others: there may be many."""
+        found: dict[ListedUpload, Whose] = {}
+        marker = None if span.after is None else UploadMarker(key=span.after)
+        seen = {marker}
+        while True:
+            page = await self._sender.asend(
+                "ListMultipartUploads",
+                lambda marker=marker: self._destination.list_uploads(span.prefix, after=marker),  # type: ignore[misc]
+                entry=span.entry,
+            )
+            judged = ((upload, earlier.whose(upload)) for upload in page.uploads)
+            found |= {upload: whose for upload, whose in judged if whose is not Whose.OTHERS}
+            if page.marker is None or page.marker in seen or page.marker.key > span.through:
+                return await self._confirmed(found, span.entry, earlier)
+            marker = page.marker
+            seen.add(marker)
+
+    async def _confirmed(
+        self, found: dict[ListedUpload, Whose], entry: int | None, earlier: EarlierUploads
+    ) -> dict[ListedUpload, Whose]:
+        """Take for ours only uploads to keys that the source has: others may write here by the same role."""
+        ours = [upload for upload, whose in found.items() if whose is Whose.OURS]
+        at_source = await asyncio.gather(*(self._is_at_source(upload.key, entry, earlier) for upload in ours))
+        missing = (upload for upload, is_there in zip(ours, at_source, strict=True) if not is_there)
+        return found | dict.fromkeys(missing, Whose.UNKNOWN)
+
+    async def _is_at_source(self, key: str, entry: int | None, earlier: EarlierUploads) -> bool:
+        """Say whether the batch has something to copy to a key; where that can't be seen, it has not."""
+        for source, version_id in earlier.sources(key):
+            head = partial(self._source.head_object, source, version_id=version_id)
+            try:
+                if await self._sender.asend("HeadObject", head, entry=entry) is not None:
+                    return True
+            except CopyError as error:
+                log.warning("source of an upload is not known", key=source, code=error.code)
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try of a batch, or of a run.
+
+    Attributes:
+        retried: an earlier try may have copied something.
+        uploads: those that earlier tries left, and those of this one.
+    """
+
+    retried: bool = False
+    uploads: UploadRecord = field(default_factory=NoRecord)
+
+    def abort_left(self, destination: Store, sender: Sender, batch: Batch) -> None:
+        """Abort exactly the uploads that earlier tries of this task left; nobody else's (rule 7).
+
+        Args:
+            destination: where they are.
+            sender: the budget of requests.
+            batch: that is about to be copied; the requests are counted for its first entry.
+        """
+        for upload in self.uploads.left(batch):
+            try:
+                sender.send(
+                    "AbortMultipartUpload",
+                    lambda upload=upload: destination.abort_multipart_upload(  # type: ignore[misc]
+                        upload.key, upload.upload_id
+                    ),
+                    entry=batch.ranges[0].entry,
+                )
+            except CopyError as error:
+                log.error("upload left behind", key=upload.key, upload_id=upload.upload_id, code=error.code)
+            else:
+                log.info("upload of an earlier try aborted", key=upload.key, upload_id=upload.upload_id)
+                self.uploads.closed(upload)

@@ -1,0 +1,122 @@
+"""Finds in listings what S3 has confirmed: right key, right size, right ETag (rule 13)."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from itertools import starmap
+from typing import TYPE_CHECKING
+
+import structlog
+
+from s3copy_tasks.core.metrics import Failure
+from s3copy_tasks.core.multipart import LIMITS
+from s3copy_tasks.core.verify import same_content
+from s3copy_tasks.errors import VERIFICATION_FAILED, CopyError
+from s3copy_tasks.plan.ahead import begun_ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from s3copy_tasks.core.batch import KeyRange
+    from s3copy_tasks.core.collector import MetricsCollector
+    from s3copy_tasks.core.multipart import Limits
+    from s3copy_tasks.core.objects import S3Object
+    from s3copy_tasks.core.verify import Arrival
+    from s3copy_tasks.plan.listing import Listing
+
+log = structlog.get_logger(__name__)
+
+
+class Verifier:
+    """Lists a batch's destination ranges once more, and compares what its copies were confirmed with.
+
+    What is something else counts as failed. What can't be listed stays unverified.
+
+    Args:
+        arrivals: copies that no reply has proven; emptied as they are looked for.
+        listing: of the job.
+        metrics: counts.
+        limits: how many may wait.
+    """
+
+    def __init__(
+        self,
+        arrivals: list[Arrival],
+        listing: Listing,
+        metrics: MetricsCollector,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self._arrivals = arrivals
+        self._listing = listing
+        self._metrics = metrics
+        self._unproven_max = limits.unproven
+        self._ranges: list[KeyRange] = []
+
+    @property
+    def is_due(self) -> bool:
+        """Whether so many wait that it is time to look for them."""
+        return len(self._arrivals) >= self._unproven_max
+
+    def begin(self, one: KeyRange) -> None:
+        """Take note that a range is copied from now on."""
+        self._ranges.append(one)
+
+    def verify_through(self, position: str | int) -> None:
+        """Look for the copies up to a position in the range that was begun last; none may be under way."""
+        *before, last = self._ranges
+        self._ranges = [*before, replace(last, through=position)]
+        self.verify()
+        self._ranges = [replace(last, after=position)]
+
+    def verify(self) -> None:
+        """Look for the copies in all that was begun; none may be under way."""
+        waiting: dict[int | None, dict[str, Arrival]] = {}
+        for arrival in self._arrivals:
+            waiting.setdefault(arrival.entry, {})[arrival.key] = arrival
+        self._arrivals.clear()
+        below = [(one.entry, one) for one in self._ranges if one.entry is not None and one.entry in waiting]
+        with closing(begun_ahead(starmap(self._listing.copies, below))) as listed:
+            for (entry, _), copies in zip(below, listed, strict=True):
+                _find(copies, waiting[entry], self._metrics)
+        if None in waiting:
+            _find(self._listing.copies_at(waiting[None]), waiting[None], self._metrics)
+        for expected in waiting.values():
+            for arrival in expected.values():
+                _compare(arrival, None, self._metrics)
+
+
+def _find(copies: Iterable[S3Object], expected: dict[str, Arrival], metrics: MetricsCollector) -> None:
+    """Compare what is expected with a listing, and strike it out; all of it where the listing fails."""
+    try:
+        for one in copies:
+            if one.key in expected:
+                _compare(expected.pop(one.key), one, metrics)
+            if not expected:
+                return
+    except CopyError as error:
+        log.warning("not verified", code=error.code, error=error.message)
+        expected.clear()
+
+
+def _compare(arrival: Arrival, found: S3Object | None, metrics: MetricsCollector) -> None:
+    wrong = arrival.mismatch(found)
+    if wrong is not None:
+        count_mismatch(arrival, wrong, metrics)
+    elif found is not None and (arrival.etag is not None or same_content(arrival.source, found.etag)):
+        metrics.record_verified(arrival.entry)
+
+
+def count_mismatch(arrival: Arrival, wrong: str, metrics: MetricsCollector) -> None:
+    """Take a copy that was counted for failed, and name the wrong object."""
+    log.error("copy is not what was confirmed", key=arrival.key, error=wrong)
+    failure = Failure.of(
+        entry=arrival.entry,
+        key=arrival.source.key,
+        code=VERIFICATION_FAILED,
+        message=f"{arrival.key!r}: {wrong}",
+        attempts=1,
+    )
+    metrics.record_mismatch(
+        failure, arrival.source.size, earlier=arrival.earlier, ambiguous=arrival.ambiguous
+    )

@@ -1,0 +1,93 @@
+"""Sends what a run came to where Airflow's own statistics go: StatsD, DogStatsD or OpenTelemetry.
+
+Once in a run, at its end: a batch that is tried again would count twice, and the summary is tried once.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks.dag.airflow_versions import conf, stats
+from s3copy_tasks.dag.best_effort import aside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from s3copy_tasks.interfaces import RunReport
+
+_COUNTED = {
+    "objects.found": "total_files_found",
+    "objects.copied": "files_copied_successfully",
+    "objects.verified": "files_verified",
+    "objects.failed": "files_failed",
+    "objects.vanished": "files_vanished",
+    "objects.unknown": "files_unknown",
+    "bytes.copied": "total_bytes_transferred",
+    "requests.retried": "requests_retried",
+    "requests.throttled": "requests_throttled",
+}
+_COUNTED_BY = {
+    "objects.skipped": ("files_skipped", "reason"),
+    "errors": ("errors_by_code", "code"),
+    "requests": ("requests_by_kind", "kind"),
+}
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
+_MEASURED = ("objects_per_second", "bytes_per_second", "cost_usd", "peak_in_flight")
+
+
+def send_stats(report: RunReport, *, failed: bool) -> None:
+    """Send the metrics of a run that has ended, tagged with its job and its state: docs/metrics.md.
+
+    As with Airflow's own, `[metrics] legacy_names_on` adds the names that hold the job, for backends without
+    tags.
+    """
+    with aside("statistics are not sent"):
+        _Sent(report["job"] or "unknown", "failed" if failed else "success").all_of(report)
+
+
+class _Sent:
+    """Names and tags of one run's statistics."""
+
+    def __init__(self, job: str, state: str) -> None:
+        self._tags = {"job": _safe(job), "state": state}
+        self._prefixes = ["s3copy."]
+        if conf.getboolean("metrics", "legacy_names_on", fallback=True):  # an option since Airflow 3.2
+            self._prefixes.append(f"s3copy.job.{_safe(job).replace('.', '__')}.")
+
+    def all_of(self, report: RunReport) -> None:
+        for name, tags, count in _counts(report):
+            for prefix in self._prefixes:
+                stats.incr(prefix + name, count, tags=self._tags | tags)
+        for name, value in _gauges(report):
+            for prefix in self._prefixes:
+                stats.gauge(prefix + name, value, tags=self._tags)
+        for prefix in self._prefixes:
+            stats.timing(f"{prefix}duration", timedelta(seconds=report["duration_seconds"]), tags=self._tags)
+
+
+def _counts(report: RunReport) -> Iterator[tuple[str, dict[str, str], int]]:
+    """Yield what adds up over runs."""
+    plain: Mapping[str, Any] = report
+    yield "runs", {}, 1
+    for name, key in _COUNTED.items():
+        yield name, {}, plain[key]
+    for name, (key, tag) in _COUNTED_BY.items():
+        for which, count in plain[key].items():
+            yield name, {tag: _safe(which)}, count
+
+
+def _gauges(report: RunReport) -> Iterator[tuple[str, float]]:
+    """Yield what doesn't; a latency that nothing has is no gauge."""
+    plain: Mapping[str, Any] = report
+    for name in _MEASURED:
+        yield name, plain[name]
+    for name, seconds in report["latency_seconds"].items():
+        if seconds is not None:
+            yield f"latency_seconds.{name}", seconds
+
+
+def _safe(text: str) -> str:
+    """Return untrusted input as a part of a name, in the characters that Airflow allows there."""
+    return _NOT_IN_NAMES.sub("_", text)

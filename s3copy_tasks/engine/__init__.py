@@ -1,0 +1,1 @@
+"""Sends requests: one loop, one budget, one owner of retries."""

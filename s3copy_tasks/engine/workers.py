@@ -1,0 +1,118 @@
+"""Coroutines on the loop that take work from a thread: it waits while they have enough."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from threading import Event
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from s3copy_tasks.engine.loop import event_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from concurrent.futures import Future
+
+T = TypeVar("T")
+_WAITING_PER_WORKER = 2
+"""Items that may wait for each worker: enough that none is idle while the thread lists the next page."""
+
+
+class Workers(Generic[T]):
+    """Does the same with many items, so many at a time.
+
+    Args:
+        work: what is done with an item; what it raises ends nothing but that item.
+        count: the most items at a time.
+    """
+
+    def __init__(self, work: Callable[[T], Awaitable[None]], count: int) -> None:
+        self._work = work
+        self._items: deque[T] = deque()
+        self._most_waiting = _WAITING_PER_WORKER * count
+        self._has_room = Event()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._is_wake_due = False
+        self._closed = False
+        self._errors: list[BaseException] = []
+        self._done: Future[None] = asyncio.run_coroutine_threadsafe(self._all(count), event_loop())
+
+    def add(self, item: T) -> None:
+        """Take an item; waits while there is enough to do."""
+        if len(self._items) >= self._most_waiting:
+            self._has_room.clear()
+            if len(self._items) >= self._most_waiting:  # else a worker took one before it was cleared
+                self._has_room.wait()
+        self._items.append(item)
+        # A worker puts itself among the idle before it looks a last time, so none sleeps through this. One
+        # call for many items: each would stop this thread until the loop gives Python's lock back.
+        if self._idle and not self._is_wake_due:
+            self._is_wake_due = True
+            event_loop().call_soon_threadsafe(self._wake)
+
+    def finish(self) -> None:
+        """Wait for all that was taken.
+
+        Raises:
+            BaseException: the first error of an item, if any.
+        """
+        self._close()
+        self._done.result()
+        if self._errors:
+            raise self._errors[0]
+
+    def abandon(self) -> None:
+        """Wait for what is under way and drop the rest."""
+        self._items.clear()
+        self._close()
+        self._done.result()
+
+    def _close(self) -> None:
+        self._closed = True
+        event_loop().call_soon_threadsafe(self._wake_all)
+
+    def _wake(self) -> None:
+        """Wake as many as there are items; those who saw to themselves are still in the queue."""
+        self._is_wake_due = False
+        waiting = len(self._items)
+        while self._idle and waiting > 0:
+            waiting -= _woken(self._idle.popleft())
+
+    def _wake_all(self) -> None:
+        while self._idle:
+            _woken(self._idle.popleft())
+
+    async def _all(self, count: int) -> None:
+        await asyncio.gather(*(self._one_after_the_other() for _ in range(count)))
+
+    async def _one_after_the_other(self) -> None:
+        while True:
+            try:
+                item = self._items.popleft()
+            except IndexError:
+                if self._closed:
+                    return
+                await self._next()
+                continue
+            if not self._has_room.is_set() and len(self._items) <= self._most_waiting // 2:
+                self._has_room.set()
+            try:
+                await self._work(item)
+            except BaseException as error:  # noqa: BLE001 - finish() raises it in the caller's thread
+                self._errors.append(error)
+
+    async def _next(self) -> None:
+        """Wait until there is something to do, or nothing ever again."""
+        called = event_loop().create_future()
+        self._idle.append(called)
+        if self._items or self._closed:
+            _woken(called)
+        await called
+
+
+def _woken(sleeper: asyncio.Future[None]) -> bool:
+    """Wake a worker; return False where it is awake."""
+    if sleeper.done():
+        return False
+    sleeper.set_result(None)
+    return True

@@ -1,0 +1,1 @@
+"""Which rights a job needs, as policies."""

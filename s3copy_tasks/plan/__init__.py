@@ -1,0 +1,1 @@
+"""Lists both sides of a job, and plans what has to be copied."""

@@ -1,0 +1,299 @@
+"""Lists both sides of a job and decides for every object: in the plan, and again in each batch."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from s3copy_tasks.core.decide import Decider
+from s3copy_tasks.core.merge import merge
+from s3copy_tasks.engine.loop import event_loop
+from s3copy_tasks.errors import CopyError
+from s3copy_tasks.plan.key_stream import BUFFERED_KEYS_MAX, KeyStream
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+    from s3copy_tasks.core.batch import KeyRange
+    from s3copy_tasks.core.job import EffectiveJob, PrefixEntry
+    from s3copy_tasks.core.objects import Decision, S3Object
+    from s3copy_tasks.core.store import Page, Store
+    from s3copy_tasks.engine.sender import Sender
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How far ahead of its reader one listing of one side may be.
+
+    Attributes:
+        listers: pages that may be asked for at once.
+        buffered_keys_max: keys that may wait, and one page more; some 300 bytes each.
+    """
+
+    listers: int
+    buffered_keys_max: int
+
+    def shared_by(self, listings: int) -> Reach:
+        """Return the reach of each of several listings that are read side by side."""
+        return Reach(
+            listers=max(1, self.listers // listings), buffered_keys_max=self.buffered_keys_max // listings
+        )
+
+
+WHOLE = Reach(listers=16, buffered_keys_max=BUFFERED_KEYS_MAX)
+"""Of a plan, which reads as fast as pages come."""
+RANGE = Reach(listers=4, buffered_keys_max=16_000)
+"""Of a batch, which reads as fast as it copies; and a worker may run many batches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Both sides of a job. The destination signs the copies.
+
+    Attributes:
+        source: the source bucket with the source's credentials.
+        destination: the destination bucket with the destination's.
+    """
+
+    source: Store
+    destination: Store
+
+
+@dataclass(slots=True, kw_only=True)
+class Decided:
+    """An object with what is to be done about it. Nobody changes one; see `S3Object`.
+
+    Attributes:
+        position: below its prefix, or its index among the single objects.
+        source: as it was listed.
+        key: of the destination.
+        decision: what is to be done.
+        replaces: what the destination holds.
+    """
+
+    position: str | int
+    source: S3Object
+    key: str
+    decision: Decision
+    replaces: S3Object | None = None
+
+
+class Unseen(NamedTuple):
+    """A single object that can't be looked at: its source key, and why."""
+
+    key: str
+    error: CopyError
+
+
+class EntryListing:
+    """The objects of one entry with their decisions, in key order; each iteration lists both sides.
+
+    Args:
+        prefixes: the entry.
+        source: its listing.
+        destination: that of the keys that it writes.
+        decider: of the job.
+    """
+
+    def __init__(
+        self, prefixes: PrefixEntry, source: KeyStream, destination: KeyStream, decider: Decider
+    ) -> None:
+        self._prefixes = prefixes
+        self._source = source
+        self._destination = destination
+        self._decider = decider
+
+    def begin(self) -> None:
+        """Ask for the first page of either side; then read it, or `close`."""
+        self._source.begin()
+        self._destination.begin()
+
+    def close(self) -> None:
+        """Stop what was begun and never read."""
+        self._source.close()
+        self._destination.close()
+
+    def __iter__(self) -> Iterator[Decided]:
+        """Yield the objects.
+
+        Raises:
+            CopyError: a listing failed, after the objects before that.
+        """
+        prefixes, decide = self._prefixes, self._decider.below_prefix
+        with closing(_read(self._source)) as source, closing(_read(self._destination)) as destination:
+            for suffix, ours, theirs in merge(source, destination, prefixes.source, prefixes.destination):
+                key = prefixes.destination + suffix
+                decision = decide(ours, theirs, suffix, key)
+                yield Decided(position=suffix, source=ours, key=key, decision=decision, replaces=theirs)
+
+
+class NamedListing:
+    """Single objects of an index range, looked at by HEAD; there is no listing to begin."""
+
+    def __init__(self, listing: Listing, after: int | None, through: int) -> None:
+        self._listing = listing
+        self._range = after, through
+
+    def begin(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def __iter__(self) -> Iterator[Decided | Unseen | None]:
+        """Yield what `Listing.objects` returns."""
+        return iter(self._listing.objects(*self._range))
+
+
+def _read(stream: KeyStream) -> Generator[S3Object]:
+    yield from stream
+
+
+class Listing:
+    """Lists and decides the entries of a job, wholly or in ranges.
+
+    Args:
+        job: the run.
+        stores: both sides.
+        sender: the budget of requests.
+        retried: an earlier try may have copied something.
+        reach: of one listing.
+    """
+
+    def __init__(
+        self,
+        job: EffectiveJob,
+        stores: Stores,
+        sender: Sender,
+        *,
+        retried: bool = False,
+        reach: Reach = RANGE,
+    ) -> None:
+        self._job = job
+        self._stores = stores
+        self._sender = sender
+        self._decider = Decider(job, retried=retried)
+        self._reach = reach
+
+    def inside(self, one: KeyRange) -> EntryListing | NamedListing:
+        """Return the objects of a batch's range with their decisions."""
+        if one.entry is None:
+            return NamedListing(self, _index(one.after), int(one.through))
+        return self.below_prefix(one.entry, _suffix(one.after), str(one.through))
+
+    def below_prefix(
+        self, entry: int, after: str | None = None, through: str | None = None, *, beside: int = 1
+    ) -> EntryListing:
+        """Return the objects of one entry with their decisions.
+
+        Args:
+            entry: index into the job's prefixes.
+            after: exclusive lower bound below the prefix; None means from the start.
+            through: inclusive upper bound; None means to the end.
+            beside: listings that are read at the same time, this one among them.
+        """
+        prefixes = self._job.prefixes[entry]
+        reach = self._reach.shared_by(beside)
+        source, destination = (
+            self._keys(entry, store, prefix, after, through, reach if prefixes.recursive else None)
+            for store, prefix in (
+                (self._stores.source, prefixes.source),
+                (self._stores.destination, prefixes.destination),
+            )
+        )
+        return EntryListing(prefixes, source, destination, self._decider)
+
+    def copies(self, entry: int, one: KeyRange) -> KeyStream:
+        """Return the destination's objects of a range below an entry's prefix, in key order."""
+        prefixes = self._job.prefixes[entry]
+        reach = self._reach if prefixes.recursive else None
+        after, through = _suffix(one.after), str(one.through)
+        return self._keys(entry, self._stores.destination, prefixes.destination, after, through, reach)
+
+    def copies_at(self, keys: Iterable[str]) -> Iterator[S3Object]:
+        """Return the destination's objects of some keys, each found by listing it; there may be none."""
+        with ThreadPoolExecutor(self._job.transfer.concurrency) as pool:
+            return filter(None, list(pool.map(self._copy_at, keys)))
+
+    def _copy_at(self, key: str) -> S3Object | None:
+        store = self._stores.destination
+        page = self._sender.send(
+            "ListObjectsV2", lambda: store.list_page(key, after=None, token=None, recursive=True)
+        )
+        return next((one for one in page.objects if one.key == key), None)
+
+    def objects(self, after: int | None = None, through: int | None = None) -> list[Decided | Unseen | None]:
+        """Return the job's single objects of an index range with their decisions.
+
+        None stands for one that is gone; one that can't be looked at stops no other.
+        """
+        first = 0 if after is None else after + 1
+        indexes = range(first, len(self._job.objects) if through is None else through + 1)
+        with ThreadPoolExecutor(self._job.transfer.concurrency) as pool:
+            return list(pool.map(self._object, indexes))
+
+    def _object(self, index: int) -> Decided | Unseen | None:
+        try:
+            return self.object_at(index)
+        except CopyError as error:
+            return Unseen(self._job.objects[index].source, error)
+
+    def object_at(self, index: int) -> Decided | None:
+        """Return one of the job's single objects with its decision; None where it is gone.
+
+        Raises:
+            CopyError: it can't be looked at.
+        """
+        entry = self._job.objects[index]
+        ours = self._sender.send(
+            "HeadObject", lambda: self._stores.source.head_object(entry.source, version_id=entry.version_id)
+        )
+        theirs = self._sender.send(
+            "HeadObject", lambda: self._stores.destination.head_object(entry.destination)
+        )
+        if ours is None:
+            return None
+        found = theirs.object if theirs else None
+        decision = self._decider.named(ours.object, found, entry.destination)
+        return Decided(
+            position=index, source=ours.object, key=entry.destination, decision=decision, replaces=found
+        )
+
+    def _keys(
+        self,
+        entry: int,
+        store: Store,
+        prefix: str,
+        after: str | None,
+        through: str | None,
+        reach: Reach | None,
+    ) -> KeyStream:
+        """Return the keys below a prefix; without a reach its direct children, one page after the other."""
+
+        async def page(after: str | None, token: str | None) -> Page:
+            recursive = reach is not None
+            return await self._sender.asend(
+                "ListObjectsV2",
+                lambda: store.list_page(prefix, after=after, token=token, recursive=recursive),
+                entry=entry,
+            )
+
+        return KeyStream(
+            page,
+            prefix,
+            after=None if after is None else prefix + after,
+            through=None if through is None else prefix + through,
+            listers=reach.listers if reach else 1,
+            loop=event_loop(),
+            buffered_keys_max=(reach or self._reach).buffered_keys_max,
+        )
+
+
+def _index(bound: str | int | None) -> int | None:
+    return None if bound is None else int(bound)
+
+
+def _suffix(bound: str | int | None) -> str | None:
+    return None if bound is None else str(bound)

@@ -1,0 +1,133 @@
+"""Plans a run: compares both sides of a job and cuts what has to be copied into batches."""
+
+from __future__ import annotations
+
+import heapq
+from contextlib import closing
+from itertools import starmap
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.objects import LEFT_OUT, Action
+from s3copy_tasks.core.planner import Planner
+from s3copy_tasks.engine.garbage import rarely_collected
+from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.errors import DESTINATION_CONFLICT, ConfigError
+from s3copy_tasks.plan.ahead import begun_ahead
+from s3copy_tasks.plan.listing import WHOLE, Decided, Listing
+from s3copy_tasks.report import events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.planner import Plan
+    from s3copy_tasks.plan.listing import EntryListing, Stores
+
+
+@rarely_collected()
+def plan_job(
+    job: EffectiveJob,
+    stores: Stores,
+    *,
+    on_listed: Callable[[int], None] | None = None,
+    sender: Sender | None = None,
+    retried: bool = False,
+) -> Plan:
+    """Compare both sides of a job and cut what has to be copied into batches. Writes nothing.
+
+    Args:
+        job: the run.
+        stores: both sides.
+        on_listed: called now and then with how many objects of the source were looked at.
+        sender: the budget of requests; None makes one by the job's concurrency.
+        retried: an earlier try of the run may have copied something: its batches will account for that.
+
+    Raises:
+        ConfigError: two sources would write one destination key.
+        CopyError: a listing failed.
+    """
+    sender = sender or Sender(job.transfer.concurrency)
+    listing = Listing(job, stores, sender, retried=retried, reach=WHOLE)
+    planner = Planner(job)
+    taken = _plan_objects(job, listing, planner)
+    listed = len(job.objects)
+    with closing(begun_ahead(_Group(listing, entries) for entries in _groups(job))) as groups:
+        for group in groups:
+            for entry, one in _by_destination(group, taken):
+                planner.add(entry, one.position, one.source.size, one.decision)
+                listed += 1
+                if on_listed is not None and listed % 1_000 == 0:
+                    on_listed(listed)
+    if on_listed is not None:
+        on_listed(listed)
+    return planner.finish()
+
+
+def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict[str, str]:
+    """Plan the single objects; return source by destination key.
+
+    One that has gone since preflight, or can't be looked at, goes to a batch: there it is counted.
+    """
+    taken = {}
+    for index, one in enumerate(listing.objects()):
+        if isinstance(one, Decided):
+            planner.add(None, index, one.source.size, one.decision)
+            taken[one.key] = one.source.key
+        else:
+            if one is not None:
+                taken[job.objects[index].destination] = one.key
+            if job.dry_run:  # else its batch says so
+                if one is None:
+                    events.object_missing(job.objects[index].source)
+                else:
+                    events.object_failed(one.key, one.error)
+            planner.add(None, index, 0, Action.UNSEEN)
+    return taken
+
+
+def _groups(job: EffectiveJob) -> list[list[int]]:
+    """Return the entries by groups: inside one, destinations are equal or nested."""
+    groups: list[list[int]] = []
+    top: str | None = None
+    for destination, index in sorted((e.destination, i) for i, e in enumerate(job.prefixes)):
+        if top is not None and destination.startswith(top):
+            groups[-1].append(index)
+        else:
+            top = destination
+            groups.append([index])
+    return groups
+
+
+class _Group:
+    """Listings of entries whose destinations are equal or nested: they are read side by side."""
+
+    def __init__(self, listing: Listing, entries: Sequence[int]) -> None:
+        self.listings = {entry: listing.below_prefix(entry, beside=len(entries)) for entry in entries}
+
+    def begin(self) -> None:
+        for one in self.listings.values():
+            one.begin()
+
+    def close(self) -> None:
+        for one in self.listings.values():
+            one.close()
+
+
+def _by_destination(group: _Group, taken: dict[str, str]) -> Iterator[tuple[int, Decided]]:
+    """Yield a group's objects by destination key, and refuse two that would write the same (rule 25)."""
+
+    def stream(entry: int, listing: EntryListing) -> Iterator[tuple[str, int, Decided]]:
+        return ((one.key, entry, one) for one in listing)
+
+    last, last_source = None, ""
+    for key, entry, one in heapq.merge(*starmap(stream, group.listings.items()), key=lambda row: row[:2]):
+        if one.decision not in LEFT_OUT:
+            other = last_source if key == last else taken.get(key)
+            if other is not None:
+                msg = (
+                    f"{other!r} and {one.source.key!r} would both be written to {key!r}. "
+                    "Give one of the entries another destination, or exclude one of the objects"
+                )
+                raise ConfigError(msg, code=DESTINATION_CONFLICT)
+            last, last_source = key, one.source.key
+        yield entry, one

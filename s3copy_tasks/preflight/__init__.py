@@ -1,0 +1,1 @@
+"""Proves before the first copy that everything is there and allowed."""

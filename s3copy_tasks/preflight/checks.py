@@ -1,0 +1,229 @@
+"""Checks one thing each, and says of a refusal who may not do what on which resource (rule 17).
+
+Nothing is written: the right to write is proven by starting a multipart upload and aborting it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.errors import (
+    CREDENTIALS,
+    ENDPOINT_UNREACHABLE,
+    WRONG_ACCOUNT,
+    AccessError,
+    CopyError,
+    MissingError,
+    RequestError,
+)
+from s3copy_tasks.iam.statements import (
+    MISSING,
+    bucket_arn,
+    kms_statement,
+    literal,
+    read_actions,
+    statement,
+    write_actions,
+)
+from s3copy_tasks.s3.bucket import BucketStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
+    from s3copy_tasks.s3.connections import AwsConnectionManager
+
+_SHOWN = 10
+
+
+class Checks:
+    """Each check returns the error that it found, so that one run reports them together.
+
+    Args:
+        job: the run.
+        source: looks, and reads for a relay.
+        destination: copies.
+
+    Attributes:
+        not_proven: what could not be checked, in words.
+        times: the clock of each side.
+    """
+
+    def __init__(
+        self, job: EffectiveJob, source: AwsConnectionManager, destination: AwsConnectionManager
+    ) -> None:
+        self._job = job
+        self._managers = {"source": source, "destination": destination}
+        self.source, self.destination = source.store, destination.store
+        self.send = Sender(job.transfer.concurrency).send
+        self.not_proven: list[str] = []
+        self.times: dict[str, datetime] = {}
+
+    def raise_first(self, found: Iterable[CopyError | None]) -> None:
+        """Raise the first error, its message followed by the others'."""
+        errors = [error for error in found if error is not None]
+        if not errors:
+            return
+        messages = list(dict.fromkeys(error.message for error in errors))
+        more = [f"... and {len(messages) - _SHOWN} more"] if len(messages) > _SHOWN else []
+        raise type(errors[0])("\n".join(messages[:_SHOWN] + more), code=errors[0].code)
+
+    def can_list(self, side: str, prefix: str | None = None) -> CopyError | None:
+        """Assume the role, find the bucket, list it below a prefix, or else below the job's first."""
+        manager = self._managers[side]
+        location = manager.location
+        where = _places(self._job, side)[0] if prefix is None else prefix
+        try:
+            self.times[side] = self.send("ListObjectsV2", lambda: manager.store.server_time(where))
+        except AccessError as error:
+            if error.code == CREDENTIALS:
+                return error
+            return self._wrong_account(side, manager, where) or self._denied(
+                side, ["s3:ListBucket"], location.bucket, error, prefix=where
+            )
+        except MissingError as error:
+            msg = f"{side}.bucket: there is no bucket {location.bucket!r} ({error.code})"
+            return MissingError(msg, code=error.code)
+        except CopyError as error:
+            if error.code == ENDPOINT_UNREACHABLE:
+                msg = f"{side}: S3 can't be reached: {error.message}. Check endpoint_url and the network"
+                return type(error)(msg, code=error.code)
+            return type(error)(f"{side}: {error.message}", code=error.code)
+        return None
+
+    def _wrong_account(self, side: str, manager: AwsConnectionManager, prefix: str) -> CopyError | None:
+        """S3 answers 403 for another owner than expected, as for everything else: ask without it."""
+        location = manager.location
+        if location.account is None:
+            return None
+        try:
+            stranger = BucketStore(
+                manager.client, location.bucket, None, requester_pays=location.requester_pays
+            )
+            self.send("ListObjectsV2", lambda: stranger.server_time(prefix))
+        except CopyError:
+            return None
+        msg = (
+            f"{side}.account: bucket {location.bucket!r} does not belong to account {location.account}. "
+            "Check the bucket's name and the account"
+        )
+        return AccessError(msg, code=WRONG_ACCOUNT)
+
+    def object_exists(self, entry: ObjectEntry) -> CopyError | None:
+        """Look for one named source object."""
+        key, version_id = entry.source, entry.version_id
+        try:
+            found = self.send("HeadObject", lambda: self.source.head_object(key, version_id=version_id))
+        except AccessError as error:
+            actions = ["s3:GetObjectVersion" if version_id else "s3:GetObject"]
+            return self._denied("source", actions, self._job.source.bucket, error, keys=key)
+        except CopyError as error:
+            return error
+        if found is None:
+            version = f" in version {version_id}" if version_id else ""
+            msg = f"there is no object s3://{self._job.source.bucket}/{key}{version}"
+            return MissingError(msg, code="NoSuchKey")
+        return None
+
+    def can_look(self, keys: str, key: str) -> CopyError | None:
+        """Look at the destination: at what no listing tells of, and at what is to be replaced.
+
+        S3 refuses `If-Match` to those who may not read what they replace.
+        """
+        try:
+            self.send("HeadObject", lambda: self.destination.head_object(key))
+        except AccessError as error:
+            return self._denied("destination", ["s3:GetObject"], self.destination.bucket, error, keys=keys)
+        except CopyError as error:
+            return error
+        return None
+
+    def first_key(self, entry: PrefixEntry) -> str | None:
+        """Return the first key below a source prefix, None where there is none."""
+        token = None
+        while True:  # a page may hold nothing but folders
+            page = self.send(
+                "ListObjectsV2",
+                lambda token=token: self.source.list_page(  # type: ignore[misc]
+                    entry.source, after=None, token=token, recursive=entry.recursive
+                ),
+            )
+            token = page.token
+            if page.objects or token is None:
+                return page.objects[0].key if page.objects else None
+
+    def can_read(self, reader: str, keys: str, key: str, version_id: str | None = None) -> CopyError | None:
+        """Read a byte of a source object as the side that will read it and all like it."""
+        source, store = self._job.source, self._managers[reader].store
+        try:
+            self.send("GetObject", lambda: store.read_first_byte(source, key, version_id))
+        except AccessError as error:
+            actions = read_actions(self._job.options, version=version_id is not None)
+            return self._denied(reader, actions, source.bucket, error, keys=keys)
+        except (RequestError, MissingError) as error:
+            self.not_proven.append(f"read not proven by s3://{source.bucket}/{key}: {error}")
+        except CopyError as error:
+            return error
+        return None
+
+    def can_write(self, keys: str, key: str) -> CopyError | None:
+        """Start an upload with the job's options and abort it."""
+        store, options = self.destination, self._job.options
+        try:
+            upload_id = self.send("CreateMultipartUpload", lambda: store.try_upload(key, options))
+        except AccessError as error:
+            return self._denied("destination", write_actions(options), store.bucket, error, keys=keys)
+        except CopyError as error:
+            return type(error)(f"destination: {error.message}", code=error.code)
+        return self._can_abort(keys, key, upload_id)
+
+    def _can_abort(self, keys: str, key: str, upload_id: str) -> CopyError | None:
+        store = self.destination
+        try:
+            self.send("AbortMultipartUpload", lambda: store.abort_multipart_upload(key, upload_id))
+        except AccessError as error:
+            denied = self._denied("destination", ["s3:AbortMultipartUpload"], store.bucket, error, keys=keys)
+            left = f"Upload {upload_id} of {key!r} in {store.bucket} is left behind: abort it."
+            return AccessError(f"{denied.message}\n{left}", code=error.code)
+        except CopyError as error:
+            return error
+        return None
+
+    def _denied(
+        self,
+        side: str,
+        actions: list[str],
+        bucket: str,
+        error: CopyError,
+        *,
+        keys: str | None = None,
+        prefix: str | None = None,
+    ) -> CopyError:
+        """Say who may not do what on which resource, and which statement would allow it."""
+        manager = self._managers[side]
+        principal = manager.principal()
+        resource = bucket_arn(principal, bucket, None if keys is None else _pattern(keys))
+        said = f"{error.code}: {error.message.partition(MISSING)[0]}"
+        named = f"{principal} may not {' or '.join(actions)} on {resource} ({said})."
+        by_kms = kms_statement(error.message, self._job.options.kms_key_id)
+        if by_kms is not None:
+            missing = f"Missing in the policies of the key and of the role: {by_kms}"
+        elif bucket == manager.location.bucket:
+            missing = f"Missing in the policy of the role: {statement(actions, resource, prefix=prefix)}"
+        else:
+            allowed = statement(actions, resource, principal=manager.location.role_arn or principal)
+            where = f"in the policy of bucket {bucket}, and without its Principal in that of the role"
+            missing = f"Missing {where}: {allowed}"
+        return AccessError(f"{named}\n{missing}", code=error.code)
+
+
+def _pattern(keys: str) -> str:
+    """Return how IAM names a key, or all keys below a prefix, which end with `*`."""
+    return f"{literal(keys[:-1])}*" if keys.endswith("/*") or keys == "*" else literal(keys)
+
+
+def _places(job: EffectiveJob, side: str) -> list[str]:
+    """Return the prefixes and keys of one side."""
+    return [getattr(entry, side) for entry in (*job.prefixes, *job.objects)] or [""]

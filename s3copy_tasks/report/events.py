@@ -1,0 +1,133 @@
+"""The log lines that are promised: one structured event each, the same for a Dag, an operator and a command.
+
+Keys are strangers' text: they stand in fields, never in the event's name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from s3copy_tasks.core.objects import SkipReason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.metrics import Failure, TransferMetrics
+    from s3copy_tasks.core.planner import Plan
+    from s3copy_tasks.errors import CopyError
+    from s3copy_tasks.interfaces import OperationMetrics
+
+log = structlog.get_logger(__name__)
+
+_BY_NAME = (SkipReason.EXCLUDED, SkipReason.NOT_INCLUDED)
+"""Left out by the globs of a job. That nothing is new since a date is what such a filter is for."""
+
+
+def operation_started(job: EffectiveJob) -> None:
+    """Log what is about to be checked and copied."""
+    log.info(
+        "operation started",
+        operation_id=job.run_id,
+        job=job.name,
+        source=str(job.source),
+        destination=str(job.destination),
+        prefixes=len(job.prefixes),
+        objects=len(job.objects),
+        overwrite=str(job.overwrite),
+        dry_run=job.dry_run,
+    )
+
+
+def preflight_passed(job: EffectiveJob, not_proven: Sequence[str], relay: str | None) -> None:
+    """Log what could not be proven, why the bytes go through this worker if they do, and that all is well."""
+    for remark in not_proven:
+        log.warning("not proven", remark=remark)
+    if relay is not None:
+        log.warning("relay", reason=relay)
+    log.info("preflight passed", operation_id=job.run_id)
+
+
+def objects_discovered(job: EffectiveJob, plan: Plan) -> None:
+    """Log what the listings came to: one line for each entry of the job, and one for all."""
+    for entry in plan.entries:
+        log.info(
+            "entry planned",
+            entry=entry.path,
+            source=entry.source,
+            destination=entry.destination,
+            found=entry.found,
+            to_copy=entry.objects,
+            to_compare=entry.compare,
+            failing=entry.failing,
+            bytes=entry.bytes,
+            skipped=dict(entry.skipped),
+        )
+        if entry.found and sum(entry.skipped[reason] for reason in _BY_NAME) == entry.found:
+            log.warning("the filters leave nothing of it to copy", entry=entry.path, source=entry.source)
+    log.info(
+        "objects discovered",
+        operation_id=job.run_id,
+        found=sum(entry.found for entry in plan.entries),
+        to_copy=sum(entry.objects for entry in plan.entries),
+        to_compare=sum(entry.compare for entry in plan.entries),
+        failing=sum(entry.failing for entry in plan.entries),
+        bytes=sum(entry.bytes for entry in plan.entries),
+        batches=len(plan.batches),
+    )
+
+
+def batch_started(job: EffectiveJob, batch: Batch) -> None:
+    """Log which batch, of how many, begins; batches count from 1."""
+    log.info(
+        "batch started",
+        operation_id=job.run_id,
+        batch=batch.id + 1,
+        of=batch.of,
+        label=batch.label,
+        objects=batch.objects,
+    )
+
+
+def batch_progress(job: EffectiveJob, batch: Batch, progress: Mapping[str, Any]) -> None:
+    """Log how far a batch has come."""
+    log.info("batch progress", operation_id=job.run_id, batch=batch.id + 1, label=batch.label, **progress)
+
+
+def batch_finished(job: EffectiveJob, batch: Batch, metrics: TransferMetrics) -> None:
+    """Log what a batch came to, in whatever ending."""
+    log.info(
+        "batch finished",
+        operation_id=job.run_id,
+        batch=batch.id + 1,
+        of=batch.of,
+        label=batch.label,
+        copied=metrics.files_copied_successfully,
+        failed=metrics.files_failed,
+        unknown=metrics.files_unknown,
+        bytes=metrics.total_bytes_transferred,
+        seconds=metrics.duration_seconds,
+    )
+
+
+def object_failed(key: str, error: CopyError | Failure) -> None:
+    """Log an object that did not make it, with the code and the attempts."""
+    log.error("object failed", key=key, code=error.code, error=error.message, attempts=error.attempts)
+
+
+def object_missing(key: str) -> None:
+    """Log an object that the job names and that is not there."""
+    log.error("object is not there", key=key)
+
+
+def operation_completed(report: OperationMetrics) -> None:
+    """Log the metrics of a run that did what it should."""
+    log.info("operation completed", **report)
+
+
+def operation_failed(report: OperationMetrics) -> None:
+    """Log the metrics of a run that did not."""
+    log.error("operation failed", **report)

@@ -1,0 +1,200 @@
+"""Adds up a run and judges it: the same for a Dag and for the command line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.estimate import BY_KEY, EntryPlan
+from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, total
+from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.request_counts import OBJECTS, Requests, Tally, number_of
+from s3copy_tasks.errors import BATCH_LOST, PLAN_FAILED, CopyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.planner import Plan
+    from s3copy_tasks.interfaces import BatchReport, EntryReport, RunDetails, RunReport
+
+
+def outside_metrics(
+    job: EffectiveJob, plan: Plan, start: datetime, end: datetime, sent: Tally | None = None
+) -> TransferMetrics:
+    """Return the plan's own account: what lies outside the batches.
+
+    In a dry run that is everything, and what would be copied is skipped as `dry_run`.
+
+    Args:
+        job: the run.
+        plan: of the run.
+        start: when planning began; the run counts from then.
+        end: when planning ended.
+        sent: the requests of planning.
+    """
+    sent = sent or Tally()
+    shares = sent.by_entry()
+    entries = {
+        OBJECTS if entry.by_key else index: _outside(entry, dry_run=job.dry_run)
+        for index, entry in enumerate(plan.entries)
+    }
+    parts = {
+        number: replace(part, requests=shares.get(number, Requests())) for number, part in entries.items()
+    }
+    return replace(
+        total(parts.values()),
+        operation_id=job.run_id,
+        start_time=start,
+        end_time=max(start, end),  # a clock may be set back
+        requests=sent.requests(),
+        entries=dict(sorted(parts.items())),
+    )
+
+
+def _outside(entry: EntryPlan, *, dry_run: bool) -> TransferMetrics:
+    skipped = +entry.outside
+    if dry_run:
+        would_be_copied = entry.objects + entry.compare + entry.failing
+        skipped = entry.skipped + Counter({SkipReason.DRY_RUN: would_be_copied})
+    return TransferMetrics(total_files_found=skipped.total(), files_skipped=dict(sorted(skipped.items())))
+
+
+def run_metrics(
+    job: EffectiveJob,
+    outside: TransferMetrics,
+    batches: Iterable[Batch],
+    accounts: Mapping[int, TransferMetrics],
+) -> TransferMetrics:
+    """Add up a run: what lies outside the batches, the batches, and those that gave no account.
+
+    Args:
+        job: the run.
+        outside: the plan's own account.
+        batches: all that were planned.
+        accounts: metrics by batch id; one that is missing makes its objects unknown, never copied.
+    """
+    return total([outside, *(account_of(job, batch, accounts) for batch in batches)])
+
+
+def account_of(job: EffectiveJob, batch: Batch, accounts: Mapping[int, TransferMetrics]) -> TransferMetrics:
+    """Return what a batch came to, its entries dated as itself; unknown where it gave no account."""
+    account = accounts[batch.id] if batch.id in accounts else _lost(job, batch)
+    return replace(
+        account,
+        entries={
+            number: replace(part, start_time=account.start_time, end_time=account.end_time)
+            for number, part in account.entries.items()
+        },
+    )
+
+
+def _lost(job: EffectiveJob, batch: Batch) -> TransferMetrics:
+    failure = Failure.of(
+        entry=batch.ranges[0].entry,
+        key=f"(batch {batch.label})",
+        code=BATCH_LOST,
+        message="its task ended without an account; run again to copy what is missing",
+        attempts=0,
+    )
+    return TransferMetrics(
+        operation_id=job.run_id,
+        total_files_found=batch.found,
+        files_unknown=batch.found,
+        errors_encountered=Errors(by_code={BATCH_LOST: batch.found}, first=(failure,)),
+        entries={number_of(entry): _unknown(objects) for entry, objects in batch.found_by_entry.items()},
+    )
+
+
+def _unknown(objects: int) -> TransferMetrics:
+    errors = Errors(by_code={BATCH_LOST: objects})
+    return TransferMetrics(total_files_found=objects, files_unknown=objects, errors_encountered=errors)
+
+
+def without_plan(run_id: str, step: str, error: CopyError | None = None) -> TransferMetrics:
+    """Return the account of a run that has no plan, because `step` failed: nothing found, one error.
+
+    Args:
+        run_id: names the run.
+        step: what failed, such as `preflight`.
+        error: what it ended with, where that is known.
+    """
+    known = error or CopyError("nothing was copied; its log has the reason", code=PLAN_FAILED)
+    failure = Failure.of_error(known, entry=None, key=f"({step})")
+    return TransferMetrics(
+        operation_id=run_id, errors_encountered=Errors(by_code={known.code: 1}, first=(failure,))
+    )
+
+
+def verdict(metrics: TransferMetrics, max_failed_objects: int) -> str | None:
+    """Return why a run has failed, with exact counts; None where it has not."""
+    if metrics.is_complete and metrics.files_failed <= max_failed_objects:
+        return None
+    codes = ", ".join(f"{code}: {count}" for code, count in metrics.errors_encountered.by_code.items())
+    return (
+        f"{metrics.files_failed} objects failed (at most {max_failed_objects} may), "
+        f"{metrics.files_unknown} unknown, {metrics.files_copied_successfully} copied "
+        f"of {metrics.total_files_found} found. {codes}"
+    )
+
+
+def report(
+    metrics: TransferMetrics, *, job: str | None, config_digest: str | None, dry_run: bool
+) -> RunReport:
+    """Return a run's metrics with the name and the digest of the config that it ran, where that is known."""
+    return {**metrics.as_dict(), "job": job, "config_digest": config_digest, "dry_run": dry_run}
+
+
+def details(
+    job: EffectiveJob,
+    metrics: TransferMetrics,
+    batches: Sequence[Batch],
+    accounts: Mapping[int, TransferMetrics],
+) -> RunDetails:
+    """Return a run's metrics as they are promised, and the same by entry and by batch.
+
+    Args:
+        job: the run.
+        metrics: of `run_metrics`.
+        batches: all that were planned.
+        accounts: metrics by batch id.
+    """
+    return {
+        **report(metrics, job=job.name, config_digest=job.digest, dry_run=job.dry_run),
+        "entries": _entries(job, metrics),
+        "batches": [_batch(batch, account_of(job, batch, accounts)) for batch in batches],
+    }
+
+
+def _entries(job: EffectiveJob, metrics: TransferMetrics) -> list[EntryReport]:
+    named = [
+        (number, f"prefixes[{number}]", one.source, one.destination)
+        for number, one in enumerate(job.prefixes)
+    ]
+    if job.objects:
+        named.append((OBJECTS, "objects", BY_KEY, BY_KEY))
+    return [
+        {
+            "entry": path,
+            "source": source,
+            "destination": destination,
+            **metrics.entries.get(number, TransferMetrics()).counts(),
+        }
+        for number, path, source, destination in named
+    ]
+
+
+def _batch(batch: Batch, account: TransferMetrics) -> BatchReport:
+    whole = account.as_dict()
+    return {
+        "batch": batch.id,
+        "label": batch.label,
+        "start_time": whole["start_time"],
+        "end_time": whole["end_time"],
+        "duration_seconds": whole["duration_seconds"],
+        "peak_in_flight": whole["peak_in_flight"],
+        **account.counts(),
+    }

@@ -1,0 +1,141 @@
+"""Carries out a whole run in this process, batch after batch: for the operator and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.copy.runner import copy_batch, rest_is_unknown
+from s3copy_tasks.copy.uploads import Attempt
+from s3copy_tasks.core.collector import MetricsCollector, utc_now
+from s3copy_tasks.core.metrics import TransferMetrics
+from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.errors import CopyError
+from s3copy_tasks.plan.planning import plan_job
+from s3copy_tasks.report import events
+from s3copy_tasks.report.summary import details, outside_metrics, run_metrics, without_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.planner import Plan
+    from s3copy_tasks.interfaces import RunDetails
+    from s3copy_tasks.plan.listing import Stores
+
+
+def as_copy_error(error: BaseException) -> CopyError:
+    """Return one of our errors as it is, and any other by its name: every ending has a code."""
+    return error if isinstance(error, CopyError) else CopyError(str(error), code=type(error).__name__)
+
+
+def _nobody(_: int) -> None:
+    """Watch nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who hears how far a run has come.
+
+    Attributes:
+        listed: objects of the source that were looked at.
+        planned: objects that the batches will account for.
+        counted: of these, the ones that are accounted for; called for each object, from any thread.
+    """
+
+    listed: Callable[[int], None] = _nobody
+    planned: Callable[[int], None] = _nobody
+    counted: Callable[[int], None] | None = None
+
+
+@dataclass(slots=True)
+class InProcessRun:
+    """A run that plans and copies here. `metrics` is exact in every ending, also when `carry_out` raises.
+
+    Attributes:
+        job: the run, checked by preflight.
+        stores: both sides.
+        sender: the budget of requests; stopping it ends the run.
+        attempt: which try of this run it is.
+        watch: hears of progress.
+    """
+
+    job: EffectiveJob
+    stores: Stores
+    sender: Sender
+    attempt: Attempt = field(default_factory=Attempt)
+    watch: Watch = field(default_factory=Watch)
+    _start: datetime = field(default_factory=utc_now)
+    _outside: TransferMetrics | None = None
+    _batches: tuple[Batch, ...] = ()
+    _accounts: dict[int, TransferMetrics] = field(default_factory=dict)
+
+    def carry_out(self) -> None:
+        """Plan and copy.
+
+        Raises:
+            CopyError: planning failed.
+            InterruptedError: the sender was stopped.
+        """
+        plan = self._plan()
+        events.objects_discovered(self.job, plan)
+        if self.job.dry_run:
+            return
+        self._batches = plan.batches
+        self.watch.planned(sum(batch.found for batch in plan.batches))
+        for batch in plan.batches:
+            self._copy(batch)
+
+    @property
+    def metrics(self) -> TransferMetrics:
+        """What the run came to; batches that never ran are unknown, and a plan that failed is an error."""
+        if self._outside is None:
+            return TransferMetrics(
+                operation_id=self.job.run_id, start_time=self._start, end_time=max(self._start, utc_now())
+            )
+        return run_metrics(self.job, self._outside, self._batches, self._accounts)
+
+    @property
+    def details(self) -> RunDetails:
+        """The same as people and programs are promised it, and by entry and by batch."""
+        return details(self.job, self.metrics, self._batches, self._accounts)
+
+    def _plan(self) -> Plan:
+        try:
+            plan = plan_job(
+                self.job,
+                self.stores,
+                on_listed=self.watch.listed,
+                sender=self.sender,
+                retried=self.attempt.retried,
+            )
+        except BaseException as error:
+            failed = without_plan(self.job.run_id, "plan", as_copy_error(error))
+            self._outside = replace(failed, start_time=self._start, end_time=max(self._start, utc_now()))
+            raise
+        self._outside = outside_metrics(self.job, plan, self._start, utc_now(), self.sender.counted())
+        return plan
+
+    def _copy(self, batch: Batch) -> None:
+        before, counted = sum(each.total_files_found for each in self._accounts.values()), self.watch.counted
+        collector = MetricsCollector()
+        collector.start_operation(self.job.run_id)
+        events.batch_started(self.job, batch)
+        try:
+            copy_batch(
+                self.job,
+                batch,
+                self.stores,
+                metrics=collector,
+                attempt=self.attempt,
+                on_counted=None if counted is None else lambda objects: counted(before + objects),
+                sender=self.sender,
+            )
+        except BaseException as error:
+            rest_is_unknown(batch, error, collector)
+            raise
+        finally:
+            account = self._accounts[batch.id] = collector.metrics()
+            events.batch_finished(self.job, batch, account)

@@ -1,0 +1,242 @@
+"""A bucket of S3: the verbs of `core.store`, each one request, each failure one of our errors."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks.core.store import Page
+from s3copy_tasks.errors import (
+    EMPTY_REPLY,
+    AccessError,
+    CopyError,
+    MissingError,
+    RequestError,
+    TransientError,
+)
+from s3copy_tasks.iam.statements import LIST_UPLOADS, bucket_arn, explained, lacking, literal, statement
+from s3copy_tasks.s3.parameters import (
+    carried,
+    content,
+    copy_source,
+    guard,
+    payer,
+    set_by_options,
+    set_on_copy,
+)
+from s3copy_tasks.s3.results import (
+    confirmation,
+    confirmed_etag,
+    listed_objects,
+    listed_uploads,
+    object_details,
+    told,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from s3copy_tasks.core.job import Location, ObjectOptions
+    from s3copy_tasks.core.objects import ObjectDetails, S3Object
+    from s3copy_tasks.core.store import CopyRequest, UploadMarker, UploadPage
+    from s3copy_tasks.core.verify import Confirmation
+    from s3copy_tasks.s3.client import Client
+
+_NO_FIRST_BYTE = frozenset({"InvalidRange", "416"})
+"""An empty object has no first byte, and is readable."""
+
+
+class BucketStore:
+    """One bucket, seen with one set of credentials.
+
+    Args:
+        client: carries out what is asked.
+        bucket: its name.
+        account: twelve digits, sent as the bucket's expected owner; None sends nothing.
+        requester_pays: agree to pay for what is read.
+    """
+
+    def __init__(
+        self, client: Client, bucket: str, account: str | None, *, requester_pays: bool = False
+    ) -> None:
+        self._client = client
+        self.bucket = bucket
+        self._asked: dict[str, Any] = {"Bucket": bucket}
+        if account:
+            self._asked["ExpectedBucketOwner"] = account
+        self._read = self._asked | payer(agreed=requester_pays)
+
+    async def list_page(self, prefix: str, *, after: str | None, token: str | None, recursive: bool) -> Page:
+        """Return a page of the keys that start with `prefix` and come after the whole key `after`."""
+        where: dict[str, Any] = {"Prefix": prefix, "OptionalObjectAttributes": ["RestoreStatus"]}
+        if token is not None:
+            where["ContinuationToken"] = token
+        elif after is not None:
+            where["StartAfter"] = after
+        if not recursive:
+            where["Delimiter"] = "/"
+        try:
+            reply = await self._call("ListObjectsV2", self._read | where)
+        except CopyError as error:
+            raise type(error)(f"s3://{self.bucket}/{prefix}: {error.message}", code=error.code) from None
+        return Page(
+            objects=listed_objects(self.bucket, reply.get("Contents", ())),
+            token=told(reply, "NextContinuationToken") if told(reply, "IsTruncated") else None,
+        )
+
+    async def head_object(
+        self, key: str, *, version_id: str | None = None, checksums: bool = False
+    ) -> ObjectDetails | None:
+        """Return an object's details, None where there is no such object."""
+        which = {"Key": key, **_version(version_id)}
+        if checksums:
+            which["ChecksumMode"] = "ENABLED"
+        try:
+            reply = await self._call("HeadObject", self._read | which)
+        except MissingError:
+            return None
+        return object_details(self.bucket, key, version_id, reply)
+
+    async def object_tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
+        """Return an object's tags."""
+        which = {"Key": key, **_version(version_id)}
+        try:
+            reply = await self._call("GetObjectTagging", self._read | which)
+        except AccessError as error:  # preflight can't prove this one: most objects have no tags
+            action = "s3:GetObjectVersionTagging" if version_id else "s3:GetObjectTagging"
+            allowed = statement([action], bucket_arn("", self.bucket, literal(key)))
+            raise lacking(error, f"the policy of the role that looks at the object: {allowed}") from None
+        return {tag["Key"]: tag["Value"] for tag in told(reply, "TagSet")}
+
+    async def server_time(self, prefix: str = "") -> datetime:
+        """Return the server's clock, from the Date header of a listing below `prefix`; whole seconds."""
+        reply = await self._call("ListObjectsV2", self._read | {"Prefix": prefix, "MaxKeys": 1})
+        return parsedate_to_datetime(reply["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+    async def copy_object(self, request: CopyRequest) -> Confirmation:
+        """Copy an object of at most 5 GiB; return what S3 confirmed."""
+        asked = {
+            **self._asked,
+            "Key": request.key,
+            **copy_source(request),
+            **set_on_copy(request),
+            **guard(request),
+        }
+        reply = await self._call("CopyObject", asked)
+        return confirmation(reply.get("CopyObjectResult", {}), "CopyObject")
+
+    async def create_multipart_upload(
+        self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
+    ) -> str:
+        """Start a multipart copy that carries everything a small copy carries; return the upload id."""
+        options = carried(request, details, tags)
+        if request.checksum:
+            options |= {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
+        return await self._create_upload(request.key, options)
+
+    async def try_upload(self, key: str, options: ObjectOptions) -> str:
+        """Start an upload with a job's options and nothing else, to learn whether S3 would let us write."""
+        return await self._create_upload(key, set_by_options(options))
+
+    async def copy_part(
+        self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
+    ) -> str:
+        """Copy a part, both bytes inclusive; return its ETag."""
+        part = _part(request, upload_id, number) | {"CopySourceRange": f"bytes={first_byte}-{last_byte}"}
+        reply = await self._call("UploadPartCopy", self._asked | part | copy_source(request))
+        return confirmed_etag(reply.get("CopyPartResult", {}), "UploadPartCopy")
+
+    async def complete_multipart_upload(
+        self, request: CopyRequest, upload_id: str, etags: Mapping[int, str]
+    ) -> Confirmation:
+        """Make the object of its parts, ETags by part number; return what S3 confirmed."""
+        parts = [{"PartNumber": number, "ETag": etags[number]} for number in sorted(etags)]
+        asked = {
+            **self._asked,
+            "Key": request.key,
+            "UploadId": upload_id,
+            "MpuObjectSize": request.source.size,
+            "MultipartUpload": {"Parts": parts},
+            **guard(request),
+        }
+        return confirmation(await self._call("CompleteMultipartUpload", asked), "CompleteMultipartUpload")
+
+    async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+        """Drop an upload and its parts; no error where it is gone already."""
+        try:
+            await self._call("AbortMultipartUpload", {**self._asked, "Key": key, "UploadId": upload_id})
+        except RequestError as error:
+            if error.code != "NoSuchUpload":
+                raise
+
+    async def list_uploads(self, prefix: str, *, after: UploadMarker | None) -> UploadPage:
+        """Return a page of the open uploads to keys that start with `prefix` and come after a place."""
+        where: dict[str, Any] = {"Prefix": prefix, "EncodingType": "url"}
+        if after is not None:
+            where["KeyMarker"] = after.key
+            if after.upload_id is not None:
+                where["UploadIdMarker"] = after.upload_id
+        try:
+            reply = await self._call("ListMultipartUploads", self._asked | where)
+        except AccessError as error:
+            allowed = statement([LIST_UPLOADS], bucket_arn("", self.bucket))
+            raise lacking(error, f"the policy of the role that copies: {allowed}") from None
+        return listed_uploads(self.bucket, reply)
+
+    async def get_bytes(self, source: S3Object, first_byte: int, last_byte: int) -> bytes:
+        """Return a range of an object that has still the ETag it was listed with, both bytes inclusive."""
+        asked = {
+            **self._read,
+            "Key": source.key,
+            "IfMatch": source.etag,
+            "Range": f"bytes={first_byte}-{last_byte}",
+            **_version(source.version_id),
+        }
+        body: bytes = (await self._call("GetObject", asked))["Body"]
+        if len(body) != last_byte - first_byte + 1:
+            msg = f"GetObject: asked for {last_byte - first_byte + 1} bytes, {len(body)} came"
+            raise TransientError(msg, code=EMPTY_REPLY)
+        return body
+
+    async def put_object(
+        self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str], body: bytes
+    ) -> Confirmation:
+        """Write an object that carries everything a small copy carries; return what S3 confirmed."""
+        asked = self._asked | {"Key": request.key} | carried(request, details, tags) | guard(request)
+        return confirmation(await self._call("PutObject", asked | content(body)), "PutObject")
+
+    async def put_part(self, request: CopyRequest, upload_id: str, number: int, body: bytes) -> str:
+        """Write a part; return its ETag."""
+        part = _part(request, upload_id, number) | content(body)
+        return confirmed_etag(await self._call("UploadPart", self._asked | part), "UploadPart")
+
+    async def read_first_byte(self, location: Location, key: str, version_id: str | None = None) -> None:
+        """Read one byte of an object of any bucket: proves that these credentials may copy it."""
+        asked = {"Bucket": location.bucket, "Key": key, "Range": "bytes=0-0", **_version(version_id)}
+        if location.account:
+            asked["ExpectedBucketOwner"] = location.account
+        try:
+            await self._call("GetObject", asked | payer(agreed=location.requester_pays))
+        except RequestError as error:
+            if error.code not in _NO_FIRST_BYTE:
+                raise
+
+    async def _create_upload(self, key: str, options: Mapping[str, Any]) -> str:
+        reply = await self._call("CreateMultipartUpload", {**self._asked, "Key": key, **options})
+        upload_id: str = told(reply, "UploadId")
+        return upload_id
+
+    async def _call(self, operation: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return await self._client.call(operation, asked)
+        except AccessError as error:
+            raise explained(error) from None
+
+
+def _version(version_id: str | None) -> dict[str, Any]:
+    return {"VersionId": version_id} if version_id else {}
+
+
+def _part(request: CopyRequest, upload_id: str, number: int) -> dict[str, Any]:
+    return {"Key": request.key, "UploadId": upload_id, "PartNumber": number}

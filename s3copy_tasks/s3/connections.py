@@ -1,0 +1,286 @@
+"""Roles become refreshable clients, source and destination apart.
+
+Connections come from Airflow's own lookup (`AIRFLOW_CONN_<ID>`, a secrets backend, the database), so a
+task, the command line and a test read the same ones. Airflow is imported here, when a client is made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal
+
+from boto3 import __version__ as boto3_version
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError
+from botocore.loaders import Loader
+from botocore.parsers import ResponseParserError
+
+from s3copy_tasks.errors import (
+    CREDENTIALS,
+    EMPTY_REPLY,
+    INVALID_CONFIG,
+    AccessError,
+    ConfigError,
+    CopyError,
+    TransientError,
+)
+from s3copy_tasks.iam.statements import MISSING, signer_of, trust_statement
+from s3copy_tasks.s3.bucket import BucketStore
+from s3copy_tasks.s3.client import Boto3Client, Client
+from s3copy_tasks.s3.errors import from_client_error, from_transport
+from s3copy_tasks.s3.fast.client import CurlClient
+
+if TYPE_CHECKING:
+    import boto3
+    from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
+    from mypy_boto3_s3.client import S3Client
+
+    from s3copy_tasks.core.job import EffectiveJob, Location, TransferOptions
+
+COPY_READ_TIMEOUT_SECONDS = 300
+"""S3 holds the connection while it copies gigabytes (rule 21)."""
+_CONNECT_TIMEOUT_SECONDS = 10
+_CONDITIONAL_COPIES = "1.40.61"
+_UNREADABLE = "the reply can't be read"
+"""Never with its text: it is one of STS, which holds credentials."""
+_LOADER = Loader()
+_ASKING_AIRFLOW = Lock()
+"""Both sides connect at once, and `airflow dags test` mixes up its answers to two threads."""
+
+
+_BOTO3_THREADS_MAX = 32
+"""808 copies a second with 32 threads on one core, 598 with 128: docs/design/engine.md."""
+
+
+class AwsConnectionManager:
+    """Makes the client and the store of one side of a job; one session, one store.
+
+    Args:
+        location: the bucket and how to reach it.
+        side: for messages and session names.
+        transfer: which client, and how many requests at once.
+    """
+
+    def __init__(
+        self, location: Location, side: Literal["source", "destination"], transfer: TransferOptions
+    ) -> None:
+        self.location = location
+        self._side = side
+        self._transfer = transfer
+        self._lock = Lock()
+        self._current: tuple[AwsConnectionWrapper, boto3.session.Session] | None = None
+        self.client: Client = (
+            CurlClient(self.connect, connections=2 * transfer.concurrency)
+            if transfer.client == "fast"
+            else Boto3Client(self.connect, threads=min(transfer.concurrency, _BOTO3_THREADS_MAX))
+        )
+        self.store = BucketStore(
+            self.client, location.bucket, location.account, requester_pays=location.requester_pays
+        )
+
+    def connect(self, *, anew: bool = False) -> S3Client:
+        """Make a client; a role's credentials refresh by themselves.
+
+        Args:
+            anew: with a new session, because the credentials were refused as expired.
+
+        Raises:
+            AccessError: there is no such connection, or the role can't be assumed.
+            ConfigError: the endpoint is no address, or the boto3 that is installed is too old to copy with.
+        """
+        wrapper, session = self._session(anew=anew)
+        try:
+            client = session.client(
+                "s3",
+                region_name=self.location.region or wrapper.region_name,
+                endpoint_url=_endpoint_url(self.location, wrapper),
+                verify=wrapper.verify,
+                config=_merged(wrapper, _s3_config(self._transfer.concurrency)),
+            )
+        except InvalidRegionError as error:
+            raise ConfigError(str(error), code=INVALID_CONFIG) from None
+        except ValueError:  # its text holds the address, and that perhaps a password
+            msg = f"the endpoint of {self._described()} is no address. Check its endpoint_url"
+            raise ConfigError(msg, code=INVALID_CONFIG) from None
+        if self._transfer.client == "boto3":
+            check_copies_are_conditional(client)
+        return client
+
+    def endpoint_url(self) -> str | None:
+        """Return the S3 endpoint of this side, None for AWS itself."""
+        return _endpoint_url(self.location, self._session()[0])
+
+    def principal(self) -> str:
+        """Return the ARN that requests are signed by; a description where STS can't be asked."""
+        wrapper, session = self._session()
+        sts = session.client(
+            "sts",
+            endpoint_url=_sts_endpoint(wrapper),
+            verify=wrapper.verify,
+            config=_sts_config(),
+            region_name=self.location.region or wrapper.region_name or "us-east-1",
+        )
+        try:
+            return sts.get_caller_identity()["Arn"]
+        except (ClientError, BotoCoreError):
+            return self.role()[0] or f"the {self._side} principal ({self._described()})"
+
+    def signer(self) -> str | None:
+        """Return the principal as uploads name who started them; None where it can't be told."""
+        return signer_of(self.principal())
+
+    def role(self) -> tuple[str | None, str | None]:
+        """Return the ARN of the role and the external id with which it is assumed, without assuming it.
+
+        Raises:
+            AccessError: there is no such connection.
+        """
+        wrapper = self._wrapper()
+        return wrapper.role_arn, wrapper.assume_role_kwargs.get("ExternalId")
+
+    def _described(self) -> str:
+        if self.location.role_arn:
+            return f"role {self.location.role_arn}"
+        if self.location.connection:
+            return f"Airflow connection {self.location.connection!r}"
+        return "the environment's own credentials"
+
+    def _session(self, *, anew: bool = False) -> tuple[AwsConnectionWrapper, boto3.session.Session]:
+        with self._lock:
+            if self._current is None or anew:
+                self._current = self._new_session()
+            return self._current
+
+    def _new_session(self) -> tuple[AwsConnectionWrapper, boto3.session.Session]:
+        from airflow.providers.amazon.aws.hooks.base_aws import BaseSessionFactory  # noqa: PLC0415 - slow
+
+        wrapper = self._wrapper()
+        try:
+            factory = BaseSessionFactory(conn=wrapper, config=_sts_config())
+            _share_loader(factory.basic_session)
+            session = _share_loader(factory.create_session())
+            if session.get_credentials() is None:
+                raise self._refused(AccessError("there are no credentials", code=CREDENTIALS))
+        except ClientError as error:
+            raise self._refused(from_client_error(error)) from None
+        except BotoCoreError as error:
+            raise self._refused(from_transport(error)) from None
+        except ResponseParserError:  # its text holds the reply, and so the credentials
+            raise self._refused(TransientError(_UNREADABLE, code=EMPTY_REPLY)) from None
+        return wrapper, session
+
+    def _refused(self, reason: CopyError) -> CopyError:
+        msg = f"{self._side}: no session with {self._described()}: {reason}"
+        if isinstance(reason, TransientError):  # STS is down or throttles: that passes
+            passing = type(reason)(msg, code=reason.code)
+            passing.may_be_done = False  # S3 was not asked
+            return passing
+        msg += ". Check the role's trust policy (principal, ExternalId) and the connection's extra"
+        role, external_id = self.role()
+        if role is not None:
+            msg += f"{MISSING}the trust policy of {role}: {json.dumps(trust_statement(external_id))}"
+        return AccessError(msg, code=CREDENTIALS)
+
+    def _wrapper(self) -> AwsConnectionWrapper:
+        from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined] # noqa: PLC0415 - slow
+        from airflow.providers.amazon.aws.utils.connection_wrapper import (  # noqa: PLC0415 - slow
+            AwsConnectionWrapper,
+        )
+        from airflow.sdk import Connection  # noqa: PLC0415 - slow
+
+        place = self.location
+        if place.connection is None:
+            extra = _role_extra(place)
+            return AwsConnectionWrapper(
+                conn=Connection(conn_id=f"s3copy_{self._side}", conn_type="aws", extra=extra)
+            )
+        try:
+            with _ASKING_AIRFLOW:
+                found = Connection.get(place.connection)
+            return AwsConnectionWrapper(conn=found)
+        except (AirflowNotFoundException, ImportError):  # Airflow 3.0 can't ask outside of a task
+            variable = f"AIRFLOW_CONN_{place.connection.upper()}"
+            if os.environ.get(variable):
+                msg = f"{self._side}.connection: {variable} is set, but is no JSON or URI of a connection"
+                raise AccessError(msg, code=CREDENTIALS) from None
+            msg = (
+                f"{self._side}.connection: Airflow has no connection {place.connection!r} here. "
+                "Tasks find one in its database (airflow connections add), the command line in "
+                f"{variable} or a secrets backend"
+            )
+            raise AccessError(msg, code=CREDENTIALS) from None
+
+
+def _share_loader(session: boto3.session.Session) -> boto3.session.Session:
+    """Let sessions share what botocore reads of AWS's services: each would take 0.2 s to read it anew."""
+    session._session.register_component("data_loader", _LOADER)  # noqa: SLF001 - boto3 has no other way
+    return session
+
+
+def managers_of(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
+    """Return source and destination of a job; each connects when it is first used."""
+    return (
+        AwsConnectionManager(job.source, "source", job.transfer),
+        AwsConnectionManager(job.destination, "destination", job.transfer),
+    )
+
+
+def check_copies_are_conditional(client: S3Client) -> None:
+    """Check that boto3 can guard what a copy would replace (rule 3).
+
+    Raises:
+        ConfigError: it is too old for that; names both ways out.
+    """
+    asked: Any = client.meta.service_model.operation_model("CopyObject").input_shape
+    if "IfNoneMatch" not in asked.members:
+        msg = (
+            f"transfer.client: boto3 needs boto3 {_CONDITIONAL_COPIES} or later for conditional copies, and "
+            f"{boto3_version} is installed. Upgrade it, or remove `client`: the default, `fast`, works"
+        )
+        raise ConfigError(msg, code=INVALID_CONFIG)
+
+
+def _role_extra(place: Location) -> str:
+    extra: dict[str, Any] = {"region_name": place.region} if place.region else {}
+    if place.role_arn:
+        extra["role_arn"] = place.role_arn
+    if place.external_id:
+        extra["assume_role_kwargs"] = {"ExternalId": place.external_id}
+    return json.dumps(extra)
+
+
+def _s3_config(concurrency: int) -> Config:
+    """No retries in the client: `Sender` is their one owner (rule 20)."""
+    return Config(
+        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        read_timeout=COPY_READ_TIMEOUT_SECONDS,
+        max_pool_connections=max(10, 2 * concurrency),
+        retries={"mode": "standard", "total_max_attempts": 1},
+        tcp_keepalive=True,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        user_agent_extra="s3copy_tasks",
+    )
+
+
+def _sts_config() -> Config:
+    return Config(
+        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        read_timeout=30,
+        retries={"mode": "standard", "total_max_attempts": 3},
+    )
+
+
+def _endpoint_url(place: Location, wrapper: AwsConnectionWrapper) -> str | None:
+    return place.endpoint_url or wrapper.get_service_endpoint_url("s3")
+
+
+def _merged(wrapper: AwsConnectionWrapper, ours: Config) -> Config:
+    """Keep what the connection says (proxies, addressing style); retries and timeouts are ours."""
+    return wrapper.botocore_config.merge(ours) if wrapper.botocore_config else ours
+
+
+def _sts_endpoint(wrapper: AwsConnectionWrapper) -> str | None:
+    return wrapper.get_service_endpoint_url("sts", sts_connection_assume=True)

@@ -1,0 +1,1 @@
+"""A client of S3 over libcurl."""

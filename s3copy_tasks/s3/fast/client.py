@@ -1,0 +1,253 @@
+"""S3 over libcurl: boto3's operations at a fifteenth of its cost.
+
+botocore says where a bucket is, and who signs; serialising, signing and reading replies is this package's
+own, each checked against botocore by its tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from copy import copy
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from s3copy_tasks.errors import CopyError, ExpiredError
+from s3copy_tasks.s3.errors import from_reply
+from s3copy_tasks.s3.fast.curl import Curl
+from s3copy_tasks.s3.fast.endpoints import CredentialSource, Target, target_of, transport_of
+from s3copy_tasks.s3.fast.replies import Refusal, Replies, Reply, headers_of
+from s3copy_tasks.s3.fast.requests import Request, Serializer
+from s3copy_tasks.s3.fast.signing import UNSIGNED_PAYLOAD, Credentials, hash_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from mypy_boto3_s3.client import S3Client
+
+    from s3copy_tasks.s3.client import Connect
+
+_ELSEWHERE = frozenset(
+    {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
+)
+_BAD_REQUEST, _FORBIDDEN = 400, 403
+_WITH_LENGTH = frozenset({"POST", "PUT"})
+_REDIRECTS = frozenset({301, 302, 307})
+_SKEWED = "RequestTimeTooSkewed"
+_TOLERATED_SECONDS = 240
+"""S3 refuses a clock that is 15 minutes off; a HEAD's refusal has no code, and the Date must speak for it."""
+_LOOK_AT_CREDENTIALS_SECONDS = 1.0
+_LONG_BYTES = 50_000
+
+
+class CurlClient:
+    """Carries out operations of S3 over libcurl; see `Client`. Belongs to the event loop of its first call.
+
+    Two mistakes of ours are mended here, once each per call, and remembered: the wrong region, and the wrong
+    time. Everything else is raised. A request that would do harm if it came twice (`Request.once`) is never
+    re-sent; the others libcurl may re-send, once, when a connection dies as it is reused.
+
+    Args:
+        connect: makes boto3's client; called again, with `anew`, when its credentials have expired.
+        connections: to keep open when nothing is sent; as many as there are requests at once.
+        clock: Unix time in seconds.
+    """
+
+    def __init__(
+        self, connect: Connect, *, connections: int = 256, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._connect = connect
+        self._connections = connections
+        self._clock = clock
+        self._ahead_seconds = 0.0
+        self._expired = False
+        self._connecting: asyncio.Task[_Session] | None = None
+        self._reading = asyncio.Lock()
+        self._session: _Session | None = None
+        self._curl: Curl | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def call(self, operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Carry out an operation; see `Client`."""
+        session = self._session or await self._new_session()
+        request = session.serializer.serialize(operation, params)
+        mended: set[str] = set()
+        while True:
+            target = session.targets.get(request.bucket) or await session.find(request.bucket)
+            reply = await self._send(session, target, request)
+            result = await self._read(session, operation, reply)
+            if not isinstance(result, Refusal):
+                return result
+            mistake = await self._mend(session, target, request, reply, result)
+            if mistake is None or mistake in mended:
+                raise self._refused(session, operation, result)
+            mended.add(mistake)
+
+    async def close(self) -> None:
+        """Close all connections; whoever waits for a reply is cancelled."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._curl is not None:
+            self._curl.close()
+        if self._session is not None:
+            self._session.client.close()
+        self._curl = self._session = None
+
+    async def _send(self, session: _Session, target: Target, request: Request) -> Reply:
+        path = target.path or "/" if request.key is None else f"{target.path}/{request.key}"
+        headers = {**request.headers, "host": target.host}
+        if target.signer is None:
+            lines = [f"{name}:{value}" for name, value in headers.items()]
+        else:
+            lines = target.signer.sign(
+                session.fresh_credentials() or await session.fetch_credentials(),
+                request.method,
+                path,
+                request.query,
+                headers,
+                hash_of(request.body) if target.signs_bodies else UNSIGNED_PAYLOAD,
+                now=self._clock() + self._ahead_seconds,
+            )
+        status, received, body = await session.curl.send(
+            request.method,
+            _url(target, path, request),
+            _as_curl_takes_them(lines, request),
+            request.body,
+            once=request.once,
+        )
+        return Reply(status, headers_of(received), body)
+
+    async def _read(self, session: _Session, operation: str, reply: Reply) -> Mapping[str, Any] | Refusal:
+        """Read a reply; a page of a listing takes as long as fifty copies, so those wait for each other."""
+        if operation != "ListObjectsV2" or len(reply.body) < _LONG_BYTES:
+            return session.replies.read(operation, reply)
+        async with self._reading:
+            result = session.replies.read(operation, reply)
+            await asyncio.sleep(0)  # requests are sent, and replies are taken, before the next one is read
+        return result
+
+    async def _mend(
+        self, session: _Session, target: Target, request: Request, reply: Reply, refusal: Refusal
+    ) -> str | None:
+        """Mend our own mistake; return which it was, None where it was none of ours."""
+        if _is_elsewhere(request, refusal) and refusal.region not in {None, target.region}:
+            await session.find(request.bucket, refusal.region)
+            return "region"
+        if refusal.code == _SKEWED or (request.method == "HEAD" and refusal.status == _FORBIDDEN):
+            off = _seconds_between(self._clock() + self._ahead_seconds, reply.headers.get("date"))
+            if abs(off) > _TOLERATED_SECONDS:
+                self._ahead_seconds += off
+                return "time"
+        return None
+
+    def _refused(self, session: _Session, operation: str, refusal: Refusal) -> CopyError:
+        error = from_reply(operation, refusal.code, refusal.message, refusal.status)
+        if isinstance(error, ExpiredError) and self._session is session:
+            self._session, self._expired = None, True
+        return error
+
+    async def _new_session(self) -> _Session:
+        """Connect; whoever asks meanwhile gets the same session, or the same error."""
+        if self._connecting is None:
+            self._connecting = asyncio.get_running_loop().create_task(self._connected())
+            self._connecting.add_done_callback(self._on_connected)
+        try:
+            return await asyncio.shield(self._connecting)
+        except CopyError as error:
+            raise copy(error) from None
+
+    async def _connected(self) -> _Session:
+        client = await asyncio.to_thread(self._connect, anew=self._expired)
+        if self._curl is None:
+            self._curl = Curl(transport_of(client), connections=self._connections)
+        self._session = _Session(client, self._curl)
+        return self._session
+
+    def _on_connected(self, connecting: asyncio.Task[_Session]) -> None:
+        self._connecting = None
+        if not connecting.cancelled():
+            connecting.exception()  # nobody may be left to hear it
+
+
+class _Session:
+    """What one client of boto3 knows, kept where it can be looked up."""
+
+    def __init__(self, client: S3Client, curl: Curl) -> None:
+        self.client = client
+        self.curl = curl
+        self.serializer = Serializer(client.meta.service_model)
+        self.replies = Replies(client.meta.service_model)
+        self.targets: dict[str, Target] = {}
+        self._asking = asyncio.Lock()
+        self._source = CredentialSource(client)
+        self._credentials: Credentials | None = None
+        self._look_again = 0.0
+
+    async def find(self, bucket: str, region: str | None = None) -> Target:
+        """Return where a bucket is, and remember it."""
+        async with self._asking:
+            found = self.targets.get(bucket)
+            if found is None or region not in {None, found.region}:
+                found = await asyncio.to_thread(target_of, self.client, bucket, region)
+                self.targets[bucket] = found
+            return found
+
+    def fresh_credentials(self) -> Credentials | None:
+        """Return what to sign with, if that was looked at a moment ago."""
+        return self._credentials if time.monotonic() < self._look_again else None
+
+    async def fetch_credentials(self) -> Credentials:
+        """Return what to sign with; who asks while they are fetched waits for the same ones."""
+        async with self._asking:
+            credentials = self.fresh_credentials()
+            if credentials is None:
+                stale = self._source.is_stale()
+                credentials = await asyncio.to_thread(self._source.fetch) if stale else self._source.fetch()
+                self._credentials = credentials
+                self._look_again = time.monotonic() + _LOOK_AT_CREDENTIALS_SECONDS
+            return credentials
+
+
+def _is_elsewhere(request: Request, refusal: Refusal) -> bool:
+    """Say whether the bucket is in another region; to a HEAD S3 says that by its status only."""
+    if refusal.status in _REDIRECTS or refusal.code in _ELSEWHERE:
+        return True
+    return request.method == "HEAD" and refusal.status == _BAD_REQUEST
+
+
+def _url(target: Target, path: str, request: Request) -> str:
+    if not request.query:
+        return target.origin + path
+    query = request.query
+    if request.flag:
+        query = query.replace(f"{request.flag}=", request.flag, 1)
+    return f"{target.origin}{path}?{query}"
+
+
+def _as_curl_takes_them(lines: list[str], request: Request) -> list[str]:
+    """Add what keeps libcurl from headers of its own; without `;` it would leave out an empty one."""
+    if request.body:
+        lines.append("expect:")
+        if "content-type" not in request.headers:
+            lines.append("content-type:")
+    elif request.method in _WITH_LENGTH:
+        lines.append("content-length:0")
+    if "" in request.headers.values():
+        return [f"{line[:-1]};" if line[:-1] in request.headers else line for line in lines]
+    return lines
+
+
+def _seconds_between(now: float, date: str | None) -> float:
+    """Return by how much the server's clock is ahead; 0 where the server does not say."""
+    try:
+        return parsedate_to_datetime(date).timestamp() - now if date else 0.0
+    except ValueError:
+        return 0.0

@@ -1,0 +1,202 @@
+"""What S3 answers becomes what boto3 would return, or the reason why it refused.
+
+Which header and which element is which member is read from botocore's own model of S3, once per operation.
+Three replies that botocore takes for success are none here: a 200 without a body where the body is the
+result, a 200 with the page of some gateway, and a write that nobody confirms with an ETag (rule 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from http.client import responses
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from s3copy_tasks.s3.fast.listing_rows import decoded, listed_rows
+from s3copy_tasks.s3.fast.result_tables import ResultTable, tabulate
+from s3copy_tasks.s3.fast.xml import name_of, parse_xml, plain_texts, unreadable
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from botocore.model import ServiceModel
+
+_MULTIPLE_CHOICES = 300
+_ERROR_INSIDE_SUCCESS = 500
+_ROOTS = {
+    "CompleteMultipartUpload": "CompleteMultipartUploadResult",
+    "CopyObject": "CopyObjectResult",
+    "CreateMultipartUpload": "InitiateMultipartUploadResult",
+    "GetObjectTagging": "Tagging",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+    "ListObjectsV2": "ListBucketResult",
+    "UploadPartCopy": "CopyPartResult",
+}
+"""What S3 calls the root of a result; anything else is the page of somebody in between."""
+_LISTING = "ListObjectsV2"
+_CONFIRMED_IN = {
+    "CopyObject": "CopyObjectResult",
+    "UploadPartCopy": "CopyPartResult",
+    "CompleteMultipartUpload": None,
+    "PutObject": None,
+    "UploadPart": None,
+}
+"""Writes, and the part of the result in which S3 confirms them with an ETag."""
+
+
+class Reply(NamedTuple):
+    """A whole reply.
+
+    Attributes:
+        status: of HTTP.
+        headers: names in lower case.
+        body: all of it.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Refusal(NamedTuple):
+    """Why S3 did not do it.
+
+    Attributes:
+        status: of HTTP; 500 for an error inside a 200.
+        code: S3's own; None where there is none, as after a HEAD.
+        message: likewise.
+        region: where the bucket is, if S3 says so.
+    """
+
+    status: int
+    code: str | None
+    message: str | None
+    region: str | None
+
+
+class Replies:
+    """Reads the replies to the operations of S3 that copying takes.
+
+    Args:
+        model: a client's `meta.service_model`.
+    """
+
+    def __init__(self, model: ServiceModel) -> None:
+        self._model = model
+        self._tables: dict[str, ResultTable] = {}
+
+    def read(self, operation: str, reply: Reply) -> dict[str, Any] | Refusal:
+        """Return what boto3 would return, a body as bytes; or why S3 refused.
+
+        Raises:
+            TransientError: the reply says nothing, is cut off, or is none of S3's (`EMPTY_REPLY`).
+        """
+        if reply.status >= _MULTIPLE_CHOICES:
+            return _refusal(reply, _parsed(reply.body))
+        table = self._tables.get(operation)
+        if table is None:
+            table = tabulate(self._model.operation_model(operation).output_shape)
+            self._tables[operation] = table
+        result: dict[str, Any] = {}
+        try:
+            if table.root is not None:
+                refusal = _read_body(table, operation, reply, result)
+                if refusal is not None:
+                    return refusal
+            _read_headers(table, reply.headers, result)
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+            raise unreadable(operation) from None
+        if table.body is not None:
+            result[table.body] = reply.body
+        confirm(operation, result)
+        result["ResponseMetadata"] = {
+            "HTTPStatusCode": reply.status,
+            "HTTPHeaders": reply.headers,
+            "RequestId": reply.headers.get("x-amz-request-id", ""),
+        }
+        return result
+
+
+def confirm(operation: str, result: Mapping[str, Any]) -> None:
+    """Check that S3 confirms a write.
+
+    Raises:
+        TransientError: the result has no ETag (`EMPTY_REPLY`).
+    """
+    if operation in _CONFIRMED_IN:
+        part = _CONFIRMED_IN[operation]
+        if not (result.get(part, {}) if part else result).get("ETag"):
+            raise unreadable(operation)
+
+
+def headers_of(lines: Iterable[bytes]) -> dict[str, str]:
+    """Return headers by their name in lower case, those of the last reply where several came."""
+    last = b"".join(lines).decode("latin-1").rpartition("\r\n\r\nHTTP/")[2]
+    pairs = [line.partition(":") for line in last.split("\r\n")[1:] if line]
+    headers = {name.lower(): value.strip() for name, _, value in pairs}
+    if len(headers) < len(pairs):  # some came twice: that is one with all values
+        together: dict[str, list[str]] = {}
+        for name, _, value in pairs:
+            together.setdefault(name.lower(), []).append(value.strip())
+        headers = {name: ", ".join(values) for name, values in together.items()}
+    return headers
+
+
+def _read_body(table: ResultTable, operation: str, reply: Reply, result: dict[str, Any]) -> Refusal | None:
+    plain = plain_texts(reply.body) if table.texts else None
+    if plain is not None and plain[0] != "Error":
+        name, texts = plain
+        read = {table.texts[tag][0]: table.texts[tag][1](text) for tag, text in texts if tag in table.texts}
+    else:
+        listed = listed_rows(reply.body) if operation == _LISTING else None
+        root = parse_xml(listed.rest if listed else reply.body)
+        name = name_of(root)
+        if name == "Error":
+            return _refusal(reply._replace(status=_ERROR_INSIDE_SUCCESS), root)
+        read = table.root(root) if table.root else {}
+        if listed:
+            read["Contents"] = listed.rows
+    if name != _ROOTS.get(operation):
+        raise unreadable(operation)
+    if table.payload:
+        result[table.payload] = read
+    else:
+        result |= read
+    if operation == _LISTING:
+        decoded(result)
+    return None
+
+
+def _read_headers(table: ResultTable, headers: Mapping[str, str], result: dict[str, Any]) -> None:
+    for name in headers.keys() & table.headers.keys():
+        member, read = table.headers[name]
+        if member == "Expires":  # whoever wrote the object may have written anything
+            result["ExpiresString"] = headers[name]
+            try:
+                result[member] = read(headers[name])
+            except ValueError:
+                continue
+        else:
+            result[member] = read(headers[name])
+    if table.metadata:
+        member, prefix = table.metadata
+        start = len(prefix)
+        result[member] = {name[start:]: value for name, value in headers.items() if name.startswith(prefix)}
+
+
+def _parsed(body: bytes) -> Element | None:
+    try:
+        return parse_xml(body)
+    except (TypeError, ValueError):
+        return None
+
+
+def _refusal(reply: Reply, root: Element | None) -> Refusal:
+    said = {}
+    if root is not None and name_of(root) == "Error":
+        said = {name_of(child): child.text for child in root}
+    return Refusal(
+        status=reply.status,
+        code=said.get("Code"),
+        message=said.get("Message") or responses.get(reply.status),
+        region=reply.headers.get("x-amz-bucket-region") or said.get("Region"),
+    )

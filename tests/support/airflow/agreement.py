@@ -1,0 +1,45 @@
+"""The numbers of one run at each place where they are told, and whether they are the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks.dag.airflow_versions import event_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.support.airflow.statsd import StatsD
+
+OF_STATSD = {
+    "objects.found": "total_files_found",
+    "objects.copied": "files_copied_successfully",
+    "objects.verified": "files_verified",
+    "objects.failed": "files_failed",
+    "objects.vanished": "files_vanished",
+    "objects.unknown": "files_unknown",
+    "bytes.copied": "total_bytes_transferred",
+    "requests": "requests",
+    "requests.retried": "requests_retried",
+    "requests.throttled": "requests_throttled",
+}
+
+
+def assert_statsd_agrees(told: StatsD, metrics: Mapping[str, Any]) -> None:
+    """Check what StatsD without tags was told of a job's only run against the XCom `metrics`."""
+    prefix = f"airflow.s3copy.job.{metrics['job']}."
+    for name, key in OF_STATSD.items():
+        assert told.counters[prefix + name] == metrics[key], name
+    assert told.counters[prefix + "objects.skipped"] == sum(metrics["files_skipped"].values())
+    assert told.counters[prefix + "errors"] == sum(metrics["errors_by_code"].values())
+    for name in ("objects_per_second", "bytes_per_second", "cost_usd", "peak_in_flight"):
+        assert told.latest[prefix + name] == metrics[name], name
+    for name, seconds in metrics["latency_seconds"].items():
+        assert told.latest.get(f"{prefix}latency_seconds.{name}") == seconds
+    assert abs(told.latest[prefix + "duration"] - 1_000 * metrics["duration_seconds"]) < 1
+
+
+def assert_asset_event_agrees(event: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+    """Check the `extra` of an asset event: the metrics without the texts of the errors."""
+    expected = event_extra({key: value for key, value in metrics.items() if key != "errors"})
+    assert event["extra"].items() >= expected.items()

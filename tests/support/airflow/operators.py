@@ -1,0 +1,89 @@
+"""Operators between the buckets of `Sides`, and their `execute` without Airflow around it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from s3copy_tasks import S3CrossAccountCopyOperator
+from s3copy_tasks.core.job import Location, TransferOptions
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from s3copy_tasks.interfaces import RunReport
+    from tests.support.s3.sides import Sides
+
+
+def make_operator(sides: Sides, *, new_sessions: bool = False, **changes: Any) -> S3CrossAccountCopyOperator:
+    """Return an operator that copies all of `data/` to `copy/`.
+
+    Args:
+        sides: the buckets.
+        new_sessions: assume the roles again; else the operators of `sides` share what costs half a second.
+        changes: to the operator's arguments.
+    """
+    values: dict[str, Any] = {
+        "task_id": "copy",
+        "source_bucket": sides.source_bucket,
+        "source_key": "data/",
+        "destination_bucket": sides.destination_bucket,
+        "destination_key": "copy/",
+        "recursive": True,
+        "source_aws_conn_id": "aws_source",
+        "dest_aws_conn_id": "aws_destination",
+    }
+    operator = S3CrossAccountCopyOperator(**(values | changes))
+    if not new_sessions and not {"source_aws_conn_id", "dest_aws_conn_id"} & changes.keys():
+        source = Location(bucket=operator.source_bucket, connection="aws_source")
+        destination = Location(bucket=operator.destination_bucket, connection="aws_destination")
+        job = sides.job(source=source, destination=destination, transfer=TransferOptions())
+        operator._known[source, destination] = sides.managers(job)
+    return operator
+
+
+def empty(sides: Sides) -> None:
+    """Delete every object of both buckets; they hold at most a page."""
+    buckets = ((sides.source, sides.source_bucket), (sides.destination, sides.destination_bucket))
+    for client, bucket in buckets:
+        rows = client.list_objects_v2(Bucket=bucket).get("Contents", [])
+        if rows:
+            client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": row["Key"]} for row in rows]})
+
+
+class Kept(dict[str, Any]):
+    """What Airflow keeps for a task from one try to the next."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+
+@dataclass
+class Attempt:
+    """One try of a task, as an operator sees it: a context with a task instance that takes XComs."""
+
+    kept: Kept = field(default_factory=Kept)
+    run_id: str = "run-1"
+    task_id: str = "copy"
+    map_index: int = -1
+    try_number: int = 1
+    max_tries: int = 0
+    pushed: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = json.loads(json.dumps(value))
+
+    def of(self, operator: S3CrossAccountCopyOperator) -> RunReport:
+        """Execute an operator and return what it returns."""
+        context = cast("Context", {"ti": self, "task_state_store": self.kept})
+        return operator.execute(context)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The XCom `metrics`."""
+        pushed: dict[str, Any] = self.pushed["metrics"]
+        return pushed

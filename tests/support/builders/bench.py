@@ -1,0 +1,150 @@
+"""Jobs and objects with defaults, and a bench that plans and copies between two buckets in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks.copy.runner import copy_batch
+from s3copy_tasks.copy.uploads import Attempt
+from s3copy_tasks.core.collector import MetricsCollector
+from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry, TransferOptions
+from s3copy_tasks.core.metrics import TransferMetrics
+from s3copy_tasks.core.objects import S3Object
+from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.plan.listing import Stores
+from s3copy_tasks.plan.planning import plan_job
+from s3copy_tasks.report.summary import outside_metrics, run_metrics
+from tests.support.s3.memory import DAY_ONE, Clock, MemoryServer, MemoryStore, threaded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.multipart import Limits
+    from s3copy_tasks.core.planner import Plan
+
+SOURCE, DESTINATION = "the-source", "the-destination"
+
+
+def make_job(**changes: Any) -> EffectiveJob:
+    """Return a job that copies `in/` of one bucket to `out/` of another, with changes."""
+    values: dict[str, Any] = {
+        "name": "demo",
+        "run_id": "manual__1",
+        "digest": "0123456789abcdef" * 4,
+        "source": Location(bucket=SOURCE),
+        "destination": Location(bucket=DESTINATION),
+        "prefixes": () if "objects" in changes else (PrefixEntry(source="in/", destination="out/"),),
+        "transfer": TransferOptions(concurrency=2),
+        "run_started": DAY_ONE,
+    }
+    return EffectiveJob(**(values | changes))
+
+
+def make_object(
+    key: str = "in/a",
+    *,
+    size: int = 1,
+    modified: datetime = datetime(2026, 1, 1, tzinfo=UTC),
+    etag: str | None = None,
+    bucket: str = SOURCE,
+) -> S3Object:
+    """Return a listed object; its ETag follows from its key unless one is given."""
+    return S3Object(
+        bucket=bucket,
+        key=key,
+        size=size,
+        last_modified=modified,
+        etag=etag or f'"{hashlib.md5(key.encode("utf-8", "surrogatepass")).hexdigest()}"',
+    )
+
+
+def impatient(in_flight: int = 2) -> Sender:
+    """Return a sender for which time passes at once: it never waits."""
+    now = 0.0
+
+    async def wait(seconds: float) -> bool:
+        nonlocal now
+        now += seconds
+        return False
+
+    return Sender(in_flight, wait=wait, clock=lambda: now)
+
+
+class Bench:
+    """Two buckets on a server in memory, whose clock a test moves; what a Dag does, without Airflow."""
+
+    def __init__(self, *, page_keys: int = 1_000, single_copy_bytes: int = 5 * 2**30) -> None:
+        self.clock = Clock()
+        self.server = MemoryServer(self.clock, page_keys=page_keys, single_copy_bytes=single_copy_bytes)
+        self.server.buckets = {SOURCE: {}, DESTINATION: {}}
+        self.source = MemoryStore(self.server, SOURCE)
+        self.destination = MemoryStore(self.server, DESTINATION)
+        self.stores = Stores(source=threaded(self.source), destination=threaded(self.destination))
+
+    def put(self, *keys: str, content: bytes = b"x", **values: Any) -> None:
+        """Write objects to the source."""
+        for key in keys:
+            self.server.put(SOURCE, key, content, **values)
+
+    def delete(self, *keys: str) -> None:
+        """Delete objects from the source."""
+        for key in keys:
+            self.server.buckets[SOURCE].pop(key, None)
+
+    @property
+    def written(self) -> dict[str, bytes]:
+        """The destination's objects."""
+        return self.server.contents(DESTINATION)
+
+    def started(self, **changes: Any) -> EffectiveJob:
+        """Return a job whose run starts now; then a second passes, as it does before the first copy."""
+        job = make_job(run_started=self.destination.server_time(), **changes)
+        self.clock.tick()
+        return job
+
+    def plan(self, job: EffectiveJob) -> Plan:
+        return plan_job(job, self.stores, sender=impatient(job.transfer.concurrency))
+
+    def collector(self, job: EffectiveJob) -> MetricsCollector:
+        collector = MetricsCollector(self.clock)
+        collector.start_operation(job.run_id)
+        return collector
+
+    def copy(
+        self,
+        job: EffectiveJob,
+        batch: Batch,
+        *,
+        retried: bool = False,
+        limits: Limits | None = None,
+        metrics: MetricsCollector | None = None,
+        on_counted: Callable[[int], None] | None = None,
+    ) -> TransferMetrics:
+        """Carry out a batch and return its account."""
+        collector = metrics or self.collector(job)
+        copy_batch(
+            job,
+            batch,
+            self.stores,
+            metrics=collector,
+            attempt=Attempt(retried=retried),
+            limits=limits,
+            on_counted=on_counted,
+            sender=impatient(job.transfer.concurrency),
+        )
+        return collector.metrics()
+
+    def run(
+        self, job: EffectiveJob, plan: Plan | None = None, *, limits: Limits | None = None
+    ) -> TransferMetrics:
+        """Plan a run, unless it is planned already, carry out its batches and add up."""
+        plan = plan or self.plan(job)
+        now = self.clock()
+        outside = outside_metrics(job, plan, now, now)
+        if job.dry_run:
+            return outside
+        accounts = {batch.id: self.copy(job, batch, limits=limits) for batch in plan.batches}
+        return run_metrics(job, outside, plan.batches, accounts)

@@ -1,0 +1,43 @@
+"""Time that passes only when nothing else is left to do: a minute takes as long as its work."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks.engine.loop import event_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+_ROUNDS = 5
+"""Rounds of the loop in which whoever was woken goes to sleep again, or does not."""
+
+
+class VirtualTime:
+    """A clock, and what sleeps by it, on the product's own loop."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._order = itertools.count()
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    async def sleep(self, seconds: float) -> bool:
+        """Sleep; return False, as `Sender` takes it: nobody stopped it."""
+        alarm: asyncio.Future[None] = event_loop().create_future()
+        heapq.heappush(self._sleepers, (self.now + seconds, next(self._order), alarm))
+        await alarm
+        return False
+
+    async def run(self, *works: Coroutine[Any, Any, None]) -> None:
+        """Let time pass until all works are done."""
+        tasks = [asyncio.ensure_future(work) for work in works]
+        while not all(task.done() for task in tasks):
+            for _ in range(_ROUNDS):
+                await asyncio.sleep(0)
+            if self._sleepers:
+                self.now, _, alarm = heapq.heappop(self._sleepers)
+                alarm.set_result(None)
+        await asyncio.gather(*tasks)

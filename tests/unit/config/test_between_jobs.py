@@ -1,0 +1,223 @@
+"""Rules across jobs: what two jobs write, and circles of jobs. They are problems, and the jobs stay jobs."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3copy_tasks.config import codes
+from s3copy_tasks.config.catalog import Catalog, load_folder
+from s3copy_tasks.config.problem import Problem
+from tests.support.builders.documents import write
+
+
+def job(source: str, destination: str, **fields: Any) -> dict[str, Any]:
+    """Return a job that copies between two places, each written `bucket/prefix/` or `bucket/key`."""
+    (from_bucket, _, read), (to_bucket, _, wrote) = source.partition("/"), destination.partition("/")
+    entries = [{"source": read, "destination": wrote}]
+    kind = "prefixes" if destination.endswith("/") else "objects"
+    sides = {"source": {"bucket": from_bucket}, "destination": {"bucket": to_bucket}}
+    return {"version": 1, **sides, kind: entries, **fields}
+
+
+def catalog_of(folder: Path, **jobs: dict[str, Any]) -> Catalog:
+    for name, content in jobs.items():
+        write(folder, content, f"{name}.yaml")
+    return load_folder(folder)
+
+
+def told(folder: Path, **jobs: dict[str, Any]) -> tuple[Problem, ...]:
+    """Return the problems across jobs, which take no job away."""
+    catalog = catalog_of(folder, **jobs)
+    assert [one.name for one in catalog.jobs] == sorted(jobs)
+    return catalog.problems
+
+
+# --- one place, two writers
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["bucket-b/out/", "bucket-b/out/{{ ds }}/", "bucket-b/", "bucket-b/key", "bucket-b/{{ ds }}.json"],
+)
+def test_two_jobs_that_write_one_place_are_told(tmp_path: Path, place: str) -> None:
+    """Equal prefixes and equal keys, templates as they stand, are written by two in every run."""
+    one, two = job("bucket-a/x/", place), job("bucket-a/y/", place)
+    (problem,) = told(tmp_path, one=one, two=two)
+    assert (problem.file, problem.line, problem.code) == (
+        str(tmp_path / "two.yaml"),
+        8,
+        codes.JOBS_WRITE_SAME,
+    )
+    assert problem.message == (
+        f"the job 'one' writes s3://{place} as well ({tmp_path}/one.yaml:8). "
+        "Give each job a place of its own, or make them one job"
+    )
+
+
+def test_each_further_writer_is_told_with_the_first(tmp_path: Path) -> None:
+    """Of three jobs that write one place, two are told; both name the first by name."""
+    jobs = {name: job(f"bucket-a/{name}/", "bucket-b/out/") for name in ("c", "a", "b")}
+    assert [(Path(one.file).name, "'a'" in one.message) for one in told(tmp_path, **jobs)] == [
+        ("b.yaml", True),
+        ("c.yaml", True),
+    ]
+
+
+def test_one_job_may_write_a_prefix_from_two_sources(tmp_path: Path) -> None:
+    """Within a job the plan sees to it that no key is written twice."""
+    entries = [{"source": f"{name}/", "destination": "out/"} for name in "xy"]
+    assert told(tmp_path, one=job("bucket-a/x/", "bucket-b/out/", prefixes=entries)) == ()
+
+
+def test_a_place_that_the_defaults_give_names_the_job(tmp_path: Path) -> None:
+    """Where two jobs take their entries from the defaults, the message says which two they are."""
+    write(tmp_path, job("bucket-a/x/", "bucket-b/out/"), "_defaults.yaml")
+    (problem,) = told(tmp_path, one={"owner": "a"}, two={"owner": "b"})
+    assert (problem.file, problem.line) == (str(tmp_path / "_defaults.yaml"), 8)
+    assert "the job 'one' writes" in problem.message
+    assert problem.message.endswith(" (in the job of two.yaml)")
+
+
+UNDECIDED = {
+    "another bucket": ("bucket-b/out/", "bucket-c/out/"),
+    "another prefix": ("bucket-b/out/", "bucket-b/other/"),
+    "one name that begins the other": ("bucket-b/out/", "bucket-b/output/"),
+    "one below the other": ("bucket-b/out/", "bucket-b/out/deep/"),
+    "a template and its text": ("bucket-b/{{ ds }}/", "bucket-b/2026-01-01/"),
+    "two templates of one text": ("bucket-b/{{ ds }}/", "bucket-b/{{ ts[:10] }}/"),
+    "a template below a text": ("bucket-b/out/", "bucket-b/out/{{ ds }}/"),
+    "a key below a prefix": ("bucket-b/out/", "bucket-b/out/key"),
+    "a key that looks like a prefix": ("bucket-b/out/", "bucket-b/out"),
+}
+
+
+@pytest.mark.parametrize(("one", "two"), UNDECIDED.values(), ids=UNDECIDED)
+def test_what_only_a_run_can_tell_is_no_problem(tmp_path: Path, one: str, two: str) -> None:
+    """Places that may meet, and need not, are left to the run: prefixes below each other hold other keys."""
+    assert told(tmp_path, one=job("bucket-a/x/", one), two=job("bucket-a/y/", two)) == ()
+
+
+@pytest.mark.parametrize("endpoint", ["https://s3.example.org", "http://localhost:9000"])
+def test_one_name_on_two_servers_is_two_places(tmp_path: Path, endpoint: str) -> None:
+    """Buckets of one name at different endpoints are different buckets."""
+    one, two = job("bucket-a/x/", "bucket-b/out/"), job("bucket-a/x/", "bucket-b/out/")
+    two["destination"]["endpoint_url"] = endpoint
+    assert told(tmp_path, one=one, two=two) == ()
+
+
+# --- circles
+
+
+def circle(*places: str, **fields: Any) -> dict[str, dict[str, Any]]:
+    """Return jobs, named a, b, ..., each of which reads what the one before it writes."""
+    return {
+        name: job(source, destination, **fields)
+        for name, source, destination in zip("abcdef", places, (*places[1:], places[0]), strict=False)
+    }
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_a_circle_of_jobs_is_told_once(tmp_path: Path, count: int) -> None:
+    """The last job by name has the problem, and its message names the whole way round."""
+    jobs = circle(*(f"bucket-{number}/in/" for number in range(count)))
+    (problem,) = told(tmp_path, **jobs)
+    names = sorted(jobs)
+    assert (problem.file, problem.line, problem.column) == (str(tmp_path / f"{names[-1]}.yaml"), 4, 1)
+    assert (problem.code, problem.path) == (codes.JOBS_LOOP, "destination")
+    assert f"in a circle: {' -> '.join([names[-1], *names])}. Let one" in problem.message
+
+
+def test_a_circle_goes_the_way_of_the_objects(tmp_path: Path) -> None:
+    """An arrow leads from a job to one that reads what it writes."""
+    jobs = {
+        "a": job("bucket-1/in/", "bucket-3/in/"),
+        "b": job("bucket-2/in/", "bucket-1/in/"),
+        "c": job("bucket-3/in/", "bucket-2/in/"),
+    }
+    (problem,) = told(tmp_path, **jobs)
+    assert "c -> b -> a -> c" in problem.message
+
+
+def test_two_circles_are_told_each(tmp_path: Path) -> None:
+    """Whoever mends one circle is not told of the next only then."""
+    first, second = circle("bucket-1/x/", "bucket-2/x/"), circle("bucket-3/x/", "bucket-4/x/")
+    problems = told(tmp_path, **first, **{f"z{name}": content for name, content in second.items()})
+    assert [Path(problem.file).name for problem in problems] == ["b.yaml", "zb.yaml"]
+
+
+FEEDING = {
+    "an equal prefix": ("out/", "out/", True),
+    "a prefix below": ("out/deep/", "out/", True),
+    "the whole bucket": ("out/", "", True),
+    "an equal key": ("out/key", "out/key", True),
+    "a key below a prefix": ("out/key", "out/", True),
+    "an equal template": ("{{ ds }}/", "{{ ds }}/", True),
+    "a template below a prefix": ("out/{{ ds }}/", "out/", True),
+    "a prefix above": ("out/", "out/deep/", False),
+    "a key that may be written": ("out/", "out/key", False),
+    "another prefix": ("out/", "output/", False),
+    "another template": ("{{ ds }}/", "{{ ts }}/", False),
+    "a template and a text": ("{{ ds }}/", "2026-01-01/", False),
+}
+
+
+@pytest.mark.parametrize(("write_to", "read_from", "is_fed"), FEEDING.values(), ids=FEEDING)
+def test_a_job_feeds_one_that_reads_all_that_an_entry_writes(
+    tmp_path: Path,
+    write_to: str,
+    read_from: str,
+    is_fed: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """Only what is certain in every run makes a circle."""
+    there = job("bucket-1/x/" if write_to.endswith("/") else "bucket-1/x", f"bucket-2/{write_to}")
+    there.setdefault("prefixes", []).append({"source": "back/", "destination": "unread/"})
+    back = job(
+        f"bucket-2/{read_from}", "bucket-1/back/y" if read_from.endswith("key") else "bucket-1/back/y/"
+    )
+    assert bool(told(tmp_path, there=there, back=back)) is is_fed
+
+
+def test_a_chain_is_no_circle(tmp_path: Path) -> None:
+    """Jobs may hand on what other jobs wrote."""
+    places = [f"bucket-{number}/in/" for number in range(5)]
+    jobs = {name: job(*pair) for name, pair in zip("abcd", pairwise(places), strict=True)}
+    assert told(tmp_path, **jobs) == ()
+
+
+def test_a_circle_over_two_servers_is_none(tmp_path: Path) -> None:
+    """What is read at one endpoint was not written at another."""
+    jobs = circle("bucket-1/x/", "bucket-2/x/")
+    jobs["b"]["source"]["endpoint_url"] = "https://s3.example.org"
+    assert told(tmp_path, **jobs) == ()
+
+
+def test_a_broken_job_takes_no_part(tmp_path: Path) -> None:
+    """Rules across jobs are about jobs: one that will not run writes nothing."""
+    good, broken = job("bucket-1/x/", "bucket-2/x/"), job("bucket-1/y/", "bucket-2/x/", version=2)
+    assert [problem.code for problem in catalog_of(tmp_path, good=good, broken=broken).problems] == [
+        codes.NOT_ALLOWED
+    ]
+
+
+@given(edges=st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12))
+def test_circles_are_told_where_there_are_any(
+    tmp_path_factory: pytest.TempPathFactory, edges: set[tuple[int, int]]
+) -> None:
+    """Any set of jobs has a problem if and only if one of them, by way of others, feeds itself."""
+    folder = tmp_path_factory.mktemp("circles")
+    pairs = sorted((a, b) for a, b in edges if a != b)
+    jobs = {f"job{a}{b}": job(f"bucket-{a}/", f"bucket-{b}/from-{a}/") for a, b in pairs}
+    reached = set(pairs)
+    for _ in pairs:
+        reached |= {(a, d) for a, b in reached for c, d in pairs if b == c}
+    problems = told(folder, **jobs)
+    assert {problem.code for problem in problems} == (
+        {codes.JOBS_LOOP} if any(a == b for a, b in reached) else set()
+    )
+    assert load_folder(folder).problems == problems

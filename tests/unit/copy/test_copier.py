@@ -1,0 +1,571 @@
+"""Copies of one object, small and large, while others write and replies get lost."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from s3copy_tasks.copy.copier import Copier
+from s3copy_tasks.copy.transfer import Transfer
+from s3copy_tasks.copy.uploads import NoRecord
+from s3copy_tasks.core.job import ObjectOptions, Overwrite
+from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.core.objects import Action, SkipReason
+from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.errors import (
+    ENDPOINT_UNREACHABLE,
+    AccessError,
+    CopyError,
+    ExpiredError,
+    MissingError,
+    RequestError,
+    ThrottledError,
+    TransientError,
+)
+from s3copy_tasks.plan.listing import Decided
+from tests.support.builders.bench import DESTINATION, SOURCE, Bench, impatient
+from tests.support.s3.memory import fails, on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from s3copy_tasks.core.collector import MetricsCollector
+    from s3copy_tasks.core.metrics import TransferMetrics
+    from s3copy_tasks.core.objects import Decision, S3Object
+    from s3copy_tasks.engine.sender import Sender
+
+LIMITS = Limits(single_copy_bytes=10, part_bytes=4)
+SMALL, LARGE = b"0123456789", b"0123456789abcdefghi"  # 10 bytes, and 19 which are 5 parts
+CONTENTS = {"small": SMALL, "large": LARGE}
+LOST = TransientError("the reply is lost", code="EmptyReply")
+DENIED = AccessError("no", code="AccessDenied")
+
+
+class Workplace:
+    """A bench with one object at `in/a`, as it was listed, to be copied to `out/a`."""
+
+    def __init__(
+        self, content: bytes = SMALL, *, stored: dict[str, Any] | None = None, **changes: Any
+    ) -> None:
+        self.bench = Bench(single_copy_bytes=LIMITS.single_copy_bytes)
+        self.server = self.bench.server
+        self.bench.put("in/a", content=content, **(stored or {}))
+        self.bench.clock.tick(60)
+        self.job = self.bench.started(**changes)
+        self.listed = self.look()
+
+    def look(self) -> S3Object:
+        found = self.bench.source.head_object("in/a")
+        assert found is not None
+        return found.object
+
+    def carry_out(
+        self,
+        decision: Decision = Action.COPY,
+        *,
+        source: S3Object | None = None,
+        sender: Sender | None = None,
+        key: str = "out/a",
+    ) -> TransferMetrics:
+        """Carry out a decision and return the account of it."""
+        metrics = self.bench.collector(self.job)
+        decided = self.decided(decision, source or self.listed, key)
+        self.server.calls.clear()
+        wait_for(self.copier(metrics, sender or impatient(4)).carry_out(0, decided))
+        assert self.server.open_uploads(DESTINATION) == []
+        return metrics.metrics()
+
+    def decided(self, decision: Decision, source: S3Object, key: str = "out/a") -> Decided:
+        """Return a decision that was made by what the destination holds now."""
+        held = self.bench.destination.head_object(key)
+        replaces = held.object if held else None
+        return Decided(position="a", source=source, key=key, decision=decision, replaces=replaces)
+
+    def copier(self, metrics: MetricsCollector, sender: Sender) -> Copier:
+        transfer = Transfer(self.job, self.bench.stores, sender, NoRecord(), LIMITS)
+        return Copier(self.job, self.bench.stores, sender, metrics, transfer)
+
+    def someone_writes(self, bucket: str, key: str, content: bytes) -> Callable[[], None]:
+        """Return what writes an object as somebody else, a second later."""
+
+        def write() -> None:
+            self.bench.clock.tick()
+            self.server.put(bucket, key, content)
+
+        return write
+
+    @property
+    def copied(self) -> bytes | None:
+        return self.bench.written.get("out/a")
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_copies(content: bytes) -> None:
+    """An object arrives byte for byte and is counted with its size."""
+    place = Workplace(content)
+    metrics = place.carry_out()
+    assert place.copied == content
+    assert metrics.files_copied_successfully == 1
+    assert metrics.total_bytes_transferred == len(content)
+
+
+def test_empty_objects() -> None:
+    """A zero-byte object is an object: copied by one request, never in parts."""
+    place = Workplace(b"")
+    assert place.carry_out().files_copied_successfully == 1
+    assert place.copied == b""
+    assert place.server.count("create_multipart_upload") == 0
+
+
+STORED: dict[str, Any] = {
+    "headers": {"ContentType": "application/x-netcdf", "CacheControl": "no-cache"},
+    "metadata": {"granule": "g-1"},
+    "tags": {"team": "ops"},
+    "storage_class": "STANDARD_IA",
+}
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_everything_is_carried(content: bytes) -> None:
+    """Headers, metadata, tags and storage class arrive, whatever the object's size (FR-009, rule 7)."""
+    place = Workplace(content, stored=STORED)
+    place.carry_out()
+    arrived = place.server.buckets[DESTINATION]["out/a"]
+    assert {name: getattr(arrived, name) for name in STORED} == STORED
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_tags_are_dropped_when_asked(content: bytes) -> None:
+    """With tags "drop" the copy has none, and nobody reads those of the source."""
+    place = Workplace(content, stored=STORED, options=ObjectOptions(tags="drop"))
+    place.carry_out()
+    assert place.server.buckets[DESTINATION]["out/a"].tags == {}
+    assert place.server.count("object_tags") == 0
+
+
+def test_tags_of_a_large_object_are_asked_for() -> None:
+    """HEAD counts tags only for who may read them: none counted may be many, so they are read."""
+    place = Workplace(LARGE)
+    assert place.carry_out().files_copied_successfully == 1
+    assert place.server.count("object_tags") == 1
+
+
+def test_requests_of_a_large_copy() -> None:
+    """A large object takes create, one request a part, and complete; a small one a single request."""
+    place = Workplace(LARGE)
+    place.carry_out()
+    counts = {verb: place.server.count(verb) for verb in ("create_multipart_upload", "copy_part")}
+    assert counts == {"create_multipart_upload": 1, "copy_part": 5}
+    assert place.server.count("complete_multipart_upload") == 1
+    assert place.server.count("copy_object") == 0
+    small = Workplace(SMALL)
+    small.carry_out()
+    assert [call.verb for call in small.server.calls] == ["copy_object"]
+
+
+def test_parts_run_in_parallel() -> None:
+    """Parts of one object are copied at the same time."""
+    place, together = Workplace(LARGE), threading.Barrier(2)
+    place.server.before.append(on("copy_part", lambda: together.wait(10), times=2))
+    assert place.carry_out().files_copied_successfully == 1
+
+
+FAULTS: dict[str, tuple[str, BaseException, int]] = {
+    "part-denied": ("copy_part", DENIED, 1),
+    "part-never-arrives": ("copy_part", LOST, 9),
+    "part-throttled-for-ever": ("copy_part", ThrottledError("slow down", code="SlowDown"), 99),
+    "complete-refused": ("complete_multipart_upload", RequestError("no", code="InvalidPart"), 1),
+    "complete-never-arrives": ("complete_multipart_upload", LOST, 9),
+}
+
+
+@pytest.mark.parametrize(("verb", "error", "times"), FAULTS.values(), ids=FAULTS)
+def test_failed_large_copies_are_aborted(verb: str, error: CopyError, times: int) -> None:
+    """Whatever ends a multipart copy, no upload stays open, and the object fails with S3's code."""
+    place = Workplace(LARGE)
+    place.server.before.append(on(verb, fails(error), times=times))
+    metrics = place.carry_out()
+    assert metrics.files_failed == 1
+    assert metrics.errors_encountered.by_code == {error.code: 1}
+    assert place.copied is None
+
+
+def test_bugs_abort_large_copies_too() -> None:
+    """An error that is not S3's comes out, and still no upload stays open."""
+    place = Workplace(LARGE)
+    place.server.before.append(on("copy_part", fails(ValueError("bug"))))
+    with pytest.raises(ValueError, match="bug"):
+        place.carry_out()
+    assert place.server.open_uploads(DESTINATION) == []
+
+
+def test_stop_aborts_large_copies() -> None:
+    """When the batch is stopped in the middle of a multipart copy, the upload is aborted (SIGTERM)."""
+    place, sender = Workplace(LARGE), impatient(1)
+    place.server.after.append(on("copy_part", sender.stop))
+    with pytest.raises(InterruptedError):
+        place.carry_out(sender=sender)
+    assert place.server.count("create_multipart_upload") == 1
+    assert place.server.open_uploads(DESTINATION) == []
+    assert place.copied is None
+
+
+def test_failing_abort_hides_nothing() -> None:
+    """An abort that fails leaves the reason of the failure as it was."""
+    place = Workplace(LARGE)
+    place.server.before.append(on("copy_part", fails(DENIED)))
+    place.server.before.append(on("abort_multipart_upload", fails(RequestError("no", code="Odd"))))
+    metrics = place.bench.collector(place.job)
+    copier = place.copier(metrics, impatient(1))
+    error = wait_for(copier.carry_out(0, place.decided(Action.COPY, place.listed)))
+    assert error is not None
+    assert error.code == "AccessDenied"
+    assert metrics.metrics().errors_encountered.by_code == {"AccessDenied": 1}
+
+
+@pytest.mark.parametrize("overwrite", Overwrite)
+@pytest.mark.parametrize(
+    ("content", "verb"),
+    [(SMALL, "copy_object"), (LARGE, "complete_multipart_upload"), (LARGE, "copy_part")],
+    ids=["small", "complete", "part"],
+)
+def test_lost_replies(content: bytes, verb: str, overwrite: Overwrite) -> None:
+    """A copy whose reply is lost is counted once, as copied, and not as somebody else's (rules 3 and 7)."""
+    place = Workplace(content, overwrite=overwrite)
+    place.server.after.append(on(verb, fails(LOST)))
+    metrics = place.carry_out()
+    assert (metrics.files_copied_successfully, metrics.total_files_found) == (1, 1)
+    assert metrics.total_bytes_transferred == len(content)
+    assert place.copied == content
+
+
+def test_what_s3_confirmed_is_counted_before_it_is_proven() -> None:
+    """Whatever ends the batch while checksums are asked for, the copy is there, and is no unknown object."""
+    place = Workplace(LARGE, verify="checksum")
+    place.server.before.append(on("head_object", fails(ValueError("the end")), bucket=SOURCE, spare=1))
+    metrics = place.bench.collector(place.job)
+    copying = place.copier(metrics, impatient(4)).carry_out(0, place.decided(Action.COPY, place.listed))
+    with pytest.raises(ValueError, match="the end"):
+        wait_for(copying)
+    assert place.copied == LARGE
+    assert metrics.metrics().files_copied_successfully == 1
+
+
+STS_IS_SILENT = TransientError("no session", code="ReadTimeoutError")
+STS_IS_SILENT.may_be_done = False
+NOT_DONE = {
+    "no credentials": STS_IS_SILENT,
+    "throttled": ThrottledError("slow down", code="SlowDown"),
+    "somebody writes": TransientError("conflict", code="ConditionalRequestConflict"),
+    "no connection": TransientError("refused", code=ENDPOINT_UNREACHABLE),
+    "expired": ExpiredError("expired", code="ExpiredToken"),
+}
+
+
+@pytest.mark.parametrize("error", NOT_DONE.values(), ids=NOT_DONE)
+def test_an_object_of_somebody_else_is_not_taken_for_our_copy(error: CopyError) -> None:
+    """It came while our request was refused, and is of the same size: nothing was copied."""
+    place = Workplace(SMALL, overwrite=Overwrite.NEVER)
+
+    def somebody_writes() -> None:
+        place.bench.clock.tick(5)
+        place.server.put(DESTINATION, "out/a", SMALL[::-1])
+        raise error
+
+    place.server.before.append(on("copy_object", somebody_writes))
+    metrics = place.carry_out()
+    assert (metrics.files_copied_successfully, metrics.total_bytes_transferred) == (0, 0)
+    assert metrics.files_skipped == {SkipReason.EXISTS: 1}
+    assert place.copied == SMALL[::-1]
+
+
+@pytest.mark.parametrize("verb", ["copy_part", "complete_multipart_upload"])
+def test_an_upload_that_somebody_ends_is_not_taken_for_completed(verb: str) -> None:
+    """They write an object of the same size meanwhile: that is not our copy, nor does it prove itself."""
+    place = Workplace(LARGE, overwrite=Overwrite.NEVER)
+
+    def somebody_writes() -> None:
+        place.bench.clock.tick(5)
+        place.server.uploads.clear()
+        place.server.put(DESTINATION, "out/a", LARGE[::-1])
+
+    place.server.before.append(on(verb, somebody_writes))
+    metrics = place.carry_out()
+    assert (metrics.files_copied_successfully, metrics.files_verified) == (0, 0)
+    assert metrics.files_skipped == {SkipReason.EXISTS: 1}
+    assert place.copied == LARGE[::-1]
+
+
+def test_vanished_upload_is_no_success() -> None:
+    """An upload that is aborted every time is a failure, though an older object of that size is there."""
+    place = Workplace(LARGE)
+    place.server.put(DESTINATION, "out/a", LARGE[::-1])
+    place.bench.clock.tick(60)
+    place.job = place.bench.started(overwrite=Overwrite.ALWAYS)
+    place.server.before.append(on("complete_multipart_upload", place.server.uploads.clear, times=3))
+    metrics = place.carry_out()
+    assert metrics.errors_encountered.by_code == {"NoSuchUpload": 1}
+    assert place.server.count("complete_multipart_upload") == 3
+    assert place.copied == LARGE[::-1]
+
+
+def test_vanished_upload_is_begun_anew() -> None:
+    """An upload that somebody aborted is no reason to give the object up."""
+    place = Workplace(LARGE)
+    place.server.before.append(on("complete_multipart_upload", place.server.uploads.clear))
+    assert place.carry_out().files_copied_successfully == 1
+    assert place.copied == LARGE
+
+
+def test_refused_completion_is_no_success() -> None:
+    """A refused completion is a failure, though somebody else wrote an object of that size."""
+    place = Workplace(LARGE)
+    write = place.someone_writes(DESTINATION, "out/a", LARGE[::-1])
+    place.server.before.append(on("complete_multipart_upload", write))
+    place.server.before.append(on("complete_multipart_upload", fails(DENIED)))
+    assert place.carry_out().errors_encountered.by_code == {"AccessDenied": 1}
+
+
+def test_no_abort_overtakes_a_part() -> None:
+    """An upload is aborted after its last part has ended: a later part would stay behind, and cost."""
+    place, running, aborted = Workplace(LARGE), threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def denied_while_another_runs() -> None:
+        assert running.wait(10)
+        raise AccessError("no", code="AccessDenied")
+
+    def runs_on() -> None:
+        running.set()
+        aborted.wait(0.05)  # an abort that does not wait for this part comes now
+        order.append("part")
+
+    place.server.before.append(on("copy_part", denied_while_another_runs))
+    place.server.before.append(on("copy_part", runs_on, spare=1))
+    place.server.before.append(on("abort_multipart_upload", aborted.set))
+    place.server.before.append(on("abort_multipart_upload", lambda: order.append("abort")))
+    assert place.carry_out().files_failed == 1
+    assert order == ["part", "abort"]
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+@pytest.mark.parametrize("changes", [1, 2])
+def test_source_changes(content: bytes, changes: int) -> None:
+    """A source that changes before its copy is looked at again, twice, and its newest is copied."""
+    place = Workplace(content)
+    verb = "copy_object" if content is SMALL else "copy_part"
+    for change in range(changes):
+        write = place.someone_writes(SOURCE, "in/a", content[change + 1 :] + content[: change + 1])
+        place.server.before.append(on(verb, write, spare=0 if content is SMALL else change * 5))
+    metrics = place.carry_out()
+    assert metrics.files_copied_successfully == 1
+    assert place.copied == place.server.contents(SOURCE)["in/a"] != content
+
+
+def test_source_keeps_changing() -> None:
+    """A source that changes for a third time is reported as SourceChanged, worth another try of the task."""
+    place = Workplace()
+    for change in range(9):
+        write = place.someone_writes(SOURCE, "in/a", b"%d" % change)
+        place.server.before.append(on("copy_object", write, spare=change))
+    metrics = place.carry_out()
+    assert metrics.errors_encountered.by_code == {"SourceChanged": 1}
+    assert metrics.errors_encountered.transient == 1
+    assert place.server.count("copy_object") == 3
+    assert place.copied is None
+
+
+def test_large_source_changes_between_its_parts() -> None:
+    """A large copy is of one version: parts of two are never mixed (rule 2)."""
+    place, newer = Workplace(LARGE), LARGE.upper()
+    place.server.before.append(on("copy_part", place.someone_writes(SOURCE, "in/a", newer), spare=2))
+    assert place.carry_out().files_copied_successfully == 1
+    assert place.copied == newer
+
+
+def test_source_shrinks() -> None:
+    """A large source that is small when it is looked at again is copied by one request, with its new size."""
+    place = Workplace(LARGE)
+    place.someone_writes(SOURCE, "in/a", SMALL)()
+    metrics = place.carry_out()
+    assert place.copied == SMALL
+    assert metrics.total_bytes_transferred == len(SMALL)
+    assert place.server.count("copy_object") == 1
+    assert place.server.count("create_multipart_upload") == 0
+
+
+def test_source_changes_while_the_reply_is_lost() -> None:
+    """Our older copy of the same size is not taken for the copy of a source that changed since."""
+    place, newer = Workplace(SMALL), SMALL[::-1]
+    place.server.after.append(on("copy_object", place.someone_writes(SOURCE, "in/a", newer)))
+    place.server.after.append(on("copy_object", fails(LOST)))
+    assert place.carry_out().files_copied_successfully == 1
+    assert place.copied == newer
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_vanished_sources(content: bytes) -> None:
+    """A source that is gone when its turn comes has vanished: a count of its own, no failure."""
+    place = Workplace(content)
+    place.bench.delete("in/a")
+    metrics = place.carry_out()
+    assert (metrics.files_vanished, metrics.files_failed) == (1, 0)
+
+
+def test_source_vanishes_in_a_large_copy() -> None:
+    """A source that goes away between its parts has vanished, and no upload stays open."""
+    place = Workplace(LARGE)
+    place.server.before.append(on("copy_part", lambda: place.bench.delete("in/a"), spare=2))
+    metrics = place.carry_out()
+    assert (metrics.files_vanished, metrics.files_failed) == (1, 0)
+    assert place.copied is None
+
+
+def test_source_changes_and_vanishes() -> None:
+    """A source that is gone when it is looked at again has vanished."""
+    place = Workplace()
+    place.someone_writes(SOURCE, "in/a", b"new")()
+    place.server.before.append(on("head_object", lambda: place.bench.delete("in/a"), bucket=SOURCE))
+    assert place.carry_out().files_vanished == 1
+
+
+def test_missing_bucket_is_a_failure() -> None:
+    """A bucket that is gone is a failure: its objects have not vanished one by one."""
+    place = Workplace()
+    place.server.before.append(on("copy_object", fails(MissingError("gone", code="NoSuchBucket"))))
+    metrics = place.carry_out()
+    assert metrics.errors_encountered.by_code == {"NoSuchBucket": 1}
+    assert metrics.files_vanished == 0
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_never_spares_what_others_write(content: bytes) -> None:
+    """With overwrite never, what somebody else writes meanwhile stays, and is counted as existing."""
+    place = Workplace(content, overwrite=Overwrite.NEVER)
+    verb = "copy_object" if content is SMALL else "complete_multipart_upload"
+    place.server.before.append(on(verb, place.someone_writes(DESTINATION, "out/a", b"theirs")))
+    metrics = place.carry_out()
+    assert metrics.files_skipped == {SkipReason.EXISTS: 1}
+    assert place.copied == b"theirs"
+
+
+@pytest.mark.parametrize("overwrite", [Overwrite.ALWAYS, Overwrite.CHANGED])
+def test_others_are_overwritten(overwrite: Overwrite) -> None:
+    """Otherwise what others write meanwhile is overwritten."""
+    place = Workplace(overwrite=overwrite)
+    place.server.before.append(on("copy_object", place.someone_writes(DESTINATION, "out/a", b"theirs")))
+    assert place.carry_out().files_copied_successfully == 1
+    assert place.copied == SMALL
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_what_others_copied_meanwhile_is_unchanged(content: bytes) -> None:
+    """With overwrite changed, what somebody else copied meanwhile is left as it is (rule 3)."""
+    place = Workplace(content, overwrite=Overwrite.CHANGED)
+    verb = "copy_object" if content is SMALL else "complete_multipart_upload"
+    place.server.before.append(on(verb, place.someone_writes(DESTINATION, "out/a", content)))
+    metrics = place.carry_out()
+    assert dict(metrics.files_skipped) == {SkipReason.UNCHANGED: 1}
+    assert metrics.files_copied_successfully == 0
+
+
+def test_what_was_to_be_replaced_is_gone() -> None:
+    """A destination that somebody deleted meanwhile is no vanished source: the object is copied."""
+    place = Workplace(overwrite=Overwrite.CHANGED)
+    place.server.put(DESTINATION, "out/a", b"older")
+    delete = place.server.buckets[DESTINATION].clear
+    place.server.before.append(on("copy_object", delete))
+    assert place.carry_out().files_copied_successfully == 1
+    assert place.copied == SMALL
+
+
+def straddling(
+    theirs: bytes | None = SMALL, *, our_checksum: bool = True, their_checksum: bool = True
+) -> Workplace:
+    place = Workplace(stored={"parts": 3, "checksum": our_checksum})
+    if theirs is not None:
+        place.server.put(DESTINATION, "out/a", theirs, checksum=their_checksum)
+    return place
+
+
+def test_compare_proves_unchanged() -> None:
+    """Equal checksums of both sides prove a multipart source unchanged: nothing is copied (rule 12)."""
+    place = straddling()
+    metrics = place.carry_out(Action.COMPARE)
+    assert metrics.files_skipped == {SkipReason.UNCHANGED: 1}
+    assert [call.verb for call in place.server.calls] == ["head_object", "head_object"]
+
+
+def test_compare_finds_a_change() -> None:
+    """Other checksums are a change: an upload that straddled our copy is copied."""
+    place = straddling(SMALL[::-1])
+    metrics = place.carry_out(Action.COMPARE)
+    assert (metrics.files_copied_successfully, metrics.files_ambiguous) == (1, 0)
+    assert place.copied == SMALL
+
+
+NO_CHECKSUM = {"source": (False, True), "destination": (True, False), "both": (False, False)}
+
+
+@pytest.mark.parametrize(("ours", "theirs"), NO_CHECKSUM.values(), ids=NO_CHECKSUM)
+def test_compare_without_checksums(ours: bool, theirs: bool) -> None:  # noqa: FBT001
+    """What no checksum can prove is copied once more, and counted as ambiguous."""
+    metrics = straddling(our_checksum=ours, their_checksum=theirs).carry_out(Action.COMPARE)
+    assert (metrics.files_copied_successfully, metrics.files_ambiguous) == (1, 1)
+
+
+def test_compare_without_destination() -> None:
+    """A destination that is gone by now is copied, and there is nothing ambiguous about it."""
+    place = straddling(None)
+    metrics = place.carry_out(Action.COMPARE)
+    assert (metrics.files_copied_successfully, metrics.files_ambiguous) == (1, 0)
+    assert place.copied == SMALL
+
+
+def test_compare_without_source() -> None:
+    """A source that is gone by now has vanished."""
+    place = straddling()
+    place.bench.delete("in/a")
+    assert place.carry_out(Action.COMPARE).files_vanished == 1
+
+
+def test_long_keys_fail_without_a_request() -> None:
+    """A destination key that S3 can't take fails the object, and no request is made for it."""
+    place = Workplace()
+    metrics = place.carry_out(Action.KEY_TOO_LONG, key="x" * 1_025)
+    assert metrics.errors_encountered.by_code == {"KeyTooLong": 1}
+    assert place.server.calls == []
+
+
+WITHOUT_REQUEST: dict[str, tuple[Decision, dict[str, Any]]] = {
+    "skipped": (SkipReason.EXCLUDED, {"files_skipped": {SkipReason.EXCLUDED: 1}}),
+    "copied-earlier": (
+        Action.COPIED_EARLIER,
+        {"files_copied_successfully": 1, "files_copied_earlier": 1, "total_bytes_transferred": 10},
+    ),
+}
+
+
+@pytest.mark.parametrize(("decision", "counts"), WITHOUT_REQUEST.values(), ids=WITHOUT_REQUEST)
+def test_counted_without_a_request(decision: Decision, counts: dict[str, Any]) -> None:
+    """What needs no copy is counted, without a request."""
+    place = Workplace()
+    metrics = place.carry_out(decision)
+    assert {name: getattr(metrics, name) for name in counts} == counts
+    assert metrics.total_files_found == 1
+    assert place.server.calls == []
+
+
+def test_failures_tell_their_attempts() -> None:
+    """A failed object tells its key, S3's code and message, and how many requests were made."""
+    place = Workplace()
+    place.server.before.append(
+        on("copy_object", fails(TransientError("reset", code="InternalError")), times=9)
+    )
+    metrics = place.carry_out()
+    only = metrics.errors_encountered.first[0]
+    assert (only.key, only.code, only.message, only.attempts) == ("in/a", "InternalError", "reset", 3)
+    assert place.server.count("copy_object") == 3
+    assert metrics.errors_encountered.transient == 1

@@ -1,0 +1,172 @@
+"""What is known between the tries of a task: by Airflow's memory, and where it has none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from s3copy_tasks.copy.uploads import ListedUploads, NoRecord, OpenUpload
+from s3copy_tasks.core.batch import Batch, KeyRange
+from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE
+from s3copy_tasks.dag.memory import CountedTries, RememberedTries, TaskUploads, tries_of
+from tests.support.builders.bench import Bench, impatient, make_job
+from tests.support.builders.logs import log_lines
+from tests.support.s3.memory import DAY_ONE, Clock
+
+FIRST = OpenUpload(key="out/a", upload_id="id-1", source_etag='"e-2"')
+SECOND = OpenUpload(key="out/b", upload_id="id-2", source_etag='"f-2"')
+
+RANGE = KeyRange(entry=0, after=None, through="z", found=1, objects=1, bytes=1)
+BATCH = Batch(id=0, of=1, plan_id="p", label="l", ranges=(RANGE,))
+STARTED = DAY_ONE - timedelta(hours=1)
+"""When the Dag run began, by Airflow's clock."""
+MINUTE = timedelta(minutes=1)
+
+
+class StateStore:
+    """Airflow's memory of one task instance: JSON by key."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def get(self, key: str) -> Any:
+        return json.loads(self.kept[key]) if key in self.kept else None
+
+    def set(self, key: str, value: Any) -> None:
+        self.kept[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        self.kept.pop(key, None)
+
+
+class Broken:
+    """A memory that can't be reached."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConnectionError("the API server is gone")
+
+
+def uploads(store: object) -> TaskUploads:
+    context: Any = {"task_state_store": store}
+    return TaskUploads(context)
+
+
+def test_a_later_try_knows_what_an_earlier_left() -> None:
+    """Uploads that were opened and not closed are known to the next try, until it closes them."""
+    store = StateStore()
+    first_try = uploads(store)
+    assert first_try.left(BATCH) == []
+    first_try.opened(FIRST)
+    first_try.opened(SECOND)
+    first_try.closed(FIRST)
+    second_try = uploads(store)
+    assert second_try.left(BATCH) == [SECOND]
+    second_try.closed(SECOND)
+    assert store.kept == {}
+
+
+def test_what_is_left_stays_known_while_others_are_opened() -> None:
+    """An upload of an earlier try that could not be aborted is not forgotten when a new one begins."""
+    store = StateStore()
+    uploads(store).opened(FIRST)
+    again = uploads(store)
+    again.left(BATCH)
+    again.opened(SECOND)
+    again.closed(SECOND)
+    assert uploads(store).left(BATCH) == [FIRST]
+
+
+def test_a_broken_memory_stops_no_copy() -> None:
+    """Without Airflow's memory a try knows of no upload, says so, and goes on."""
+    broken = uploads(Broken())
+    with log_lines() as lines:
+        assert broken.left(BATCH) == []
+        broken.opened(FIRST)
+        broken.closed(FIRST)
+    assert [line["event"] for line in lines] == [
+        "uploads of earlier tries are not known",
+        "open uploads are not remembered",
+        "open uploads are not remembered",
+    ]
+
+
+def of_try(number: int, started: datetime | None = STARTED, **more: Any) -> Any:
+    """Return the context of a try of a task."""
+    return {"ti": SimpleNamespace(try_number=number), "dag_run": SimpleNamespace(start_date=started), **more}
+
+
+def test_the_memory_is_asked_where_there_is_one() -> None:
+    """From Airflow 3.3 on its memory tells of earlier tries; before, their number has to do."""
+    tries = tries_of(of_try(2, task_state_store=StateStore()))
+    assert isinstance(tries, RememberedTries if HAS_TASK_STATE else CountedTries)
+
+
+def test_a_remembered_try_is_continued_until_it_is_forgotten() -> None:
+    """A later try begins where the first did, one with other inputs by itself, and so does a cleared one."""
+    context, first = of_try(1, task_state_store=StateStore()), make_job()
+    later = replace(first, run_started=DAY_ONE + MINUTE)
+    assert RememberedTries(context).continued(first) == (first, False)
+    assert RememberedTries(context).continued(later) == (first, True)
+    other = replace(later, digest="another")
+    assert RememberedTries(context).continued(other) == (other, False)
+    RememberedTries(context).forget()
+    assert RememberedTries(context).continued(later) == (later, False)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "expected"),
+    [
+        pytest.param(timedelta(0), STARTED, id="one time"),
+        pytest.param(MINUTE, STARTED + MINUTE, id="S3's is ahead"),
+        pytest.param(-MINUTE, STARTED, id="S3's is behind"),
+        pytest.param(-2 * timedelta(hours=1), DAY_ONE - timedelta(hours=2), id="S3's is before the run"),
+    ],
+)
+def test_the_run_stands_for_its_first_try(ahead: timedelta, expected: datetime) -> None:
+    """The start of the Dag run is moved to S3's clock where that is ahead, and never beyond S3's now."""
+    tries = CountedTries(of_try(2), Clock(DAY_ONE))
+    job = make_job(run_started=DAY_ONE + ahead)
+    assert tries.continued(job) == (replace(job, run_started=expected), True)
+
+
+def test_a_start_is_a_whole_second() -> None:
+    """S3 dates objects in whole seconds; a fraction of the run's start would make them older than it."""
+    tries = CountedTries(of_try(2, STARTED + timedelta(milliseconds=900)), Clock(DAY_ONE))
+    assert tries.continued(make_job())[0].run_started == STARTED
+
+
+@pytest.mark.parametrize("context", [of_try(1), of_try(2, None)], ids=["first", "no start"])
+def test_nothing_is_continued(context: Any) -> None:
+    """A first try owes nothing to others, and one whose run has no start can't tell what it owes."""
+    with log_lines():
+        assert CountedTries(context, Clock(DAY_ONE)).continued(make_job()) == (make_job(), False)
+
+
+class Destination:
+    """A side as `CountedTries` needs it; `signer` fails where it is an error."""
+
+    def __init__(self, signer: str | Exception) -> None:
+        self.store = Bench().stores.destination
+        self._signer = signer
+
+    def signer(self) -> str:
+        if isinstance(self._signer, Exception):
+            raise self._signer
+        return self._signer
+
+
+def test_a_first_try_lists_no_uploads() -> None:
+    """Only a retry looks for uploads; it does so also where nobody says who signs."""
+    nobody: Any = Destination(ConnectionError("STS is gone"))
+    sender = impatient()
+    assert type(CountedTries(of_try(1)).uploads(make_job(), (nobody, nobody), sender)) is NoRecord
+    with log_lines() as lines:
+        assert isinstance(
+            CountedTries(of_try(2)).uploads(make_job(), (nobody, nobody), sender), ListedUploads
+        )
+    assert [line["event"] for line in lines] == ["who signs the copies is not known"]

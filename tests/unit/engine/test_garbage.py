@@ -1,0 +1,24 @@
+"""The garbage collector is told to look less often, and only for a while."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from s3copy_tasks.engine.garbage import rarely_collected
+
+
+def test_only_meanwhile() -> None:
+    """Whatever ends the work, the process has its own thresholds again."""
+    before = gc.get_threshold()
+    with pytest.raises(KeyError):
+        break_off(before)
+    assert gc.get_threshold() == before
+
+
+@rarely_collected()
+def break_off(before: tuple[int, int, int]) -> None:
+    """Fail, as a listing may."""
+    assert gc.get_threshold()[0] > before[0]
+    raise KeyError

@@ -1,0 +1,111 @@
+"""Workers take from a thread as much as they can do, and make it wait for the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from s3copy_tasks.engine.loop import event_loop
+from s3copy_tasks.engine.workers import Workers
+
+
+def test_everything_is_done_once() -> None:
+    """However many items there are, each is done once."""
+    done: list[int] = []
+
+    async def work(item: int) -> None:
+        await asyncio.sleep(0)
+        done.append(item)
+
+    workers = Workers(work, 3)
+    for item in range(1_000):
+        workers.add(item)
+    workers.finish()
+    assert sorted(done) == list(range(1_000))
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_so_many_at_a_time(count: int) -> None:
+    """As many items as workers are under way at once, and never one more."""
+    now = peak = 0
+
+    async def work(_: int) -> None:
+        nonlocal now, peak
+        now += 1
+        peak = max(peak, now)
+        for _ in range(count):
+            await asyncio.sleep(0)
+        now -= 1
+
+    workers = Workers(work, count)
+    for item in range(50):
+        workers.add(item)
+    workers.finish()
+    assert peak == count
+
+
+def test_who_feeds_waits() -> None:
+    """A thread can't run far ahead of the workers: what waits in memory is bounded."""
+    go = asyncio.Event()
+    taken: list[int] = []
+
+    async def work(item: int) -> None:
+        taken.append(item)
+        await go.wait()
+
+    workers = Workers(work, 2)
+    fed: list[int] = []
+
+    def feed() -> None:
+        for item in range(100):
+            workers.add(item)
+            fed.append(item)
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    feeder.join(0.2)
+    assert feeder.is_alive()
+    assert len(fed) <= 2 + 2 * 2 + 1
+    event_loop().call_soon_threadsafe(go.set)
+    feeder.join(10)
+    workers.finish()
+    assert len(taken) == 100
+
+
+def test_an_error_ends_nothing_but_its_item() -> None:
+    """The others are done; the first error comes out at the end."""
+    done: list[int] = []
+
+    async def work(item: int) -> None:
+        if item == 3:
+            raise ValueError("three")
+        done.append(item)
+
+    workers = Workers(work, 2)
+    for item in range(6):
+        workers.add(item)
+    with pytest.raises(ValueError, match="three"):
+        workers.finish()
+    assert sorted(done) == [0, 1, 2, 4, 5]
+
+
+def test_abandoning_drops_what_has_not_begun() -> None:
+    """What is under way ends; what waits never begins."""
+    begun, release = threading.Event(), asyncio.Event()
+    done: list[int] = []
+
+    async def work(item: int) -> None:
+        begun.set()
+        await release.wait()
+        done.append(item)
+
+    workers = Workers(work, 1)
+    for item in range(3):
+        workers.add(item)
+    assert begun.wait(10)
+    event_loop().call_soon_threadsafe(release.set)
+    workers.abandon()
+    assert done[:1] == [0]
+    assert len(done) <= 3

@@ -1,0 +1,272 @@
+"""The policies that are printed grant what a job's options need, and nothing beyond."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from s3copy_tasks.core.job import Location, ObjectOptions
+from s3copy_tasks.iam.least_privileges import Side, least_privileges
+
+READER, WRITER = "arn:aws:iam::111122223333:role/reader", "arn:aws:iam::444455556666:role/writer"
+SOURCE = Side(
+    location=Location(bucket="ops", account="111122223333", role_arn=READER),
+    role=READER,
+    patterns=[["daily/", None, "/", None]],
+)
+DESTINATION = Side(
+    location=Location(bucket="partner", account="444455556666", role_arn=WRITER),
+    role=WRITER,
+    patterns=[["backup/", None, "/", None]],
+)
+PLAIN = ObjectOptions(tags="drop")
+
+
+def statements(policy: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the statements of a policy by their ids."""
+    return {statement["Sid"]: statement for statement in policy["Statement"]}
+
+
+def test_golden() -> None:
+    """A job between two accounts: one policy for each role, one for the source bucket, trust, a lifecycle."""
+    found = least_privileges(SOURCE, DESTINATION, PLAIN)
+    read = {
+        "Sid": "ReadSource",
+        "Effect": "Allow",
+        "Action": ["s3:GetObject"],
+        "Resource": ["arn:aws:s3:::ops/daily/*/*"],
+    }
+    assert found["source_role_policy"] == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "ListSource",
+                "Effect": "Allow",
+                "Action": ["s3:ListBucket"],
+                "Resource": ["arn:aws:s3:::ops"],
+                "Condition": {"StringLike": {"s3:prefix": ["daily/*/*"]}},
+            },
+            read,
+        ],
+    }
+    assert found["source_bucket_policy"]["Statement"] == [read | {"Principal": {"AWS": WRITER}}]
+    assert statements(found["destination_role_policy"]) == {
+        "ReadSource": read,
+        "ListDestination": {
+            "Sid": "ListDestination",
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket"],
+            "Resource": ["arn:aws:s3:::partner"],
+            "Condition": {"StringLike": {"s3:prefix": ["backup/*/*"]}},
+        },
+        "WriteDestination": {
+            "Sid": "WriteDestination",
+            "Effect": "Allow",
+            "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
+            "Resource": ["arn:aws:s3:::partner/backup/*/*"],
+        },
+        "LookAtDestination": {
+            "Sid": "LookAtDestination",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject"],
+            "Resource": ["arn:aws:s3:::partner/backup/*/*"],
+        },
+    }
+    assert set(found) == {
+        "source_role_policy",
+        "source_trust_policy",
+        "destination_role_policy",
+        "destination_trust_policy",
+        "source_bucket_policy",
+        "destination_lifecycle",
+    }
+
+
+# An option -> what it adds to the statements of the destination's role.
+OPTIONS: dict[str, tuple[ObjectOptions, dict[str, list[str]]]] = {
+    "tags": (
+        replace(PLAIN, tags="copy"),
+        {
+            "ReadSource": ["s3:GetObject", "s3:GetObjectTagging"],
+            "WriteDestination": ["s3:PutObject", "s3:AbortMultipartUpload", "s3:PutObjectTagging"],
+            "LookAtDestination": ["s3:GetObject", "s3:GetObjectTagging"],
+        },
+    ),
+    "acl": (
+        replace(PLAIN, acl="bucket-owner-full-control"),
+        {"WriteDestination": ["s3:PutObject", "s3:AbortMultipartUpload", "s3:PutObjectAcl"]},
+    ),
+    "key": (
+        replace(PLAIN, kms_key_id="arn:aws:kms:us-west-2:444455556666:key/1"),
+        {"EncryptDestination": ["kms:GenerateDataKey", "kms:Decrypt"]},
+    ),
+    "class": (replace(PLAIN, storage_class="STANDARD_IA"), {}),
+}
+
+
+@pytest.mark.parametrize(("options", "more"), OPTIONS.values(), ids=OPTIONS)
+def test_options_add_what_they_need(options: ObjectOptions, more: dict[str, list[str]]) -> None:
+    """An option adds its own actions, and no other."""
+    plain = statements(least_privileges(SOURCE, DESTINATION, PLAIN)["destination_role_policy"])
+    found = statements(least_privileges(SOURCE, DESTINATION, options)["destination_role_policy"])
+    assert {sid: one["Action"] for sid, one in found.items()} == {
+        sid: one["Action"] for sid, one in plain.items()
+    } | more
+
+
+def test_listing_uploads_takes_one_right_more() -> None:
+    """Where a retry lists uploads, the destination's role may do so on the bucket; all else is the same."""
+    third = replace(DESTINATION, location=replace(DESTINATION.location, account="777777777777"))
+    plain = least_privileges(SOURCE, third, PLAIN)
+    found = least_privileges(SOURCE, third, PLAIN, lists_uploads=True)
+    of_role = statements(found["destination_role_policy"])
+    added = of_role.pop("ListDestinationUploads")
+    assert added == {
+        "Sid": "ListDestinationUploads",
+        "Effect": "Allow",
+        "Action": ["s3:ListBucketMultipartUploads"],
+        "Resource": ["arn:aws:s3:::partner"],
+    }
+    assert of_role == statements(plain["destination_role_policy"])
+    of_bucket = statements(found["destination_bucket_policy"])
+    assert of_bucket.pop("ListDestinationUploads") == added | {"Principal": {"AWS": WRITER}}
+    assert of_bucket == statements(plain["destination_bucket_policy"])
+    assert found["source_role_policy"] == plain["source_role_policy"]
+
+
+@pytest.mark.parametrize(
+    ("key", "resource", "condition"),
+    [
+        ("arn:aws:kms:us-west-2:1:key/k", "arn:aws:kms:us-west-2:1:key/k", None),
+        ("1234abcd", "arn:aws:kms:eu-west-1:444455556666:key/1234abcd", None),
+        ("alias/granules", "arn:aws:kms:eu-west-1:444455556666:key/*", "alias/granules"),
+        ("arn:aws:kms:us-west-2:1:alias/granules", "arn:aws:kms:us-west-2:1:key/*", "alias/granules"),
+    ],
+    ids=["ARN", "id", "alias", "ARN of an alias"],
+)
+def test_keys_by_arn_id_and_alias(key: str, resource: str, condition: str | None) -> None:
+    """A key is named by its ARN; an alias is a condition on any key of the account."""
+    there = replace(DESTINATION, location=replace(DESTINATION.location, region="eu-west-1"))
+    found = least_privileges(SOURCE, there, replace(PLAIN, kms_key_id=key))
+    (granted,) = found["kms_key_policy_statements"]
+    assert granted["Resource"] == [resource]
+    assert granted["Principal"] == {"AWS": WRITER}
+    aliases = granted.get("Condition", {}).get("ForAnyValue:StringEquals", {}).get("kms:ResourceAliases")
+    assert aliases == condition
+
+
+# Account of the source bucket, of the destination bucket, and whether their bucket policies are needed.
+ACCOUNTS = {
+    "each its own": ("111122223333", "444455556666", {"source_bucket_policy"}),
+    "both the writer's": ("444455556666", "444455556666", {"source_bucket_policy"}),
+    "both the reader's": (
+        "111122223333",
+        "111122223333",
+        {"source_bucket_policy", "destination_bucket_policy"},
+    ),
+    "not known": (None, None, {"source_bucket_policy", "destination_bucket_policy"}),
+}
+
+
+@pytest.mark.parametrize(("ours", "theirs", "policies"), ACCOUNTS.values(), ids=ACCOUNTS)
+def test_a_bucket_grants_what_a_role_of_another_account_needs(
+    ours: str | None, theirs: str | None, policies: set[str]
+) -> None:
+    """Inside one account the role's own policy is enough; where an account is not known, both are printed."""
+    source = replace(SOURCE, location=replace(SOURCE.location, account=ours))
+    destination = replace(DESTINATION, location=replace(DESTINATION.location, account=theirs))
+    found = least_privileges(source, destination, PLAIN)
+    assert {name for name in found if name.endswith("bucket_policy")} == policies
+
+
+def test_one_foreign_role_for_both_sides() -> None:
+    """A role of a third account is let in by both buckets: to list, read, write and look."""
+    third = "arn:aws:iam::999999999999:role/third"
+    found = least_privileges(replace(SOURCE, role=third), replace(DESTINATION, role=third), PLAIN)
+    source, destination = (statements(found[f"{side}_bucket_policy"]) for side in ("source", "destination"))
+    assert set(source) == {"ListSource", "ReadSource"}
+    assert set(destination) == {"ListDestination", "WriteDestination", "LookAtDestination"}
+    assert {str(one["Principal"]) for one in (source | destination).values()} == {str({"AWS": third})}
+
+
+def test_two_foreign_roles_stand_in_one_statement() -> None:
+    """What reader and writer both need is one statement with both principals: ids stay unique."""
+    source = replace(SOURCE, location=replace(SOURCE.location, account="777777777777"))
+    policy = least_privileges(source, DESTINATION, PLAIN)["source_bucket_policy"]
+    assert [one["Sid"] for one in policy["Statement"]] == ["ListSource", "ReadSource"]
+    assert statements(policy)["ReadSource"]["Principal"] == {"AWS": [READER, WRITER]}
+
+
+def test_one_role_for_both_sides() -> None:
+    """A role that reads and writes has one policy with all of it."""
+    found = least_privileges(SOURCE, replace(DESTINATION, role=READER), PLAIN)
+    assert set(statements(found["role_policy"])) == {
+        "ListSource",
+        "ReadSource",
+        "ListDestination",
+        "WriteDestination",
+        "LookAtDestination",
+    }
+    assert "trust_policy" in found
+
+
+def test_external_id_is_asked_for() -> None:
+    """A role that is assumed with an external id trusts no call without it."""
+    named = replace(SOURCE, external_id="granules")
+    (trust,) = least_privileges(named, DESTINATION, PLAIN)["source_trust_policy"]["Statement"]
+    assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": "granules"}}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "resource"),
+    [
+        (["a*b?c$d"], "arn:aws:s3:::ops/a${*}b${?}c${$}d"),
+        ([None], "arn:aws:s3:::ops/*"),
+        (["catalog/index.json"], "arn:aws:s3:::ops/catalog/index.json"),
+    ],
+    ids=["wildcards", "whole bucket", "one key"],
+)
+def test_keys_are_literal(pattern: list[str | None], resource: str) -> None:
+    """What IAM would take for a wildcard is escaped; only what a run fills in is one."""
+    found = least_privileges(replace(SOURCE, patterns=[pattern]), DESTINATION, PLAIN)
+    assert statements(found["source_role_policy"])["ReadSource"]["Resource"] == [resource]
+
+
+def test_versions_take_rights_of_their_own() -> None:
+    """Objects that are named with a version need the actions for versions, on those objects alone."""
+    named = replace(SOURCE, versions=[["catalog/index.json"]])
+    found = least_privileges(named, DESTINATION, ObjectOptions())
+    statement = {
+        "Sid": "ReadSourceVersions",
+        "Effect": "Allow",
+        "Action": ["s3:GetObjectVersion", "s3:GetObjectVersionTagging"],
+        "Resource": ["arn:aws:s3:::ops/catalog/index.json"],
+    }
+    for role in ("source_role_policy", "destination_role_policy"):
+        assert statements(found[role])["ReadSourceVersions"] == statement
+    bucket = statements(found["source_bucket_policy"])["ReadSourceVersions"]
+    assert bucket == statement | {"Principal": {"AWS": WRITER}}
+
+
+def test_the_whole_bucket_is_listed_without_a_condition() -> None:
+    """A job of a whole bucket may list all of it."""
+    found = least_privileges(replace(SOURCE, patterns=[[None]]), DESTINATION, PLAIN)
+    assert "Condition" not in statements(found["source_role_policy"])["ListSource"]
+
+
+def test_partition_is_the_roles() -> None:
+    """Resources are in the partition of the role."""
+    role = READER.replace("arn:aws:", "arn:aws-cn:")
+    found = least_privileges(replace(SOURCE, role=role), DESTINATION, PLAIN)
+    assert statements(found["source_role_policy"])["ReadSource"]["Resource"] == [
+        "arn:aws-cn:s3:::ops/daily/*/*"
+    ]
+
+
+def test_a_lifecycle_ends_what_a_killed_worker_leaves() -> None:
+    """Uploads that nobody completes end after seven days."""
+    (rule,) = least_privileges(SOURCE, DESTINATION, PLAIN)["destination_lifecycle"]["Rules"]
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert rule["Status"] == "Enabled"

@@ -1,0 +1,42 @@
+"""Listings that are begun before their turn: in order, so many at a time, and none left running."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from s3copy_tasks.plan.ahead import AHEAD, begun_ahead
+
+
+class Counted:
+    """A listing that remembers what was asked of it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.begun = self.closed = False
+
+    def begin(self) -> None:
+        self.begun = True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_listings_come_in_order_each_begun() -> None:
+    """Every listing is begun once it is its turn, and they come as they were given."""
+    made = [Counted(number) for number in range(3 * AHEAD)]
+    taken: list[Counted] = []
+    for one in begun_ahead(iter(made)):
+        assert one.begun
+        assert sum(each.begun for each in made) <= len(taken) + AHEAD + 1
+        taken.append(one)
+    assert taken == made
+    assert not any(one.closed for one in made), "whoever takes one closes it"
+
+
+def test_what_was_begun_and_not_taken_is_closed() -> None:
+    """When the reader stops early, the listings that were begun for it are stopped."""
+    made = [Counted(number) for number in range(3 * AHEAD)]
+    with closing(begun_ahead(iter(made))) as listings:
+        first = next(listings)
+    assert first is made[0]
+    assert [one.closed for one in made] == [False] + [True] * AHEAD + [False] * (2 * AHEAD - 1)

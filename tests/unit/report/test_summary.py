@@ -1,0 +1,216 @@
+"""Adding up a run and judging it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from s3copy_tasks.core.batch import Batch, KeyRange
+from s3copy_tasks.core.estimate import EntryPlan
+from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
+from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, total
+from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.planner import Plan
+from s3copy_tasks.core.request_counts import Tally
+from s3copy_tasks.errors import TransientError
+from s3copy_tasks.report.summary import details, outside_metrics, run_metrics, verdict, without_plan
+from tests.support.builders.bench import make_job
+from tests.support.s3.memory import DAY_ONE
+
+LATER = DAY_ONE + timedelta(seconds=9)
+OUTSIDE = TransferMetrics(
+    operation_id="manual__1",
+    start_time=DAY_ONE,
+    end_time=LATER,
+    total_files_found=4,
+    files_skipped={SkipReason.UNCHANGED: 4},
+)
+
+
+def batch(number: int, found: int) -> Batch:
+    one = KeyRange(entry=0, after=None, through="z", found=found, objects=found, bytes=found)
+    return Batch(id=number, of=2, plan_id="p", label=f"{number}: in/", ranges=(one,))
+
+
+def copied(count: int) -> TransferMetrics:
+    return TransferMetrics(operation_id="manual__1", total_files_found=count, files_copied_successfully=count)
+
+
+def failed(count: int) -> TransferMetrics:
+    failures = tuple(
+        Failure.of(entry=0, key=f"in/{n}", code="AccessDenied", message="no", attempts=1)
+        for n in range(count)
+    )
+    return TransferMetrics(
+        operation_id="manual__1",
+        total_files_found=count,
+        files_failed=count,
+        errors_encountered=Errors(by_code={"AccessDenied": count} if count else {}, first=failures),
+    )
+
+
+def test_run_is_outside_plus_batches() -> None:
+    """A run's account is what lies outside the batches plus every batch."""
+    run = run_metrics(make_job(), OUTSIDE, [batch(0, 3), batch(1, 5)], {0: copied(3), 1: copied(6)})
+    assert (run.total_files_found, run.files_copied_successfully, run.files_unknown) == (13, 9, 0)
+    assert run.duration_seconds == 9.0
+    assert verdict(run, 0) is None
+
+
+def test_lost_batch() -> None:
+    """A batch without an account makes its objects unknown, never copied, and the run fails."""
+    run = run_metrics(make_job(), OUTSIDE, [batch(0, 3), batch(1, 5)], {0: copied(3)})
+    assert (run.files_copied_successfully, run.files_unknown, run.total_files_found) == (3, 5, 12)
+    assert run.errors_encountered.by_code == {"BatchLost": 5}
+    assert "1: in/" in run.errors_encountered.first[0].key
+    reason = verdict(run, max_failed_objects=100)
+    assert reason is not None
+    assert "5 unknown" in reason
+
+
+PLAN = Plan(
+    batches=(batch(0, 3),),
+    entries=(
+        EntryPlan(
+            "prefixes[0]",
+            "in/",
+            "out/",
+            found=5,
+            objects=2,
+            skipped=Counter({SkipReason.UNCHANGED: 3}),
+            outside=Counter({SkipReason.UNCHANGED: 2}),
+        ),
+    ),
+)
+
+
+def test_outside() -> None:
+    """The plan accounts for what no batch will look at."""
+    outside = outside_metrics(make_job(), PLAN, DAY_ONE, LATER)
+    assert outside.total_files_found == 2
+    assert outside.files_skipped == {SkipReason.UNCHANGED: 2}
+    assert (outside.start_time, outside.end_time) == (DAY_ONE, LATER)
+
+
+def test_dry_run() -> None:
+    """In a dry run everything is accounted for, and what would be copied is skipped for that reason."""
+    outside = outside_metrics(make_job(dry_run=True), PLAN, DAY_ONE, LATER)
+    assert outside.files_skipped == {SkipReason.DRY_RUN: 2, SkipReason.UNCHANGED: 3}
+    assert outside.total_files_found == 5
+
+
+def test_dry_run_of_nothing() -> None:
+    """A reason that met no object is not listed."""
+    plan = Plan(batches=(), entries=(EntryPlan("prefixes[0]", "in/", "out/"),))
+    assert outside_metrics(make_job(dry_run=True), plan, DAY_ONE, LATER).files_skipped == {}
+
+
+VERDICTS: dict[str, tuple[TransferMetrics, int, bool]] = {
+    "all-copied": (copied(3), 0, True),
+    "nothing-found": (TransferMetrics(), 0, True),
+    "one-failed": (failed(1), 0, False),
+    "as-many-as-may": (failed(2), 2, True),
+    "one-more": (failed(3), 2, False),
+}
+
+
+@pytest.mark.parametrize(("metrics", "most", "passes"), VERDICTS.values(), ids=VERDICTS)
+def test_verdicts(metrics: TransferMetrics, most: int, passes: bool) -> None:  # noqa: FBT001
+    """A run passes when no more objects failed than may."""
+    assert (verdict(metrics, most) is None) is passes
+
+
+def test_verdict_has_exact_counts() -> None:
+    """The reason of a failure tells how many failed, may fail, were copied and found, and the codes."""
+    reason = verdict(copied(7) + failed(3), 2)
+    assert reason is not None
+    for part in ("3 objects failed", "at most 2 may", "7 copied", "10 found", "AccessDenied: 3"):
+        assert part in reason
+
+
+def test_without_plan() -> None:
+    """A run whose plan is missing found nothing and fails, however many objects may fail."""
+    metrics = without_plan("manual__1", "preflight")
+    assert metrics.total_files_found == 0
+    assert metrics.errors_encountered.by_code == {"PlanFailed": 1}
+    assert verdict(metrics, max_failed_objects=1_000) is not None
+
+
+def test_without_plan_for_a_known_reason() -> None:
+    """Where the reason is known, its code, words and attempts stand for the step that failed."""
+    error = TransientError("S3 is away", code="ServiceUnavailable")
+    error.attempts = 3
+    metrics = without_plan("manual__1", "plan", error)
+    assert (metrics.operation_id, metrics.total_files_found) == ("manual__1", 0)
+    assert metrics.errors_encountered.by_code == {"ServiceUnavailable": 1}
+    assert metrics.as_dict()["errors"] == ["(plan): ServiceUnavailable after 3 attempts: S3 is away"]
+    assert not metrics.is_complete
+    assert "ServiceUnavailable: 1" in (verdict(metrics, max_failed_objects=1_000) or "")
+
+
+def test_report() -> None:
+    """A run's report is plain JSON and names the job and the config that it ran."""
+    plain = json.loads(json.dumps(details(make_job(), failed(1), [], {})))
+    assert (plain["job"], plain["config_digest"], plain["dry_run"]) == ("demo", make_job().digest, False)
+    assert plain["errors_by_code"] == {"AccessDenied": 1}
+
+
+def account(found: dict[int, int], seconds: float) -> TransferMetrics:
+    """Return a batch's account that copied so many objects by entry."""
+    parts = {
+        number: TransferMetrics(total_files_found=count, files_copied_successfully=count)
+        for number, count in found.items()
+    }
+    return replace(
+        total(parts.values()),
+        operation_id="manual__1",
+        start_time=LATER,
+        end_time=LATER + timedelta(seconds=seconds),
+        entries=parts,
+    )
+
+
+def test_details() -> None:
+    """A run is told by entry and by batch; an entry's rate is that of the batches that have a share of it."""
+    prefixes = tuple(PrefixEntry(source=f"in/{n}/", destination=f"out/{n}/") for n in range(2))
+    job = make_job(prefixes=prefixes, objects=(ObjectEntry(source="one", destination="two"),))
+    batches = [batch(0, 12), batch(1, 4), batch(2, 5)]
+    accounts = {0: account({0: 8, 1: 4}, seconds=2), 1: account({0: 2, -1: 2}, seconds=4)}
+    outside = replace(
+        OUTSIDE, entries={1: TransferMetrics(total_files_found=4, files_skipped={SkipReason.UNCHANGED: 4})}
+    )
+    told = details(job, run_metrics(job, outside, batches, accounts), batches, accounts)
+    assert [
+        (e["entry"], e["source"], e["total_files_found"], e["objects_per_second"]) for e in told["entries"]
+    ] == [
+        ("prefixes[0]", "in/0/", 15, 2.5),
+        ("prefixes[1]", "in/1/", 8, 2.0),
+        ("objects", "(by key)", 2, 0.5),
+    ]
+    assert [e["files_skipped"] for e in told["entries"]] == [{}, {"unchanged": 4}, {}]
+    assert [e["files_unknown"] for e in told["entries"]] == [5, 0, 0]
+    assert [(b["batch"], b["duration_seconds"], b["files_copied_successfully"]) for b in told["batches"]] == [
+        (0, 2.0, 12),
+        (1, 4.0, 4),
+        (2, 0.0, 0),
+    ]
+    assert (told["batches"][2]["start_time"], told["batches"][2]["errors_by_code"]) == (
+        None,
+        {"BatchLost": 5},
+    )
+    assert sum(e["total_files_found"] for e in told["entries"]) == told["total_files_found"] == 25
+
+
+def test_outside_by_entry() -> None:
+    """What the plan skips is counted for its entry, and so are the requests that found it."""
+    sent = Tally()
+    for entry in (0, 0, None):
+        sent.sent("ListObjectsV2", entry, 1, again=False)
+    outside = outside_metrics(make_job(), PLAN, DAY_ONE, LATER, sent)
+    assert outside.requests.sent == 3
+    assert outside.entries[0].files_skipped == {SkipReason.UNCHANGED: 2}
+    assert outside.entries[0].requests.by_kind == {"ListObjectsV2": 2}

@@ -1,0 +1,35 @@
+"""Tables for a terminal: nothing is lost on a narrow one."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from s3copy_tasks.report.tables import plan_table
+
+ENTRY = {
+    "source": "daily/2026-01-31/",
+    "destination": "backup/daily/2026-01-31/",
+    "found": 12_345_678,
+    "to_copy": 1_234_567,
+    "to_compare": 5,
+    "failing": 2,
+    "skipped": {"unchanged": 2_450, "not_modified_since": 3},
+    "bytes": 123_456_789_012,
+    "batches": 12,
+    "requests": {"copy": 7_654_321},
+    "cost_usd": 12.3456,
+}
+FIGURES = ["12,345,678", "1,234,567", "+5", "+2", "2,450", "123.5", "12", "7,654,321", "12.3456"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+def test_a_plan_shows_every_figure(width: int) -> None:
+    """Each of them in one piece, with both places, on a terminal of any width."""
+    shown = io.StringIO()
+    Console(file=shown, width=width).print(plan_table({"entries": [ENTRY, ENTRY]}, width))
+    words = shown.getvalue().split()
+    assert all(words.count(figure) == 2 for figure in FIGURES)
+    assert "daily/2026-01-31/" in words

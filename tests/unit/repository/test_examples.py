@@ -1,0 +1,124 @@
+"""The configs of copy_configs/ are what a newcomer copies: valid, apart from each other, and complete."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from s3copy_tasks.config.catalog import job_files, load_folder
+from s3copy_tasks.config.check.schema import schema
+from tests.support.builders.documents import job_of
+
+FOLDER = Path(__file__).parents[3] / "copy_configs"
+FILES = job_files(FOLDER)
+EVERY_FIELD = FOLDER / "every_field.yaml"
+SIDES = ("source", "destination")
+FIRST_LINE = "# yaml-language-server: $schema=../s3copy_tasks/config/copy_job.schema.json"
+
+Way = tuple[str, ...]
+
+
+def fields_of_schema(part: dict[str, Any], path: Way = ()) -> Iterator[Way]:
+    """Yield every field that the schema knows, those of list items and of choices too."""
+    for name, field in part.get("properties", {}).items():
+        yield (*path, name)
+        yield from fields_of_schema(field, (*path, name))
+    for below in [part["items"]] if "items" in part else part.get("anyOf", []):
+        yield from fields_of_schema(below, path)
+
+
+def fields_of_document(part: Any, path: Way = ()) -> Iterator[Way]:
+    """Yield every field that a document sets; null sets nothing."""
+    if isinstance(part, list):
+        for item in part:
+            yield from fields_of_document(item, path)
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if value is not None:
+                yield (*path, name)
+                yield from fields_of_document(value, (*path, name))
+
+
+def named(paths: Iterable[Way]) -> set[str]:
+    """Return names of fields; source and destination count as one `side`, which both fill together."""
+    return {".".join(("side", *path[1:]) if path[0] in SIDES else path) for path in paths}
+
+
+def missing(document: dict[str, Any]) -> list[str]:
+    """Return the fields of the schema that a document does not set."""
+    return sorted(named(fields_of_schema(schema())) - named(fields_of_document(document)))
+
+
+def without(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a document without a field, as `named` names it."""
+    less = copy.deepcopy(document)
+    first, *rest = name.split(".")
+    for top in SIDES if first == "side" else (first,):
+        place: Any = [less]
+        for step in (top, *rest)[:-1]:
+            place = [item for part in place if step in part for item in as_list(part[step])]
+        for part in place:
+            part.pop((top, *rest)[-1], None)
+    return less
+
+
+def as_list(part: Any) -> list[Any]:
+    return part if isinstance(part, list) else [part]
+
+
+EVERY: dict[str, Any] = yaml.safe_load(EVERY_FIELD.read_text())
+NESTED = [path for path in fields_of_document(EVERY) if path[1:]]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_example_is_valid(file: Path) -> None:
+    """An example is a job as it stands, and an editor finds the schema by its first line."""
+    assert job_of(file).name == file.stem
+    assert file.read_text().splitlines()[0] == FIRST_LINE
+
+
+def test_the_examples_are_valid_together() -> None:
+    """The folder is one that Airflow takes as a whole."""
+    catalog = load_folder(FOLDER)
+    assert list(map(str, catalog.problems)) == []
+    assert [job.name for job in catalog.jobs] == sorted(file.stem for file in FILES)
+
+
+def test_no_two_examples_write_the_same_place() -> None:
+    """Destinations are apart: none lies in another, whatever the templates render to."""
+    jobs = [job_of(file) for file in FILES]
+    places = sorted(
+        f"{job.destination.bucket}/{destination.partition('{')[0]}"
+        for job in jobs
+        for path, destination in job.templates()
+        if path.endswith(".destination")
+    )
+    assert len(places) > len(FILES)
+    assert [(a, b) for a, b in itertools.pairwise(places) if b.startswith(a)] == []
+
+
+def test_every_field_is_shown() -> None:
+    """every_field.yaml sets every field of the schema: a new one has to be shown there."""
+    assert missing(EVERY) == []
+
+
+@pytest.mark.parametrize("name", sorted(named(fields_of_schema(schema()))))
+def test_a_field_that_is_not_shown_is_named(name: str) -> None:
+    """The check sees every single field: without it, it and what is in it are missing."""
+    more = set(missing(without(EVERY, name))) - set(missing(EVERY))
+    assert {field for field in more if not field.startswith(f"{name}.")} == {name}
+
+
+def test_every_field_has_a_comment() -> None:
+    """The reference explains itself where it is read: beside a field's first mention, or above it."""
+    lines = EVERY_FIELD.read_text().splitlines()
+    names = {path[-1] for path in fields_of_document(EVERY)} - {path[-2] for path in NESTED}
+    mentions = {name: next(i for i, line in enumerate(lines) if f"{name}:" in line) for name in names}
+    bare = [name for name, i in mentions.items() if "#" not in lines[i] and "#" not in lines[i - 1][:8]]
+    assert bare == []

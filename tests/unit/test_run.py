@@ -1,0 +1,279 @@
+"""A whole run in this process, over buckets in memory: what it counts in every ending."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from s3copy_tasks.copy.uploads import Attempt
+from s3copy_tasks.core.job import ObjectEntry, Overwrite, PrefixEntry, TransferOptions
+from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.errors import AccessError, ConfigError, CopyError, TransientError
+from s3copy_tasks.report.summary import verdict
+from s3copy_tasks.run import InProcessRun, Watch, as_copy_error
+from tests.support.builders.bench import DESTINATION, SOURCE, Bench, impatient
+from tests.support.builders.logs import log_lines
+from tests.support.s3.memory import fails, on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from s3copy_tasks.core.metrics import TransferMetrics
+
+DENIED = AccessError("no", code="AccessDenied")
+RESET = TransientError("reset", code="InternalError")
+THREES = TransferOptions(concurrency=2, batch_objects=3)
+
+
+class TimeIsUpError(BaseException):
+    """What a signal raises in the thread that copies, as Airflow's timeout does."""
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Ten objects to copy."""
+    made = Bench()
+    made.put(*(f"in/{number}" for number in range(10)))
+    return made
+
+
+@pytest.fixture
+def on_signal() -> Iterator[Callable[[], None]]:
+    """Return what sends this process a signal that raises TimeIsUpError in the main thread."""
+
+    def raise_it(*_: object) -> None:
+        raise TimeIsUpError
+
+    before = signal.signal(signal.SIGUSR1, raise_it)
+    yield lambda: os.kill(os.getpid(), signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+
+
+def run_of(
+    bench: Bench, *, retried: bool = False, watch: Watch | None = None, **changes: Any
+) -> InProcessRun:
+    job = bench.started(**{"transfer": THREES} | changes)
+    return InProcessRun(
+        job, bench.stores, impatient(), attempt=Attempt(retried=retried), watch=watch or Watch()
+    )
+
+
+def outcome(metrics: TransferMetrics) -> tuple[int, int, int, int]:
+    """Return found, copied, failed and unknown."""
+    return (
+        metrics.total_files_found,
+        metrics.files_copied_successfully,
+        metrics.files_failed,
+        metrics.files_unknown,
+    )
+
+
+def test_a_run(bench: Bench) -> None:
+    """A run plans, copies batch after batch, and counts every object."""
+    run = run_of(bench)
+    run.carry_out()
+    assert outcome(run.metrics) == (10, 10, 0, 0)
+    assert run.metrics.total_bytes_transferred == 10
+    assert run.metrics.operation_id == "manual__1"
+    assert run.metrics.duration_seconds > 0
+    assert len(bench.written) == 10
+    assert verdict(run.metrics, 0) is None
+
+
+def test_before_it_begins(bench: Bench) -> None:
+    """A run that has not begun has found nothing, and sends nothing."""
+    run = run_of(bench)
+    bench.server.calls.clear()
+    assert outcome(run.metrics) == (0, 0, 0, 0)
+    assert bench.server.calls == []
+
+
+def test_what_needs_no_copy_counts(bench: Bench) -> None:
+    """What lies outside of the batches is found and skipped, too."""
+    run_of(bench).carry_out()
+    bench.clock.tick(60)
+    bench.put("in/3", content=b"changed")
+    run = run_of(bench)
+    run.carry_out()
+    assert outcome(run.metrics) == (10, 1, 0, 0)
+    assert run.metrics.files_skipped == {SkipReason.UNCHANGED: 9}
+
+
+def test_dry_run(bench: Bench) -> None:
+    """A dry run counts what it would copy, and writes nothing."""
+    run = run_of(bench, dry_run=True)
+    run.carry_out()
+    assert run.metrics.files_skipped == {SkipReason.DRY_RUN: 10}
+    assert bench.written == {}
+    assert verdict(run.metrics, 0) is None
+
+
+def test_failed_objects(bench: Bench) -> None:
+    """Objects that fail end no run: they are counted, and the rest arrives."""
+    bench.server.before.append(on("copy_object", fails(DENIED), key="out/4", times=99))
+    run = run_of(bench)
+    run.carry_out()
+    assert outcome(run.metrics) == (10, 9, 1, 0)
+    assert run.metrics.errors_encountered.by_code == {"AccessDenied": 1}
+
+
+@pytest.mark.parametrize("overwrite", Overwrite)
+def test_retries(bench: Bench, overwrite: Overwrite) -> None:
+    """A second try copies what is missing; what the first copied is no object that was there before."""
+    bench.server.put(DESTINATION, "out/0", b"of others")
+    first = run_of(bench, overwrite=overwrite)
+    bench.server.before.append(on("copy_object", fails(RESET), key="out/4", times=3))
+    first.carry_out()
+    bench.clock.tick()
+    bench.server.calls.clear()
+    second = InProcessRun(first.job, bench.stores, impatient(), attempt=Attempt(retried=True))
+    second.carry_out()
+    assert bench.server.keys_of("copy_object") == {"out/4": 1}
+    spared = 1 if overwrite is Overwrite.NEVER else 0
+    assert outcome(second.metrics) == (10, 10 - spared, 0, 0)
+    assert second.metrics.files_copied_earlier == 9 - spared
+    assert second.metrics.files_skipped == ({SkipReason.EXISTS: 1} if spared else {})
+
+
+def test_retries_of_single_objects() -> None:
+    """A single object that the first try copied is copied no more, and counts."""
+    bench = Bench()
+    bench.put("in/a", "in/b")
+    objects = tuple(ObjectEntry(source=f"in/{name}", destination=f"out/{name}") for name in "ab")
+    bench.server.before.append(on("copy_object", fails(DENIED), key="out/b"))
+    first = run_of(bench, objects=objects, prefixes=(), overwrite=Overwrite.NEVER)
+    first.carry_out()
+    second = InProcessRun(first.job, bench.stores, impatient(), attempt=Attempt(retried=True))
+    second.carry_out()
+    assert bench.server.keys_of("copy_object") == {"out/a": 1, "out/b": 2}
+    assert (outcome(second.metrics), second.metrics.files_copied_earlier) == ((2, 2, 0, 0), 1)
+
+
+def test_stopped_in_mid_run(bench: Bench) -> None:
+    """A run that is stopped accounts for every object: what was not copied for certain is unknown."""
+    run = run_of(bench)
+    bench.server.after.append(on("copy_object", run.sender.stop, key="out/4"))
+    with pytest.raises(InterruptedError):
+        run.carry_out()
+    copied = len(bench.written)
+    assert 4 <= copied <= 6
+    assert outcome(run.metrics) == (10, copied, 0, 10 - copied)
+    codes = run.metrics.errors_encountered.by_code
+    assert (set(codes) <= {"BatchLost", "InterruptedError"}, sum(codes.values())) == (True, 10 - copied)
+    assert verdict(run.metrics, 1_000) is not None
+
+
+def test_stopped_while_it_plans(bench: Bench) -> None:
+    """A run that is stopped before it has a plan says so: it has found nothing, and it has failed."""
+    run = run_of(bench)
+    run.sender.stop()
+    with pytest.raises(InterruptedError):
+        run.carry_out()
+    assert outcome(run.metrics) == (0, 0, 0, 0)
+    assert run.metrics.errors_encountered.by_code == {"InterruptedError": 1}
+    assert verdict(run.metrics, 1_000) is not None
+    assert run.metrics.start_time is not None
+
+
+def test_a_signal_while_it_copies(bench: Bench, on_signal: Callable[[], None]) -> None:
+    """A signal that ends the run lets the copies under way end, and counts them."""
+    run = run_of(bench, transfer=TransferOptions(concurrency=2))
+
+    def interrupt() -> None:
+        on_signal()
+        run.sender._stopping.wait(10)  # the copy ends after the run was told to
+
+    bench.server.before.append(on("copy_object", interrupt, key="out/9"))
+    with pytest.raises(TimeIsUpError):
+        run.carry_out()
+    copied = len(bench.written)
+    assert "out/9" in bench.written
+    assert outcome(run.metrics) == (10, copied, 0, 10 - copied)
+
+
+def test_a_plan_that_fails(bench: Bench) -> None:
+    """A listing that fails ends the run with its error, which the metrics name."""
+    bench.server.before.append(on("list_page", fails(DENIED), bucket=SOURCE))
+    run = run_of(bench)
+    with pytest.raises(AccessError):
+        run.carry_out()
+    assert outcome(run.metrics) == (0, 0, 0, 0)
+    (failure,) = run.metrics.errors_encountered.first
+    assert (failure.key, failure.code, failure.message) == ("(plan)", "AccessDenied", "no")
+    assert verdict(run.metrics, 1_000) is not None
+
+
+def test_a_plan_that_is_refused() -> None:
+    """Two sources for one key end the run before any copy, with the code."""
+    bench = Bench()
+    bench.put("a/x", "b/x")
+    both = tuple(PrefixEntry(source=source, destination="out/") for source in ("a/", "b/"))
+    run = run_of(bench, prefixes=both)
+    with pytest.raises(ConfigError):
+        run.carry_out()
+    assert run.metrics.errors_encountered.by_code == {"DestinationConflict": 1}
+    assert bench.written == {}
+
+
+def test_watch(bench: Bench) -> None:
+    """Who watches hears what was listed, what is planned, and every object up to the last."""
+    heard: dict[str, list[int]] = {"listed": [], "planned": [], "counted": []}
+    watch = Watch(
+        listed=heard["listed"].append, planned=heard["planned"].append, counted=heard["counted"].append
+    )
+    run_of(bench, watch=watch).carry_out()
+    assert (heard["listed"][-1], heard["planned"]) == (10, [10])
+    assert len(heard["counted"]) == 10
+    assert max(heard["counted"]) == 10
+    assert max(heard["counted"][:3]) == 3  # the first batch has three, and the next begins after them
+
+
+def test_watch_of_a_dry_run(bench: Bench) -> None:
+    """In a dry run nothing is planned to be counted."""
+    heard: list[int] = []
+    run_of(bench, dry_run=True, watch=Watch(planned=heard.append, counted=heard.append)).carry_out()
+    assert heard == []
+
+
+def test_batches_run_in_order(bench: Bench) -> None:
+    """A batch begins when the one before has ended."""
+    run_of(bench).carry_out()
+    order = [call.key for call in bench.server.calls if call.verb == "copy_object"]
+    batches = [sorted(order[first : first + 3]) for first in range(0, 10, 3)]
+    assert [key for batch in batches for key in batch] == [f"out/{number}" for number in range(10)]
+
+
+def failed_objects(run: InProcessRun) -> list[tuple[str, str, int]]:
+    """Carry out a run and return key, code and attempts of the objects that the log names as failed."""
+    with log_lines() as lines:
+        run.carry_out()
+    failed = [line for line in lines if line["event"] == "object failed"]
+    return [(line["key"], line["code"], line["attempts"]) for line in failed]
+
+
+def test_objects_that_are_not_attempted_are_lines() -> None:
+    """Where access is gone, the objects that nobody tries any more are log lines, too."""
+    bench = Bench()
+    keys = [f"in/{number:03}" for number in range(120)]
+    bench.put(*keys)
+    bench.server.before.append(on("copy_object", fails(DENIED), times=999))
+    failed = failed_objects(run_of(bench, transfer=TransferOptions(concurrency=1)))
+    assert sorted(key for key, _, _ in failed) == keys
+    assert {(code, attempts) for _, code, attempts in failed} == {("AccessDenied", 1), ("NotAttempted", 0)}
+
+
+def test_objects_that_can_not_be_looked_at_are_lines(bench: Bench) -> None:
+    """A single object whose HEAD is refused is a log line like any other that fails."""
+    bench.server.before.append(on("head_object", fails(DENIED), key="in/0", times=99))
+    objects = (ObjectEntry(source="in/0", destination="out/0"),)
+    assert set(failed_objects(run_of(bench, objects=objects, prefixes=()))) == {("in/0", "AccessDenied", 1)}
+
+
+def test_errors_of_others() -> None:
+    """An error of ours stays itself; any other keeps its name as code, and its words."""
+    assert as_copy_error(DENIED) is DENIED
+    other = as_copy_error(KeyError("x"))
+    assert (type(other), other.code, other.message) == (CopyError, "KeyError", "'x'")

@@ -1,0 +1,214 @@
+"""`make test-airflow`: installs the wheel beside each Airflow, and tries what touches Airflow there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.support.s3.servers.processes import tied
+from tools.airflows.environment import HOME, ROOT, Environment, NoInterpreterError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_INTERRUPTED = 130
+_UNIT = ("tests/contract", "tests/unit")
+_REPOSITORY = ("tests/unit/repository/test_ci.py", "tests/unit/repository/test_dist.py")
+"""About the repository, not about what is installed."""
+_AIRFLOW = (
+    "tests/contract",
+    "tests/unit/config/test_schedule.py",
+    "tests/unit/config/test_template.py",
+    "tests/unit/dag",
+    "tests/integration/test_agreement.py",
+    "tests/integration/test_alerts.py",
+    "tests/integration/test_config_of_a_run.py",
+    "tests/integration/test_endings.py",
+    "tests/integration/test_left_uploads.py",
+    "tests/integration/test_operator.py",
+    "tests/integration/test_operator_and_dag.py",
+)
+_DEMO = "the demo"
+_KILLED_BATCH = "tests/e2e/test_airflow.py::test_thousands_of_objects_survive_a_killed_batch"
+_console = Console(highlight=False, width=170)  # a log has no width; rich would take 80
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is tried in one environment.
+
+    Attributes:
+        environment: where.
+        tests: for pytest.
+        live: the demo's job, and further tests, on a real scheduler; empty for none.
+    """
+
+    environment: Environment
+    tests: Sequence[str] = _AIRFLOW
+    live: Sequence[str] = ()
+
+
+@dataclass
+class Outcome:
+    """What came of a trial.
+
+    Attributes:
+        installed: `pip check` found no conflict.
+        tests: the last line of pytest, empty where it did not run.
+        live: how the live runs ended, empty where there are none.
+        ok: all that was tried passed.
+        seconds: that it took.
+    """
+
+    installed: str = ""
+    tests: str = ""
+    live: str = ""
+    ok: bool = True
+    seconds: float = 0.0
+
+
+TRIALS = (
+    Trial(Environment("3.0.6-py3.12"), live=(_DEMO,)),
+    Trial(Environment("3.1.8-py3.11")),
+    Trial(
+        Environment("3.2.1-py3.12"),
+        tests=(*_UNIT, *(path for path in _AIRFLOW if "integration" in path)),
+        live=(
+            _DEMO,
+            _KILLED_BATCH,
+            "tests/e2e/test_killed_upload.py",
+            "tests/e2e/test_deploy.py",
+        ),
+    ),
+    Trial(Environment("3.3.1-py3.12")),
+    Trial(Environment("3.3.2-py3.11")),
+    Trial(Environment("prerelease-py3.12"), live=(_DEMO, "tests/e2e/test_importer.py")),
+    Trial(Environment("lowest-py3.12"), tests=_UNIT),
+    Trial(Environment("newest-py3.13"), tests=_UNIT),
+)
+
+
+def main(chosen: Sequence[str]) -> int:
+    """Try all, or those whose names begin with what is chosen; return 0 where some ran and all passed."""
+    trials = [one for one in TRIALS if not chosen or one.environment.name.startswith(tuple(chosen))]
+    if not trials:
+        names = ", ".join(one.environment.name for one in TRIALS)
+        sys.stderr.write(f"no environment begins with {' or '.join(chosen)}. There are {names}\n")
+        return 2
+    wheel = _build_wheel()
+    os.environ["S3COPY_WHEEL"] = str(wheel)  # for the test of docs/deploy.md
+    outcomes = [(trial, _carry_out(trial, wheel)) for trial in trials]
+    _console.print(_table(outcomes))
+    return 0 if all(one.ok for _, one in outcomes) and any(one.tests for _, one in outcomes) else 1
+
+
+def _build_wheel() -> Path:
+    folder = HOME / "dist"
+    shutil.rmtree(folder, ignore_errors=True)
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def _carry_out(trial: Trial, wheel: Path) -> Outcome:
+    environment, outcome, began = trial.environment, Outcome(), time.monotonic()
+    _say(f"{environment.name}: installing Airflow {environment.airflow} and the wheel")
+    try:
+        environment.install(wheel)
+        outcome.installed = "pip check clean"
+        _say(f"{environment.name}: {', '.join(path.removeprefix('tests/') for path in trial.tests)}")
+        outcome.tests = _pytest(environment, outcome, *trial.tests, "--numprocesses", "2")
+        for one in trial.live:
+            _say(f"{environment.name}: {one}, on a real scheduler")
+            ending = _demo(environment, outcome) if one == _DEMO else _pytest(environment, outcome, one)
+            outcome.live += f"{one.rpartition('/')[2]}: {ending}\n"
+    except NoInterpreterError as error:
+        outcome.installed = str(error)
+    except subprocess.CalledProcessError as error:
+        outcome.installed, outcome.ok = f"failed: {' '.join(map(str, error.cmd[2:4]))}", False
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def _pytest(environment: Environment, outcome: Outcome, *arguments: str) -> str:
+    """Run tests, and return pytest's last line; warnings of older packages are not ours to mend."""
+    quiet = ("-q", "-p", "no:cacheprovider", "-p", "no:anyio", "-o", "filterwarnings=default")
+    without = [f"--ignore={path}" for path in _REPOSITORY]
+    command = ("-m", "pytest", *quiet, "--dist", "loadfile", "--disable-warnings", *without, *arguments)
+    code, lines = _python(environment, *command)
+    outcome.ok = outcome.ok and code == 0
+    return lines[-1].strip("= ") if lines else "nothing was printed"
+
+
+def _demo(environment: Environment, outcome: Outcome) -> str:
+    code, _ = _python(environment, "-m", "tools.demo")
+    outcome.ok = outcome.ok and code == 0
+    return "green" if code == 0 else "FAILED"
+
+
+def _python(environment: Environment, *arguments: str) -> tuple[int, list[str]]:
+    """Run Python in an environment's tree, with what it prints in a file, too; return its code and lines."""
+    log = environment.tree.with_name("output.txt")
+    with log.open("a") as output:
+        start = output.tell()
+        process = subprocess.Popen(
+            [*tied("INT"), str(environment.bin / "python"), *arguments],
+            cwd=environment.tree,
+            env={**os.environ, "COLUMNS": "120", "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)  # SIGTERM reaches only this process
+            process.wait()
+            raise
+    lines = log.read_bytes()[start:].decode(errors="replace").splitlines()
+    if code:
+        sys.stdout.write("\n".join(lines[-60:]) + "\n")
+        _say(f"{environment.name}: FAILED; all of it is in {log.relative_to(ROOT)}")
+    return code, lines
+
+
+def _table(outcomes: Sequence[tuple[Trial, Outcome]]) -> Table:
+    table = Table(
+        "constraints", "Airflow", "Python", "installed", "tests", "live", "seconds", title_justify="left"
+    )
+    for trial, outcome in outcomes:
+        environment = trial.environment
+        table.add_row(
+            environment.name,
+            environment.airflow,
+            environment.python,
+            outcome.installed,
+            outcome.tests,
+            outcome.live.strip(),
+            f"{outcome.seconds:.0f}",
+            style="" if outcome.ok else "red",
+        )
+    return table
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"==> {text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends everything, as Ctrl-C does
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)

@@ -1,0 +1,502 @@
+"""Writes docs/configuration.md: a head by hand, and every field as the schema has it. `make docs` runs it.
+
+What the page shows of the command is what the command says: it is run on the files that the page shows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from s3copy_tasks.config.check.schedule import PRESETS, interval_from
+from s3copy_tasks.config.check.schema import schema
+from s3copy_tasks.config.check.template import RunDates, date_names, render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
+_WIDTH = 116
+
+_JOB = """\
+version: 1
+source:
+  bucket: ops-granules
+destination:
+  bucket: partner-granules
+prefixes:
+  - source: daily/{{ ds }}/
+    destination: backup/daily/{{ ds }}/
+schedule: "0 2 * * *"
+"""
+_DEFAULTS = """\
+owner: data-ops
+tags: [granules]
+source:
+  bucket: ops-granules
+  account: "111122223333"
+  connection: aws_source
+destination:
+  bucket: partner-granules
+  account: "444455556666"
+  connection: aws_destination
+filters:
+  exclude: ["*.tmp"]
+"""
+_HOURLY = """\
+version: 1
+schedule: "@hourly"
+tags: [granules, hourly]
+destination:
+  bucket: partner-hourly
+prefixes:
+  - source: hourly/{{ ds }}/
+    destination: hourly/{{ ds }}/
+"""
+_BROKEN = """\
+version: 1
+source:
+  bucket: ops-granules
+  account: 012345678901
+destination:
+  buckt: partner-granules
+prefixes:
+  - source: daily
+    destination: backup/daily/
+schedule: @daily
+"""
+_MENDED = _BROKEN.replace("@daily", '"@daily"')
+_EXPLAINED_LINES = 16
+
+_HEAD = """\
+# The config of a copy job
+
+<!-- Made by `make docs` from s3copy_tasks/config/copy_job.schema.json and tools/reference.py: edit those. -->
+
+One YAML file is one copy job, and one job is one Dag in Airflow. This page says how a file is read, and
+then has [every field](#every-field). [The examples](../copy_configs) are jobs to begin with;
+`every_field.yaml` among them shows each field once.
+
+## A file
+
+```yaml
+# copy_configs/daily.yaml
+{job}```
+
+- The file's name is the job's name: `daily.yaml` is the job `daily`, and the Dag `s3copy__daily`. A name
+  has letters, digits, dashes, dots and underscores.
+- Jobs are the files of one folder that end in `.yaml` or `.yml`. A file whose name begins with `_` or `.`
+  is no job, and folders below are not looked into.
+- A file holds one document in UTF-8, 1 MiB at most. YAML is read by the rules of version 1.2, as editors
+  do: `no`, `on`, `1:30` and `2026-01-01` are text. A number that begins with a zero is refused, so account
+  ids stand in quotes.
+- Anchors work. Tags such as `!!str`, and merging by `<<`, do not.
+- No secret belongs in a file. What looks like one is refused, and no message repeats it.
+
+## Defaults of a folder
+
+`_defaults.yaml` gives values to every job of its folder. It may hold any field, and needs none.
+
+```yaml
+# copy_configs/_defaults.yaml
+{defaults}```
+
+```yaml
+# copy_configs/hourly.yaml
+{hourly}```
+
+Mappings are merged, at every level: the job has the `connection` of its defaults, and a bucket of its own.
+Lists are replaced: its tags are `granules` and `hourly`. `null` takes a value away where a field may be
+null, and `[]` empties a list of filters or tags. `s3copy explain` shows what a job comes to, and where each
+value stands:
+
+```sh
+s3copy explain hourly
+```
+
+```text
+{explained}...
+```
+
+A `_defaults.yaml` that is broken makes every job of its folder invalid, and no other.
+
+## Templates
+
+`source` and `destination` of `prefixes` and `objects`, and `filters.modified_since`, may hold Jinja. It is
+rendered once, when the run starts, and checked again then. Templates know these names. The values are those
+of the run of 31 January 2026, 02:00, of a job with `schedule: "0 2 * * *"`:
+
+{names}
+
+Filters are those of Jinja, and Airflow's for dates: `ds`, `ds_nodash`, `ts`, `ts_nodash` and
+`ts_nodash_with_tz`, as in `{{{{ dag_run.run_after | ds }}}}`. There is no `macros`, `var`, `conn` or `ti`:
+[why](design/who-renders.md).
+
+A run that assets start has no logical date, and a run by hand may have none. Then there are no dates but
+`dag_run.run_after`, which is when the run became due. A job that assets start, and that uses another date,
+is refused. A run by hand without a logical date fails in `preflight` if the job needs one, and says so.
+
+## Dates and cron
+
+- Cron has five fields: minute, hour, day, month, weekday. It stands in quotes, and is read in `timezone`.
+- A run covers the interval that has just ended. So the run of 31 January, 02:00, has the
+  `data_interval_start` of 30 January, 02:00, and its `ds` is 2026-01-30. A site's own settings of Airflow
+  do not change that.
+- Presets are cron, too:
+
+{presets}
+
+- `schedule: null` means by hand only. `schedule: {{assets: ["s3://bucket/prefix"]}}` waits for Airflow
+  assets.
+- Runs that were missed, or that lie between `start_date` and today, are not made up for, save the last: it
+  starts when the Dag is switched on.
+- A date without a time, such as 2026-01-01, is midnight in `timezone`. A time says its own zone, such as
+  `2026-01-01T02:00:00Z`, or it is refused.
+
+## In an editor
+
+The fields are a [JSON schema](../s3copy_tasks/config/copy_job.schema.json). Editors with a YAML language
+server, such as VS Code with Red Hat's YAML extension, complete and check a file that names it in its first
+line:
+
+```yaml
+# yaml-language-server: $schema=../copy_job.schema.json
+```
+
+A repository that holds configs only gets its copy of the schema by
+
+```sh
+s3copy schema > copy_job.schema.json
+```
+
+and one setting for all its files, in place of the first lines:
+
+```json
+{{
+  "yaml.schemas": {{
+    "./copy_job.schema.json": ["copy_configs/*.yaml", "!copy_configs/_defaults.yaml"]
+  }}
+}}
+```
+
+This is `.vscode/settings.json`. `_defaults.yaml` is left out, for an editor would miss the fields that a
+job needs and defaults do not. Older versions of the extension know no `!`; the first line in each job's
+file works in all.
+
+## Commands
+
+| command | what it does |
+| --- | --- |
+| `s3copy validate` | says everything that is wrong with files and folders |
+| `s3copy explain JOB` | shows every value of a job, and where it comes from |
+| `s3copy new NAME` | writes a new config, with each field's meaning as a comment |
+| `s3copy schema` | prints the schema |
+| `s3copy install-dags FOLDER` | writes the two files that turn configs into Dags |
+
+They need neither Airflow nor AWS. The first three look at `copy_configs`, at the folder that
+`AIRFLOW__S3COPY__CONFIG_DIR` names, or at `--config-dir`. All end with 0 when all is well, with 1 when a
+config is invalid or a Dag file of somebody else is in the way, with 2 when they are called wrongly.
+
+```sh
+s3copy new catalog --source-bucket ops-granules --destination-bucket partner-granules \\
+  --object catalog/index.json backup/index.json
+```
+
+What `validate` says has file, line and column, the code of the problem, and the words that mend it. This file
+
+```yaml
+# copy_configs/weekly.yaml
+{broken}```
+
+is no YAML yet, so that comes first:
+
+```text
+{syntax}```
+
+With the quotes, all the rest comes at once:
+
+```text
+{refused}```
+
+[All codes](problems.md). `--format github` and `--format json` are for [CI](ci.md).
+
+## Across jobs
+
+- Two jobs that write the same place, and jobs that copy in a circle, are problems. Templates are compared
+  as they stand: what can't be decided is none.
+- Such jobs stay Dags, and run. `validate` fails all the same, and Airflow shows the problem among its
+  import errors.
+- Two files that give one job's name, such as `daily.yaml` and `daily.yml`, are both refused, in whatever
+  folders.
+
+## Every field
+
+A field is optional unless its default says *required*; one below another is required where that one is
+written. `prefixes[]` and `objects[]` mean each entry of the list.
+
+"""
+_NAMES = {
+    "ds": "the day that the run covers",
+    "ds_nodash": "",
+    "ts": "",
+    "ts_nodash": "",
+    "ts_nodash_with_tz": "",
+    "logical_date": "where the interval starts",
+    "data_interval_start": "",
+    "data_interval_end": "",
+    "dag_run.run_after": "when the run became due",
+    "run_id": "",
+    "params": "mapping of what the run was started with",
+}
+"""Every name that templates know, in the page's order, and words for some."""
+_TYPES = {
+    "array": "list",
+    "boolean": "`true` or `false`",
+    "integer": "whole number",
+    "null": "`null`",
+    "object": "mapping",
+    "string": "text",
+}
+_REQUIRED = "*required*"
+_ALTERNATIVES = {("prefixes",): "objects", ("objects",): "prefixes"}
+"""One of two has to be there; the schema's `anyOf` says so."""
+_GOES_WITH = {"external_id": "role_arn"}
+"""Fields whose example is valid only beside another; the schema's `not` says so."""
+
+Way = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the schema.
+
+    Attributes:
+        way: the names that lead to it; one that stands in a list's entries follows `name[]`.
+        part: its part of the schema.
+        is_required: no valid job is without it, wherever what is around it is there.
+        is_choice: just one of those beside it is there.
+        around: fields beside it.
+    """
+
+    way: Way
+    part: dict[str, Any]
+    is_required: bool
+    is_choice: bool
+    around: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        return ".".join(self.way)
+
+    @property
+    def anchor(self) -> str:
+        """As GitHub makes it of a heading."""
+        return re.sub(r"[^\w -]", "", self.title.lower()).replace(" ", "-")
+
+    @property
+    def default(self) -> str:
+        """What the field is when nothing is written, as Markdown."""
+        if self.way in _ALTERNATIVES:
+            return f"{_REQUIRED}, or `{_ALTERNATIVES[self.way]}`"
+        if self.is_required:
+            return _REQUIRED
+        if self.is_choice:
+            return "one of these"
+        if self.part.get("default") == {}:
+            return "each field's own"
+        return f"`{flow(self.part['default'])}`"
+
+
+def fields() -> Iterator[Field]:
+    """Yield every field in the schema's order."""
+    yield from _below(schema(), ())
+
+
+def _below(part: dict[str, Any], way: Way) -> Iterator[Field]:
+    properties = part.get("properties", {})
+    for name, inner in properties.items():
+        is_choice = part.get("maxProperties") == 1
+        field = Field((*way, name), inner, name in part.get("required", ()), is_choice, properties)
+        yield field
+        yield from _below(inner, field.way)
+        for choice in inner.get("anyOf", ()):
+            yield from _below(choice, field.way)
+        if "items" in inner:
+            yield from _below(inner["items"], (*way, f"{name}[]"))
+
+
+def value_words(part: dict[str, Any]) -> str:
+    """Return in words what a field takes: its type, and its form or bounds or what is allowed."""
+    form = _form(part)
+    if "const" in part:
+        return f"`{flow(part['const'])}`"
+    if "enum" in part:
+        return _either([f"`{flow(value)}`" for value in part["enum"]])
+    if "anyOf" in part:
+        return form
+    names = [part["type"]] if isinstance(part["type"], str) else part["type"]
+    words = _either([_TYPES[name] for name in names])
+    if part.get("items", {}).get("type") == "string":
+        words += " of text"
+    elif "items" in part:
+        words += " of mappings"
+    return f"{words}: {form}" if form else ", ".join(filter(None, (words, _bounds(part))))
+
+
+def _form(part: dict[str, Any]) -> str:
+    """Return the schema's words on what a value must be."""
+    words: str = part.get("errorMessage", "")
+    if words.startswith("must be "):
+        return words.removeprefix("must be ")
+    return words.removeprefix("not a bucket name: ")
+
+
+def _bounds(part: dict[str, Any]) -> str:
+    words = []
+    low, high = part.get("minimum"), part.get("maximum")
+    if low is not None and high is not None:
+        words.append(f"{low:,} to {high:,}")
+    if "maxItems" in part:
+        words.append(f"{part['minItems']} to {part['maxItems']:,} entries")
+    if part.get("minLength") == 1:
+        words.append("not empty")
+    elif "minLength" in part:
+        words.append(f"{part['minLength']} characters or more")
+    if part.get("uniqueItems"):
+        words.append("each once")
+    return ", ".join(words)
+
+
+def _either(words: Sequence[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def flow(value: Any) -> str:
+    """Return a value as YAML in a line."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(flow, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {flow(inner)}' for name, inner in value.items())}}}"
+    is_plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w./-]*|[1-9][0-9]* [A-Za-z]+", value)
+    return value if is_plain else json.dumps(value, ensure_ascii=False)
+
+
+def block(name: str, value: Any, indent: str = "") -> str:
+    """Return a field with its value as YAML, a line for each field below."""
+    if isinstance(value, dict):
+        return f"{indent}{name}:\n{_blocks(value, indent + '  ')}"
+    if isinstance(value, list) and isinstance(value[0], dict):
+        entries = [_blocks(entry, indent + "    ")[len(indent) + 4 :] for entry in value]
+        return f"{indent}{name}:\n" + "".join(f"{indent}  - {entry}" for entry in entries)
+    return f"{indent}{name}: {flow(value)}\n"
+
+
+def _blocks(mapping: dict[str, Any], indent: str) -> str:
+    return "".join(block(name, value, indent) for name, value in mapping.items())
+
+
+def _example(field: Field) -> str:
+    """Return a field's examples: in a block where it has fields of its own or stands at the top."""
+    name, examples = field.way[-1], field.part["examples"]
+    if len(field.way) == 1:
+        first, *others = ["".join(block(name, example)) for example in examples]
+        return f"\n```yaml\n{first}{''.join(textwrap.indent(other, '# ') for other in others)}```\n"
+    beside = _GOES_WITH.get(name)
+    more = f", with `{beside}: {flow(field.around[beside]['examples'][0])}`" if beside else ""
+    return "- Example: " + " or ".join(f"`{name}: {flow(example)}`" for example in examples) + more + "\n"
+
+
+def _entry(field: Field) -> str:
+    words = textwrap.fill(field.part["description"], _WIDTH)
+    value = textwrap.fill(
+        f"- Value: {value_words(field.part)}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False
+    )
+    return (
+        f"{'#' * min(4, 2 + len(field.way))} `{field.title}`\n\n"
+        f"{words}\n\n{value}\n- Default: {field.default}\n{_example(field)}"
+    )
+
+
+def _overview() -> str:
+    rows = [f"| [`{field.title}`](#{field.anchor}) | {field.default} |" for field in fields()]
+    return "\n".join(["| field | default |", "| --- | --- |", *rows]) + "\n\n"
+
+
+def _name_rows() -> str:
+    """Return a table of what templates know, with real values."""
+    zone = ZoneInfo("UTC")
+    start, end = interval_from(datetime(2026, 1, 30, 2, tzinfo=zone), "0 2 * * *", zone)
+    values = {
+        **date_names(start, (start, end)),
+        "dag_run": RunDates(end),
+        "run_id": f"scheduled__{end.isoformat()}",
+    }
+    rows = []
+    for name, words in _NAMES.items():
+        value = "" if name == "params" else f"`{render(f'{{{{ {name} }}}}', values)}`"
+        rows.append(f"| `{name}` | {', '.join(filter(None, (value, words)))} |")
+    return "\n".join(["| name | value |", "| --- | --- |", *rows])
+
+
+def _preset_rows() -> str:
+    rows = [f"  | `{name}` | `{cron}` |" for name, cron in PRESETS.items()]
+    return "\n".join(["  | preset | cron |", "  | --- | --- |", *rows])
+
+
+def page() -> str:
+    """Return the whole page."""
+    explained = _said("explain hourly", {"_defaults.yaml": _DEFAULTS, "hourly.yaml": _HOURLY})
+    head = _HEAD.format(
+        job=_JOB,
+        defaults=_DEFAULTS,
+        hourly=_HOURLY,
+        explained="".join(explained.splitlines(keepends=True)[:_EXPLAINED_LINES]),
+        names=_name_rows(),
+        presets=_preset_rows(),
+        broken=_BROKEN,
+        syntax=_said("validate", {"weekly.yaml": _BROKEN}, code=1),
+        refused=_said("validate", {"weekly.yaml": _MENDED}, code=1),
+    )
+    return head + _overview() + "\n".join(map(_entry, fields())).rstrip() + "\n"
+
+
+def _said(command: str, files: dict[str, str], *, code: int = 0) -> str:
+    """Run `s3copy` on files, and return what it prints.
+
+    Raises:
+        RuntimeError: it ends with another code.
+    """
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__S3COPY__")
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        configs = Path(folder, "copy_configs")
+        configs.mkdir()
+        for name, text in files.items():
+            (configs / name).write_text(text, encoding="utf-8")
+        done = subprocess.run(
+            [Path(sys.executable).with_name("s3copy"), *command.split()],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode != code:
+        raise RuntimeError(f"s3copy {command} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
