@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.objects import LEFT_OUT
+from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.plan.listing import Listing
 
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.objects import ObjectDetails
-    from s3copy_tasks.core.store import Store
+    from s3copy_tasks.core.store import Stores
+    from s3copy_tasks.engine.paced_store import PacedStore, PacedStores
     from s3copy_tasks.engine.sender import Sender
-    from s3copy_tasks.plan.listing import Stores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +95,11 @@ def audit(job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally) -> It
     Raises:
         CopyError: a listing failed.
     """
-    compare = _Comparison(job, stores, sender)
+    sides = paced(stores, sender)
+    compare = _Comparison(job, sides)
     with ThreadPoolExecutor(job.transfer.concurrency) as pool:
         waiting: deque[Future[Audited]] = deque()
-        for key, version_id, destination_key in _keys(job, Listing(job, stores, sender), tally):
+        for key, version_id, destination_key in _keys(job, Listing(job, sides), tally):
             waiting.append(pool.submit(compare.one, key, version_id, destination_key))
             if len(waiting) > 2 * job.transfer.concurrency:
                 yield from _counted(waiting.popleft().result(), tally)
@@ -122,10 +125,9 @@ def _counted(one: Audited, tally: Tally) -> Iterator[Audited]:
 
 
 class _Comparison:
-    def __init__(self, job: EffectiveJob, stores: Stores, sender: Sender) -> None:
+    def __init__(self, job: EffectiveJob, stores: PacedStores) -> None:
         self._options = job.options
         self._stores = stores
-        self._send = sender.send
 
     def one(self, key: str, version_id: str | None, destination_key: str) -> Audited:
         try:
@@ -135,10 +137,8 @@ class _Comparison:
 
     def _compared(self, key: str, version_id: str | None, destination_key: str) -> Audited:
         source, destination = self._stores.source, self._stores.destination
-        ours = self._send(
-            "HeadObject", lambda: source.head_object(key, version_id=version_id, checksums=True)
-        )
-        theirs = self._send("HeadObject", lambda: destination.head_object(destination_key, checksums=True))
+        ours = wait_for(source.head_object(key, version_id=version_id, checksums=True))
+        theirs = wait_for(destination.head_object(destination_key, checksums=True))
         if ours is None:
             return Audited(key=key, destination_key=destination_key, error="the source object is gone")
         if theirs is None:
@@ -161,13 +161,11 @@ class _Comparison:
     def _wanted_tags(self, ours: ObjectDetails) -> Mapping[str, str]:
         return self._tags(self._stores.source, ours) if self._options.tags == "copy" else {}
 
-    def _tags(self, store: Store, details: ObjectDetails) -> Mapping[str, str]:
+    def _tags(self, store: PacedStore, details: ObjectDetails) -> Mapping[str, str]:
         one = details.object
         if not details.tag_count:
             return {}
-        return dict(
-            self._send("GetObjectTagging", lambda: store.object_tags(one.key, version_id=one.version_id))
-        )
+        return dict(wait_for(store.object_tags(one.key, version_id=one.version_id)))
 
 
 def _pairs(ours: ObjectDetails, theirs: ObjectDetails) -> Iterator[tuple[str, tuple[Any, Any]]]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.planner import Plan
+    from s3copy_tasks.core.store import Stores
     from s3copy_tasks.interfaces import RunDetails
-    from s3copy_tasks.plan.listing import Stores
 
 
 def as_copy_error(error: BaseException) -> CopyError:

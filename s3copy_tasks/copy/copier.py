@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
-    from s3copy_tasks.engine.sender import Sender
-    from s3copy_tasks.plan.listing import Decided, Stores
+    from s3copy_tasks.engine.paced_store import PacedStores
+    from s3copy_tasks.plan.listing import Decided
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,6 @@ class Copier:
     Args:
         job: the run.
         stores: both sides, to look at objects.
-        sender: the budget of requests.
         metrics: counts.
         transfer: copies.
     """
@@ -60,14 +59,12 @@ class Copier:
     def __init__(
         self,
         job: EffectiveJob,
-        stores: Stores,
-        sender: Sender,
+        stores: PacedStores,
         metrics: MetricsCollector,
         transfer: Transfer,
     ) -> None:
         self._job = job
         self._stores = stores
-        self._sender = sender
         self._metrics = metrics
         self._transfer = transfer
         self._decide = Decider(job)
@@ -120,9 +117,7 @@ class Copier:
     async def _compare(self, entry: int | None, source: S3Object, key: str) -> None:
         """Rule 12: only checksums of both sides prove a multipart source unchanged."""
         ours = await self._look_at(entry, source, checksums=True)
-        theirs = await self._sender.asend(
-            "HeadObject", lambda: self._stores.destination.head_object(key, checksums=True), entry=entry
-        )
+        theirs = await self._stores.destination.head_object(key, checksums=True, entry=entry)
         if ours is None:
             raise gone(source)
         same = by_checksums(ours.checksums, theirs.checksums) if theirs else False
@@ -201,9 +196,7 @@ class Copier:
     ) -> tuple[S3Object, S3Object | None] | None:
         """Return what to copy and what it replaces after a failed precondition; None for nothing."""
         ours = await self._look_at(entry, source)
-        theirs = await self._sender.asend(
-            "HeadObject", lambda: self._stores.destination.head_object(key), entry=entry
-        )
+        theirs = await self._stores.destination.head_object(key, entry=entry)
         if ours is None:
             raise gone(source)
         found = theirs.object if theirs else None
@@ -221,11 +214,8 @@ class Copier:
     async def _look_at(
         self, entry: int | None, source: S3Object, *, checksums: bool = False
     ) -> ObjectDetails | None:
-        store = self._stores.source
-        return await self._sender.asend(
-            "HeadObject",
-            lambda: store.head_object(source.key, version_id=source.version_id, checksums=checksums),
-            entry=entry,
+        return await self._stores.source.head_object(
+            source.key, version_id=source.version_id, checksums=checksums, entry=entry
         )
 
     def _request(

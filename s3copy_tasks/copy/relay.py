@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from s3copy_tasks.core.objects import ObjectDetails
-    from s3copy_tasks.core.store import CopyRequest, Store
+    from s3copy_tasks.core.store import CopyRequest
     from s3copy_tasks.core.verify import Confirmation
-    from s3copy_tasks.engine.sender import Sender
+    from s3copy_tasks.engine.paced_store import PacedStores
 
 RELAY_BYTES_MAX = 256 * 2**20
 """The most memory that the bytes of objects take in one task at a time."""
@@ -30,18 +30,13 @@ class Relay:
     """Reads ranges of the source and writes them to the destination, each by its own principal.
 
     Args:
-        source: reads, with the source's credentials.
-        destination: writes.
-        sender: the budget of requests.
+        stores: both sides; the source reads, the destination writes.
         budget_bytes: the most bytes in memory at a time, whatever the objects' sizes.
     """
 
-    def __init__(
-        self, source: Store, destination: Store, sender: Sender, budget_bytes: int = RELAY_BYTES_MAX
-    ) -> None:
-        self._source = source
-        self._destination = destination
-        self._sender = sender
+    def __init__(self, stores: PacedStores, budget_bytes: int = RELAY_BYTES_MAX) -> None:
+        self._source = stores.source
+        self._destination = stores.destination
         self._budget = _Budget(budget_bytes)
 
     def check_size(self, size: int, limits: Limits) -> None:
@@ -62,30 +57,15 @@ class Relay:
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
     ) -> Confirmation:
         """Copy an object without bytes, which has no parts; return what S3 confirmed."""
-        return await self._sender.asend(
-            "PutObject",
-            lambda: self._destination.put_object(request, details, tags, b""),
-            entry=request.entry,
-        )
+        return await self._destination.put_object(request, details, tags, b"")
 
     async def copy_part(
         self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
     ) -> str:
         """Copy a part, both bytes inclusive; return its ETag."""
         async with self._budget.taken(_held(last_byte - first_byte + 1)):
-            body = await self._read(request, first_byte, last_byte)
-            return await self._sender.asend(
-                "UploadPart",
-                lambda: self._destination.put_part(request, upload_id, number, body),
-                entry=request.entry,
-            )
-
-    async def _read(self, request: CopyRequest, first_byte: int, last_byte: int) -> bytes:
-        return await self._sender.asend(
-            "GetObject",
-            lambda: self._source.get_bytes(request.source, first_byte, last_byte),
-            entry=request.entry,
-        )
+            body = await self._source.get_bytes(request.source, first_byte, last_byte, entry=request.entry)
+            return await self._destination.put_part(request, upload_id, number, body)
 
 
 def _held(size: int) -> int:

@@ -15,6 +15,7 @@ from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.engine.garbage import rarely_collected
+from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.engine.workers import Workers
 from s3copy_tasks.errors import (
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.multipart import Limits
-    from s3copy_tasks.plan.listing import Stores
+    from s3copy_tasks.core.store import Stores
 
 log = structlog.get_logger(__name__)
 
@@ -77,13 +78,13 @@ def copy_batch(
     batch.check_belongs(job)
     sender = sender or Sender(job.transfer.concurrency)
     attempt = attempt or Attempt()
-    transfer = Transfer(job, stores, sender, attempt.uploads, limits)
-    copier = Copier(job, stores, sender, metrics, transfer)
-    listing = Listing(job, stores, sender, retried=attempt.retried)
+    sides = paced(stores, sender)
+    copier = Copier(job, sides, metrics, Transfer(job, sides, attempt.uploads, limits))
+    listing = Listing(job, sides, retried=attempt.retried)
     verifier = Verifier(copier.arrivals, listing, metrics, limits or LIMITS)
     work = _BatchWork(copier, metrics, verifier, job.transfer.concurrency, on_counted)
     try:
-        attempt.abort_left(stores.destination, sender, batch)
+        attempt.abort_left(sides.destination, batch)
         with closing(begun_ahead(map(listing.inside, batch.ranges))) as listed:
             for one, decisions in zip(batch.ranges, listed, strict=True):
                 verifier.begin(one)

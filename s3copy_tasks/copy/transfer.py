@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
     from s3copy_tasks.core.store import CopyRequest
-    from s3copy_tasks.engine.sender import Sender
-    from s3copy_tasks.plan.listing import Stores
+    from s3copy_tasks.engine.paced_store import PacedStores
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +32,6 @@ class Transfer:
         job: the run.
         stores: the source looks, and reads for a relay; the destination copies: it needs to read the source,
             too, unless the job is relayed.
-        sender: the budget of requests.
         uploads: remembers what is open.
         limits: where a copy becomes a multipart copy; None stands for S3's, or a relay's.
     """
@@ -41,17 +39,15 @@ class Transfer:
     def __init__(
         self,
         job: EffectiveJob,
-        stores: Stores,
-        sender: Sender,
+        stores: PacedStores,
         uploads: UploadRecord,
         limits: Limits | None = None,
     ) -> None:
         self._run_started = job.run_started
         self._source = stores.source
         self._destination = stores.destination
-        self._sender = sender
         self._uploads = uploads
-        self._relay = Relay(stores.source, stores.destination, sender) if job.relayed else None
+        self._relay = Relay(stores) if job.relayed else None
         self._limits = limits or (RELAY_LIMITS if job.relayed else LIMITS)
         self._parts_at_once = job.transfer.concurrency
 
@@ -64,9 +60,7 @@ class Transfer:
         """
         is_small = request.source.size <= self._limits.single_copy_bytes
         if is_small and self._relay is None:
-            return await self._sender.asend(
-                "CopyObject", lambda: self._destination.copy_object(request), entry=request.entry
-            )
+            return await self._destination.copy_object(request)
         if self._relay is not None:
             self._relay.check_size(request.source.size, self._limits)
         tags = await self._tags(request)  # before the details: the last look is pinned
@@ -78,10 +72,8 @@ class Transfer:
     async def _details(self, request: CopyRequest) -> ObjectDetails:
         """Look at the source for what a multipart copy must carry by itself."""
         origin = request.source
-        details = await self._sender.asend(
-            "HeadObject",
-            lambda: self._source.head_object(origin.key, version_id=origin.version_id),
-            entry=request.entry,
+        details = await self._source.head_object(
+            origin.key, version_id=origin.version_id, entry=request.entry
         )
         if details is None:
             raise gone(origin)
@@ -94,20 +86,12 @@ class Transfer:
         if request.options.tags != "copy":  # HEAD counts them only for who may read them
             return {}
         origin = request.source
-        return await self._sender.asend(
-            "GetObjectTagging",
-            lambda: self._source.object_tags(origin.key, version_id=origin.version_id),
-            entry=request.entry,
-        )
+        return await self._source.object_tags(origin.key, version_id=origin.version_id, entry=request.entry)
 
     async def _copy_in_parts(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
     ) -> Confirmation:
-        upload_id = await self._sender.asend(
-            "CreateMultipartUpload",
-            lambda: self._destination.create_multipart_upload(request, details, tags),
-            entry=request.entry,
-        )
+        upload_id = await self._destination.create_multipart_upload(request, details, tags)
         upload = OpenUpload(key=request.key, upload_id=upload_id, source_etag=request.source.etag)
         try:
             await asyncio.to_thread(self._uploads.opened, upload)  # it may ask Airflow
@@ -125,11 +109,7 @@ class Transfer:
         self, request: CopyRequest, details: ObjectDetails, upload_id: str, etags: Mapping[int, str]
     ) -> Confirmation:
         try:
-            return await self._sender.asend(
-                "CompleteMultipartUpload",
-                lambda: self._destination.complete_multipart_upload(request, upload_id, etags),
-                entry=request.entry,
-            )
+            return await self._destination.complete_multipart_upload(request, upload_id, etags)
         except CopyError as error:
             if error.code != "NoSuchUpload" or not error.may_be_done:
                 raise
@@ -160,19 +140,12 @@ class Transfer:
     ) -> str:
         if self._relay is not None:
             return await self._relay.copy_part(request, upload_id, number, first, last)
-        return await self._sender.asend(
-            "UploadPartCopy",
-            lambda: self._destination.copy_part(request, upload_id, number, first, last),
-            entry=request.entry,
-        )
+        return await self._destination.copy_part(request, upload_id, number, first, last)
 
     async def _abort(self, upload: OpenUpload, entry: int | None) -> None:
         try:
-            await self._sender.asend(
-                "AbortMultipartUpload",
-                lambda: self._destination.abort_multipart_upload(upload.key, upload.upload_id),
-                entry=entry,
-                cleans_up=True,
+            await self._destination.abort_multipart_upload(
+                upload.key, upload.upload_id, entry=entry, cleans_up=True
             )
         except CopyError as error:
             log.error("upload left behind", key=upload.key, upload_id=upload.upload_id, code=error.code)
@@ -187,9 +160,7 @@ class Transfer:
         Raises:
             ConditionError: it was not completed: somebody else ended the upload.
         """
-        theirs = await self._sender.asend(
-            "HeadObject", lambda: self._destination.head_object(request.key), entry=request.entry
-        )
+        theirs = await self._destination.head_object(request.key, entry=request.entry)
         found = theirs.object if theirs else None
         if found is None or not is_copied_earlier(details.object, found, self._run_started):
             raise ConditionError(error.message, code=error.code) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.core.store import ListedUpload, Store
+    from s3copy_tasks.core.store import ListedUpload
     from s3copy_tasks.core.uploads import UploadSpan
-    from s3copy_tasks.engine.sender import Sender
+    from s3copy_tasks.engine.paced_store import PacedStore, PacedStores
 
 log = structlog.get_logger(__name__)
 
@@ -73,20 +72,15 @@ class ListedUploads(NoRecord):
 
     Args:
         job: the run; only what was started after its own start is looked at.
-        source: what is copied; an upload to a key that it lacks is not ours.
-        destination: where the uploads are.
-        sender: the budget of requests.
+        stores: both sides: the destination has the uploads; one to a key that the source lacks is not ours.
         initiator: ARN of the principal that signs the copies, as listings have it; None where it is not
             known.
     """
 
-    def __init__(
-        self, job: EffectiveJob, source: Store, destination: Store, sender: Sender, initiator: str | None
-    ) -> None:
+    def __init__(self, job: EffectiveJob, stores: PacedStores, initiator: str | None) -> None:
         self._job = job
-        self._source = source
-        self._destination = destination
-        self._sender = sender
+        self._source = stores.source
+        self._destination = stores.destination
         self._initiator = initiator
 
     def left(self, batch: Batch, /) -> Sequence[OpenUpload]:
@@ -124,11 +118,7 @@ class ListedUploads(NoRecord):
         marker = None if span.after is None else UploadMarker(key=span.after)
         seen = {marker}
         while True:
-            page = await self._sender.asend(
-                "ListMultipartUploads",
-                lambda marker=marker: self._destination.list_uploads(span.prefix, after=marker),  # type: ignore[misc]
-                entry=span.entry,
-            )
+            page = await self._destination.list_uploads(span.prefix, after=marker, entry=span.entry)
             judged = ((upload, earlier.whose(upload)) for upload in page.uploads)
             found |= {upload: whose for upload, whose in judged if whose is not Whose.OTHERS}
             if page.marker is None or page.marker in seen or page.marker.key > span.through:
@@ -148,9 +138,8 @@ class ListedUploads(NoRecord):
     async def _is_at_source(self, key: str, entry: int | None, earlier: EarlierUploads) -> bool:
         """Say whether the batch has something to copy to a key; where that can't be seen, it has not."""
         for source, version_id in earlier.sources(key):
-            head = partial(self._source.head_object, source, version_id=version_id)
             try:
-                if await self._sender.asend("HeadObject", head, entry=entry) is not None:
+                if await self._source.head_object(source, version_id=version_id, entry=entry) is not None:
                     return True
             except CopyError as error:
                 log.warning("source of an upload is not known", key=source, code=error.code)
@@ -169,22 +158,19 @@ class Attempt:
     retried: bool = False
     uploads: UploadRecord = field(default_factory=NoRecord)
 
-    def abort_left(self, destination: Store, sender: Sender, batch: Batch) -> None:
+    def abort_left(self, destination: PacedStore, batch: Batch) -> None:
         """Abort exactly the uploads that earlier tries of this task left; nobody else's (rule 7).
 
         Args:
             destination: where they are.
-            sender: the budget of requests.
             batch: that is about to be copied; the requests are counted for its first entry.
         """
         for upload in self.uploads.left(batch):
             try:
-                sender.send(
-                    "AbortMultipartUpload",
-                    lambda upload=upload: destination.abort_multipart_upload(  # type: ignore[misc]
-                        upload.key, upload.upload_id
-                    ),
-                    entry=batch.ranges[0].entry,
+                wait_for(
+                    destination.abort_multipart_upload(
+                        upload.key, upload.upload_id, entry=batch.ranges[0].entry
+                    )
                 )
             except CopyError as error:
                 log.error("upload left behind", key=upload.key, upload_id=upload.upload_id, code=error.code)

@@ -116,8 +116,8 @@ class Store(Protocol):
     async def object_tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
         """Return an object's tags."""
 
-    async def server_time(self) -> datetime:
-        """Return the server's clock, from the Date header of a reply; whole seconds."""
+    async def server_time(self, prefix: str = "") -> datetime:
+        """Return the server's clock, from the Date header of a listing below `prefix`; whole seconds."""
 
     async def copy_object(self, request: CopyRequest) -> Confirmation:
         """Copy an object of at most 5 GiB; return what S3 confirmed."""
@@ -153,3 +153,16 @@ class Store(Protocol):
 
     async def put_part(self, request: CopyRequest, upload_id: str, number: int, body: bytes) -> str:
         """Write a part; return its ETag."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Both sides of a job. The destination signs the copies.
+
+    Attributes:
+        source: the source bucket with the source's credentials.
+        destination: the destination bucket with the destination's.
+    """
+
+    source: Store
+    destination: Store

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from s3copy_tasks.copy.uploads import ListedUploads, NoRecord, OpenUpload
 from s3copy_tasks.core.collector import utc_now
+from s3copy_tasks.core.store import Stores
 from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE
 from s3copy_tasks.dag.best_effort import aside
+from s3copy_tasks.engine.paced_store import paced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,7 +118,9 @@ class CountedTries:
         initiator = None
         with aside("who signs the copies is not known"):
             initiator = destination.signer()
-        return ListedUploads(job, source.store, destination.store, sender, initiator)
+        return ListedUploads(
+            job, paced(Stores(source=source.store, destination=destination.store), sender), initiator
+        )
 
     def forget(self) -> None:
         """Do nothing: where a task of a run that has ended is cleared, the run begins anew."""

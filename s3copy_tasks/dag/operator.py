@@ -17,15 +17,17 @@ from s3copy_tasks.core.job import TransferOptions
 from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.operation import OperationState, S3CopyOperation
+from s3copy_tasks.core.store import Stores
 from s3copy_tasks.dag.account import give_account, without_job
 from s3copy_tasks.dag.airflow_versions import AirflowFailException
 from s3copy_tasks.dag.endings import airflow_errors, is_tried_again, judge
 from s3copy_tasks.dag.memory import tries_of
 from s3copy_tasks.dag.telemetry.lineage import everything, tell_lineage
 from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError, MissingError
-from s3copy_tasks.plan.listing import Decided, Listing, Stores
+from s3copy_tasks.plan.listing import Decided, Listing
 from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import report, without_plan
 from s3copy_tasks.run import InProcessRun, as_copy_error
@@ -155,7 +157,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
             CopyError: a listing failed.
         """
         job = self._operation().job(self.task_id, "listing")
-        listing = Listing(job, _stores(self._managers(job)), Sender(job.transfer.concurrency))
+        listing = Listing(job, paced(_stores(self._managers(job)), Sender(job.transfer.concurrency)))
         found = list(listing.below_prefix(0)) if self.recursive else [_found(listing.object_at(0), job)]
         return [_listed(one.source) for one in found if not isinstance(one.decision, SkipReason)]
 
@@ -288,10 +290,10 @@ def _copy_one(job: EffectiveJob, stores: Stores, collector: MetricsCollector) ->
     Raises:
         CopyError: it can't be looked at.
     """
-    sender = Sender(job.transfer.concurrency)
-    one = _found(Listing(job, stores, sender).object_at(0), job)
-    transfer = Transfer(job, stores, sender, NoRecord())
-    error = wait_for(Copier(job, stores, sender, collector, transfer).carry_out(None, one))
+    sides = paced(stores, Sender(job.transfer.concurrency))
+    one = _found(Listing(job, sides).object_at(0), job)
+    copier = Copier(job, sides, collector, Transfer(job, sides, NoRecord()))
+    error = wait_for(copier.carry_out(None, one))
     if collector.metrics().files_vanished:
         return MissingError(f"{job.source}/{one.source.key} is gone", code="NoSuchKey")
     return error

@@ -20,6 +20,7 @@ from s3copy_tasks.core.batch import Batch
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import TransferMetrics
+from s3copy_tasks.core.store import Stores
 from s3copy_tasks.dag.account import METRICS, give_account, without_job
 from s3copy_tasks.dag.airflow_versions import AirflowFailException, AirflowSkipException, event_extra
 from s3copy_tasks.dag.endings import airflow_errors, judge, stopped_by_sigterm
@@ -31,7 +32,6 @@ from s3copy_tasks.dag.telemetry.progress import progress_told
 from s3copy_tasks.dag.xcom import dump, dump_job, load
 from s3copy_tasks.engine.sender import sender_of
 from s3copy_tasks.errors import CopyError
-from s3copy_tasks.plan.listing import Stores
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import details, outside_metrics, report, run_metrics, verdict, without_plan

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from s3copy_tasks.core.decide import Decider
 from s3copy_tasks.core.merge import merge
-from s3copy_tasks.engine.loop import event_loop
+from s3copy_tasks.engine.loop import event_loop, wait_for
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.plan.key_stream import BUFFERED_KEYS_MAX, KeyStream
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Coroutine, Generator, Iterable, Iterator
+    from typing import Any
 
     from s3copy_tasks.core.batch import KeyRange
     from s3copy_tasks.core.job import EffectiveJob, PrefixEntry
     from s3copy_tasks.core.objects import Decision, S3Object
-    from s3copy_tasks.core.store import Page, Store
-    from s3copy_tasks.engine.sender import Sender
+    from s3copy_tasks.core.store import Page
+    from s3copy_tasks.engine.paced_store import PacedStore, PacedStores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +47,6 @@ WHOLE = Reach(listers=16, buffered_keys_max=BUFFERED_KEYS_MAX)
 """Of a plan, which reads as fast as pages come."""
 RANGE = Reach(listers=4, buffered_keys_max=16_000)
 """Of a batch, which reads as fast as it copies; and a worker may run many batches."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stores:
-    """Both sides of a job. The destination signs the copies.
-
-    Attributes:
-        source: the source bucket with the source's credentials.
-        destination: the destination bucket with the destination's.
-    """
-
-    source: Store
-    destination: Store
 
 
 @dataclass(slots=True, kw_only=True)
@@ -157,7 +145,6 @@ class Listing:
     Args:
         job: the run.
         stores: both sides.
-        sender: the budget of requests.
         retried: an earlier try may have copied something.
         reach: of one listing.
     """
@@ -165,15 +152,13 @@ class Listing:
     def __init__(
         self,
         job: EffectiveJob,
-        stores: Stores,
-        sender: Sender,
+        stores: PacedStores,
         *,
         retried: bool = False,
         reach: Reach = RANGE,
     ) -> None:
         self._job = job
         self._stores = stores
-        self._sender = sender
         self._decider = Decider(job, retried=retried)
         self._reach = reach
 
@@ -219,9 +204,7 @@ class Listing:
 
     def _copy_at(self, key: str) -> S3Object | None:
         store = self._stores.destination
-        page = self._sender.send(
-            "ListObjectsV2", lambda: store.list_page(key, after=None, token=None, recursive=True)
-        )
+        page = wait_for(store.list_page(key, after=None, token=None, recursive=True))
         return next((one for one in page.objects if one.key == key), None)
 
     def objects(self, after: int | None = None, through: int | None = None) -> list[Decided | Unseen | None]:
@@ -247,12 +230,8 @@ class Listing:
             CopyError: it can't be looked at.
         """
         entry = self._job.objects[index]
-        ours = self._sender.send(
-            "HeadObject", lambda: self._stores.source.head_object(entry.source, version_id=entry.version_id)
-        )
-        theirs = self._sender.send(
-            "HeadObject", lambda: self._stores.destination.head_object(entry.destination)
-        )
+        ours = wait_for(self._stores.source.head_object(entry.source, version_id=entry.version_id))
+        theirs = wait_for(self._stores.destination.head_object(entry.destination))
         if ours is None:
             return None
         found = theirs.object if theirs else None
@@ -264,7 +243,7 @@ class Listing:
     def _keys(
         self,
         entry: int,
-        store: Store,
+        store: PacedStore,
         prefix: str,
         after: str | None,
         through: str | None,
@@ -272,13 +251,9 @@ class Listing:
     ) -> KeyStream:
         """Return the keys below a prefix; without a reach its direct children, one page after the other."""
 
-        async def page(after: str | None, token: str | None) -> Page:
+        def page(after: str | None, token: str | None) -> Coroutine[Any, Any, Page]:
             recursive = reach is not None
-            return await self._sender.asend(
-                "ListObjectsV2",
-                lambda: store.list_page(prefix, after=after, token=token, recursive=recursive),
-                entry=entry,
-            )
+            return store.list_page(prefix, after=after, token=token, recursive=recursive, entry=entry)
 
         return KeyStream(
             page,

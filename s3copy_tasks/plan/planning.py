@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from s3copy_tasks.core.objects import LEFT_OUT, Action
 from s3copy_tasks.core.planner import Planner
 from s3copy_tasks.engine.garbage import rarely_collected
+from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import DESTINATION_CONFLICT, ConfigError
 from s3copy_tasks.plan.ahead import begun_ahead
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.planner import Plan
-    from s3copy_tasks.plan.listing import EntryListing, Stores
+    from s3copy_tasks.core.store import Stores
+    from s3copy_tasks.plan.listing import EntryListing
 
 
 @rarely_collected()
@@ -46,8 +48,8 @@ def plan_job(
         ConfigError: two sources would write one destination key.
         CopyError: a listing failed.
     """
-    sender = sender or Sender(job.transfer.concurrency)
-    listing = Listing(job, stores, sender, retried=retried, reach=WHOLE)
+    sides = paced(stores, sender or Sender(job.transfer.concurrency))
+    listing = Listing(job, sides, retried=retried, reach=WHOLE)
     planner = Planner(job)
     taken = _plan_objects(job, listing, planner)
     listed = len(job.objects)

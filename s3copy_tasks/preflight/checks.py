@@ -5,8 +5,11 @@ Nothing is written: the right to write is proven by starting a multipart upload 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.engine.paced_store import PacedStore
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import (
     CREDENTIALS,
@@ -56,8 +59,9 @@ class Checks:
     ) -> None:
         self._job = job
         self._managers = {"source": source, "destination": destination}
-        self.source, self.destination = source.store, destination.store
-        self.send = Sender(job.transfer.concurrency).send
+        self._sender = Sender(job.transfer.concurrency)
+        self._source = PacedStore(source.store, self._sender)
+        self._destination = PacedStore(destination.store, self._sender)
         self.not_proven: list[str] = []
         self.times: dict[str, datetime] = {}
 
@@ -76,7 +80,7 @@ class Checks:
         location = manager.location
         where = _places(self._job, side)[0] if prefix is None else prefix
         try:
-            self.times[side] = self.send("ListObjectsV2", lambda: manager.store.server_time(where))
+            self.times[side] = wait_for(PacedStore(manager.store, self._sender).server_time(where))
         except AccessError as error:
             if error.code == CREDENTIALS:
                 return error
@@ -102,7 +106,7 @@ class Checks:
             stranger = BucketStore(
                 manager.client, location.bucket, None, requester_pays=location.requester_pays
             )
-            self.send("ListObjectsV2", lambda: stranger.server_time(prefix))
+            wait_for(PacedStore(stranger, self._sender).server_time(prefix))
         except CopyError:
             return None
         msg = (
@@ -115,7 +119,7 @@ class Checks:
         """Look for one named source object."""
         key, version_id = entry.source, entry.version_id
         try:
-            found = self.send("HeadObject", lambda: self.source.head_object(key, version_id=version_id))
+            found = wait_for(self._source.head_object(key, version_id=version_id))
         except AccessError as error:
             actions = ["s3:GetObjectVersion" if version_id else "s3:GetObject"]
             return self._denied("source", actions, self._job.source.bucket, error, keys=key)
@@ -133,9 +137,11 @@ class Checks:
         S3 refuses `If-Match` to those who may not read what they replace.
         """
         try:
-            self.send("HeadObject", lambda: self.destination.head_object(key))
+            wait_for(self._destination.head_object(key))
         except AccessError as error:
-            return self._denied("destination", ["s3:GetObject"], self.destination.bucket, error, keys=keys)
+            return self._denied(
+                "destination", ["s3:GetObject"], self._job.destination.bucket, error, keys=keys
+            )
         except CopyError as error:
             return error
         return None
@@ -144,11 +150,8 @@ class Checks:
         """Return the first key below a source prefix, None where there is none."""
         token = None
         while True:  # a page may hold nothing but folders
-            page = self.send(
-                "ListObjectsV2",
-                lambda token=token: self.source.list_page(  # type: ignore[misc]
-                    entry.source, after=None, token=token, recursive=entry.recursive
-                ),
+            page = wait_for(
+                self._source.list_page(entry.source, after=None, token=token, recursive=entry.recursive)
             )
             token = page.token
             if page.objects or token is None:
@@ -157,8 +160,9 @@ class Checks:
     def can_read(self, reader: str, keys: str, key: str, version_id: str | None = None) -> CopyError | None:
         """Read a byte of a source object as the side that will read it and all like it."""
         source, store = self._job.source, self._managers[reader].store
+        read = partial(store.read_first_byte, source, key, version_id)
         try:
-            self.send("GetObject", lambda: store.read_first_byte(source, key, version_id))
+            wait_for(self._sender.send("GetObject", read))
         except AccessError as error:
             actions = read_actions(self._job.options, version=version_id is not None)
             return self._denied(reader, actions, source.bucket, error, keys=keys)
@@ -170,22 +174,23 @@ class Checks:
 
     def can_write(self, keys: str, key: str) -> CopyError | None:
         """Start an upload with the job's options and abort it."""
-        store, options = self.destination, self._job.options
+        options, bucket = self._job.options, self._job.destination.bucket
+        start = partial(self._managers["destination"].store.try_upload, key, options)
         try:
-            upload_id = self.send("CreateMultipartUpload", lambda: store.try_upload(key, options))
+            upload_id = wait_for(self._sender.send("CreateMultipartUpload", start))
         except AccessError as error:
-            return self._denied("destination", write_actions(options), store.bucket, error, keys=keys)
+            return self._denied("destination", write_actions(options), bucket, error, keys=keys)
         except CopyError as error:
             return type(error)(f"destination: {error.message}", code=error.code)
         return self._can_abort(keys, key, upload_id)
 
     def _can_abort(self, keys: str, key: str, upload_id: str) -> CopyError | None:
-        store = self.destination
+        bucket = self._job.destination.bucket
         try:
-            self.send("AbortMultipartUpload", lambda: store.abort_multipart_upload(key, upload_id))
+            wait_for(self._destination.abort_multipart_upload(key, upload_id))
         except AccessError as error:
-            denied = self._denied("destination", ["s3:AbortMultipartUpload"], store.bucket, error, keys=keys)
-            left = f"Upload {upload_id} of {key!r} in {store.bucket} is left behind: abort it."
+            denied = self._denied("destination", ["s3:AbortMultipartUpload"], bucket, error, keys=keys)
+            left = f"Upload {upload_id} of {key!r} in {bucket} is left behind: abort it."
             return AccessError(f"{denied.message}\n{left}", code=error.code)
         except CopyError as error:
             return error

@@ -11,9 +11,9 @@ from s3copy_tasks.copy.runner import copy_batch
 from s3copy_tasks.copy.uploads import Attempt, OpenUpload, UploadRecord
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import Location
+from s3copy_tasks.core.store import Stores
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.sender import Sender
-from s3copy_tasks.plan.listing import Stores
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.report.summary import outside_metrics, run_metrics
 from s3copy_tasks.s3.bucket import BucketStore

@@ -35,7 +35,7 @@ def test_sigterm_in_the_middle_of_a_multipart_copy(sides: Sides, proxy: Proxy) -
     def end_the_task(request: Request) -> Reply | None:
         if request.kind == "UploadPartCopy":
             os.kill(os.getpid(), signal.SIGTERM)
-            sender._stopping.wait(10)
+            sender._pacer._stopping.wait(10)
         return None
 
     proxy.answer = end_the_task

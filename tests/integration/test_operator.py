@@ -548,7 +548,7 @@ def kill_and_wait(operator: S3CrossAccountCopyOperator) -> None:
     """Call `on_kill`, and return when it has taken effect."""
     operator.on_kill()
     if operator._sender is not None:
-        operator._sender._stopping.wait(10)
+        operator._sender._pacer._stopping.wait(10)
 
 
 @pytest.mark.one_server

@@ -16,12 +16,13 @@ import structlog
 from botocore.config import Config
 
 from s3copy_tasks.core.job import EffectiveJob, Location, Overwrite, PrefixEntry, TransferOptions
+from s3copy_tasks.core.store import Stores
 from s3copy_tasks.dag.xcom import dump
 from s3copy_tasks.engine.garbage import rarely_collected
 from s3copy_tasks.engine.loop import event_loop
+from s3copy_tasks.engine.paced_store import PacedStore
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.plan.key_stream import KeyStream
-from s3copy_tasks.plan.listing import Stores
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.run import InProcessRun, Watch
 from s3copy_tasks.s3.bucket import BucketStore
@@ -47,12 +48,11 @@ class Millions:
 
     def listed(self, *, client: str, url: str, keys: int, listers: int) -> Figures:
         """List the first so many keys of the source as one stream."""
-        store, sender = BucketStore(_client(client, url), "originals", None), Sender(IN_FLIGHT)
+        sender = Sender(IN_FLIGHT)
+        store = PacedStore(BucketStore(_client(client, url), "originals", None), sender)
 
         def page(after: str | None, token: str | None) -> Any:
-            return sender.asend(
-                "ListObjectsV2", lambda: store.list_page(PREFIX, after=after, token=token, recursive=True)
-            )
+            return store.list_page(PREFIX, after=after, token=token, recursive=True)
 
         asyncio.run_coroutine_threadsafe(page("data/z", None), event_loop()).result()  # connects
         last = f"{PREFIX}year=2026/part-{keys - 1:09}.parquet"

@@ -13,10 +13,10 @@ from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import NoRecord
 from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry
 from s3copy_tasks.core.objects import S3Object
-from s3copy_tasks.core.store import CopyRequest
+from s3copy_tasks.core.store import CopyRequest, Stores
 from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.engine.sender import Sender
-from s3copy_tasks.plan.listing import Stores
 from s3copy_tasks.s3.bucket import BucketStore
 from s3copy_tasks.s3.connections import _s3_config
 from s3copy_tasks.s3.fast.client import CurlClient
@@ -52,7 +52,9 @@ class Relaying:
         assert found is not None
         before = _resident()
         start, cpu = time.perf_counter(), time.process_time()
-        wait_for(Transfer(job, stores, Sender(IN_FLIGHT), NoRecord()).copy(_request(found.object, job)))
+        wait_for(
+            Transfer(job, paced(stores, Sender(IN_FLIGHT)), NoRecord()).copy(_request(found.object, job))
+        )
         return {
             "before": before,
             "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024,

@@ -15,8 +15,8 @@ from airflow.sdk import DAG
 
 from s3copy_tasks import S3CrossAccountCopyOperator
 from s3copy_tasks.core.operation import S3CopyOperation
+from s3copy_tasks.core.store import Stores
 from s3copy_tasks.engine.sender import Sender
-from s3copy_tasks.plan.listing import Stores
 from s3copy_tasks.run import InProcessRun, Watch
 from tests.performance.child import obey
 from tests.support.airflow.dag_store import store_dags

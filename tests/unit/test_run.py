@@ -184,7 +184,7 @@ def test_a_signal_while_it_copies(bench: Bench, on_signal: Callable[[], None]) -
 
     def interrupt() -> None:
         on_signal()
-        run.sender._stopping.wait(10)  # the copy ends after the run was told to
+        run.sender._pacer._stopping.wait(10)  # the copy ends after the run was told to
 
     bench.server.before.append(on("copy_object", interrupt, key="out/9"))
     with pytest.raises(TimeIsUpError):

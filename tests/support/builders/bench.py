@@ -12,8 +12,8 @@ from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry, TransferOptions
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.objects import S3Object
+from s3copy_tasks.core.store import Stores
 from s3copy_tasks.engine.sender import Sender
-from s3copy_tasks.plan.listing import Stores
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.report.summary import outside_metrics, run_metrics
 from tests.support.s3.memory import DAY_ONE, Clock, MemoryServer, MemoryStore, threaded

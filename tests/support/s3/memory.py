@@ -189,7 +189,7 @@ class MemoryStore:
         with _Request(self._server, Call(verb="object_tags", bucket=self.bucket, key=key)):
             return self._found(self.bucket, key).tags
 
-    def server_time(self) -> datetime:
+    def server_time(self, prefix: str = "") -> datetime:
         with _Request(self._server, Call(verb="server_time", bucket=self.bucket, key="")):
             return self._server.clock().replace(microsecond=0)
 

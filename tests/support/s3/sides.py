@@ -12,7 +12,7 @@ from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry, TransferOptions
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.multipart import Limits
-from s3copy_tasks.plan.listing import Stores
+from s3copy_tasks.core.store import Stores
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.preflight.preflight import Preflight, preflight
 from s3copy_tasks.report.summary import outside_metrics, run_metrics

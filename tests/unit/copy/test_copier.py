@@ -14,6 +14,7 @@ from s3copy_tasks.core.job import ObjectOptions, Overwrite
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.errors import (
     ENDPOINT_UNREACHABLE,
     AccessError,
@@ -84,8 +85,8 @@ class Workplace:
         return Decided(position="a", source=source, key=key, decision=decision, replaces=replaces)
 
     def copier(self, metrics: MetricsCollector, sender: Sender) -> Copier:
-        transfer = Transfer(self.job, self.bench.stores, sender, NoRecord(), LIMITS)
-        return Copier(self.job, self.bench.stores, sender, metrics, transfer)
+        stores = paced(self.bench.stores, sender)
+        return Copier(self.job, stores, metrics, Transfer(self.job, stores, NoRecord(), LIMITS))
 
     def someone_writes(self, bucket: str, key: str, content: bytes) -> Callable[[], None]:
         """Return what writes an object as somebody else, a second later."""

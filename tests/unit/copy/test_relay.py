@@ -14,6 +14,7 @@ from s3copy_tasks.core.job import ObjectOptions, Overwrite, TransferOptions
 from s3copy_tasks.core.multipart import OBJECT_BYTES_MAX, Limits
 from s3copy_tasks.core.store import CopyRequest
 from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.errors import AccessError, RequestError
 from tests.support.builders.bench import DESTINATION, SOURCE, Bench, impatient, make_job, make_object
 from tests.support.s3.memory import fails, on
@@ -116,15 +117,15 @@ def test_memory_has_a_budget() -> None:
     bench.server.after.append(on("get_bytes", lambda: three.wait(10), times=3))
     bench.server.before.append(on("put_part", wrote, times=999))
     job = bench.started(relayed=True, transfer=TransferOptions(concurrency=32))
-    sender = impatient(32)
+    stores = paced(bench.stores, impatient(32))
     request = CopyRequest(
         source=bench.source.list_page("in/", after=None, token=None, recursive=True).objects[0],
         source_account=None,
         key="out/a",
         options=job.options,
     )
-    transfer = Transfer(job, bench.stores, sender, NoRecord(), LIMITS)
-    transfer._relay = Relay(bench.stores.source, bench.stores.destination, sender, budget_bytes=15)
+    transfer = Transfer(job, stores, NoRecord(), LIMITS)
+    transfer._relay = Relay(stores, budget_bytes=15)
     wait_for(transfer.copy(request))
     assert bench.server.contents(DESTINATION) == {"out/a": bytes(400)}
     assert most == 12
@@ -135,9 +136,10 @@ def test_too_large_for_a_budget_of_parts() -> None:
     bench = Bench()
     job = make_job(relayed=True)
     fits = 10_000 * 200 * 2**20
-    relay = Relay(bench.stores.source, bench.stores.destination, impatient())
+    stores = paced(bench.stores, impatient())
+    relay = Relay(stores)
     relay.check_size(fits, RELAY_LIMITS)
-    transfer = Transfer(job, bench.stores, impatient(), NoRecord())
+    transfer = Transfer(job, stores, NoRecord())
     for size in (10_000 * RELAY_BYTES_MAX, OBJECT_BYTES_MAX):
         request = CopyRequest(
             source=make_object(size=size), source_account=None, key="out/a", options=job.options

@@ -7,7 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -21,6 +21,7 @@ from tests.support.builders.virtual import VirtualTime
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+T = TypeVar("T")
 TRANSIENT = TransientError("reset", code="InternalError")
 SLOW = ThrottledError("slow down", code="SlowDown")
 DENIED = AccessError("no", code="AccessDenied")
@@ -45,6 +46,11 @@ class Script:
 def in_a_thread(call: Callable[[], object]) -> Callable[[], Awaitable[object]]:
     """Return a call that may block: in a thread it holds up no other."""
     return lambda: event_loop().run_in_executor(THREADS, call)
+
+
+def sent(sender: Sender, call: Callable[[], Awaitable[T]], *, cleans_up: bool = False) -> T:
+    """Send from a thread that waits for what comes of it."""
+    return wait_for(sender.send("CopyObject", call, cleans_up=cleans_up))
 
 
 class Waits:
@@ -74,7 +80,7 @@ SUCCEEDS: dict[str, list[CopyError]] = {
 def test_tries_again(errors: list[CopyError]) -> None:
     """A request has 3 attempts when errors are transient, and 12 when S3 asks to slow down, counted apart."""
     call = Script(errors)
-    assert impatient(2).send("CopyObject", call) == "done"
+    assert sent(impatient(2), call) == "done"
     assert call.calls == len(errors) + 1
 
 
@@ -91,14 +97,14 @@ def test_gives_up(errors: list[CopyError], attempts: int) -> None:
     """The last attempt's error comes out and says how many attempts were made."""
     call = Script(errors)
     with pytest.raises(CopyError) as raised:
-        impatient(2).send("CopyObject", call)
+        sent(impatient(2), call)
     assert raised.value.attempts == call.calls == attempts
 
 
 def test_waits_longer_each_time() -> None:
     """Between attempts it waits a random part of 1, 2, 4 ... seconds, of a quarter after a SlowDown."""
     waits = Waits()
-    Sender(2, wait=waits, clock=waits.clock, jitter=lambda: 0.5).send("CopyObject", Script([SLOW] * 4))
+    sent(Sender(2, wait=waits, clock=waits.clock, jitter=lambda: 0.5), Script([SLOW] * 4))
     assert waits.seconds == [0.125, 0.25, 0.5, 1.0]
 
 
@@ -106,9 +112,9 @@ def test_bugs_are_not_tried_again() -> None:
     """An error that is not S3's comes out at once, and its slot is free again."""
     sender, call = impatient(1), Script([ValueError("bug")])
     with pytest.raises(ValueError, match="bug"):
-        sender.send("CopyObject", call)
+        sent(sender, call)
     assert call.calls == 1
-    assert sender.send("CopyObject", call) == "done"
+    assert sent(sender, call) == "done"
 
 
 def test_nothing_starts_after_stop() -> None:
@@ -116,9 +122,9 @@ def test_nothing_starts_after_stop() -> None:
     sender, call = impatient(1), Script([])
     sender.stop()
     with pytest.raises(InterruptedError):
-        sender.send("CopyObject", call)
+        sent(sender, call)
     assert call.calls == 0
-    assert sender.send("CopyObject", call, cleans_up=True) == "done"
+    assert sent(sender, call, cleans_up=True) == "done"
 
 
 def test_stop_ends_a_wait() -> None:
@@ -133,7 +139,7 @@ def test_stop_ends_a_wait() -> None:
         raise TransientError("reset", code="InternalError")
 
     with pytest.raises(TransientError):
-        sender.send("CopyObject", call)
+        sent(sender, call)
     assert calls == 1
 
 
@@ -142,7 +148,7 @@ def test_cleaning_up_is_tried_again_after_stop() -> None:
     call = Script([TRANSIENT, TRANSIENT])
     sender = impatient(1)
     sender.stop()
-    assert sender.send("CopyObject", call, cleans_up=True) == "done"
+    assert sent(sender, call, cleans_up=True) == "done"
 
 
 def test_cleaning_up_pauses_after_stop() -> None:
@@ -150,7 +156,7 @@ def test_cleaning_up_pauses_after_stop() -> None:
     sender, call = Sender(1, jitter=lambda: 0.05), Script([TRANSIENT, TRANSIENT])
     sender.stop()
     began = time.monotonic()
-    sender.send("AbortMultipartUpload", call, cleans_up=True)
+    wait_for(sender.send("AbortMultipartUpload", call, cleans_up=True))
     assert time.monotonic() - began >= 0.05 + 0.1
 
 
@@ -163,9 +169,9 @@ def test_stop_frees_those_who_queue() -> None:
         assert release.wait(PATIENCE_SECONDS)
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(sender.send, "CopyObject", in_a_thread(holds_the_slot))
+        first = pool.submit(sent, sender, in_a_thread(holds_the_slot))
         assert busy.wait(PATIENCE_SECONDS)
-        second = pool.submit(sender.send, "CopyObject", Script([]))
+        second = pool.submit(sent, sender, Script([]))
         sender.stop()
         with pytest.raises(InterruptedError):
             second.result(PATIENCE_SECONDS)
@@ -190,7 +196,7 @@ def test_in_flight(in_flight: int) -> None:
             now -= 1
 
     with ThreadPoolExecutor(3 * in_flight) as pool:
-        for done in [pool.submit(sender.send, "CopyObject", in_a_thread(call)) for _ in range(6 * in_flight)]:
+        for done in [pool.submit(sent, sender, in_a_thread(call)) for _ in range(6 * in_flight)]:
             done.result(PATIENCE_SECONDS)
     assert peak == in_flight
 
@@ -206,10 +212,10 @@ def test_after_a_slow_down_requests_start_apart() -> None:
         await time.sleep(0.001)
 
     async def slow() -> None:
-        await sender.asend("CopyObject", Script([SLOW]))
+        await sender.send("CopyObject", Script([SLOW]))
 
     async def one() -> None:
-        await sender.asend("CopyObject", request)
+        await sender.send("CopyObject", request)
 
     wait_for(time.run(slow()))
     wait_for(time.run(*(one() for _ in range(4))))
@@ -224,10 +230,10 @@ def counts(sender: Sender) -> tuple[int, int, int, int]:
 def test_requests_are_counted_by_attempt() -> None:
     """Every attempt is a request; what came again, and what was throttled, are counted among them."""
     sender = impatient(4)
-    sender.send("CopyObject", Script([TRANSIENT, SLOW, SLOW]))
-    sender.send("CopyObject", Script([]))
+    sent(sender, Script([TRANSIENT, SLOW, SLOW]))
+    sent(sender, Script([]))
     assert counts(sender) == (5, 3, 2, 1)
-    sender.send("CopyObject", Script([]))
+    sent(sender, Script([]))
     assert counts(sender) == (1, 0, 0, 1), "counted since it was asked last"
 
 
@@ -236,7 +242,7 @@ def test_peak_in_flight_is_what_was_sent_at_once() -> None:
     together = threading.Barrier(3, timeout=PATIENCE_SECONDS)
     sender = Sender(8)
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda _: sender.send("CopyObject", in_a_thread(together.wait)), range(3)))
+        list(pool.map(lambda _: sent(sender, in_a_thread(together.wait)), range(3)))
     assert sender.counted().requests().peak_in_flight == 3
 
 
@@ -251,7 +257,7 @@ def test_requests_keep_the_pace() -> None:
 
     async def one(after: float) -> None:
         await time.sleep(after)
-        await sender.asend("CopyObject", request)
+        await sender.send("CopyObject", request)
 
     wait_for(time.run(*(one(after) for after in (0.0, 0.0, 0.0, 10.0, 10.0))))
     assert starts == pytest.approx([0.0, 0.25, 0.5, 10.0, 10.245])
@@ -261,21 +267,21 @@ def test_a_stop_ends_the_wait_for_the_pace() -> None:
     """A request that waits for its time is never sent once the sender has stopped; an abort still is."""
     sender = Sender(8, per_second=0.01)
     call, clean_up = Script([]), Script([])
-    sender.send("CopyObject", Script([]))
+    sent(sender, Script([]))
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(sender.send, "CopyObject", call)
+        waiting = pool.submit(sent, sender, call)
         wait_for(queued(sender))
         sender.stop()
         with pytest.raises(InterruptedError):
             waiting.result(PATIENCE_SECONDS)
     assert call.calls == 0
-    assert sender.send("CopyObject", clean_up, cleans_up=True) == "done"
+    assert sent(sender, clean_up, cleans_up=True) == "done"
     assert counts(sender) == (2, 0, 0, 1), "what never starts is no request"
 
 
 async def queued(sender: Sender) -> None:
     """Return when a request waits for its time."""
-    while not sender._queue:  # noqa: ASYNC110 - there is no event for it
+    while not sender._pacer._queue:  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(0)
 
 
@@ -283,4 +289,4 @@ async def queued(sender: Sender) -> None:
 def test_batches_share_the_rate(at_once: int, gap: float) -> None:
     """Four batches at once have a quarter of the job's rate each."""
     job = make_job(transfer=TransferOptions(max_requests_per_second=100))
-    assert sender_of(job, batches_at_once=at_once)._rate.gap_seconds == pytest.approx(gap)
+    assert sender_of(job, batches_at_once=at_once)._pacer._rate.gap_seconds == pytest.approx(gap)

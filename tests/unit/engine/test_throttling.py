@@ -67,7 +67,7 @@ class Trial:
 
     async def _worker(self, sender: Sender) -> None:
         while self._time.now < self._server.seconds:
-            await sender.asend("CopyObject", self._request)
+            await sender.send("CopyObject", self._request)
 
     async def _request(self) -> None:
         await self._time.sleep(self._way())

@@ -1,0 +1,140 @@
+"""A store whose requests wait for their turn, are retried, and are counted.
+
+Each verb names its kind of request here, so what is counted is what is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+    from datetime import datetime
+
+    from s3copy_tasks.core.objects import ObjectDetails, S3Object
+    from s3copy_tasks.core.store import CopyRequest, Page, Store, Stores, UploadMarker, UploadPage
+    from s3copy_tasks.core.verify import Confirmation
+    from s3copy_tasks.engine.sender import Sender
+
+
+class PacedStore:
+    """The verbs of a store, each sent by a `Sender`: see there for attempts and errors.
+
+    What a verb asks for a job's entry is counted for that: by its `entry`, an index of a prefix or None for
+    the job's `objects`, or else by its request.
+
+    Args:
+        store: makes one request for each verb.
+        sender: the budget of requests.
+    """
+
+    def __init__(self, store: Store, sender: Sender) -> None:
+        self._store = store
+        self._send = sender.send
+
+    def list_page(
+        self, prefix: str, *, after: str | None, token: str | None, recursive: bool, entry: int | None = None
+    ) -> Coroutine[Any, Any, Page]:
+        """Return a page of the keys that start with `prefix` and come after the whole key `after`."""
+        call = partial(self._store.list_page, prefix, after=after, token=token, recursive=recursive)
+        return self._send("ListObjectsV2", call, entry=entry)
+
+    def head_object(
+        self, key: str, *, version_id: str | None = None, checksums: bool = False, entry: int | None = None
+    ) -> Coroutine[Any, Any, ObjectDetails | None]:
+        """Return an object's details, None where there is no such object."""
+        call = partial(self._store.head_object, key, version_id=version_id, checksums=checksums)
+        return self._send("HeadObject", call, entry=entry)
+
+    def object_tags(
+        self, key: str, *, version_id: str | None = None, entry: int | None = None
+    ) -> Coroutine[Any, Any, Mapping[str, str]]:
+        """Return an object's tags."""
+        call = partial(self._store.object_tags, key, version_id=version_id)
+        return self._send("GetObjectTagging", call, entry=entry)
+
+    def server_time(self, prefix: str = "") -> Coroutine[Any, Any, datetime]:
+        """Return the server's clock, from the reply to a listing below `prefix`."""
+        return self._send("ListObjectsV2", partial(self._store.server_time, prefix))
+
+    def copy_object(self, request: CopyRequest) -> Coroutine[Any, Any, Confirmation]:
+        """Copy an object of at most 5 GiB; return what S3 confirmed."""
+        return self._send("CopyObject", partial(self._store.copy_object, request), entry=request.entry)
+
+    def create_multipart_upload(
+        self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
+    ) -> Coroutine[Any, Any, str]:
+        """Start a multipart copy that carries everything a small copy carries; return the upload id."""
+        call = partial(self._store.create_multipart_upload, request, details, tags)
+        return self._send("CreateMultipartUpload", call, entry=request.entry)
+
+    def copy_part(
+        self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
+    ) -> Coroutine[Any, Any, str]:
+        """Copy a part, both bytes inclusive; return its ETag."""
+        call = partial(self._store.copy_part, request, upload_id, number, first_byte, last_byte)
+        return self._send("UploadPartCopy", call, entry=request.entry)
+
+    def complete_multipart_upload(
+        self, request: CopyRequest, upload_id: str, etags: Mapping[int, str]
+    ) -> Coroutine[Any, Any, Confirmation]:
+        """Make the object of its parts, ETags by part number; return what S3 confirmed."""
+        call = partial(self._store.complete_multipart_upload, request, upload_id, etags)
+        return self._send("CompleteMultipartUpload", call, entry=request.entry)
+
+    def abort_multipart_upload(
+        self, key: str, upload_id: str, *, entry: int | None = None, cleans_up: bool = False
+    ) -> Coroutine[Any, Any, None]:
+        """Drop an upload and its parts; where it `cleans_up`, also after the sender was stopped."""
+        call = partial(self._store.abort_multipart_upload, key, upload_id)
+        return self._send("AbortMultipartUpload", call, entry=entry, cleans_up=cleans_up)
+
+    def list_uploads(
+        self, prefix: str, *, after: UploadMarker | None, entry: int | None = None
+    ) -> Coroutine[Any, Any, UploadPage]:
+        """Return a page of the open uploads to keys that start with `prefix` and come after a place."""
+        call = partial(self._store.list_uploads, prefix, after=after)
+        return self._send("ListMultipartUploads", call, entry=entry)
+
+    def get_bytes(
+        self, source: S3Object, first_byte: int, last_byte: int, *, entry: int | None = None
+    ) -> Coroutine[Any, Any, bytes]:
+        """Return a range of an object that has still the ETag it was listed with, both bytes inclusive."""
+        call = partial(self._store.get_bytes, source, first_byte, last_byte)
+        return self._send("GetObject", call, entry=entry)
+
+    def put_object(
+        self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str], body: bytes
+    ) -> Coroutine[Any, Any, Confirmation]:
+        """Write an object that carries everything a small copy carries; return what S3 confirmed."""
+        call = partial(self._store.put_object, request, details, tags, body)
+        return self._send("PutObject", call, entry=request.entry)
+
+    def put_part(
+        self, request: CopyRequest, upload_id: str, number: int, body: bytes
+    ) -> Coroutine[Any, Any, str]:
+        """Write a part; return its ETag."""
+        call = partial(self._store.put_part, request, upload_id, number, body)
+        return self._send("UploadPart", call, entry=request.entry)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacedStores:
+    """Both sides of a job, by one budget of requests. The destination signs the copies.
+
+    Attributes:
+        source: the source bucket with the source's credentials.
+        destination: the destination bucket with the destination's.
+    """
+
+    source: PacedStore
+    destination: PacedStore
+
+
+def paced(stores: Stores, sender: Sender) -> PacedStores:
+    """Return both sides, to be asked by one sender."""
+    return PacedStores(
+        source=PacedStore(stores.source, sender), destination=PacedStore(stores.destination, sender)
+    )

@@ -1,0 +1,157 @@
+"""When a request may start: so many in flight, so many in a second, first come, first served."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from threading import Event
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.retry import RequestRate
+from s3copy_tasks.engine.loop import event_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_AHEAD_SECONDS, _BEHIND_SECONDS = 0.002, 0.005
+"""A request may start that much before its turn, as a timer for each would cost more than the request; and
+that much of a delay is made up for, as the loop has other things to do."""
+
+
+class Pacer:
+    """Lets requests start, and learns from their answers how many S3 takes. Used on the loop, but for `stop`.
+
+    Attributes:
+        in_flight: requests that were started and have not ended.
+
+    Args:
+        in_flight_max: the most requests at once.
+        per_second: the most requests in a second; None sets no bound.
+        wait: waits that many seconds and returns whether to stop; the default wakes up on `stop`.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        in_flight_max: int,
+        *,
+        per_second: float | None = None,
+        wait: Callable[[float], Awaitable[bool]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.in_flight = 0
+        self.wait = wait or self._sleep
+        self.clock = clock
+        self._in_flight_max = in_flight_max
+        self._rate = RequestRate(in_flight_max, per_second)
+        self._stopping = Event()
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._sleepers: set[asyncio.Future[None]] = set()
+        self._next_start = 0.0
+        self._timer: asyncio.Task[None] | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Wake all who wait, for nothing; may be called from any thread, and from a signal."""
+        self._stopping.set()
+        event_loop().call_soon_threadsafe(self._wake_all)
+
+    @property
+    def is_turn_due(self) -> bool:
+        """Whether a request has to wait for its turn."""
+        return self.in_flight >= self._in_flight_max or bool(self._rate.gap_seconds)
+
+    async def turn(self) -> None:
+        """Wait for a slot and for the time to start, or for `stop`."""
+        while not self._stopping.is_set() and not self._startable():
+            turn = event_loop().create_future()
+            self._queue.append(turn)
+            self._keep_pace()
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._wake_next()  # it may have been this one's turn
+                raise
+        self._next_start = max(self.clock() - _BEHIND_SECONDS, self._next_start) + self._rate.gap_seconds
+
+    def start(self) -> int:
+        """Take a slot; return the generation of the rate, for `throttled`."""
+        self.in_flight += 1
+        return self._rate.generation
+
+    def throttled(self, generation: int) -> None:
+        """Lower the rate, once for all requests that were started at the same one."""
+        self._rate.throttled(generation, self.clock())
+
+    def answered(self, now: float) -> None:
+        """Let the rate recover by an answer that did not ask for fewer requests."""
+        self._rate.answered(now)
+
+    def end(self) -> None:
+        """Give the slot back."""
+        self.in_flight -= 1
+        self._wake_next()
+
+    def _startable(self) -> int:
+        """Return how many requests may start now: by slots, and by the rate, where a pause is no credit."""
+        free = self._in_flight_max - self.in_flight
+        gap = self._rate.gap_seconds
+        if not gap or free <= 0:
+            return max(free, 0)
+        ahead = min(self.clock() - self._next_start, 0.0) + _AHEAD_SECONDS
+        return min(free, int(ahead / gap) + 1) if ahead >= 0.0 else 0
+
+    def _wake_next(self) -> None:
+        """Wake as many as may start."""
+        if not self._queue:
+            return
+        startable = self._startable()
+        while self._queue and startable > 0:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                startable -= 1
+        self._keep_pace()
+
+    def _keep_pace(self) -> None:
+        """Set a timer for those who wait for a time; those who wait for a slot are woken by an answer."""
+        if (
+            self._rate.gap_seconds
+            and self._timer is None
+            and self._queue
+            and self.in_flight < self._in_flight_max
+        ):
+            self._timer = event_loop().create_task(self._wake_in_time())
+
+    async def _wake_in_time(self) -> None:
+        await self.wait(max(self._next_start - self.clock(), 0.0))
+        self._timer = None
+        self._wake_next()
+
+    def _wake_all(self) -> None:
+        for one in (*self._queue, *self._sleepers):
+            _ring(one)
+        self._queue.clear()
+
+    async def _sleep(self, seconds: float) -> bool:
+        """Wait that long, or until `stop`; return whether that came."""
+        if not self._stopping.is_set():
+            alarm = event_loop().create_future()
+            self._sleepers.add(alarm)
+            timer = event_loop().call_later(seconds, _ring, alarm)
+            try:
+                await alarm
+            finally:
+                timer.cancel()
+                self._sleepers.discard(alarm)
+        return self._stopping.is_set()
+
+
+def _ring(alarm: asyncio.Future[None]) -> None:
+    if not alarm.done():
+        alarm.set_result(None)
