@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import setitem
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.copy.runner import copy_batch, rest_is_unknown
+from s3copy_tasks.copy.runner import copy_batch, counted_batch
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.metrics import TransferMetrics
@@ -121,9 +123,7 @@ class InProcessRun:
     def _copy(self, batch: Batch) -> None:
         before, counted = sum(each.total_files_found for each in self._accounts.values()), self.watch.counted
         collector = MetricsCollector()
-        collector.start_operation(self.job.run_id)
-        events.batch_started(self.job, batch)
-        try:
+        with counted_batch(self.job, batch, collector, partial(setitem, self._accounts, batch.id)):
             copy_batch(
                 self.job,
                 batch,
@@ -133,9 +133,3 @@ class InProcessRun:
                 on_counted=None if counted is None else lambda objects: counted(before + objects),
                 sender=self.sender,
             )
-        except BaseException as error:
-            rest_is_unknown(batch, error, collector)
-            raise
-        finally:
-            account = self._accounts[batch.id] = collector.metrics()
-            events.batch_finished(self.job, batch, account)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -30,11 +30,12 @@ from s3copy_tasks.plan.listing import Decided, Listing, Unseen
 from s3copy_tasks.report import events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from s3copy_tasks.core.batch import Batch, KeyRange
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.store import Stores
 
@@ -42,6 +43,44 @@ log = structlog.get_logger(__name__)
 
 ACCESS_ERRORS_MAX = 100
 """Access errors in a row that end a batch: a revoked grant must not cost millions of requests (rule 19)."""
+
+
+@contextmanager
+def counted_batch(
+    job: EffectiveJob,
+    batch: Batch,
+    metrics: MetricsCollector,
+    on_end: Callable[[TransferMetrics], None] = lambda _: None,
+) -> Iterator[None]:
+    """Say when a batch starts and ends, and count every object that it has not come to, whatever ends it.
+
+    Args:
+        job: the run.
+        batch: of its plan.
+        metrics: counts the batch from now on.
+        on_end: called with the batch's metrics in every ending.
+    """
+    metrics.start_operation(job.run_id)
+    events.batch_started(job, batch)
+    try:
+        yield
+    except BaseException as error:
+        _rest_is_unknown(batch, error, metrics)
+        raise
+    finally:
+        ended = metrics.metrics()
+        on_end(ended)
+        events.batch_finished(job, batch, ended)
+
+
+def _rest_is_unknown(batch: Batch, error: BaseException, metrics: MetricsCollector) -> None:
+    """Count what a batch has not come to, entry by entry; keep the error also where that is nothing."""
+    for number, (entry, planned) in enumerate(batch.found_by_entry.items()):
+        rest = max(planned - metrics.found_of(entry), 0)
+        if rest or number == 0:
+            key, code = f"(batch {batch.id})", type(error).__name__
+            cause = Failure.of(entry=entry, key=key, code=code, message=str(error), attempts=0)
+            metrics.record_unknown(rest, cause, transient=True)
 
 
 @rarely_collected()
@@ -56,19 +95,18 @@ def copy_batch(
     on_counted: Callable[[int], None] | None = None,
     sender: Sender | None = None,
 ) -> None:
-    """List the batch's ranges again, decide again, copy, and account for every object inside.
+    """List the batch's ranges again, decide again, copy, and count every object inside.
 
-    A failed object never stops the others; a listing that fails leaves the rest of its range unknown. So
-    does whatever else ends the batch before its time.
+    A failed object never stops the others; a listing that fails leaves the rest of its range unknown.
 
     Args:
         job: the run.
         batch: of this run's plan.
         stores: both sides.
-        metrics: counts; complete also when this raises.
-        attempt: which try of this batch it is; None means the first and only one.
+        metrics: counts; where this raises, `counted_batch` counts the rest.
+        attempt: which attempt of this batch it is; None means the first and only one.
         limits: where a batch does something else; None stands for the usual ones.
-        on_counted: called after each object with how many are accounted for.
+        on_counted: called after each object with how many are counted.
         sender: the budget of requests, stopped when the batch breaks off; None makes one by the job's
             concurrency.
 
@@ -91,33 +129,12 @@ def copy_batch(
                 _copy_range(one, decisions, work, metrics)
         work.finish()
         verifier.verify()
-    except BaseException as error:
+    except BaseException:
         sender.stop()
         work.abandon()
-        rest_is_unknown(batch, error, metrics, reason=True)
         raise
     finally:
         metrics.record_requests(sender.counted())
-
-
-def rest_is_unknown(
-    batch: Batch, error: BaseException, metrics: MetricsCollector, *, reason: bool = False
-) -> None:
-    """Count what a batch has not come to when it ends before its time, entry by entry.
-
-    Args:
-        batch: of the run's plan.
-        error: what ended it.
-        metrics: counts.
-        reason: keep the error also where all is accounted for.
-    """
-    for entry, planned in batch.found_by_entry.items():
-        rest = max(planned - metrics.found_of(entry), 0)
-        if rest or reason:
-            key, code = f"(batch {batch.id})", type(error).__name__
-            cause = Failure.of(entry=entry, key=key, code=code, message=str(error), attempts=0)
-            metrics.record_unknown(rest, cause, transient=True)
-        reason = False
 
 
 def _copy_range(

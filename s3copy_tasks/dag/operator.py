@@ -18,10 +18,9 @@ from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.operation import OperationState, S3CopyOperation
 from s3copy_tasks.core.store import Stores
-from s3copy_tasks.dag.account import give_account, without_job
 from s3copy_tasks.dag.airflow_versions import AirflowFailException
-from s3copy_tasks.dag.endings import airflow_errors, is_tried_again, judge
 from s3copy_tasks.dag.memory import tries_of
+from s3copy_tasks.dag.outcome import airflow_errors, is_tried_again, judge, report_run, without_job
 from s3copy_tasks.dag.telemetry.lineage import everything, tell_lineage
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import paced
@@ -262,7 +261,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
         """Say what the operation came to: state, XCom, log line, statistics."""
         self._move(state)
         final = error is None or not is_tried_again(error, context)
-        give_account(details, context, failed=error is not None, final=final)
+        report_run(details, context, failed=error is not None, final=final)
 
 
 def _operation_id(context: Context) -> str:

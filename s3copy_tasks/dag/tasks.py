@@ -14,22 +14,32 @@ from s3copy_tasks.config.check.template import NAMES, RunDates
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.explain import provenance
 from s3copy_tasks.copy.runner import copy_batch as run_batch
-from s3copy_tasks.copy.runner import rest_is_unknown
+from s3copy_tasks.copy.runner import counted_batch
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.batch import Batch
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.store import Stores
-from s3copy_tasks.dag.account import METRICS, give_account, without_job
 from s3copy_tasks.dag.airflow_versions import AirflowFailException, AirflowSkipException, event_extra
-from s3copy_tasks.dag.endings import airflow_errors, judge, stopped_by_sigterm
 from s3copy_tasks.dag.memory import tries_of
 from s3copy_tasks.dag.notify import warn_of_ignored
 from s3copy_tasks.dag.notify.recipients import check_recipients
+from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, stopped_by_sigterm, without_job
 from s3copy_tasks.dag.telemetry.lineage import entries_of, tell_lineage
 from s3copy_tasks.dag.telemetry.progress import progress_told
-from s3copy_tasks.dag.xcom import dump, dump_job, load
+from s3copy_tasks.dag.xcom import (
+    CONFIG,
+    METRICS,
+    OUTSIDE,
+    batch_metrics,
+    dump,
+    dump_job,
+    failed_step,
+    load,
+    load_batch_metrics,
+    load_failed_step,
+)
 from s3copy_tasks.engine.sender import sender_of
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.plan.planning import plan_job
@@ -46,10 +56,6 @@ if TYPE_CHECKING:
     from s3copy_tasks.s3.connections import AwsConnectionManager
 
 log = structlog.get_logger(__name__)
-
-OUTSIDE = "outside"
-RAN = "ran"
-CONFIG = "config"
 
 
 def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
@@ -92,8 +98,12 @@ def _reason_pushed(step: str, job: CopyJob | EffectiveJob, context: Context) -> 
     try:
         yield
     except CopyError as error:
-        ran = {"job": job.name, "config_digest": job.digest, "dry_run": context["params"]["dry_run"]}
-        reason = {METRICS: dump(without_plan(context["run_id"], step, error), sparse=True), RAN: ran}
+        reason = failed_step(
+            without_plan(context["run_id"], step, error),
+            job=job.name,
+            config_digest=job.digest,
+            dry_run=context["params"]["dry_run"],
+        )
         context["ti"].xcom_push(key=METRICS, value=reason)
         raise
 
@@ -105,7 +115,7 @@ def template_names(context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
-    """Return the batches, and push the account of everything outside of them."""
+    """Return the batches, and push the metrics of everything outside of them."""
     effective, start = load(EffectiveJob, job), utc_now()
     sender = sender_of(effective, batches_at_once=1)
     with airflow_errors(), _reason_pushed("plan", effective, context):
@@ -117,7 +127,7 @@ def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
 
 
 def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> None:
-    """Copy one batch; push its account whatever happens, then judge it.
+    """Copy one batch; push its metrics whatever happens, then judge it.
 
     Raises:
         AirflowFailException: more objects failed than may, and trying again would not help.
@@ -125,31 +135,25 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
     """
     effective, mine = load(EffectiveJob, job), load(Batch, batch)
     context["label"] = mine.label  # type: ignore[typeddict-unknown-key] # map_index_template
-    collector, sender = (
-        MetricsCollector(),
-        sender_of(effective, batches_at_once=min(mine.of, effective.transfer.max_active_batches)),
-    )
-    collector.start_operation(effective.run_id)
-    events.batch_started(effective, mine)
-    try:
-        with airflow_errors():
-            try:
-                with stopped_by_sigterm(sender), progress_told(effective, mine, collector, context):
-                    tell_lineage(effective, entries_of(effective, mine.ranges))
-                    source, destination = _managers(effective)
-                    stores = Stores(source=source.store, destination=destination.store)
-                    uploads = tries_of(context).uploads(effective, (source, destination), sender)
-                    attempt = Attempt(retried=(context["ti"].try_number or 1) > 1, uploads=uploads)
-                    run_batch(effective, mine, stores, metrics=collector, attempt=attempt, sender=sender)
-            except BaseException as error:  # also what ended it before it began
-                rest_is_unknown(mine, error, collector)
-                raise
-    finally:
-        metrics = collector.metrics()
-        account = {"batch": mine.id, "plan_id": mine.plan_id, METRICS: dump(metrics, sparse=True)}
-        context["ti"].xcom_push(key=METRICS, value=account)
-        events.batch_finished(effective, mine, metrics)
-    judge(metrics, effective.max_failed_objects)
+    collector = MetricsCollector()
+    sender = sender_of(effective, batches_at_once=min(mine.of, effective.transfer.max_active_batches))
+
+    def push(metrics: TransferMetrics) -> None:
+        context["ti"].xcom_push(key=METRICS, value=batch_metrics(mine, metrics))
+
+    with (
+        airflow_errors(),
+        counted_batch(effective, mine, collector, push),
+        stopped_by_sigterm(sender),
+        progress_told(effective, mine, collector, context),
+    ):
+        tell_lineage(effective, entries_of(effective, mine.ranges))
+        source, destination = _managers(effective)
+        stores = Stores(source=source.store, destination=destination.store)
+        uploads = tries_of(context).uploads(effective, (source, destination), sender)
+        attempt = Attempt(retried=(context["ti"].try_number or 1) > 1, uploads=uploads)
+        run_batch(effective, mine, stores, metrics=collector, attempt=attempt, sender=sender)
+    judge(collector.metrics(), effective.max_failed_objects)
 
 
 def summarize(context: Context) -> RunDetails:
@@ -160,7 +164,7 @@ def summarize(context: Context) -> RunDetails:
     """
     metrics, ended, max_failed_objects = _added_up(context)
     reason = verdict(metrics, max_failed_objects)
-    give_account(ended, context, failed=reason is not None)
+    report_run(ended, context, failed=reason is not None)
     if reason is not None:
         raise AirflowFailException(reason)
     if not metrics.files_copied_successfully:
@@ -179,28 +183,16 @@ def _added_up(context: Context) -> tuple[TransferMetrics, RunDetails, int]:
         return metrics, ended, 0
     job = load(EffectiveJob, plain)
     planned = [load(Batch, batch) for batch in batches]
-    accounts = _accounts(ti.xcom_pull(task_ids="copy_batch", key=METRICS), planned)
-    metrics = run_metrics(job, load(TransferMetrics, outside), planned, accounts)
-    return metrics, details(job, metrics, planned, accounts), job.max_failed_objects
+    by_batch = load_batch_metrics(ti.xcom_pull(task_ids="copy_batch", key=METRICS), planned)
+    metrics = run_metrics(job, load(TransferMetrics, outside), planned, by_batch)
+    return metrics, details(job, metrics, planned, by_batch), job.max_failed_objects
 
 
 def _without_plan(context: Context, step: str) -> tuple[TransferMetrics, RunDetails]:
-    pushed = context["ti"].xcom_pull(task_ids=step, key=METRICS) or {}
-    known = pushed.get(METRICS)
-    metrics = load(TransferMetrics, known) if known else without_plan(context["run_id"], step)
-    ran = pushed.get(RAN) or {"job": None, "config_digest": None, "dry_run": context["params"]["dry_run"]}
+    known, ran = load_failed_step(context["ti"].xcom_pull(task_ids=step, key=METRICS))
+    metrics = known or without_plan(context["run_id"], step)
+    ran = ran or {"job": None, "config_digest": None, "dry_run": context["params"]["dry_run"]}
     return metrics, without_job(report(metrics, **ran))
-
-
-def _accounts(pulled: Any, planned: list[Batch]) -> dict[int, TransferMetrics]:
-    """Return metrics by batch; Airflow gives one value, a list or nothing, and may give an older plan's."""
-    accounts = [pulled] if isinstance(pulled, dict) else pulled or []
-    wanted = {(batch.id, batch.plan_id) for batch in planned}
-    return {
-        account["batch"]: load(TransferMetrics, account[METRICS])
-        for account in accounts
-        if (account["batch"], account["plan_id"]) in wanted
-    }
 
 
 def publish(context: Context, copied: AssetAlias) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 
-from s3copy_tasks.copy.runner import copy_batch
+from s3copy_tasks.copy.runner import copy_batch, counted_batch
 from s3copy_tasks.copy.uploads import Attempt, OpenUpload, UploadRecord
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import Location
@@ -206,16 +206,16 @@ class FaultBench:
     ) -> TransferMetrics:
         """Carry out a batch and return its account."""
         collector = metrics or MetricsCollector()
-        collector.start_operation(job.run_id)
-        copy_batch(
-            job,
-            batch,
-            self.stores,
-            metrics=collector,
-            attempt=Attempt(retried=retried, uploads=self.uploads),
-            limits=limits,
-            sender=sender or impatient(job.transfer.concurrency),
-        )
+        with counted_batch(job, batch, collector):
+            copy_batch(
+                job,
+                batch,
+                self.stores,
+                metrics=collector,
+                attempt=Attempt(retried=retried, uploads=self.uploads),
+                limits=limits,
+                sender=sender or impatient(job.transfer.concurrency),
+            )
         return collector.metrics()
 
     def run(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s3copy_tasks.copy.runner import copy_batch
+from s3copy_tasks.copy.runner import copy_batch, counted_batch
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.multipart import Limits
-from s3copy_tasks.dag.endings import stopped_by_sigterm
+from s3copy_tasks.dag.outcome import stopped_by_sigterm
 from s3copy_tasks.engine.sender import Sender
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ def test_sigterm_in_the_middle_of_a_multipart_copy(sides: Sides, proxy: Proxy) -
     job = sides.preflight(sides.job()).job
     (batch,) = sides.plan(job).batches
     sender, collector = Sender(1), MetricsCollector()
-    collector.start_operation(job.run_id)
     proxy.forget()
 
     def end_the_task(request: Request) -> Reply | None:
@@ -40,7 +39,11 @@ def test_sigterm_in_the_middle_of_a_multipart_copy(sides: Sides, proxy: Proxy) -
 
     proxy.answer = end_the_task
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(InterruptedError), stopped_by_sigterm(sender):
+    with (
+        pytest.raises(InterruptedError),
+        counted_batch(job, batch, collector),
+        stopped_by_sigterm(sender),
+    ):
         copy_batch(job, batch, sides.stores(job), metrics=collector, limits=LIMITS, sender=sender)
     assert signal.getsignal(signal.SIGTERM) is before
     assert sides.open_uploads() == []

@@ -12,10 +12,9 @@ from airflow.sdk import BaseNotifier
 
 from s3copy_tasks.config.notify import plain, recipients_of
 from s3copy_tasks.core.job import EffectiveJob
-from s3copy_tasks.dag.account import METRICS
 from s3copy_tasks.dag.airflow_versions import HAS_DEADLINES, conf, queued_deadline
 from s3copy_tasks.dag.notify.recipients import send
-from s3copy_tasks.dag.xcom import load
+from s3copy_tasks.dag.xcom import METRICS, load
 from s3copy_tasks.report.message import Run, failed, late, not_published, places_of, succeeded
 
 if TYPE_CHECKING:

@@ -31,6 +31,7 @@ from s3copy_tasks.dag.page.overview import State, figures_by_run, job_row, overv
 from s3copy_tasks.dag.page.problems import Invalid, invalid_configs
 from s3copy_tasks.dag.page.rows import Run
 from s3copy_tasks.dag.page.settings import route_of, schedule_of, settings_of
+from s3copy_tasks.dag.xcom import METRICS, PROGRESS
 
 log = structlog.get_logger(__name__)
 routes = APIRouter()
@@ -127,7 +128,7 @@ def one_job(
 
 
 def _chosen(session: Session, run: Run, figures: Mapping[int, Figures], now: datetime) -> detail.RunView:
-    by_batches = queries.pushed_by_batches(session, [run.pk], ("metrics", "progress"))
+    by_batches = queries.pushed_by_batches(session, [run.pk], (METRICS, PROGRESS))
     by_tasks = queries.pushed_by_tasks(session, run.pk, ("entries", "batches", "config"))
     return detail.run_view(
         detail.run_rows([run], figures, now)[0],
@@ -144,7 +145,7 @@ def _figures(session: Session, runs: Sequence[Run]) -> dict[int, Figures]:
     return figures_by_run(
         runs,
         queries.summaries(session, [run.pk for run in runs]),
-        queries.pushed_by_batches(session, under_way, ("metrics", "progress")),
+        queries.pushed_by_batches(session, under_way, (METRICS, PROGRESS)),
     )
 
 

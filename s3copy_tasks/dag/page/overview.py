@@ -11,6 +11,7 @@ from typing import Any
 from s3copy_tasks.dag.page.figures import Figures, figures_of, figures_under_way, so_far
 from s3copy_tasks.dag.page.rows import Job, Run
 from s3copy_tasks.dag.page.settings import Route, route_of, schedule_of
+from s3copy_tasks.dag.xcom import METRICS, PROGRESS
 
 
 class State(StrEnum):
@@ -111,6 +112,6 @@ def figures_by_run(
 
 def batch_figures(pushed: Mapping[str, Any]) -> Figures | None:
     """Return what a batch has come to: its own account, else its progress."""
-    account = pushed.get("metrics")
-    inner = account.get("metrics") if isinstance(account, dict) else None
-    return figures_of(inner) or figures_under_way(pushed.get("progress"))
+    account = pushed.get(METRICS)
+    inner = account.get(METRICS) if isinstance(account, dict) else None
+    return figures_of(inner) or figures_under_way(pushed.get(PROGRESS))

@@ -20,6 +20,7 @@ from s3copy_tasks.dag.factory import DAG_PREFIX
 from s3copy_tasks.dag.page.problems import HEADLINE
 from s3copy_tasks.dag.page.rows import Job, Reported, Run, Task
 from s3copy_tasks.dag.page.shapes import plain
+from s3copy_tasks.dag.xcom import METRICS
 
 TAG = "s3copy"
 _BEGUN = ("running", "success", "failed", "up_for_retry", "deferred")
@@ -132,7 +133,7 @@ def summaries(session: Session, run_pks: Collection[int]) -> dict[int, Any]:
             XComModel.dag_run_id.in_(run_pks),
             XComModel.task_id == "summarize",
             XComModel.map_index == -1,
-            XComModel.key == "metrics",
+            XComModel.key == METRICS,
             or_(DagRun.end_date.is_not(None), XComModel.timestamp >= DagRun.start_date),
         )
     )

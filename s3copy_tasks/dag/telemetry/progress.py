@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.dag.best_effort import aside
+from s3copy_tasks.dag.xcom import PROGRESS
 from s3copy_tasks.report import events
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.job import EffectiveJob
 
-PROGRESS = "progress"
-"""Key of XCom."""
 SECONDS = 5.0
 
 

@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from s3copy_tasks.copy.runner import copy_batch
+from s3copy_tasks.copy.runner import copy_batch, counted_batch
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry, TransferOptions
@@ -125,16 +125,17 @@ class Bench:
     ) -> TransferMetrics:
         """Carry out a batch and return its account."""
         collector = metrics or self.collector(job)
-        copy_batch(
-            job,
-            batch,
-            self.stores,
-            metrics=collector,
-            attempt=Attempt(retried=retried),
-            limits=limits,
-            on_counted=on_counted,
-            sender=impatient(job.transfer.concurrency),
-        )
+        with counted_batch(job, batch, collector):
+            copy_batch(
+                job,
+                batch,
+                self.stores,
+                metrics=collector,
+                attempt=Attempt(retried=retried),
+                limits=limits,
+                on_counted=on_counted,
+                sender=impatient(job.transfer.concurrency),
+            )
         return collector.metrics()
 
     def run(

@@ -10,7 +10,7 @@ import pytest
 
 from s3copy_tasks.dag import tasks
 from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
-from s3copy_tasks.dag.xcom import dump, dump_job
+from s3copy_tasks.dag.xcom import OUTSIDE, dump, dump_job
 from s3copy_tasks.report.summary import outside_metrics
 from tests.support.builders.bench import Bench
 
@@ -45,7 +45,7 @@ def test_a_batch_that_never_begins_is_unknown() -> None:
     moment = bench.destination.server_time()
     pushed.values = {
         ("plan", "return_value"): [dump(batch) for batch in plan.batches],
-        ("plan", tasks.OUTSIDE): dump(outside_metrics(job, plan, moment, moment), sparse=True),
+        ("plan", OUTSIDE): dump(outside_metrics(job, plan, moment, moment), sparse=True),
         ("preflight", "return_value"): dump_job(job),
     }
     another = replace(job, run_started=moment + timedelta(days=1))

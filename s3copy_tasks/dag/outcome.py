@@ -1,14 +1,17 @@
-"""How our errors end an Airflow task: tried again where that may help, failed at once where it can't."""
+"""How a task ends: errors as Airflow's, retried where that may help, and what a run reports."""
 
 from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
 from threading import Thread, current_thread, main_thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
+from s3copy_tasks.dag.telemetry.stats import send_stats
+from s3copy_tasks.dag.xcom import BATCHES, ENTRIES, METRICS
 from s3copy_tasks.errors import CopyError, TransientError
+from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import verdict
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.engine.sender import Sender
+    from s3copy_tasks.interfaces import RunDetails, RunReport
 
 
 @contextmanager
@@ -48,7 +52,7 @@ def is_tried_again(error: BaseException, context: Context) -> bool:
 
 @contextmanager
 def stopped_by_sigterm(sender: Sender) -> Iterator[None]:
-    """Stop sending when Airflow ends the task: it has some seconds left to abort uploads and to give account.
+    """Stop sending when Airflow ends the task: some seconds are left to abort uploads and push metrics.
 
     Airflow's own handler calls the operator's `on_kill`, which a `@task` function has not.
     """
@@ -78,3 +82,29 @@ def judge(metrics: TransferMetrics, max_failed_objects: int) -> None:
     reason = verdict(metrics, max_failed_objects)
     if reason is not None:
         raise (AirflowException if metrics.errors_encountered.transient else AirflowFailException)(reason)
+
+
+def without_job(report: RunReport) -> RunDetails:
+    """Return the metrics of a run that has no entries and no batches yet."""
+    return {**report, "entries": [], "batches": []}
+
+
+def report_run(details: RunDetails, context: Context, *, failed: bool, final: bool = True) -> None:
+    """Push a run's metrics, and those by entry and by batch; log the one event that says how it ended.
+
+    Args:
+        details: of the run.
+        context: of the task.
+        failed: whether the run has failed.
+        final: whether no other attempt of it will come; statistics count the last one only.
+    """
+    lists = {ENTRIES, BATCHES}
+    report = cast("RunReport", {key: value for key, value in details.items() if key not in lists})
+    ti = context["ti"]
+    ti.xcom_push(key=METRICS, value=report)
+    ti.xcom_push(key=ENTRIES, value=details["entries"])
+    ti.xcom_push(key=BATCHES, value=details["batches"])
+    log_end = events.operation_failed if failed else events.operation_completed
+    log_end(report)
+    if final:
+        send_stats(report, failed=failed)

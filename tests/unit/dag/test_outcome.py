@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk import Context
 
 from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
-from s3copy_tasks.dag.endings import is_tried_again
+from s3copy_tasks.dag.outcome import is_tried_again
 from s3copy_tasks.errors import AccessError, TransientError
 from tests.support.airflow.operators import Attempt
 
