@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from s3copy_tasks.copy.copier import Copier
+from s3copy_tasks.copy.outcome import count_outcome, count_proof
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.copy.verifier import Verifier
 from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.verify import Copied
 from s3copy_tasks.engine.garbage import rarely_collected
 from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.engine.sender import Sender
@@ -117,10 +119,10 @@ def copy_batch(
     sender = sender or Sender(job.transfer.concurrency)
     attempt = attempt or Attempt()
     sides = paced(stores, sender)
-    copier = Copier(job, sides, metrics, Transfer(job, sides, attempt.uploads, limits))
+    copier = Copier(job, sides, Transfer(job, sides, attempt.uploads, limits))
     listing = Listing(job, sides, retried=attempt.retried)
-    verifier = Verifier(copier.arrivals, listing, metrics, limits or LIMITS)
-    work = _BatchWork(copier, metrics, verifier, job.transfer.concurrency, on_counted)
+    verifier = Verifier(listing, metrics, limits or LIMITS)
+    work = _BatchWork(job, copier, metrics, verifier, on_counted)
     try:
         attempt.abort_left(sides.destination, batch)
         with closing(begun_ahead(map(listing.inside, batch.ranges))) as listed:
@@ -149,15 +151,11 @@ def _copy_range(
         for decided in decisions:
             seen += 1
             if isinstance(decided, Decided):
-                work.add(one.entry, decided)
+                work.add(decided)
             elif decided is None:
                 metrics.record_vanished(one.entry)
             else:
-                key, error = decided
-                events.object_failed(key, error)
-                metrics.record_file_failure(
-                    Failure.of_error(error, entry=one.entry, key=key), transient=is_worth_a_retry(error)
-                )
+                count_outcome(decided.error, one.entry, decided.key, metrics)
     except CopyError as error:
         log.error("listing failed", entry=one.entry, after=one.after, code=error.code, error=error.message)
         where = f"(listing after {one.after!r} through {one.through!r})"
@@ -173,33 +171,33 @@ class _BatchWork:
 
     def __init__(
         self,
+        job: EffectiveJob,
         copier: Copier,
         metrics: MetricsCollector,
         verifier: Verifier,
-        concurrency: int,
         on_counted: Callable[[int], None] | None,
     ) -> None:
+        self._job = job
         self._copier = copier
         self._metrics = metrics
         self._verifier = verifier
-        self._concurrency = concurrency
-        self._workers = Workers(self._carry_out, concurrency)
+        self._workers = self._new_workers()
         self._on_counted = on_counted
         self._access_errors = 0
 
-    def add(self, entry: int | None, decided: Decided) -> None:
+    def add(self, decided: Decided) -> None:
         """Take an object; waits while there is enough to do. Skipped ones take no request."""
         if isinstance(decided.decision, SkipReason):
-            self._metrics.record_skip(decided.decision, entry)
+            self._metrics.record_skip(decided.decision, decided.entry)
             self._counted()
         elif self._access_errors >= ACCESS_ERRORS_MAX:
-            self._not_attempted(entry, decided)
+            self._not_attempted(decided)
         else:
-            self._workers.add((entry, decided))
+            self._workers.add(decided)
         if self._verifier.is_due:
             self._workers.finish()
             self._verifier.verify_through(decided.position)
-            self._workers = Workers(self._carry_out, self._concurrency)
+            self._workers = self._new_workers()
 
     def finish(self) -> None:
         """Wait for what was taken.
@@ -213,20 +211,33 @@ class _BatchWork:
         """Wait for what is under way and drop the rest."""
         self._workers.abandon()
 
-    async def _carry_out(self, taken: tuple[int | None, Decided]) -> None:
-        entry, decided = taken
+    def _new_workers(self) -> Workers[Decided]:
+        return Workers(self._carry_out, self._job.transfer.concurrency)
+
+    async def _carry_out(self, decided: Decided) -> None:
         if self._access_errors >= ACCESS_ERRORS_MAX:
-            self._not_attempted(entry, decided)
+            self._not_attempted(decided)
             return
-        error = await self._copier.carry_out(entry, decided)
-        denied = isinstance(error, (AccessError, ExpiredError))
+        outcome = await self._copier.carry_out(decided)
+        count_outcome(outcome, decided.entry, decided.source.key, self._metrics)
+        if isinstance(outcome, Copied) and not outcome.is_proven:
+            await self._verify(outcome)
+        denied = isinstance(outcome, (AccessError, ExpiredError))
         self._access_errors = self._access_errors + 1 if denied else 0
         self._counted()
 
-    def _not_attempted(self, entry: int | None, decided: Decided) -> None:
+    async def _verify(self, copied: Copied) -> None:
+        """Compare checksums where the job asks for that, or else leave it to a listing (rule 13)."""
+        if copied.confirmed.etag is None or self._job.verify != "checksum":
+            self._verifier.expect(copied)
+            return
+        agree = await self._copier.checksums_agree(copied)
+        count_proof(copied, self._metrics, same=agree)
+
+    def _not_attempted(self, decided: Decided) -> None:
         msg = f"{ACCESS_ERRORS_MAX} objects in a row were denied; the rest of the batch was not attempted"
         failure = Failure.of(
-            entry=entry, key=decided.source.key, code=ACCESS_BREAKER, message=msg, attempts=0
+            entry=decided.entry, key=decided.source.key, code=ACCESS_BREAKER, message=msg, attempts=0
         )
         events.object_failed(decided.source.key, failure)
         self._metrics.record_file_failure(failure)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from s3copy_tasks.core.metrics import Failure
+from s3copy_tasks.copy.outcome import count_mismatch
 from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.verify import same_content
-from s3copy_tasks.errors import VERIFICATION_FAILED, CopyError
+from s3copy_tasks.errors import CopyError
 from s3copy_tasks.plan.ahead import begun_ahead
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.objects import S3Object
-    from s3copy_tasks.core.verify import Arrival
+    from s3copy_tasks.core.verify import Copied
     from s3copy_tasks.plan.listing import Listing
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,6 @@ class Verifier:
     What is something else counts as failed. What can't be listed stays unverified.
 
     Args:
-        arrivals: copies that no reply has proven; emptied as they are looked for.
         listing: of the job.
         metrics: counts.
         limits: how many may wait.
@@ -42,21 +41,24 @@ class Verifier:
 
     def __init__(
         self,
-        arrivals: list[Arrival],
         listing: Listing,
         metrics: MetricsCollector,
         limits: Limits = LIMITS,
     ) -> None:
-        self._arrivals = arrivals
+        self._awaited: list[Copied] = []
         self._listing = listing
         self._metrics = metrics
         self._unproven_max = limits.unproven
         self._ranges: list[KeyRange] = []
 
+    def expect(self, copied: Copied) -> None:
+        """Take a copy that no reply has proven; may be called from the loop."""
+        self._awaited.append(copied)
+
     @property
     def is_due(self) -> bool:
         """Whether so many wait that it is time to look for them."""
-        return len(self._arrivals) >= self._unproven_max
+        return len(self._awaited) >= self._unproven_max
 
     def begin(self, one: KeyRange) -> None:
         """Take note that a range is copied from now on."""
@@ -71,10 +73,10 @@ class Verifier:
 
     def verify(self) -> None:
         """Look for the copies in all that was begun; none may be under way."""
-        waiting: dict[int | None, dict[str, Arrival]] = {}
-        for arrival in self._arrivals:
-            waiting.setdefault(arrival.entry, {})[arrival.key] = arrival
-        self._arrivals.clear()
+        waiting: dict[int | None, dict[str, Copied]] = {}
+        for copied in self._awaited:
+            waiting.setdefault(copied.entry, {})[copied.key] = copied
+        self._awaited.clear()
         below = [(one.entry, one) for one in self._ranges if one.entry is not None and one.entry in waiting]
         with closing(begun_ahead(starmap(self._listing.copies, below))) as listed:
             for (entry, _), copies in zip(below, listed, strict=True):
@@ -82,11 +84,11 @@ class Verifier:
         if None in waiting:
             _find(self._listing.copies_at(waiting[None]), waiting[None], self._metrics)
         for expected in waiting.values():
-            for arrival in expected.values():
-                _compare(arrival, None, self._metrics)
+            for copied in expected.values():
+                _compare(copied, None, self._metrics)
 
 
-def _find(copies: Iterable[S3Object], expected: dict[str, Arrival], metrics: MetricsCollector) -> None:
+def _find(copies: Iterable[S3Object], expected: dict[str, Copied], metrics: MetricsCollector) -> None:
     """Compare what is expected with a listing, and strike it out; all of it where the listing fails."""
     try:
         for one in copies:
@@ -99,24 +101,9 @@ def _find(copies: Iterable[S3Object], expected: dict[str, Arrival], metrics: Met
         expected.clear()
 
 
-def _compare(arrival: Arrival, found: S3Object | None, metrics: MetricsCollector) -> None:
-    wrong = arrival.mismatch(found)
+def _compare(copied: Copied, found: S3Object | None, metrics: MetricsCollector) -> None:
+    wrong = copied.mismatch(found)
     if wrong is not None:
-        count_mismatch(arrival, wrong, metrics)
-    elif found is not None and (arrival.etag is not None or same_content(arrival.source, found.etag)):
-        metrics.record_verified(arrival.entry)
-
-
-def count_mismatch(arrival: Arrival, wrong: str, metrics: MetricsCollector) -> None:
-    """Take a copy that was counted for failed, and name the wrong object."""
-    log.error("copy is not what was confirmed", key=arrival.key, error=wrong)
-    failure = Failure.of(
-        entry=arrival.entry,
-        key=arrival.source.key,
-        code=VERIFICATION_FAILED,
-        message=f"{arrival.key!r}: {wrong}",
-        attempts=1,
-    )
-    metrics.record_mismatch(
-        failure, arrival.source.size, earlier=arrival.earlier, ambiguous=arrival.ambiguous
-    )
+        count_mismatch(copied, wrong, metrics)
+    elif found is not None and (copied.confirmed.etag is not None or same_content(copied.source, found.etag)):
+        metrics.record_verified(copied.entry)

@@ -23,25 +23,30 @@ class Confirmation:
     checksums: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """A copy that S3 confirmed and that is yet to be found in a listing.
+@dataclass(slots=True, kw_only=True)
+class Copied:
+    """An object that was copied. Nobody changes one; see `S3Object`.
 
     Attributes:
         entry: index of the prefix; None for the job's `objects`.
         source: as it was copied.
         key: of the destination.
-        etag: that S3 confirmed; None where nobody got the reply.
-        earlier: it was counted as an earlier try's.
-        ambiguous: it was counted as such.
+        confirmed: what S3 said of it.
+        earlier: an earlier attempt of the batch copied it.
+        ambiguous: it was copied because nothing could prove it unchanged.
     """
 
     entry: int | None
     source: S3Object
     key: str
-    etag: str | None
+    confirmed: Confirmation
     earlier: bool = False
     ambiguous: bool = False
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the reply proves that it is what the source has."""
+        return same_content(self.source, self.confirmed.etag)
 
     def mismatch(self, listed: S3Object | None) -> str | None:
         """Return what is wrong with what a listing shows, None where it is what S3 confirmed."""
@@ -49,14 +54,15 @@ class Arrival:
             return "the destination has no such object"
         if listed.size != self.source.size:
             return f"the destination has {listed.size} bytes, the source {self.source.size}"
-        if self.etag is not None and listed.etag.strip('"') != self.etag.strip('"'):
-            return f"the destination has ETag {listed.etag}, the copy was confirmed with {self.etag}"
+        etag = self.confirmed.etag
+        if etag is not None and listed.etag.strip('"') != etag.strip('"'):
+            return f"the destination has ETag {listed.etag}, the copy was confirmed with {etag}"
         return None
 
 
 def same_content(source: S3Object, etag: str | None) -> bool:
     """Say whether ETags prove equal content: equal ones are the MD5 of the same bytes, or parts."""
-    return etag is not None and source.etag.strip('"') == etag.strip('"')
+    return etag is not None and (source.etag == etag or source.etag.strip('"') == etag.strip('"'))
 
 
 def by_checksums(source: Mapping[str, str], copy: Mapping[str, str]) -> bool | None:

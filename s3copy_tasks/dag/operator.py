@@ -10,6 +10,7 @@ import structlog
 from airflow.sdk import BaseOperator
 
 from s3copy_tasks.copy.copier import Copier
+from s3copy_tasks.copy.outcome import count_outcome
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import Attempt, NoRecord
 from s3copy_tasks.core.collector import MetricsCollector
@@ -291,11 +292,11 @@ def _copy_one(job: EffectiveJob, stores: Stores, collector: MetricsCollector) ->
     """
     sides = paced(stores, Sender(job.transfer.concurrency))
     one = _found(Listing(job, sides).object_at(0), job)
-    copier = Copier(job, sides, collector, Transfer(job, sides, NoRecord()))
-    error = wait_for(copier.carry_out(None, one))
-    if collector.metrics().files_vanished:
+    outcome = wait_for(Copier(job, sides, Transfer(job, sides, NoRecord())).carry_out(one))
+    count_outcome(outcome, None, one.source.key, collector)
+    if outcome is None:
         return MissingError(f"{job.source}/{one.source.key} is gone", code="NoSuchKey")
-    return error
+    return outcome if isinstance(outcome, CopyError) else None
 
 
 def _listed(one: S3Object) -> ListedObject:

@@ -54,6 +54,7 @@ class Decided:
     """An object with what is to be done about it. Nobody changes one; see `S3Object`.
 
     Attributes:
+        entry: index of its prefix; None for the job's `objects`.
         position: below its prefix, or its index among the single objects.
         source: as it was listed.
         key: of the destination.
@@ -61,6 +62,7 @@ class Decided:
         replaces: what the destination holds.
     """
 
+    entry: int | None
     position: str | int
     source: S3Object
     key: str
@@ -79,6 +81,7 @@ class EntryListing:
     """The objects of one entry with their decisions, in key order; each iteration lists both sides.
 
     Args:
+        entry: index of the prefixes.
         prefixes: the entry.
         source: its listing.
         destination: that of the keys that it writes.
@@ -86,8 +89,9 @@ class EntryListing:
     """
 
     def __init__(
-        self, prefixes: PrefixEntry, source: KeyStream, destination: KeyStream, decider: Decider
+        self, entry: int, prefixes: PrefixEntry, source: KeyStream, destination: KeyStream, decider: Decider
     ) -> None:
+        self._entry = entry
         self._prefixes = prefixes
         self._source = source
         self._destination = destination
@@ -109,12 +113,14 @@ class EntryListing:
         Raises:
             CopyError: a listing failed, after the objects before that.
         """
-        prefixes, decide = self._prefixes, self._decider.below_prefix
+        entry, prefixes, decide = self._entry, self._prefixes, self._decider.below_prefix
         with closing(_read(self._source)) as source, closing(_read(self._destination)) as destination:
             for suffix, ours, theirs in merge(source, destination, prefixes.source, prefixes.destination):
                 key = prefixes.destination + suffix
                 decision = decide(ours, theirs, suffix, key)
-                yield Decided(position=suffix, source=ours, key=key, decision=decision, replaces=theirs)
+                yield Decided(
+                    entry=entry, position=suffix, source=ours, key=key, decision=decision, replaces=theirs
+                )
 
 
 class NamedListing:
@@ -188,7 +194,7 @@ class Listing:
                 (self._stores.destination, prefixes.destination),
             )
         )
-        return EntryListing(prefixes, source, destination, self._decider)
+        return EntryListing(entry, prefixes, source, destination, self._decider)
 
     def copies(self, entry: int, one: KeyRange) -> KeyStream:
         """Return the destination's objects of a range below an entry's prefix, in key order."""
@@ -237,7 +243,12 @@ class Listing:
         found = theirs.object if theirs else None
         decision = self._decider.named(ours.object, found, entry.destination)
         return Decided(
-            position=index, source=ours.object, key=entry.destination, decision=decision, replaces=found
+            entry=None,
+            position=index,
+            source=ours.object,
+            key=entry.destination,
+            decision=decision,
+            replaces=found,
         )
 
     def _keys(

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3copy_tasks.copy.copier import Copier
+from s3copy_tasks.copy.outcome import count_outcome, count_proof
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import NoRecord
 from s3copy_tasks.core.job import ObjectOptions, Overwrite
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.core.objects import Action, SkipReason
+from s3copy_tasks.core.verify import Copied
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.errors import (
@@ -32,6 +34,7 @@ from tests.support.s3.memory import fails, on
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from s3copy_tasks.copy.outcome import Outcome
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.core.objects import Decision, S3Object
@@ -74,7 +77,7 @@ class Workplace:
         metrics = self.bench.collector(self.job)
         decided = self.decided(decision, source or self.listed, key)
         self.server.calls.clear()
-        wait_for(self.copier(metrics, sender or impatient(4)).carry_out(0, decided))
+        wait_for(self.carried_out(decided, metrics, sender or impatient(4)))
         assert self.server.open_uploads(DESTINATION) == []
         return metrics.metrics()
 
@@ -82,11 +85,17 @@ class Workplace:
         """Return a decision that was made by what the destination holds now."""
         held = self.bench.destination.head_object(key)
         replaces = held.object if held else None
-        return Decided(position="a", source=source, key=key, decision=decision, replaces=replaces)
+        return Decided(entry=0, position="a", source=source, key=key, decision=decision, replaces=replaces)
 
-    def copier(self, metrics: MetricsCollector, sender: Sender) -> Copier:
+    async def carried_out(self, decided: Decided, metrics: MetricsCollector, sender: Sender) -> Outcome:
+        """Carry out a decision, count what became of it, and compare checksums where the job does."""
         stores = paced(self.bench.stores, sender)
-        return Copier(self.job, stores, metrics, Transfer(self.job, stores, NoRecord(), LIMITS))
+        copier = Copier(self.job, stores, Transfer(self.job, stores, NoRecord(), LIMITS))
+        outcome = await copier.carry_out(decided)
+        count_outcome(outcome, 0, decided.source.key, metrics)
+        if isinstance(outcome, Copied) and not outcome.is_proven and self.job.verify == "checksum":
+            count_proof(outcome, metrics, same=await copier.checksums_agree(outcome))
+        return outcome
 
     def someone_writes(self, bucket: str, key: str, content: bytes) -> Callable[[], None]:
         """Return what writes an object as somebody else, a second later."""
@@ -219,9 +228,9 @@ def test_failing_abort_hides_nothing() -> None:
     place.server.before.append(on("copy_part", fails(DENIED)))
     place.server.before.append(on("abort_multipart_upload", fails(RequestError("no", code="Odd"))))
     metrics = place.bench.collector(place.job)
-    copier = place.copier(metrics, impatient(1))
-    error = wait_for(copier.carry_out(0, place.decided(Action.COPY, place.listed)))
-    assert error is not None
+    decided = place.decided(Action.COPY, place.listed)
+    error = wait_for(place.carried_out(decided, metrics, impatient(1)))
+    assert isinstance(error, CopyError)
     assert error.code == "AccessDenied"
     assert metrics.metrics().errors_encountered.by_code == {"AccessDenied": 1}
 
@@ -246,10 +255,10 @@ def test_what_s3_confirmed_is_counted_before_it_is_proven() -> None:
     """Whatever ends the batch while checksums are asked for, the copy is there, and is no unknown object."""
     place = Workplace(LARGE, verify="checksum")
     place.server.before.append(on("head_object", fails(ValueError("the end")), bucket=SOURCE, spare=1))
+    (batch,) = place.bench.plan(place.job).batches
     metrics = place.bench.collector(place.job)
-    copying = place.copier(metrics, impatient(4)).carry_out(0, place.decided(Action.COPY, place.listed))
     with pytest.raises(ValueError, match="the end"):
-        wait_for(copying)
+        place.bench.copy(place.job, batch, metrics=metrics, limits=LIMITS)
     assert place.copied == LARGE
     assert metrics.metrics().files_copied_successfully == 1
 
