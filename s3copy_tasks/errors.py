@@ -39,7 +39,10 @@ class CopyError(Exception):
 
     Attributes:
         code: a stable word for the kind of error.
-        message: one sentence, or a few lines, for a person. Holds no secret.
+        reason: one sentence, or a few lines, for a person. Holds no secret.
+        remedy: a line that names the policy statement which would allow what was refused, and the policy that
+            lacks it; None where no statement is known to help.
+        message: the reason, and the remedy below it.
         attempts: requests that were made before giving up.
         may_be_done: one of them may have been carried out all the same; None where nobody has said.
     """
@@ -47,15 +50,17 @@ class CopyError(Exception):
     attempts: int = 1
     may_be_done: bool | None = None
 
-    def __init__(self, message: str, *, code: str) -> None:
-        super().__init__(message)
+    def __init__(self, reason: str, *, code: str, remedy: str | None = None) -> None:
         self.code = code
-        self.message = message
+        self.reason = reason
+        self.remedy = remedy
+        self.message = reason if remedy is None else f"{reason}\n{remedy}"
+        super().__init__(self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by value: XCom, processes and retries carry errors around."""
         state = {"attempts": self.attempts, "may_be_done": self.may_be_done}
-        return _rebuild, (type(self), self.message, self.code), state
+        return _rebuild, (type(self), self.reason, self.code, self.remedy), state
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
@@ -98,5 +103,5 @@ def is_worth_a_retry(error: CopyError) -> bool:
     return isinstance(error, TransientError) and not isinstance(error, ExpiredError)
 
 
-def _rebuild(cls: type[CopyError], message: str, code: str) -> CopyError:
-    return cls(message, code=code)
+def _rebuild(cls: type[CopyError], reason: str, code: str, remedy: str | None = None) -> CopyError:
+    return cls(reason, code=code, remedy=remedy)

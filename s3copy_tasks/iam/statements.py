@@ -11,7 +11,8 @@ from s3copy_tasks.errors import AccessError, CopyError
 if TYPE_CHECKING:
     from s3copy_tasks.core.job import ObjectOptions
 
-MISSING = "\nMissing in "
+KEY_AND_ROLE = "the policies of the key and of the role"
+"""Where the right to use a KMS key is missing: both must allow it."""
 LIST_UPLOADS = "s3:ListBucketMultipartUploads"
 _WORKERS = "arn:aws:iam::111111111111:role/the-role-that-your-airflow-workers-run-as"
 _ASSUMED_ROLE = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<role>[^/]+)/.*")
@@ -72,13 +73,23 @@ def explained(error: CopyError) -> CopyError:
 
     Preflight proves one object below each prefix; the next may be encrypted by another key.
     """
-    missing = kms_statement(error.message, None) if isinstance(error, AccessError) else None
-    return error if missing is None else lacking(error, f"the policies of the key and of the role: {missing}")
+    allowed = kms_statement(error.reason, None) if isinstance(error, AccessError) else None
+    return error if allowed is None else lacking(error, missing(KEY_AND_ROLE, allowed))
 
 
-def lacking(error: CopyError, where: str) -> AccessError:
-    """Return a refusal that says what is missing where."""
-    return AccessError(f"{error.message}{MISSING}{where}", code=error.code)
+def lacking(error: CopyError, remedy: str) -> AccessError:
+    """Return a refusal with its remedy, see `missing`; one that it had already stays in its words."""
+    return AccessError(error.message, code=error.code, remedy=remedy)
+
+
+def missing(where: str, allowed: str) -> str:
+    """Return the remedy of a refusal.
+
+    Args:
+        where: the policies that lack the statement, in words.
+        allowed: the statement, as JSON.
+    """
+    return f"Missing in {where}: {allowed}"
 
 
 def kms_statement(message: str, key_id: str | None) -> str | None:

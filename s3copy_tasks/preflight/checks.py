@@ -21,10 +21,11 @@ from s3copy_tasks.errors import (
     RequestError,
 )
 from s3copy_tasks.iam.statements import (
-    MISSING,
+    KEY_AND_ROLE,
     bucket_arn,
     kms_statement,
     literal,
+    missing,
     read_actions,
     statement,
     write_actions,
@@ -210,18 +211,18 @@ class Checks:
         manager = self._managers[side]
         principal = manager.principal()
         resource = bucket_arn(principal, bucket, None if keys is None else _pattern(keys))
-        said = f"{error.code}: {error.message.partition(MISSING)[0]}"
-        named = f"{principal} may not {' or '.join(actions)} on {resource} ({said})."
-        by_kms = kms_statement(error.message, self._job.options.kms_key_id)
+        said = f"{error.code}: {error.reason}"
+        by_kms = kms_statement(error.reason, self._job.options.kms_key_id)
         if by_kms is not None:
-            missing = f"Missing in the policies of the key and of the role: {by_kms}"
+            remedy = missing(KEY_AND_ROLE, by_kms)
         elif bucket == manager.location.bucket:
-            missing = f"Missing in the policy of the role: {statement(actions, resource, prefix=prefix)}"
+            remedy = missing("the policy of the role", statement(actions, resource, prefix=prefix))
         else:
             allowed = statement(actions, resource, principal=manager.location.role_arn or principal)
-            where = f"in the policy of bucket {bucket}, and without its Principal in that of the role"
-            missing = f"Missing {where}: {allowed}"
-        return AccessError(f"{named}\n{missing}", code=error.code)
+            where = f"the policy of bucket {bucket}, and without its Principal in that of the role"
+            remedy = missing(where, allowed)
+        named = f"{principal} may not {' or '.join(actions)} on {resource} ({said})."
+        return AccessError(named, code=error.code, remedy=remedy)
 
 
 def _pattern(keys: str) -> str:

@@ -14,7 +14,15 @@ from s3copy_tasks.errors import (
     RequestError,
     TransientError,
 )
-from s3copy_tasks.iam.statements import LIST_UPLOADS, bucket_arn, explained, lacking, literal, statement
+from s3copy_tasks.iam.statements import (
+    LIST_UPLOADS,
+    bucket_arn,
+    explained,
+    lacking,
+    literal,
+    missing,
+    statement,
+)
 from s3copy_tasks.s3.parameters import (
     carried,
     content,
@@ -79,7 +87,8 @@ class BucketStore:
         try:
             reply = await self._call("ListObjectsV2", self._read | where)
         except CopyError as error:
-            raise type(error)(f"s3://{self.bucket}/{prefix}: {error.message}", code=error.code) from None
+            msg = f"s3://{self.bucket}/{prefix}: {error.reason}"
+            raise type(error)(msg, code=error.code, remedy=error.remedy) from None
         return Page(
             objects=listed_objects(self.bucket, reply.get("Contents", ())),
             token=told(reply, "NextContinuationToken") if told(reply, "IsTruncated") else None,
@@ -106,7 +115,8 @@ class BucketStore:
         except AccessError as error:  # preflight can't prove this one: most objects have no tags
             action = "s3:GetObjectVersionTagging" if version_id else "s3:GetObjectTagging"
             allowed = statement([action], bucket_arn("", self.bucket, literal(key)))
-            raise lacking(error, f"the policy of the role that looks at the object: {allowed}") from None
+            remedy = missing("the policy of the role that looks at the object", allowed)
+            raise lacking(error, remedy) from None
         return {tag["Key"]: tag["Value"] for tag in told(reply, "TagSet")}
 
     async def server_time(self, prefix: str = "") -> datetime:
@@ -181,7 +191,7 @@ class BucketStore:
             reply = await self._call("ListMultipartUploads", self._asked | where)
         except AccessError as error:
             allowed = statement([LIST_UPLOADS], bucket_arn("", self.bucket))
-            raise lacking(error, f"the policy of the role that copies: {allowed}") from None
+            raise lacking(error, missing("the policy of the role that copies", allowed)) from None
         return listed_uploads(self.bucket, reply)
 
     async def get_bytes(self, source: S3Object, first_byte: int, last_byte: int) -> bytes:

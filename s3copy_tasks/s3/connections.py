@@ -26,7 +26,7 @@ from s3copy_tasks.errors import (
     CopyError,
     TransientError,
 )
-from s3copy_tasks.iam.statements import MISSING, signer_of, trust_statement
+from s3copy_tasks.iam.statements import missing, signer_of, trust_statement
 from s3copy_tasks.s3.bucket import BucketStore
 from s3copy_tasks.s3.client import Boto3Client, Client
 from s3copy_tasks.s3.errors import from_client_error, from_transport
@@ -179,9 +179,10 @@ class AwsConnectionManager:
             return passing
         msg += ". Check the role's trust policy (principal, ExternalId) and the connection's extra"
         role, external_id = self.role()
+        remedy = None
         if role is not None:
-            msg += f"{MISSING}the trust policy of {role}: {json.dumps(trust_statement(external_id))}"
-        return AccessError(msg, code=CREDENTIALS)
+            remedy = missing(f"the trust policy of {role}", json.dumps(trust_statement(external_id)))
+        return AccessError(msg, code=CREDENTIALS, remedy=remedy)
 
     def _wrapper(self) -> AwsConnectionWrapper:
         from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined] # noqa: PLC0415 - slow

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +18,9 @@ from s3copy_tasks.errors import (
     ThrottledError,
     TransientError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CLASSES = [
     AccessError,
@@ -37,3 +42,19 @@ def test_errors_pickle(cls: type[CopyError]) -> None:
     assert type(back) is cls
     assert (back.code, back.message, back.attempts) == ("NoSuchKey", "it is gone", 3)
     assert str(back) == "NoSuchKey: it is gone"
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("travel", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_remedies(cls: type[CopyError], travel: Callable[[CopyError], CopyError]) -> None:
+    """A remedy is the message's last line, once, and stays apart from the reason in another process."""
+    error = travel(cls("not allowed", code="AccessDenied", remedy="Missing in the policy: {}"))
+    assert (error.reason, error.remedy) == ("not allowed", "Missing in the policy: {}")
+    assert str(error) == "AccessDenied: not allowed\nMissing in the policy: {}"
+    assert error.args == (error.message,)
+
+
+def test_most_errors_have_no_remedy() -> None:
+    """Where no statement would help, the reason is the message."""
+    error = MissingError("it is gone", code="NoSuchKey")
+    assert (error.message, error.remedy) == (error.reason, None)
