@@ -27,8 +27,9 @@ from s3copy_tasks.errors import (
     TransientError,
 )
 from s3copy_tasks.iam.statements import missing, signer_of, trust_statement
+from s3copy_tasks.s3.boto3_client import Boto3Client
 from s3copy_tasks.s3.bucket import BucketStore
-from s3copy_tasks.s3.client import Boto3Client, Client
+from s3copy_tasks.s3.client import Client
 from s3copy_tasks.s3.errors import from_client_error, from_transport
 from s3copy_tasks.s3.fast.client import CurlClient
 

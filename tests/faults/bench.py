@@ -16,8 +16,9 @@ from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.report.summary import outside_metrics, run_metrics
+from s3copy_tasks.s3.boto3_client import Boto3Client
 from s3copy_tasks.s3.bucket import BucketStore
-from s3copy_tasks.s3.client import Boto3Client, Client
+from s3copy_tasks.s3.client import Client
 from s3copy_tasks.s3.connections import _s3_config
 from s3copy_tasks.s3.fast.client import CurlClient
 from tests.faults.kinds import meanwhile

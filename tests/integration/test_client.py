@@ -36,7 +36,8 @@ from s3copy_tasks.errors import (
     ThrottledError,
     TransientError,
 )
-from s3copy_tasks.s3.client import Boto3Client, Client
+from s3copy_tasks.s3.boto3_client import Boto3Client
+from s3copy_tasks.s3.client import Client
 from s3copy_tasks.s3.fast import replies
 from s3copy_tasks.s3.fast.client import CurlClient
 from s3copy_tasks.s3.fast.handles import CONNECTION_CLOSED, READ_TIMEOUT, TLS_REFUSED
@@ -650,7 +651,8 @@ def test_a_proxy_of_the_configuration(
 def test_libcurl_is_loaded_by_whom_it_serves() -> None:
     """The modules that a Dag file and `s3copy validate` import do without libcurl."""
     script = (
-        "import sys, s3copy_tasks.cli, s3copy_tasks.dag.factory, s3copy_tasks.s3.client\n"
+        "import sys, s3copy_tasks.cli, s3copy_tasks.dag.factory\n"
+        "import s3copy_tasks.s3.client, s3copy_tasks.s3.boto3_client\n"
         "sys.exit('pycurl' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from s3copy_tasks.s3.client import Boto3Client, Client
+from s3copy_tasks.s3.boto3_client import Boto3Client
+from s3copy_tasks.s3.client import Client
 from s3copy_tasks.s3.fast.client import CurlClient
 from tests.performance.child import obey
 

@@ -25,8 +25,8 @@ from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.plan.key_stream import KeyStream
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.run import InProcessRun, Watch
+from s3copy_tasks.s3.boto3_client import Boto3Client
 from s3copy_tasks.s3.bucket import BucketStore
-from s3copy_tasks.s3.client import Boto3Client
 from s3copy_tasks.s3.fast.client import CurlClient
 from tests.performance.child import obey
 from tests.performance.pages import PREFIX

@@ -1,0 +1,82 @@
+"""S3 over boto3, in threads: slow, and the measure of what is right."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from s3copy_tasks.errors import ExpiredError
+from s3copy_tasks.s3.errors import from_client_error, from_transport
+from s3copy_tasks.s3.fast.replies import confirm
+from s3copy_tasks.s3.fast.xml import unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_s3.client import S3Client
+
+    from s3copy_tasks.s3.client import Connect
+
+
+class Boto3Client:
+    """Carries out operations by boto3; see `Client`.
+
+    Args:
+        connect: makes boto3's client; called again, with `anew`, when its credentials have expired.
+        threads: requests at once.
+    """
+
+    def __init__(self, connect: Connect, *, threads: int = 32) -> None:
+        self._connect = connect
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="s3")
+        self._lock = Lock()
+        self._current: S3Client | None = None
+        self._expired = False
+
+    async def call(self, operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Carry out an operation; see `Client`."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, operation, params)
+
+    async def close(self) -> None:
+        """Close all connections; what is being sent is waited for."""
+        await asyncio.to_thread(self._threads.shutdown)
+        with self._lock:
+            if self._current is not None:
+                self._current.close()
+            self._current = None
+
+    def _call(self, operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        client = self._client()
+        try:
+            result: dict[str, Any] = getattr(client, xform_name(operation))(**params)
+            if "Body" in result:
+                result["Body"] = result["Body"].read()
+        except ClientError as error:
+            ours = from_client_error(error)
+            if isinstance(ours, ExpiredError):
+                self._drop(client)
+            raise ours from None
+        except BotoCoreError as error:
+            raise from_transport(error) from None
+        except ResponseParserError:
+            raise unreadable(operation) from None
+        confirm(operation, result)
+        return result
+
+    def _client(self) -> S3Client:
+        with self._lock:
+            if self._current is None:
+                self._current = self._connect(anew=self._expired)
+            return self._current
+
+    def _drop(self, expired: S3Client) -> None:
+        """Forget an expired client, unless another thread has replaced it already."""
+        with self._lock:
+            if self._current is expired:
+                self._current, self._expired = None, True
