@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from copy import copy
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from s3copy_tasks.errors import CopyError, ExpiredError
 from s3copy_tasks.s3.errors import from_reply
+from s3copy_tasks.s3.fast.corrections import Correction, RegionCorrection, find_correction
 from s3copy_tasks.s3.fast.curl import Curl
 from s3copy_tasks.s3.fast.endpoints import CredentialSource, Target, target_of, transport_of
 from s3copy_tasks.s3.fast.replies import Refusal, Replies, Reply, headers_of
@@ -28,15 +28,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.s3.client import Connect
 
-_ELSEWHERE = frozenset(
-    {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
-)
-_BAD_REQUEST, _FORBIDDEN = 400, 403
 _WITH_LENGTH = frozenset({"POST", "PUT"})
-_REDIRECTS = frozenset({301, 302, 307})
-_SKEWED = "RequestTimeTooSkewed"
-_TOLERATED_SECONDS = 240
-"""S3 refuses a clock that is 15 minutes off; a HEAD's refusal has no code, and the Date must speak for it."""
 _LOOK_AT_CREDENTIALS_SECONDS = 1.0
 _LONG_BYTES = 50_000
 
@@ -44,8 +36,8 @@ _LONG_BYTES = 50_000
 class CurlClient:
     """Carries out operations of S3 over libcurl; see `Client`. Belongs to the event loop of its first call.
 
-    Two mistakes of ours are mended here, once each per call, and remembered: the wrong region, and the wrong
-    time. Everything else is raised. A request that would do harm if it came twice (`Request.once`) is never
+    A wrong region and a wrong time are corrected here, once each per call, and remembered for later calls.
+    Everything else is raised. A request that would do harm if it came twice (`Request.once`) is never
     re-sent; the others libcurl may re-send, once, when a connection dies as it is reused.
 
     Args:
@@ -79,17 +71,25 @@ class CurlClient:
         """Carry out an operation; see `Client`."""
         session = self._session or await self._new_session()
         request = session.serializer.serialize(operation, params)
-        mended: set[str] = set()
+        corrected: set[type[Correction]] = set()
         while True:
             target = session.targets.get(request.bucket) or await session.find(request.bucket)
             reply = await self._send(session, target, request)
             result = await self._read(session, operation, reply)
             if not isinstance(result, Refusal):
                 return result
-            mistake = await self._mend(session, target, request, reply, result)
-            if mistake is None or mistake in mended:
+            correction = find_correction(
+                result,
+                method=request.method,
+                region=target.region,
+                now=self._clock() + self._ahead_seconds,
+                server_date=reply.headers.get("date"),
+            )
+            if correction is not None:
+                await self._apply(correction, session, request.bucket)
+            if correction is None or type(correction) in corrected:
                 raise self._refused(session, operation, result)
-            mended.add(mistake)
+            corrected.add(type(correction))
 
     async def close(self) -> None:
         """Close all connections; whoever waits for a reply is cancelled."""
@@ -134,19 +134,12 @@ class CurlClient:
             await asyncio.sleep(0)  # requests are sent, and replies are taken, before the next one is read
         return result
 
-    async def _mend(
-        self, session: _Session, target: Target, request: Request, reply: Reply, refusal: Refusal
-    ) -> str | None:
-        """Mend our own mistake; return which it was, None where it was none of ours."""
-        if _is_elsewhere(request, refusal) and refusal.region not in {None, target.region}:
-            await session.find(request.bucket, refusal.region)
-            return "region"
-        if refusal.code == _SKEWED or (request.method == "HEAD" and refusal.status == _FORBIDDEN):
-            off = _seconds_between(self._clock() + self._ahead_seconds, reply.headers.get("date"))
-            if abs(off) > _TOLERATED_SECONDS:
-                self._ahead_seconds += off
-                return "time"
-        return None
+    async def _apply(self, correction: Correction, session: _Session, bucket: str) -> None:
+        """Let every later request be sent with the correction, also where this call has had its retry."""
+        if isinstance(correction, RegionCorrection):
+            await session.find(bucket, correction.region)
+        else:
+            self._ahead_seconds += correction.ahead_seconds
 
     def _refused(self, session: _Session, operation: str, refusal: Refusal) -> CopyError:
         error = from_reply(operation, refusal.code, refusal.message, refusal.status)
@@ -216,13 +209,6 @@ class _Session:
             return credentials
 
 
-def _is_elsewhere(request: Request, refusal: Refusal) -> bool:
-    """Say whether the bucket is in another region; to a HEAD S3 says that by its status only."""
-    if refusal.status in _REDIRECTS or refusal.code in _ELSEWHERE:
-        return True
-    return request.method == "HEAD" and refusal.status == _BAD_REQUEST
-
-
 def _url(target: Target, path: str, request: Request) -> str:
     if not request.query:
         return target.origin + path
@@ -243,11 +229,3 @@ def _as_curl_takes_them(lines: list[str], request: Request) -> list[str]:
     if "" in request.headers.values():
         return [f"{line[:-1]};" if line[:-1] in request.headers else line for line in lines]
     return lines
-
-
-def _seconds_between(now: float, date: str | None) -> float:
-    """Return by how much the server's clock is ahead; 0 where the server does not say."""
-    try:
-        return parsedate_to_datetime(date).timestamp() - now if date else 0.0
-    except ValueError:
-        return 0.0
