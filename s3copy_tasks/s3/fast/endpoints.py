@@ -1,9 +1,17 @@
-"""What boto3's client knows and a faster one needs: endpoints, regions, credentials, proxies, certificates.
+"""What the fast client takes from boto3's client: endpoints, regions, credentials, proxies, certificates.
 
-botocore decides them all. For a bucket's endpoint it is asked to send a request, which is looked at and
-never leaves; for a bucket in another region it is told what S3 answered, and follows. What it keeps to itself
-(`_request_signer`, `_endpoint`) is read here and nowhere else; tests/unit/s3/fast/test_endpoints.py notices
-when that moves.
+Why botocore is asked: where a bucket is depends on its name, addressing style, partition, dual stack, access
+points, proxies and a configured endpoint. botocore's rules for that are long and change; a second version of
+them would sooner or later send a request elsewhere than boto3 does.
+
+What it is asked: to send a HEAD of an object of the bucket. `_StandIn` answers in S3's place, so the request
+never leaves. Where S3 has said that the bucket is in another region, the first answer is that redirect, which
+botocore follows by its own rules.
+
+What is read: the URL and the `Authorization` header of that request (`target_of`). Credentials and the
+settings of connections are in no request: botocore keeps them in private attributes (`_request_signer`,
+`_endpoint`). These are read here and nowhere else; tests/unit/s3/fast/test_endpoints.py notices when they
+move.
 """
 
 from __future__ import annotations
@@ -24,11 +32,14 @@ from s3copy_tasks.s3.fast.handles import Transport
 from s3copy_tasks.s3.fast.signing import Credentials, Signer
 
 if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
     from botocore.awsrequest import AWSPreparedRequest
     from mypy_boto3_s3.client import S3Client
 
 _KEY = "k"
-_EVENT = "before-send.s3.HeadObject"
+"""Of the object that is asked for; it is cut from the URL again."""
+_BEFORE_SEND = "before-send.s3.HeadObject"
 _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=[^,]*/[0-9]{8}/([^/]+)/([^/]+)/aws4_request,")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -66,18 +77,17 @@ def target_of(client: S3Client, bucket: str, region: str | None = None) -> Targe
     """
     if bucket.endswith("--x-s3"):
         raise RequestError("a directory bucket is listed in no order", code=DIRECTORY_BUCKET)
-    request = _prepared(client, bucket, region)
+    request = _intercept_head(client, bucket, region)
     url = urlsplit(request.url)
-    port = "" if url.port in {None, _DEFAULT_PORTS[url.scheme]} else f":{url.port}"
-    hostname = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
-    signer, signed_region = _signer(request)
+    host = _host_header(url)
+    scope = _signed_scope(request)
     s3_options: dict[str, Any] = getattr(client.meta.config, "s3", None) or {}
     return Target(
-        origin=f"{url.scheme}://{hostname}{port}",
-        host=f"{hostname}{port}",
+        origin=f"{url.scheme}://{host}",
+        host=host,
         path=url.path.removesuffix(f"/{_KEY}"),
-        region=signed_region,
-        signer=signer,
+        region=scope.region if scope else "",
+        signer=Signer(scope.region, scope.service) if scope else None,
         signs_bodies=url.scheme == "http" or bool(s3_options.get("payload_signing_enabled")),
     )
 
@@ -99,7 +109,7 @@ def transport_of(client: S3Client) -> Transport:
 
 
 class CredentialSource:
-    """The credentials of a client of boto3; those of a role are fetched anew before they expire.
+    """The credentials of a client of boto3; those of a role are fetched again before they expire.
 
     Args:
         client: of boto3.
@@ -109,7 +119,7 @@ class CredentialSource:
         self._source: Any = client._request_signer._credentials  # type: ignore[attr-defined]  # noqa: SLF001
 
     def is_stale(self) -> bool:
-        """Whether `fetch` would ask somebody, and so take a while."""
+        """Say whether `fetch` would send a request for new ones, and so take a while."""
         refresh_needed = getattr(self._source, "refresh_needed", None)
         return refresh_needed is not None and bool(refresh_needed())
 
@@ -126,50 +136,77 @@ class CredentialSource:
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
 
-def _prepared(client: S3Client, bucket: str, region: str | None) -> AWSPreparedRequest:
-    """Return the request that botocore would send for an object of a bucket."""
-    asked_by, redirected = threading.get_ident(), region is None
-    requests: list[AWSPreparedRequest] = []
+class _StandIn:
+    """Answers a HEAD in S3's place, and keeps the requests that S3 would have got and answered with success.
 
-    def look(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
-        nonlocal redirected
-        if threading.get_ident() != asked_by:  # somebody else's request, which shall be sent
+    Args:
+        region: where S3 said that the bucket is: botocore is redirected there first; None redirects nowhere.
+    """
+
+    def __init__(self, region: str | None) -> None:
+        self.requests: list[AWSPreparedRequest] = []
+        self._thread = threading.get_ident()
+        self._redirect = region
+
+    def __call__(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+        """Return the answer; None lets a request of another thread be sent: the client may be in use."""
+        if threading.get_ident() != self._thread:
             return None
-        if not redirected:
-            redirected = True
-            return _made_up(request.url, 301, {"x-amz-bucket-region": region})
-        requests.append(request)
-        return _made_up(request.url, 200, {})
+        region, self._redirect = self._redirect, None
+        if region is not None:
+            return _response(request.url, 301, {"x-amz-bucket-region": region})
+        self.requests.append(request)
+        return _response(request.url, 200, {})
 
+
+def _intercept_head(client: S3Client, bucket: str, region: str | None) -> AWSPreparedRequest:
+    """Return the request that botocore would send for the HEAD of an object of a bucket."""
+    stand_in = _StandIn(region)
     events: Any = client.meta.events
-    events.register_first(_EVENT, look)
+    events.register_first(_BEFORE_SEND, stand_in)
     try:
         client.head_object(Bucket=bucket, Key=_KEY)
     except (BotoCoreError, ClientError) as error:
         raise _refused(error) from None
     finally:
-        events.unregister(_EVENT, look)
-    return requests[-1]
+        events.unregister(_BEFORE_SEND, stand_in)
+    return stand_in.requests[-1]
 
 
-def _made_up(url: str, status: int, headers: Any) -> AWSResponse:
+def _response(url: str, status: int, headers: Any) -> AWSResponse:
     return AWSResponse(url, status, headers, _Empty())
 
 
 class _Empty(io.BytesIO):
+    """A body without bytes, as botocore reads one."""
+
     def stream(self, **_: Any) -> list[bytes]:
         return []
 
 
-def _signer(request: AWSPreparedRequest) -> tuple[Signer | None, str]:
-    said: Any = request.headers.get("Authorization")
-    if said is None:
-        return None, ""
-    scope = _SCOPE.match(said.decode() if isinstance(said, bytes) else said)
-    if scope is None:
+class _Scope(NamedTuple):
+    """What a signature is valid for."""
+
+    region: str
+    service: str
+
+
+def _signed_scope(request: AWSPreparedRequest) -> _Scope | None:
+    """Return what botocore signed the request for; None where it is not signed."""
+    header: Any = request.headers.get("Authorization")
+    if header is None:
+        return None
+    match = _SCOPE.match(header.decode() if isinstance(header, bytes) else header)
+    if match is None:
         raise RequestError("requests to this bucket are not signed by SigV4", code="UnsupportedSignature")
-    region, service = scope.groups()
-    return Signer(region, service), region
+    return _Scope(*match.groups())
+
+
+def _host_header(url: SplitResult) -> str:
+    """Return host and port as the Host header has them: IPv6 in brackets, without the scheme's own port."""
+    hostname = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+    has_port = url.port not in {None, _DEFAULT_PORTS[url.scheme]}
+    return f"{hostname}:{url.port}" if has_port else f"{hostname}"
 
 
 def _refused(error: BotoCoreError | ClientError) -> CopyError:
