@@ -13,8 +13,8 @@ from botocore.parsers import ResponseParserError
 
 from s3copy_tasks.errors import ExpiredError
 from s3copy_tasks.s3.errors import from_client_error, from_transport
-from s3copy_tasks.s3.fast.replies import confirm
 from s3copy_tasks.s3.fast.xml import unreadable
+from s3copy_tasks.s3.results import check_confirmed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ class Boto3Client:
             raise from_transport(error) from None
         except ResponseParserError:
             raise unreadable(operation) from None
-        confirm(operation, result)
+        check_confirmed(operation, result)
         return result
 
     def _client(self) -> S3Client:

@@ -134,7 +134,7 @@ class BucketStore:
             **guard(request),
         }
         reply = await self._call("CopyObject", asked)
-        return confirmation(reply.get("CopyObjectResult", {}), "CopyObject")
+        return confirmation("CopyObject", reply)
 
     async def create_multipart_upload(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
@@ -155,7 +155,7 @@ class BucketStore:
         """Copy a part, both bytes inclusive; return its ETag."""
         part = _part(request, upload_id, number) | {"CopySourceRange": f"bytes={first_byte}-{last_byte}"}
         reply = await self._call("UploadPartCopy", self._asked | part | copy_source(request))
-        return confirmed_etag(reply.get("CopyPartResult", {}), "UploadPartCopy")
+        return confirmed_etag("UploadPartCopy", reply)
 
     async def complete_multipart_upload(
         self, request: CopyRequest, upload_id: str, etags: Mapping[int, str]
@@ -170,7 +170,7 @@ class BucketStore:
             "MultipartUpload": {"Parts": parts},
             **guard(request),
         }
-        return confirmation(await self._call("CompleteMultipartUpload", asked), "CompleteMultipartUpload")
+        return confirmation("CompleteMultipartUpload", await self._call("CompleteMultipartUpload", asked))
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Drop an upload and its parts; no error where it is gone already."""
@@ -214,12 +214,12 @@ class BucketStore:
     ) -> Confirmation:
         """Write an object that carries everything a small copy carries; return what S3 confirmed."""
         asked = self._asked | {"Key": request.key} | carried(request, details, tags) | guard(request)
-        return confirmation(await self._call("PutObject", asked | content(body)), "PutObject")
+        return confirmation("PutObject", await self._call("PutObject", asked | content(body)))
 
     async def put_part(self, request: CopyRequest, upload_id: str, number: int, body: bytes) -> str:
         """Write a part; return its ETag."""
         part = _part(request, upload_id, number) | content(body)
-        return confirmed_etag(await self._call("UploadPart", self._asked | part), "UploadPart")
+        return confirmed_etag("UploadPart", await self._call("UploadPart", self._asked | part))
 
     async def read_first_byte(self, location: Location, key: str, version_id: str | None = None) -> None:
         """Read one byte of an object of any bucket: proves that these credentials may copy it."""

@@ -32,7 +32,8 @@ class Client(Protocol):
             params: boto3's names. CopySource is a mapping, Body is bytes.
 
         Returns:
-            What boto3 returns, by its names and types; a body is bytes.
+            What boto3 returns, by its names and types; a body is bytes. A write has its ETag: see
+            `s3.results.check_confirmed`.
 
         Raises:
             CopyError: S3 refused it, or there was no reply; ExpiredError once the credentials have expired,

@@ -10,6 +10,7 @@ from s3copy_tasks.core.store import ListedUpload, UploadMarker, UploadPage
 from s3copy_tasks.core.verify import Confirmation
 from s3copy_tasks.errors import EMPTY_REPLY, NOT_S3, RequestError, TransientError
 from s3copy_tasks.iam.statements import signer_of
+from s3copy_tasks.s3.fast.xml import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,6 +25,14 @@ _CARRIED_HEADERS = (
     "Metadata",
 )
 _CHECKSUMS = ("ChecksumCRC64NVME", "ChecksumCRC32", "ChecksumCRC32C", "ChecksumSHA1", "ChecksumSHA256")
+_CONFIRMED_IN = {
+    "CopyObject": "CopyObjectResult",
+    "UploadPartCopy": "CopyPartResult",
+    "CompleteMultipartUpload": None,
+    "PutObject": None,
+    "UploadPart": None,
+}
+"""Writes, and the member of the reply in which S3 confirms them with an ETag; None for the reply itself."""
 
 
 def listed_objects(bucket: str, rows: Iterable[Mapping[str, Any]]) -> tuple[S3Object, ...]:
@@ -119,26 +128,33 @@ def told(reply: Mapping[str, Any], name: str) -> Any:
     return reply[name]
 
 
-def confirmation(result: Mapping[str, Any], operation: str) -> Confirmation:
-    """Return what S3 confirms of a new object.
+def check_confirmed(operation: str, reply: Mapping[str, Any]) -> None:
+    """Check rule 1, for every client and nowhere else: a write succeeded only if the reply has an ETag.
 
-    Raises:
-        TransientError: nothing.
-    """
-    return Confirmation(etag=confirmed_etag(result, operation), checksums=_full_object_checksums(result))
-
-
-def confirmed_etag(result: Mapping[str, Any], operation: str) -> str:
-    """Return the ETag of a new object or part; rule 1: botocore takes an empty 200 for success.
+    botocore takes an empty 200 for success. Other operations are not checked.
 
     Raises:
         TransientError: the reply has none.
     """
-    etag = result.get("ETag")
-    if not etag:
-        msg = f"{operation}: S3 answered 200 without a result"
-        raise TransientError(msg, code=EMPTY_REPLY)
-    return str(etag)
+    if operation in _CONFIRMED_IN and not _confirmed_part(operation, reply).get("ETag"):
+        raise unreadable(operation)
+
+
+def confirmation(operation: str, reply: Mapping[str, Any]) -> Confirmation:
+    """Return what S3 confirms of a new object, in a reply that `check_confirmed` passed."""
+    part = _confirmed_part(operation, reply)
+    return Confirmation(etag=part["ETag"], checksums=_full_object_checksums(part))
+
+
+def confirmed_etag(operation: str, reply: Mapping[str, Any]) -> str:
+    """Return the ETag of a new part, in a reply that `check_confirmed` passed."""
+    etag: str = _confirmed_part(operation, reply)["ETag"]
+    return etag
+
+
+def _confirmed_part(operation: str, reply: Mapping[str, Any]) -> Mapping[str, Any]:
+    member = _CONFIRMED_IN[operation]
+    return (reply.get(member) or {}) if member else reply
 
 
 def _not_as_s3_would(bucket: str, key: str | None, error: Exception) -> RequestError:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from s3copy_tasks.s3.fast.listing_rows import decoded, listed_rows
 from s3copy_tasks.s3.fast.result_tables import ResultTable, tabulate
 from s3copy_tasks.s3.fast.xml import name_of, parse_xml, plain_texts, unreadable
+from s3copy_tasks.s3.results import check_confirmed
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -33,14 +34,6 @@ _ROOTS = {
 }
 """What S3 calls the root of a result; anything else is the page of somebody in between."""
 _LISTING = "ListObjectsV2"
-_CONFIRMED_IN = {
-    "CopyObject": "CopyObjectResult",
-    "UploadPartCopy": "CopyPartResult",
-    "CompleteMultipartUpload": None,
-    "PutObject": None,
-    "UploadPart": None,
-}
-"""Writes, and the part of the result in which S3 confirms them with an ETag."""
 
 
 class Reply(NamedTuple):
@@ -107,25 +100,13 @@ class Replies:
             raise unreadable(operation) from None
         if table.body is not None:
             result[table.body] = reply.body
-        confirm(operation, result)
+        check_confirmed(operation, result)
         result["ResponseMetadata"] = {
             "HTTPStatusCode": reply.status,
             "HTTPHeaders": reply.headers,
             "RequestId": reply.headers.get("x-amz-request-id", ""),
         }
         return result
-
-
-def confirm(operation: str, result: Mapping[str, Any]) -> None:
-    """Check that S3 confirms a write.
-
-    Raises:
-        TransientError: the result has no ETag (`EMPTY_REPLY`).
-    """
-    if operation in _CONFIRMED_IN:
-        part = _CONFIRMED_IN[operation]
-        if not (result.get(part, {}) if part else result).get("ETag"):
-            raise unreadable(operation)
 
 
 def headers_of(lines: Iterable[bytes]) -> dict[str, str]:

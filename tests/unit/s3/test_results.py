@@ -1,4 +1,4 @@
-"""Objects of a listing are what S3 tells of, and nothing else is taken for one."""
+"""Objects of a listing are what S3 tells of, and writes are what S3 confirms; nothing else is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from s3copy_tasks.errors import NOT_S3, RequestError
-from s3copy_tasks.s3.results import listed_objects
+from s3copy_tasks.errors import EMPTY_REPLY, NOT_S3, RequestError, TransientError
+from s3copy_tasks.s3.results import check_confirmed, confirmation, confirmed_etag, listed_objects
 
 ROW = {
     "Key": "a",
@@ -38,3 +38,48 @@ def test_a_row_that_is_none_of_s3s(change: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match=f"bucket tells of {odd['Key']!r} as S3 would not") as raised:
         listed_objects("bucket", [ROW, odd])
     assert raised.value.code == NOT_S3
+
+
+CONFIRMED: dict[str, dict[str, Any]] = {
+    "CopyObject": {"CopyObjectResult": {"ETag": '"e"', "ChecksumCRC32": "AAAAAA=="}},
+    "UploadPartCopy": {"CopyPartResult": {"ETag": '"e"'}},
+    "CompleteMultipartUpload": {"ETag": '"e"', "ChecksumCRC32": "AAAAAA=="},
+    "PutObject": {"ETag": '"e"', "ChecksumCRC32": "AAAAAA=="},
+    "UploadPart": {"ETag": '"e"'},
+}
+UNCONFIRMED: list[tuple[str, dict[str, Any]]] = [
+    *((operation, {}) for operation in CONFIRMED),
+    *((operation, {"ETag": ""}) for operation in CONFIRMED),
+    ("CopyObject", {"ETag": '"e"'}),
+    ("CopyObject", {"CopyObjectResult": {}}),
+    ("CopyObject", {"CopyObjectResult": {"ETag": ""}}),
+    ("UploadPartCopy", {"ETag": '"e"'}),
+    ("UploadPartCopy", {"CopyPartResult": {"ETag": ""}}),
+]
+
+
+@pytest.mark.parametrize(("operation", "reply"), CONFIRMED.items(), ids=CONFIRMED)
+def test_confirmed_writes(operation: str, reply: dict[str, Any]) -> None:
+    """A write is confirmed by an ETag, in the part of the reply where S3 puts it."""
+    check_confirmed(operation, reply)
+    assert confirmed_etag(operation, reply) == confirmation(operation, reply).etag == '"e"'
+
+
+@pytest.mark.parametrize("operation", ["CopyObject", "CompleteMultipartUpload", "PutObject"])
+def test_checksums_of_a_new_object(operation: str) -> None:
+    """Checksums of the whole object come with the confirmation."""
+    assert confirmation(operation, CONFIRMED[operation]).checksums == {"ChecksumCRC32": "AAAAAA=="}
+
+
+@pytest.mark.parametrize(("operation", "reply"), UNCONFIRMED, ids=map(str, UNCONFIRMED))
+def test_unconfirmed_writes(operation: str, reply: dict[str, Any]) -> None:
+    """Without an ETag in its place a write has not succeeded, and is worth another try (rule 1)."""
+    with pytest.raises(TransientError) as raised:
+        check_confirmed(operation, reply)
+    assert raised.value.code == EMPTY_REPLY
+
+
+@pytest.mark.parametrize("operation", ["HeadObject", "ListObjectsV2", "AbortMultipartUpload"])
+def test_what_writes_nothing_needs_no_etag(operation: str) -> None:
+    """Only writes are confirmed."""
+    check_confirmed(operation, {})
