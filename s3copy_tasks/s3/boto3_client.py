@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from boto3 import __version__ as boto3_version
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from s3copy_tasks.errors import ExpiredError
+from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, ExpiredError
 from s3copy_tasks.s3.errors import from_client_error, from_transport
 from s3copy_tasks.s3.fast.xml import unreadable
 from s3copy_tasks.s3.results import check_confirmed
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
     from s3copy_tasks.s3.client import Connect
+
+_CONDITIONAL_COPIES = "1.40.61"
 
 
 class Boto3Client:
@@ -80,3 +83,18 @@ class Boto3Client:
         with self._lock:
             if self._current is expired:
                 self._current, self._expired = None, True
+
+
+def check_copies_are_conditional(client: S3Client) -> None:
+    """Check that boto3 can guard what a copy would replace (rule 3).
+
+    Raises:
+        ConfigError: it is too old for that; names both ways out.
+    """
+    asked: Any = client.meta.service_model.operation_model("CopyObject").input_shape
+    if "IfNoneMatch" not in asked.members:
+        msg = (
+            f"transfer.client: boto3 needs boto3 {_CONDITIONAL_COPIES} or later for conditional copies, and "
+            f"{boto3_version} is installed. Upgrade it, or remove `client`: the default, `fast`, works"
+        )
+        raise ConfigError(msg, code=INVALID_CONFIG)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from boto3 import __version__ as boto3_version
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError
 from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
+from s3copy_tasks.core.store import Stores
 from s3copy_tasks.errors import (
     CREDENTIALS,
     EMPTY_REPLY,
@@ -27,7 +28,7 @@ from s3copy_tasks.errors import (
     TransientError,
 )
 from s3copy_tasks.iam.statements import missing, signer_of, trust_statement
-from s3copy_tasks.s3.boto3_client import Boto3Client
+from s3copy_tasks.s3.boto3_client import Boto3Client, check_copies_are_conditional
 from s3copy_tasks.s3.bucket import BucketStore
 from s3copy_tasks.s3.client import Client
 from s3copy_tasks.s3.errors import from_client_error, from_transport
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 COPY_READ_TIMEOUT_SECONDS = 300
 """S3 holds the connection while it copies gigabytes (rule 21)."""
 _CONNECT_TIMEOUT_SECONDS = 10
-_CONDITIONAL_COPIES = "1.40.61"
 _UNREADABLE = "the reply can't be read"
 """Never with its text: it is one of STS, which holds credentials."""
 _LOADER = Loader()
@@ -221,27 +221,36 @@ def _share_loader(session: boto3.session.Session) -> boto3.session.Session:
     return session
 
 
-def managers_of(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
-    """Return source and destination of a job; each connects when it is first used."""
-    return (
-        AwsConnectionManager(job.source, "source", job.transfer),
-        AwsConnectionManager(job.destination, "destination", job.transfer),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """Both sides of a job, each with its own credentials. Keep them for the job: new ones assume both roles.
 
-
-def check_copies_are_conditional(client: S3Client) -> None:
-    """Check that boto3 can guard what a copy would replace (rule 3).
-
-    Raises:
-        ConfigError: it is too old for that; names both ways out.
+    Attributes:
+        source: lists the source, and reads it where the bytes are relayed.
+        destination: lists the destination, and signs the copies.
     """
-    asked: Any = client.meta.service_model.operation_model("CopyObject").input_shape
-    if "IfNoneMatch" not in asked.members:
-        msg = (
-            f"transfer.client: boto3 needs boto3 {_CONDITIONAL_COPIES} or later for conditional copies, and "
-            f"{boto3_version} is installed. Upgrade it, or remove `client`: the default, `fast`, works"
+
+    source: AwsConnectionManager
+    destination: AwsConnectionManager
+
+    @classmethod
+    def from_job(cls, job: EffectiveJob) -> Self:
+        """Return the sides of a job; each connects when it is first used."""
+        return cls(
+            source=AwsConnectionManager(job.source, "source", job.transfer),
+            destination=AwsConnectionManager(job.destination, "destination", job.transfer),
         )
-        raise ConfigError(msg, code=INVALID_CONFIG)
+
+    @property
+    def stores(self) -> Stores:
+        """The bucket of each side, for what plans and copies."""
+        return Stores(source=self.source.store, destination=self.destination.store)
+
+
+def managers_of(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
+    """Return source and destination of a job; see `Sides`."""
+    sides = Sides.from_job(job)
+    return sides.source, sides.destination
 
 
 def _role_extra(place: Location) -> str:

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3copy_tasks.errors import ConfigError, RequestError
-from s3copy_tasks.s3.connections import check_copies_are_conditional
+from s3copy_tasks.s3.boto3_client import check_copies_are_conditional
 from s3copy_tasks.s3.fast.requests import INVALID, Request, Serializer
 
 BUCKET = "bucket"
