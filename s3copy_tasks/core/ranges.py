@@ -1,19 +1,23 @@
-"""One listing in many key ranges that are found while listing: which page to ask for next.
+"""One listing in many key ranges that are found while listing: which page to request next.
 
-A range is split while it is being listed: a new one takes what lies above a guess, the old one ends there.
-Nothing here asks for a page: `Ranges` says what to ask, is told what came, and gives the pages in order.
+A range is split while it is listed: a new range takes the keys above a guess, the old one ends at the guess.
+
+    one page listed       ====------------------------------>
+    split at a guess      ====--------------|--------------->    both parts request their next page
+    and again             ========---|------|====-----|----->
+
+Nothing here sends a request: `Ranges` returns what to request, takes the reply, and yields pages in order.
+docs/design/parallel-listing.md has the idea, and the measurements behind the numbers.
 """
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.keyspace import Scale, Stretch
+from s3copy_tasks.core.listed_range import ListedRange, State
 from s3copy_tasks.errors import NOT_S3, NOT_SORTED, RequestError
 
 if TYPE_CHECKING:
@@ -23,66 +27,59 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.store import Page
 
 WASTED_PAGES, WASTED_SHARE = 20, 0.1
-"""Pages that may be asked for in vain: so many, and this share of those that a listing in one row needs."""
+"""Pages that may be wasted: this many, and this share of those that a listing without splits needs."""
 _PAGES_MIN, _PAGES_MAX = 3, 6
-"""What either part of a split should have. The last page of a range is cut, so short ones waste much; but all
-ranges ahead of the consumer wait in memory, so long ones need much."""
+"""What either part of a split should have. The last page of a range is cut, so short ranges waste much; but
+all ranges ahead of the consumer wait in memory, so long ones need much."""
 _AHEAD = 1.5
-"""How far ahead of the consumer ranges are listed, in budgets: by the time a range is its turn, it is done,
-and the ones behind it are less so."""
+"""How far ahead of the consumer ranges are listed, in budgets: when the consumer reaches a range, it
+is listed, and the ones behind it are less so."""
 _SLOPE = 0.3
 """Which share of the budget the range that is farthest ahead must leave to those before it."""
-_STRETCHES = 16
-"""Pages that a range remembers, its own and those before it was split off: a guess is made from them."""
-_SAMPLE_KEYS = 3
-"""Keys that are remembered of a page."""
-_DOUBT = 4
-"""By how much the estimate of a range shrinks when a guess in it found nothing."""
 
 
-@dataclass(slots=True, eq=False)
-class ListedRange:
-    """A range of keys while it is listed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Memory and requests that one listing may use.
 
     Attributes:
-        position: listed up to here: a whole key, or the guess that it begins after; None: the very first key.
-        upper: the last key that it may hold; None means open.
-        token: opens its next page; None means ask for what comes after `position`.
-        seen: what was listed here, and before it was split off.
-        below: the range that it was split from, as long as no page of this one came.
-        estimate: keys that may still come.
-        asked: a page was asked for and has not come.
-        ended: there is nothing more to ask for.
-        dropped: an error came before it: what it still gets is of no interest.
-        error: what its last page came to.
-        has_keys: it was listed from a key, so it may be split.
-        to_look_at: whether it is worth a split was not looked at since its last page.
-        scale: where to split it; None where that is not worth it.
-        doubts: guesses in it that found nothing, less pages that found something.
-        pages: not handed over yet, in order.
+        listers: pages that may be requested at once; with 1 nothing is ever split.
+        keys_max: keys that may wait for the consumer.
     """
 
-    position: str | None
-    upper: str | None
-    token: str | None = None
-    seen: tuple[Stretch, ...] = ()
-    below: ListedRange | None = None
-    estimate: float = math.inf
-    asked: bool = False
-    ended: bool = False
-    dropped: bool = False
-    error: BaseException | None = None
-    has_keys: bool = False
-    to_look_at: bool = False
-    scale: Scale | None = None
-    doubts: int = 0
-    pages: deque[tuple[S3Object, ...]] = field(default_factory=deque)
+    listers: int
+    keys_max: int
 
     @property
-    def likely_keys(self) -> float:
-        """Keys that will come, as far as can be told, and those that wait here."""
-        coming = 0 if self.ended else self.estimate / _DOUBT**self.doubts
-        return coming + sum(len(page) for page in self.pages)
+    def keys_ahead_max(self) -> float:
+        """How many keys ahead of the consumer a range may begin."""
+        return _AHEAD * self.keys_max
+
+    def keys_max_behind(self, unfinished: int) -> float:
+        """Return how many keys may wait for a range to go on that has so many unfinished ranges before it."""
+        return self.keys_max * (1 - _SLOPE * min(unfinished / self.listers, 1))
+
+
+@dataclass(slots=True)
+class Pages:
+    """Pages that were listed, by what they brought.
+
+    Attributes:
+        useful: pages that a listing without splits needs, too; a cut page counts in part.
+        wasted: the rest.
+    """
+
+    useful: float = 0.0
+    wasted: float = 0.0
+
+    def add(self, useful: float) -> None:
+        """Count one page, of which this share is useful."""
+        self.useful += useful
+        self.wasted += 1.0 - useful
+
+    def allow_split(self, unfinished: int) -> bool:
+        """Say whether a split of one of the unfinished ranges is affordable: each may still waste a page."""
+        return self.wasted + unfinished + 1 <= WASTED_PAGES + WASTED_SHARE * self.useful
 
 
 class Ranges:
@@ -92,13 +89,12 @@ class Ranges:
         prefix: of the listing.
         after: exclusive lower bound, a whole key; None means from the first key.
         through: inclusive upper bound, a whole key; None means to the last.
-        listers: pages that may be asked for at once; with 1 nothing is ever split.
+        listers: pages that may be requested at once; with 1 nothing is ever split.
         buffered_keys_max: keys that may wait for the consumer. When they are that many, only the range at the
             front goes on, and only while the consumer has nothing to do: that is a page more at most.
 
     Attributes:
-        requests: pages asked for.
-        wasted: of these, what came in vain, in pages.
+        requests: pages requested.
         buffered_keys: keys that wait for the consumer.
     """
 
@@ -106,16 +102,19 @@ class Ranges:
         self, prefix: str, *, after: str | None, through: str | None, listers: int, buffered_keys_max: int
     ) -> None:
         self.requests = 0
-        self.wasted = 0.0
         self.buffered_keys = 0
         self._prefix = prefix
-        self._listers = listers
-        self._buffered_keys_max = buffered_keys_max
+        self._budget = Budget(listers=listers, keys_max=buffered_keys_max)
         self._ranges = [ListedRange(position=after, upper=through)]
+        self._pages = Pages()
         self._page_keys = 1
         self._handed_over = 0
-        self._asked = 0
-        self._useful = 0.0
+        self._requested = 0
+
+    @property
+    def wasted(self) -> float:
+        """How many of the requests were wasted, in pages."""
+        return self._pages.wasted
 
     @property
     def ended(self) -> bool:
@@ -124,32 +123,26 @@ class Ranges:
 
     @property
     def error(self) -> BaseException | None:
-        """What a listing that has ended ended with; None means with its last key."""
+        """The error that ended the listing; None where the last key did."""
         return self._ranges[0].error if self._ranges else None
 
     def next_request(self) -> ListedRange | None:
-        """Return the range to ask for a page of, near the front; None means wait for a page, or for room."""
-        if self._asked >= self._listers:
+        """Return the range to request a page of, near the front; None means wait for a page, or for room."""
+        if self._requested >= self._budget.listers:
             return None
-        ahead, alive = 0.0, 0
-        for index, one in enumerate(self._ranges):
-            if one.error is not None or ahead > _AHEAD * self._buffered_keys_max:
+        for before, (one, keys_ahead) in enumerate(self._unfinished()):
+            has_room = self._has_room(before)
+            if one.state is State.READY and (has_room or (before == 0 and self._handed_over == 0)):
+                return self._request(one)
+            if not has_room:
                 return None
-            if not one.ended:
-                room = self._has_room(alive)
-                if not one.asked and (room or (alive == 0 and self._handed_over == 0)):
-                    return self._ask(one)
-                if not room:
-                    return None
-                upper = self._split(index, one, _AHEAD * self._buffered_keys_max - ahead)
-                if upper is not None:
-                    return self._ask(upper)
-                alive += 1
-            ahead += one.likely_keys
+            above = self._split(one, self._budget.keys_ahead_max - keys_ahead)
+            if above is not None:
+                return self._request(above)
         return None
 
     def listed(self, one: ListedRange, page: Page) -> list[ListedRange]:
-        """Take a page that was asked for; return the ranges whose pages are of no interest any more.
+        """Take a page that was requested; return the ranges whose pages are of no interest any more.
 
         Those are the ranges behind one that failed: the page's keys are not in order, or not after those
         that are known.
@@ -160,33 +153,32 @@ class Ranges:
         error = _disorder(page, keys, one.position) or _standstill(page, one.token)
         if error is not None:
             return self.failed(one, error)
-        self._answered(one)
-        self._page_keys = max(self._page_keys, len(keys))
         kept = len(keys) if one.upper is None else bisect_right(keys, one.upper)
-        one.ended = page.token is None or kept < len(keys) or (kept > 0 and keys[-1] == one.upper)
+        is_last = page.token is None or kept < len(keys) or (kept > 0 and keys[-1] == one.upper)
+        self._replied(one, State.ENDED if is_last else State.READY, found=kept > 0)
         one.token = page.token
-        share = kept / (len(keys) if page.token and keys else self._page_keys) if one.ended else 1.0
-        self._useful += share
-        self.wasted += 1.0 - share
-        self._look_at_below(one, found=kept > 0)
+        self._page_keys = max(self._page_keys, len(keys))
+        full = len(keys) if page.token and keys else self._page_keys
+        self._pages.add(kept / full if is_last else 1.0)
         if kept:
-            self._keep(one, keys[:kept], page.objects[:kept])
+            one.keep(keys[:kept], page.objects[:kept])
+            one.forecast.is_due = not any(other.below is one for other in self._ranges)
+            self.buffered_keys += kept
         return []
 
     def failed(self, one: ListedRange, error: BaseException) -> list[ListedRange]:
-        """Take the error of a page that was asked for; return the ranges behind it, which are dropped."""
+        """Take the error of a page that was requested; return the ranges behind it, which are dropped."""
         if one.dropped:
             return []
-        self._answered(one)
+        self._replied(one, State.FAILED, found=True)
         one.error = error
         place = self._ranges.index(one) + 1
         behind = self._ranges[place:]
         del self._ranges[place:]
         for each in behind:
-            each.dropped = True
-            self._asked -= each.asked
-            self.buffered_keys -= sum(len(page) for page in each.pages)
-        self._look_at_below(one, found=True)
+            self._requested -= each.state is State.REQUESTED
+            self.buffered_keys -= each.waiting_keys
+            each.state = State.DROPPED
         return behind
 
     def in_order(self) -> Iterator[tuple[S3Object, ...]]:
@@ -194,10 +186,10 @@ class Ranges:
         while self._ranges:
             first = self._ranges[0]
             while first.pages:
-                page = first.pages.popleft()
+                page = first.hand_over()
                 self._handed_over += len(page)
                 yield page
-            if not first.ended:
+            if first.state is not State.ENDED:
                 return
             del self._ranges[0]
 
@@ -206,71 +198,60 @@ class Ranges:
         self._handed_over -= keys
         self.buffered_keys -= keys
 
-    def _has_room(self, ahead: int) -> bool:
-        """Say whether a page more may be asked for, as many ranges ahead."""
-        most = self._buffered_keys_max * (1 - _SLOPE * min(ahead / self._listers, 1))
-        return self.buffered_keys + (self._asked + 1) * self._page_keys <= most
+    def _unfinished(self) -> Iterator[tuple[ListedRange, float]]:
+        """Yield the ranges that may go on, with the keys that are likely before each, while those are few."""
+        keys_ahead = 0.0
+        for one in self._ranges:
+            if one.state is State.FAILED or keys_ahead > self._budget.keys_ahead_max:
+                return
+            if one.state is not State.ENDED:
+                yield one, keys_ahead
+            keys_ahead += one.likely_keys
 
-    def _ask(self, one: ListedRange) -> ListedRange:
-        one.asked = True
-        self._asked += 1
+    def _has_room(self, unfinished: int) -> bool:
+        """Say whether one more page may be requested, with so many unfinished ranges before it."""
+        keys = self.buffered_keys + (self._requested + 1) * self._page_keys
+        return keys <= self._budget.keys_max_behind(unfinished)
+
+    def _request(self, one: ListedRange) -> ListedRange:
+        one.state = State.REQUESTED
+        self._requested += 1
         self.requests += 1
         return one
 
-    def _answered(self, one: ListedRange) -> None:
-        one.asked = False
-        self._asked -= 1
-
-    def _look_at_below(self, one: ListedRange, *, found: bool) -> None:
-        """The range below, which was split for this one, may be split again."""
+    def _replied(self, one: ListedRange, state: State, *, found: bool) -> None:
+        """Note a reply; the range below, which waited for the first one of this range, may be split again."""
+        one.state = state
+        self._requested -= 1
         below, one.below = one.below, None
         if below is not None:
-            below.to_look_at = below.has_keys
-            below.doubts += not found
+            below.forecast.is_due = True
+            below.forecast.doubts += not found
 
-    def _keep(self, one: ListedRange, keys: list[str], page: tuple[S3Object, ...]) -> None:
-        last = keys[-1]
-        lower = keys[0] if one.position is None else one.position
-        sample = (*keys[: -1 : max(len(keys) // (_SAMPLE_KEYS - 1), 1)], last)
-        stretch = Stretch(lower=lower, upper=last, keys=len(keys), sample=sample)
-        one.seen = (*one.seen, stretch)[-_STRETCHES:]
-        one.position, one.has_keys = last, True
-        one.estimate = max(one.estimate - len(keys), 0)
-        one.doubts = max(one.doubts - 1, 0)
-        one.to_look_at = not any(other.below is one for other in self._ranges)
-        one.scale = None
-        one.pages.append(page)
-        self.buffered_keys += len(keys)
-
-    def _split(self, index: int, one: ListedRange, room: float) -> ListedRange | None:
-        """Return a new range above, at most `room` keys ahead, where this one holds enough for two."""
-        alive = sum(not each.ended for each in self._ranges)
-        if self.wasted + alive + 1 > WASTED_PAGES + WASTED_SHARE * self._useful:  # each may waste a page yet
+    def _split(self, one: ListedRange, keys_max: float) -> ListedRange | None:
+        """Return a new range above, at most so many keys ahead, where this one holds enough for two."""
+        forecast = one.forecast
+        if (forecast.scale is None and not forecast.is_due) or not self._is_split_affordable():
             return None
         least = self._least_pages() * self._page_keys
-        if one.to_look_at and one.position is not None:
-            one.to_look_at = False
-            scale = Scale(one.seen, self._prefix)
-            one.estimate = scale.keys_between(one.position, one.upper)
-            one.scale = scale if one.estimate >= 2 * least * _DOUBT**one.doubts else None
-        most = int(min(room, max(2 * least, 2 * self._useful * self._page_keys)))
-        if one.scale is None or one.position is None or most < least:
+        if forecast.is_due:
+            forecast.judge(one.upper, self._prefix, keys_min=2 * least)
+        most = int(min(keys_max, max(2 * least, 2 * self._pages.useful * self._page_keys)))
+        if forecast.scale is None or most < least:
             return None
-        scale, one.scale = one.scale, None
-        guess = scale.split(one.position, one.upper, most=most)
-        if guess is None:
-            return None
-        upper = ListedRange(position=guess, upper=one.upper, seen=one.seen, below=one)
-        upper.estimate = scale.keys_between(guess, one.upper)
-        known = scale.keys_between(one.position, guess)
-        one.upper, one.estimate = guess, 2.0 * least if math.isinf(known) else known
-        self._ranges.insert(index + 1, upper)
-        return upper
+        above = one.split(forecast.scale, most=most, least=least)
+        if above is not None:
+            self._ranges.insert(self._ranges.index(one) + 1, above)
+        return above
+
+    def _is_split_affordable(self) -> bool:
+        unfinished = sum(each.state is not State.ENDED for each in self._ranges)
+        return self._pages.allow_split(unfinished)
 
     def _least_pages(self) -> int:
-        """Return how many pages either part of a split should have: fewer at first, so that it gets going."""
-        affordable = self._buffered_keys_max // (self._page_keys * self._listers)
-        return max(min(affordable, _PAGES_MAX, int(self._useful) // 4), _PAGES_MIN)
+        """Return how many pages either part of a split should have: fewer at first, to get going sooner."""
+        affordable = self._budget.keys_max // (self._page_keys * self._budget.listers)
+        return max(min(affordable, _PAGES_MAX, int(self._pages.useful) // 4), _PAGES_MIN)
 
 
 def _standstill(page: Page, token: str | None) -> RequestError | None:

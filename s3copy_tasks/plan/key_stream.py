@@ -17,8 +17,8 @@ from s3copy_tasks.core.ranges import Ranges
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from s3copy_tasks.core.listed_range import ListedRange
     from s3copy_tasks.core.objects import S3Object
-    from s3copy_tasks.core.ranges import ListedRange
     from s3copy_tasks.core.store import Page
 
 ListPage: TypeAlias = "Callable[[str | None, str | None], Awaitable[Page]]"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.core.ranges import WASTED_PAGES, WASTED_SHARE, ListedRange, Ranges
+from s3copy_tasks.core.ranges import WASTED_PAGES, WASTED_SHARE, Ranges
 from s3copy_tasks.core.store import Page
 from s3copy_tasks.errors import NOT_S3, NOT_SORTED, RequestError
 from tests.support.builders.bench import make_object
@@ -19,6 +19,8 @@ from tests.support.s3.key_shapes import ListedKeys, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from s3copy_tasks.core.listed_range import ListedRange
 
 PAGE_SECONDS = 0.1
 BUFFERED = 160_000
