@@ -1,32 +1,60 @@
 """Where the next keys of a listing may be: keys as numbers, written in the alphabets that were seen.
 
 What was seen of a listing says which characters vary, and how far a page reaches. A key then is a number
-whose digits are its characters, each in its own alphabet: "part-0009" plus one page of 1,000 keys is
-"part-0019". Digits may always vary; other characters that never varied are taken as fixed. A guess that is
-wrong costs a request, and never a key: it is only a bound.
+whose digits are its characters, each in its own alphabet. A guess that is wrong costs a request, and never a
+key: it is only a bound.
+
+One key, worked. A page held the keys of 1,000 parts, and the first, the 501st and the last are remembered:
+
+>>> page = Stretch(
+...     lower="in/part-000000",
+...     upper="in/part-000999",
+...     keys=1_000,
+...     sample=("in/part-000000", "in/part-000500", "in/part-000999"),
+... )
+>>> scale = Scale([page], prefix="in/")
+
+They differ in the last three characters, which are digits. Digits before those may vary later, so all six
+count; letters that never varied are taken as fixed, so "in/part-" does not. The number of a key is what its
+six digits say:
+
+>>> scale.number("in/part-000999"), scale.number("in/part-004999")
+(999, 4999)
+>>> scale.key(4_999)
+'in/part-004999'
+
+A page of 1,000 keys reached from number 0 to 999, so 4,000 numbers ahead are some 4,000 keys:
+
+>>> round(scale.keys_between("in/part-000999", "in/part-004999"))
+4004
+
+To split off what is more than 5,000 keys ahead, go as far as 5,000 keys reach; where the listing is known to
+end at number 4,999, the middle between 999 and 4,999 is nearer:
+
+>>> scale.split("in/part-000999", None, most=5_000)
+'in/part-005994'
+>>> scale.split("in/part-000999", "in/part-004999", most=5_000)
+'in/part-002999'
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise, starmap, takewhile
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.core.alphabet import ASCII_END, DIGITS, EVERY, likely_alphabet, only
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from s3copy_tasks.core.alphabet import Alphabet
 
 KEY_BYTES_MAX = 1_024
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 _FINE_CHARACTERS = 3
 """Characters of a number after the one by which the closest keys of the sample differ."""
-_BLOCK = 64
-"""Characters outside ASCII come in blocks, as those of a script do: the smallest that is looked at."""
-
-_FEW = 128
-"""Characters whose ranks an alphabet keeps at hand."""
 _SURE = 8
 """Keys after which a place that never varied, behind one that did, is taken as fixed."""
 
@@ -48,101 +76,6 @@ class Stretch:
     sample: tuple[str, ...]
 
 
-class Alphabet:
-    """The characters that a place of a key may hold, in order.
-
-    Args:
-        intervals: code points from and through, in order, without surrogates.
-    """
-
-    def __init__(self, intervals: Sequence[tuple[int, int]]) -> None:
-        self._intervals = tuple(intervals)
-        self._firsts = [first for first, _ in intervals]
-        self._ranks = [0]
-        for first, last in intervals:
-            self._ranks.append(self._ranks[-1] + last - first + 1)
-        few = range(min(self.size, _FEW))
-        self._places = {self.char(rank): (rank, 0) for rank in few}
-
-    @property
-    def size(self) -> int:
-        """Number of characters."""
-        return self._ranks[-1]
-
-    @property
-    def last(self) -> int:
-        """The code point of the last character."""
-        return self._intervals[-1][1]
-
-    def __contains__(self, char: str) -> bool:
-        return self.place(char)[1] == 0
-
-    def place(self, char: str) -> tuple[int, int]:
-        """Return a character's rank from 0, and 0 where it is one of the alphabet.
-
-        Any other has the rank of the one that follows, and -1; after the last it has the last rank, and 1.
-        """
-        known = self._places.get(char)
-        if known is not None:
-            return known
-        code = ord(char)
-        index = bisect_right(self._firsts, code) - 1
-        if index < 0:
-            return 0, -1
-        first, last = self._intervals[index]
-        if code <= last:
-            return self._ranks[index] + code - first, 0
-        following = self._ranks[index + 1]
-        return (following, -1) if following < self.size else (self.size - 1, 1)
-
-    def char(self, rank: int) -> str:
-        """Return the character of a rank."""
-        index = bisect_right(self._ranks, rank) - 1
-        return chr(self._firsts[index] + rank - self._ranks[index])
-
-
-_VALID = ((0x20, 0x7E), (0xA0, 0xD7FF), (0xE000, 0xFFFD), (0x10000, 0x10FFFF))
-"""Characters that a guess may hold: no control characters, no surrogates, nothing that XML forbids."""
-_EVERY = Alphabet(_VALID)
-_ASCII_END = 0x7E - 0x20
-_PRINTABLE = Alphabet(_VALID[:1])
-_DIGITS = Alphabet(((0x30, 0x39),))
-_LIKELY = (
-    _DIGITS,
-    Alphabet(((0x61, 0x7A),)),  # a to z
-    Alphabet(((0x41, 0x5A),)),  # A to Z
-    Alphabet(((0x30, 0x39), (0x61, 0x66))),  # hexadecimal
-    Alphabet(((0x30, 0x39), (0x41, 0x46))),
-    Alphabet(((0x30, 0x39), (0x61, 0x7A))),
-    Alphabet(((0x30, 0x39), (0x41, 0x5A))),
-    Alphabet(((0x30, 0x39), (0x41, 0x5A), (0x61, 0x7A))),
-    _PRINTABLE,
-)
-"""Alphabets that names are written in. The first that holds what was seen is taken."""
-
-
-@lru_cache(maxsize=1_024)
-def alphabet(seen: frozenset[str]) -> Alphabet:
-    """Return the likely alphabet of some characters."""
-    low, high = ord(min(seen)), ord(max(seen))
-    if high < _VALID[1][0]:
-        return next((one for one in _LIKELY if all(char in one for char in seen)), _PRINTABLE)
-    size = _BLOCK
-    while low // size != high // size:
-        size *= 2
-    first = low // size * size
-    inside = [(max(a, first), min(b, first + size - 1)) for a, b in _VALID]
-    return Alphabet([(a, b) for a, b in inside if a <= b] or _VALID)
-
-
-def _quotient(one: int, other: int) -> float:
-    """Return a quotient, infinite where a float is too small: numbers of long keys have many digits."""
-    try:
-        return one / other
-    except OverflowError:
-        return math.inf
-
-
 class Scale:
     """The keys of a neighbourhood as numbers: in their order, though close ones may share a number.
 
@@ -159,11 +92,14 @@ class Scale:
         self._alphabets = alphabets[fixed:]
         self._head = sample[-1][: len(prefix) + fixed]
         self._last = math.prod(one.size for one in self._alphabets) - 1
+        self._units, self._keys = self._density(stretches)
+
+    def _density(self, stretches: Sequence[Stretch]) -> tuple[int, int]:
+        """Return how many numbers the stretches span, and how many keys: a guess uses their ratio."""
         spans = [(max(self.number(one.upper) - self.number(one.lower), 0), one.keys) for one in stretches]
         spans.sort(key=lambda span: _quotient(*span))
         typical = spans[: len(spans) - len(spans) // 8]  # a gap between families says nothing of either
-        self._units = sum(units for units, _ in typical)
-        self._keys = sum(keys for _, keys in typical)
+        return sum(units for units, _ in typical), sum(keys for _, keys in typical)
 
     def number(self, key: str) -> int:
         """Return a key's number."""
@@ -227,9 +163,9 @@ class Scale:
         """Return a bound after every key that the alphabets can write; None where no character follows."""
         if not self._alphabets:
             return None
-        rank, side = _EVERY.place(chr(self._alphabets[0].last))
+        rank, side = EVERY.place(chr(self._alphabets[0].last))
         following = rank + 1 if side == 0 else rank
-        return self._head + _EVERY.char(following) if following < _EVERY.size else None
+        return self._head + EVERY.char(following) if following < EVERY.size else None
 
 
 def middle(lower: str, upper: str | None, prefix: str) -> str | None:
@@ -243,21 +179,23 @@ def middle(lower: str, upper: str | None, prefix: str) -> str | None:
         upper: None means open, up to the end of the prefix.
         prefix: of the listing.
     """
-    place, high = len(prefix), _EVERY.size
+    place, high = len(prefix), EVERY.size
     if upper is not None and upper.startswith(prefix):
         place = shared(lower, upper)
-        high = _EVERY.place(upper[place])[0]
-    while place <= len(lower):
-        low = -1
-        if place < len(lower):
-            rank, side = _EVERY.place(lower[place])
-            low = rank - 1 if side < 0 else rank
-        if low < _ASCII_END < high - 1:
-            return fitting(lower[:place] + _EVERY.char(_ASCII_END), lower, upper)
-        if high - low > 1:
-            return fitting(lower[:place] + _EVERY.char((low + high) // 2), lower, upper)
-        place, high = place + 1, _EVERY.size
+        high = EVERY.place(upper[place])[0]
+    for end in range(place, len(lower) + 1):
+        low = _rank(lower[end]) if end < len(lower) else -1
+        rank = ASCII_END if low < ASCII_END < high - 1 else (low + high) // 2
+        if low < rank < high:
+            return fitting(lower[:end] + EVERY.char(rank), lower, upper)
+        high = EVERY.size  # a longer string is below `upper` whatever follows
     return None
+
+
+def _rank(char: str) -> int:
+    """Return the rank of a character, or of the one before it where a guess may not hold it."""
+    rank, side = EVERY.place(char)
+    return rank - 1 if side < 0 else rank
 
 
 def fitting(guess: str | None, lower: str, upper: str | None) -> str | None:
@@ -287,8 +225,10 @@ def _alphabets(sample: Sequence[str], start: int) -> list[Alphabet]:
     named = frozenset(char for char in inside if char.isalnum())
     made = [_before(last[place], named if place in name else frozenset()) for place in range(start, common)]
     for place, column in enumerate(columns, common):
-        sure = place > common and len(column) == 1 and len(sample) > _SURE
-        made.append(_fixed(min(column)) if sure else alphabet(column | named if place in name else column))
+        if place > common and len(column) == 1 and len(sample) > _SURE:
+            made.append(only(min(column)))
+        else:
+            made.append(likely_alphabet(column | named if place in name else column))
     return made
 
 
@@ -301,15 +241,9 @@ def _columns(sample: Sequence[str], start: int) -> list[frozenset[str]]:
 
 def _before(char: str, named: frozenset[str]) -> Alphabet:
     """Return the alphabet of a place that never varied, in a name of which other places did."""
-    if named and char in alphabet(named):
-        return alphabet(named)
-    return _DIGITS if char in _DIGITS else _fixed(char)
-
-
-@lru_cache(maxsize=1_024)
-def _fixed(char: str) -> Alphabet:
-    """Return the alphabet of one character."""
-    return Alphabet(((ord(char), ord(char)),))
+    if named and char in likely_alphabet(named):
+        return likely_alphabet(named)
+    return DIGITS if char in DIGITS else only(char)
 
 
 def _name(key: str, place: int) -> range:
@@ -320,3 +254,11 @@ def _name(key: str, place: int) -> range:
     while last < len(key) and key[last].isalnum():
         last += 1
     return range(first, last)
+
+
+def _quotient(one: int, other: int) -> float:
+    """Return a quotient, infinite where a float is too small: numbers of long keys have many digits."""
+    try:
+        return one / other
+    except OverflowError:
+        return math.inf

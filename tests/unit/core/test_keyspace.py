@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import doctest
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3copy_tasks.core.keyspace import KEY_BYTES_MAX, Scale, Stretch, alphabet, middle
+from s3copy_tasks.core import keyspace
+from s3copy_tasks.core.alphabet import likely_alphabet
+from s3copy_tasks.core.keyspace import KEY_BYTES_MAX, Scale, Stretch, middle
 
 KEY_CHARS = st.characters(codec="utf-8") | st.sampled_from("ab09/é\uffff\U0010ffff\x01\x7f")
 KEYS = st.text(KEY_CHARS, max_size=6)
@@ -21,6 +25,12 @@ def page(first: int, last: int, form: str) -> Stretch:
 
 def scale_of(keys: list[str], prefix: str = "") -> Scale:
     return Scale([Stretch(lower=keys[0], upper=keys[-1], keys=len(keys), sample=tuple(keys))], prefix)
+
+
+def test_the_worked_key_is_true() -> None:
+    """The numbers of the module's example are what the module returns."""
+    tried = doctest.testmod(keyspace)
+    assert (tried.failed, tried.attempted > 5) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +104,7 @@ def test_numbers_keep_the_order_of_keys(keys: list[str]) -> None:
 @given(seen=st.frozensets(KEY_CHARS, min_size=1), at=st.floats(0, 1))
 def test_alphabets_hold_no_character_that_a_guess_must_not_have(seen: frozenset[str], at: float) -> None:
     """No alphabet writes a surrogate, a control character, or what XML forbids."""
-    made = alphabet(seen)
+    made = likely_alphabet(seen)
     char = made.char(int(at * (made.size - 1)))
     assert char.isascii() <= char.isprintable()
     assert not "\ud800" <= char <= "\udfff"
