@@ -1,11 +1,14 @@
-"""A job's file over its folder's defaults: one document, and where each of its values comes from."""
+"""A job's file over its folder's defaults: one document, and where each of its values comes from.
+
+Three steps, each from values to values: `_read` a file, `_merge` a job over its defaults, `judge` both.
+"""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from s3copy_tasks.config import codes
 from s3copy_tasks.config.check.rules import findings_of_rules
@@ -16,6 +19,7 @@ from s3copy_tasks.config.secret import is_name_of_a_secret, looks_secret, masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
 DEFAULTS_STEM = "_defaults"
@@ -25,23 +29,23 @@ _TEXT_MAX = 600
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layers:
-    """What a file says, over the defaults of its folder.
+    """What a file says, alone or over the defaults of its folder.
 
     Attributes:
         file: of the job.
-        value: the document; not checked yet, None where it can't be read.
-        source: values and places of both layers, the job's first.
-        problems: of reading.
+        value: the document; not judged yet, None where it can't be read.
+        source: names, places and texts of both layers; no value.
+        problems: of reading, and of the defaults.
         refused: ways to values that a problem of reading is about; the values are not judged further.
     """
 
     file: Path
     value: dict[str, Any] | None = None
     source: Source = field(default_factory=Source)
-    problems: list[Problem] = field(default_factory=list)
-    refused: set[Parts] = field(default_factory=set)
+    problems: tuple[Problem, ...] = ()
+    refused: frozenset[Parts] = frozenset()
 
     def place(self, parts: Parts, *, at_name: bool = False) -> Place:
         """Return where a value stands, or the name of its field; else what is next around it."""
@@ -76,17 +80,16 @@ def defaults_files(folder: Path) -> list[Path]:
 
 
 def defaults_of(folder: Path) -> Layers | None:
-    """Return a folder's defaults, checked as far as they go; None where it has none."""
+    """Return a folder's defaults, judged as far as they go; None where it has none."""
     there = [file for file in defaults_files(folder) if os.path.isfile(file)]  # noqa: PTH113 - Path.is_file may raise
     if not there:
         return None
     layers = _read(there[0])
-    if layers.value is not None:
-        layers.problems += map(layers.problem, findings_of(layers, partly=True))
+    problems = [*layers.problems, *judge(layers, partly=True)]
     if len(there) > 1:
         words = f"the folder has {there[1].name} as well. Keep one"
-        layers.problems.append(Problem(file=str(there[0]), code=codes.NAME_TAKEN, message=words))
-    return layers
+        problems.append(Problem(file=str(there[0]), code=codes.NAME_TAKEN, message=words))
+    return replace(layers, problems=tuple(problems))
 
 
 def read_layers(file: Path, defaults: Layers | None, content: bytes | None = None) -> Layers:
@@ -98,99 +101,104 @@ def read_layers(file: Path, defaults: Layers | None, content: bytes | None = Non
         content: of a file that is not written yet; None reads the file.
     """
     own = _read(file, content)
-    if defaults is None:
-        return own
-    own.problems += defaults.problems
-    own.refused |= defaults.refused
-    if own.value is None or defaults.value is None:
-        return own
-    replaced: set[Parts] = set()
-    own.value = _merged(defaults.value, own.value, (), replaced)
-    below = defaults.source
-    own.source = Source(
-        names=_kept(below.names, replaced) | own.source.names,
-        values=_kept(below.values, replaced) | own.source.values,
-        texts=_kept(below.texts, replaced) | own.source.texts,
+    return own if defaults is None else _merge(own, defaults)
+
+
+def judge(layers: Layers, *, partly: bool = False) -> list[Problem]:
+    """Return what the schema refuses, and what the rules refuse elsewhere; of no document, nothing.
+
+    Args:
+        layers: to be judged.
+        partly: they are defaults: nothing is required.
+    """
+    if layers.value is None:
+        return []
+    found = islice(findings_of_schema(layers.value, layers.source.texts, partly=partly), ERRORS_MAX)
+    by_schema = [finding for finding in found if finding.parts not in layers.refused]
+    refused = layers.refused.union(finding.parts for finding in by_schema)
+    by_rules = (finding for finding in findings_of_rules(layers.value) if finding.parts not in refused)
+    return [layers.problem(finding) for finding in (*by_schema, *by_rules)]
+
+
+def _read(file: Path, content: bytes | None = None) -> Layers:
+    """Return what one file says; one that can't be read has a problem in place of a value."""
+    try:
+        source = read_source(file, content)
+    except OSError as error:
+        words = f"can't be read: {error.strerror}"
+        unread = Problem(file=str(file), code=codes.FILE_UNREADABLE, message=words)
+        return Layers(file=file, problems=(unread,))
+    except SourceError as error:
+        return Layers(file=file, problems=(_of_source(error),))
+    value, layers = source.value, Layers(file=file, source=replace(source, value=None))
+    if value is None and file.stem == DEFAULTS_STEM:
+        value = {}  # defaults may be commented out
+    if not isinstance(value, dict):
+        return replace(layers, problems=(layers.problem(_not_a_job(file, value)),))
+    secrets = list(_secrets(value, ()))
+    hidden = frozenset(finding.parts for finding in secrets)
+    return replace(
+        layers,
+        value=_without(hidden, value, ()) if hidden else value,
+        problems=(*map(_of_source, source.errors), *map(layers.problem, secrets[:ERRORS_MAX])),
+        refused=hidden | source.refused,
     )
-    return own
 
 
-def _merged(base: dict[str, Any], over: dict[str, Any], parts: Parts, replaced: set[Parts]) -> dict[str, Any]:
-    """Return mappings merged; anything else is replaced, and its way taken down."""
+def _not_a_job(file: Path, value: Any) -> Finding:
+    words = "is empty" if value is None else "is no mapping"
+    if file.stem == DEFAULTS_STEM:
+        words += ". Write defaults as a job has them"
+    else:
+        words += ". A job is one that begins with `version: 1`"
+    return Finding(parts=(), code=codes.NOT_A_JOB, message=words)
+
+
+def _merge(own: Layers, defaults: Layers) -> Layers:
+    """Return a job over its defaults; where either has no document, only their problems are merged."""
+    both = replace(own, problems=own.problems + defaults.problems, refused=own.refused | defaults.refused)
+    if own.value is None or defaults.value is None:
+        return both
+    replaced = set(_replaced(defaults.value, own.value, ()))
+    above, below = own.source, defaults.source
+    source = Source(
+        names=_kept(below.names, replaced) | above.names,
+        values=_kept(below.values, replaced) | above.values,
+        texts=_kept(below.texts, replaced) | above.texts,
+    )
+    return replace(both, value=_merged(defaults.value, own.value), source=source)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return mappings merged field by field; anything else is replaced."""
     merged = dict(base)
     for name, value in over.items():
-        way = (*parts, name)
-        if isinstance(value, dict) and isinstance(base.get(name), dict):
-            merged[name] = _merged(base[name], value, way, replaced)
-        else:
-            merged[name] = value
-            replaced.add(way)
+        below = base.get(name)
+        merged[name] = _merged(below, value) if _is_mapping(below) and _is_mapping(value) else value
     return merged
 
 
-def findings_of(layers: Layers, *, partly: bool = False) -> Iterator[Finding]:
-    """Yield what the schema refuses, and what the rules refuse elsewhere.
-
-    Args:
-        layers: whose document was read.
-        partly: they are defaults: nothing is required.
-    """
-    document, refused = layers.value or {}, set(layers.refused)
-    for finding in islice(findings_of_schema(document, layers.source.texts, partly=partly), ERRORS_MAX):
-        if finding.parts not in layers.refused:
-            refused.add(finding.parts)
-            yield finding
-    for finding in findings_of_rules(document):
-        if finding.parts not in refused:
-            yield finding
+def _replaced(base: dict[str, Any], over: dict[str, Any], parts: Parts) -> Iterator[Parts]:
+    """Yield the ways to what a merge replaces or adds."""
+    for name, value in over.items():
+        below, way = base.get(name), (*parts, name)
+        if _is_mapping(below) and _is_mapping(value):
+            yield from _replaced(below, value, way)
+        else:
+            yield way
 
 
-def _kept(places: Mapping[Parts, T], replaced: set[Parts]) -> dict[Parts, T]:
+def _is_mapping(value: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def _kept(places: Mapping[Parts, T], replaced: AbstractSet[Parts]) -> dict[Parts, T]:
     """Return the places of defaults that no job's value replaces."""
     return {
         parts: place
         for parts, place in places.items()
         if not any(parts[:length] in replaced for length in range(1, len(parts) + 1))
     }
-
-
-def _read(file: Path, content: bytes | None = None) -> Layers:
-    layers = Layers(file)
-    try:
-        source = read_source(file, content)
-    except OSError as error:
-        words = f"can't be read: {error.strerror}"
-        layers.problems.append(Problem(file=str(file), code=codes.FILE_UNREADABLE, message=words))
-        return layers
-    except SourceError as error:
-        layers.problems.append(_of_source(error))
-        return layers
-    layers.source = source
-    is_job = file.stem != DEFAULTS_STEM
-    if source.value is None and not is_job:
-        source.value = {}  # defaults may be commented out
-    if not isinstance(source.value, dict):
-        words = "is empty" if source.value is None else "is no mapping"
-        words += (
-            ". A job is one that begins with `version: 1`" if is_job else ". Write defaults as a job has them"
-        )
-        layers.problems.append(layers.problem(Finding(parts=(), code=codes.NOT_A_JOB, message=words)))
-        return layers
-    layers.value = source.value
-    layers.problems += map(_of_source, source.errors)
-    secrets = _secrets(source.value, ())
-    layers.refused = source.refused | {finding.parts for finding in secrets}
-    layers.problems += map(layers.problem, secrets[:ERRORS_MAX])
-    for finding in secrets:
-        _take_out(source.value, finding.parts)
-    return layers
-
-
-def _take_out(value: Any, parts: Parts) -> None:
-    """Put null in a secret's place: no message about anything else can repeat it then."""
-    for part in parts[:-1]:
-        value = value[part]
-    value[parts[-1]] = None
 
 
 def _of_source(error: SourceError) -> Problem:
@@ -222,20 +230,20 @@ def _shown(text: str) -> str:
     return short if len(short) <= _TEXT_MAX else f"{short[:_TEXT_MAX]}..."
 
 
-def _secrets(value: Any, parts: Parts) -> list[Finding]:
-    """Return where a document holds what looks like a secret."""
+def _secrets(value: Any, parts: Parts) -> Iterator[Finding]:
+    """Yield where a document holds what looks like a secret; below a secret name, only the name."""
     if isinstance(value, dict):
-        found = []
         for name, inner in value.items():
             way = (*parts, name)
             if is_name_of_a_secret(name) or looks_secret(name):
-                found.append(_secret(way, at_name=True))
+                yield _secret(way, at_name=True)
             else:
-                found += _secrets(inner, way)
-        return found
-    if isinstance(value, list):
-        return [one for i, inner in enumerate(value) for one in _secrets(inner, (*parts, i))]
-    return [_secret(parts, at_name=False)] if isinstance(value, str) and looks_secret(value) else []
+                yield from _secrets(inner, way)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _secrets(inner, (*parts, index))
+    elif isinstance(value, str) and looks_secret(value):
+        yield _secret(parts, at_name=False)
 
 
 def _secret(parts: Parts, *, at_name: bool) -> Finding:
@@ -244,3 +252,14 @@ def _secret(parts: Parts, *, at_name: bool) -> Finding:
         "used, and let an Airflow connection hold the role"
     )
     return Finding(parts=parts, code=codes.SECRET, message=words, at_name=at_name)
+
+
+def _without(hidden: AbstractSet[Parts], value: Any, parts: Parts) -> Any:
+    """Return a value with null in each secret's place: no message about anything else can repeat it then."""
+    if parts in hidden:
+        return None
+    if isinstance(value, dict):
+        return {name: _without(hidden, inner, (*parts, name)) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without(hidden, inner, (*parts, index)) for index, inner in enumerate(value)]
+    return value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from s3copy_tasks.config import codes
 from s3copy_tasks.config.check.schema import with_defaults
 from s3copy_tasks.config.job import CopyJob
-from s3copy_tasks.config.layers import Layers, defaults_of, findings_of, read_layers
+from s3copy_tasks.config.layers import Layers, defaults_of, judge, read_layers
 from s3copy_tasks.config.problem import Problem
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ def load_job(file: Path) -> CopyJob | list[Problem]:
 
 def job_of(layers: Layers) -> CopyJob | list[Problem]:
     """Return the job of a document that was read, or every problem of it, sorted by place."""
-    problems = {*layers.problems, *_problems_of_name(layers.file)}
-    if layers.value is not None:
-        problems.update(map(layers.problem, findings_of(layers)))
+    problems = {*layers.problems, *_problems_of_name(layers.file), *judge(layers)}
     if problems or layers.value is None:
         return sorted(problems, key=lambda problem: problem.place)
     return CopyJob.of(layers.file.stem, layers.file, with_defaults(layers.value))
