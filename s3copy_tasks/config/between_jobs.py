@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.config import codes
-from s3copy_tasks.config.problem import Finding
+from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.core.job import entries_of
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def _written_by_two(jobs: Sequence[CopyJob], layers: dict[str, Layers]) -> Itera
                     f"the job {earlier.job.name!r} writes {job.destination}/{entry.destination} as well "
                     f"({place.file}:{place.line}). Give each job a place of its own, or make them one job"
                 )
-                yield job.name, Finding(parts=parts, code=codes.JOBS_WRITE_SAME, message=words)
+                yield job.name, Finding(parts=parts, code=Code.JOBS_WRITE_SAME, message=words)
 
 
 def _loops(jobs: Sequence[CopyJob]) -> Iterator[tuple[str, Finding]]:
@@ -89,7 +88,7 @@ def _loops(jobs: Sequence[CopyJob]) -> Iterator[tuple[str, Finding]]:
             start = loop.index(last)
             way = " -> ".join([*loop[start:-1], *loop[:start], last])
             words = f"jobs copy in a circle: {way}. Let one of them write to a place that none of them reads"
-            yield last, Finding(parts=("destination",), code=codes.JOBS_LOOP, message=words, at_name=True)
+            yield last, Finding(parts=("destination",), code=Code.JOBS_LOOP, message=words, at_name=True)
         else:
             return
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.config import codes
 from s3copy_tasks.config.between_jobs import problems_across
 from s3copy_tasks.config.layers import ENDINGS, Layers, defaults_of, read_layers
 from s3copy_tasks.config.load import job_of
-from s3copy_tasks.config.problem import Problem
+from s3copy_tasks.config.problem import Code, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +78,7 @@ def load_folder(folder: Path) -> Catalog:
         files = job_files(folder)
     except OSError as error:
         words = f"the folder can't be read: {error.strerror}"
-        unread = Problem(file=str(folder), code=codes.FILE_UNREADABLE, message=words)
+        unread = Problem(file=str(folder), code=Code.FILE_UNREADABLE, message=words)
         return Catalog(jobs=(), problems=(unread,))
     return load_files(files)
 
@@ -88,4 +87,4 @@ def name_taken(file: Path, same: Iterable[Path]) -> Problem:
     """Return the problem of a file that gives the same job as others do."""
     others = ", ".join(str(other) for other in same if other != file)
     words = f"another file gives the job's name {file.stem!r}: {others}. Rename one"
-    return Problem(file=str(file), code=codes.NAME_TAKEN, message=words)
+    return Problem(file=str(file), code=Code.NAME_TAKEN, message=words)

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
-from s3copy_tasks.config import codes
 from s3copy_tasks.config.check.rules import findings_of_rules
 from s3copy_tasks.config.check.schema import findings_of_schema
-from s3copy_tasks.config.problem import Finding, Problem, json_path
+from s3copy_tasks.config.problem import Code, Finding, Problem, json_path
 from s3copy_tasks.config.read.source import ERRORS_MAX, Parts, Place, Source, SourceError, read_source
 from s3copy_tasks.config.secret import is_name_of_a_secret, looks_secret, masked
 
@@ -69,7 +68,7 @@ class Layers:
         """Return where a finding is mended: a section that lacks something may be completed by the job."""
         place = self.place(finding.parts, at_name=finding.at_name)
         is_section = all(isinstance(part, str) for part in finding.parts)
-        if finding.code == codes.MISSING_FIELD and is_section and place.file != self.file:
+        if finding.code == Code.MISSING_FIELD and is_section and place.file != self.file:
             return self.place(())
         return place
 
@@ -88,7 +87,7 @@ def defaults_of(folder: Path) -> Layers | None:
     problems = [*layers.problems, *judge(layers, partly=True)]
     if len(there) > 1:
         words = f"the folder has {there[1].name} as well. Keep one"
-        problems.append(Problem(file=str(there[0]), code=codes.NAME_TAKEN, message=words))
+        problems.append(Problem(file=str(there[0]), code=Code.NAME_TAKEN, message=words))
     return replace(layers, problems=tuple(problems))
 
 
@@ -126,7 +125,7 @@ def _read(file: Path, content: bytes | None = None) -> Layers:
         source = read_source(file, content)
     except OSError as error:
         words = f"can't be read: {error.strerror}"
-        unread = Problem(file=str(file), code=codes.FILE_UNREADABLE, message=words)
+        unread = Problem(file=str(file), code=Code.FILE_UNREADABLE, message=words)
         return Layers(file=file, problems=(unread,))
     except SourceError as error:
         return Layers(file=file, problems=(_of_source(error),))
@@ -151,7 +150,7 @@ def _not_a_job(file: Path, value: Any) -> Finding:
         words += ". Write defaults as a job has them"
     else:
         words += ". A job is one that begins with `version: 1`"
-    return Finding(parts=(), code=codes.NOT_A_JOB, message=words)
+    return Finding(parts=(), code=Code.NOT_A_JOB, message=words)
 
 
 def _merge(own: Layers, defaults: Layers) -> Layers:
@@ -207,7 +206,7 @@ def _of_source(error: SourceError) -> Problem:
 
 
 def _problem(place: Place, finding: Finding) -> Problem:
-    parts = finding.parts[:-1] if finding.code == codes.UNKNOWN_FIELD else finding.parts
+    parts = finding.parts[:-1] if finding.code == Code.UNKNOWN_FIELD else finding.parts
     return Problem(
         file=str(place.file),
         line=place.line,
@@ -251,7 +250,7 @@ def _secret(parts: Parts, *, at_name: bool) -> Finding:
         "looks like a secret, and none belongs in a config. Take it out, replace the secret wherever it is "
         "used, and let an Airflow connection hold the role"
     )
-    return Finding(parts=parts, code=codes.SECRET, message=words, at_name=at_name)
+    return Finding(parts=parts, code=Code.SECRET, message=words, at_name=at_name)
 
 
 def _without(hidden: AbstractSet[Parts], value: Any, parts: Parts) -> Any:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.config import codes
 from s3copy_tasks.config.check.schema import with_defaults
 from s3copy_tasks.config.job import CopyJob
 from s3copy_tasks.config.layers import Layers, defaults_of, judge, read_layers
-from s3copy_tasks.config.problem import Problem
+from s3copy_tasks.config.problem import Code, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +36,7 @@ def job_of(layers: Layers) -> CopyJob | list[Problem]:
 def _problems_of_name(file: Path) -> Iterator[Problem]:
     if not set(file.stem) <= _NAME_CHARACTERS:
         words = "the file's name is the job's name: use letters, digits, dashes, dots and underscores"
-        yield Problem(file=str(file), code=codes.FILE_NAME, message=words)
+        yield Problem(file=str(file), code=Code.FILE_NAME, message=words)
     if len(file.stem) > _NAME_MAX:
         words = f"the file's name is the job's name: use {_NAME_MAX} characters at most"
-        yield Problem(file=str(file), code=codes.FILE_NAME, message=words)
+        yield Problem(file=str(file), code=Code.FILE_NAME, message=words)

@@ -3,13 +3,64 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
 _NAME_MAX = 200
+
+
+class Code(StrEnum):
+    """What can be wrong with a config. Part of the interface: docs/problems.md describes each in a line.
+
+    Add, never rename.
+    """
+
+    # The file.
+    FILE_NAME = "file-name"
+    FILE_UNREADABLE = "file-unreadable"
+    NAME_TAKEN = "name-taken"
+    NOT_A_JOB = "not-a-job"
+
+    # The YAML in it.
+    YAML_ANCHOR = "yaml-anchor"
+    YAML_DEPTH = "yaml-depth"
+    YAML_DOCUMENTS = "yaml-documents"
+    YAML_DUPLICATE = "yaml-duplicate-field"
+    YAML_ENCODING = "yaml-encoding"
+    YAML_MERGE = "yaml-merge"
+    YAML_NUL = "yaml-nul"
+    YAML_SIZE = "yaml-size"
+    YAML_SYNTAX = "yaml-syntax"
+    YAML_TAG = "yaml-tag"
+
+    # Fields and values.
+    DUPLICATE_ITEM = "duplicate-item"
+    EXCLUSIVE_FIELDS = "exclusive-fields"
+    MISSING_FIELD = "missing-field"
+    NOT_ALLOWED = "not-allowed"
+    OUT_OF_RANGE = "out-of-range"
+    SECRET = "secret"  # noqa: S105 - the name of a problem
+    UNKNOWN_FIELD = "unknown-field"
+    WRONG_FORM = "wrong-form"
+    WRONG_LENGTH = "wrong-length"
+    WRONG_TYPE = "wrong-type"
+
+    # What a schema can't say.
+    BAD_CRON = "bad-cron"
+    BAD_DATE = "bad-date"
+    BAD_TEMPLATE = "bad-template"
+    BAD_TIMEZONE = "bad-timezone"
+    NO_LOGICAL_DATE = "no-logical-date"
+
+    # Between entries, and between jobs.
+    FEEDS_ITSELF = "feeds-itself"
+    JOBS_LOOP = "jobs-loop"
+    JOBS_WRITE_SAME = "jobs-write-same"
+    KEY_TOO_LONG = "key-too-long"
+    WRITTEN_TWICE = "written-twice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +72,7 @@ class Problem:
         line: from 1; None where the problem is the file.
         column: from 1, in characters.
         path: of the value, such as `source.account` or `prefixes[0].source`; empty means the whole file.
-        code: one of `s3copy_tasks.config.codes`.
+        code: what kind of problem it is.
         message: what is wrong and what to write instead.
         suggestion: text that may take the value's or the name's place; None where none is known.
     """
@@ -30,7 +81,7 @@ class Problem:
     line: int | None = None
     column: int | None = None
     path: str = ""
-    code: str
+    code: Code
     message: str
     suggestion: str | None = None
 
@@ -61,7 +112,7 @@ class Finding:
     """
 
     parts: tuple[str | int, ...]
-    code: str
+    code: Code
     message: str
     suggestion: str | None = None
     at_name: bool = False

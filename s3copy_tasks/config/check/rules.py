@@ -9,10 +9,9 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from s3copy_tasks.config import codes
 from s3copy_tasks.config.check.schedule import check_asset, cron_of
 from s3copy_tasks.config.check.template import DATE_NAMES, UnknownNameError, names_in
-from s3copy_tasks.config.problem import Finding
+from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import SHOWN_MAX
 from s3copy_tasks.core.job import (
     Entries,
@@ -45,21 +44,21 @@ def _of_dates(document: dict[str, Any]) -> Iterator[Finding]:
     zone, day, schedule = (_text(document, (name,)) for name in ("timezone", "start_date", "schedule"))
     if zone is not None and not _is_zone(zone):
         words = f"{zone[:SHOWN_MAX]!r} is no time zone of the IANA database, such as UTC or Europe/Berlin"
-        yield Finding(parts=("timezone",), code=codes.BAD_TIMEZONE, message=words)
+        yield Finding(parts=("timezone",), code=Code.BAD_TIMEZONE, message=words)
     if day is not None and not _is_day(day):
         words = f"there is no day {day[:SHOWN_MAX]}"
-        yield Finding(parts=("start_date",), code=codes.BAD_DATE, message=words)
+        yield Finding(parts=("start_date",), code=Code.BAD_DATE, message=words)
     if schedule:
         try:
             cron_of(schedule)
         except ValueError as error:
-            yield Finding(parts=("schedule",), code=codes.BAD_CRON, message=str(error))
+            yield Finding(parts=("schedule",), code=Code.BAD_CRON, message=str(error))
     since = _text(document, _SINCE)
     if since and "{" not in since:
         try:
             parse_moment(since, ZoneInfo("UTC"))
         except ValueError as error:
-            yield Finding(parts=_SINCE, code=codes.BAD_DATE, message=str(error))
+            yield Finding(parts=_SINCE, code=Code.BAD_DATE, message=str(error))
 
 
 def _of_assets(document: dict[str, Any]) -> Iterator[Finding]:
@@ -68,7 +67,7 @@ def _of_assets(document: dict[str, Any]) -> Iterator[Finding]:
         try:
             check_asset(str(uri))
         except ValueError as error:
-            yield Finding(parts=("schedule", "assets", index), code=codes.WRONG_FORM, message=str(error))
+            yield Finding(parts=("schedule", "assets", index), code=Code.WRONG_FORM, message=str(error))
 
 
 def _is_zone(name: str) -> bool:
@@ -93,7 +92,7 @@ def _of_templates(document: dict[str, Any]) -> Iterator[Finding]:
         try:
             names = names_in(template)
         except UnknownNameError as error:
-            yield Finding(parts=parts, code=codes.BAD_TEMPLATE, message=str(error))
+            yield Finding(parts=parts, code=Code.BAD_TEMPLATE, message=str(error))
             continue
         dates = sorted(names & DATE_NAMES)
         if isinstance(schedule, dict) and dates:
@@ -101,7 +100,7 @@ def _of_templates(document: dict[str, Any]) -> Iterator[Finding]:
                 f"{', '.join(dates)}: a run that assets start has no logical date. "
                 "Use dag_run.run_after, such as {{ dag_run.run_after | ds }}"
             )
-            yield Finding(parts=parts, code=codes.NO_LOGICAL_DATE, message=words)
+            yield Finding(parts=parts, code=Code.NO_LOGICAL_DATE, message=words)
 
 
 def _templates(document: dict[str, Any]) -> Iterator[tuple[Parts, str]]:
@@ -120,19 +119,19 @@ def _of_entries(document: dict[str, Any]) -> Iterator[Finding]:
         for side in ("source", "destination"):
             if getattr(entry, side).startswith("s3://"):
                 words = "the bucket stands above: write the key alone, without s3:// and the bucket's name"
-                yield Finding(parts=(field, index, side), code=codes.WRONG_FORM, message=words)
+                yield Finding(parts=(field, index, side), code=Code.WRONG_FORM, message=words)
     for parts, words in bad_keys(static):
-        yield Finding(parts=parts, code=codes.KEY_TOO_LONG, message=words)
+        yield Finding(parts=parts, code=Code.KEY_TOO_LONG, message=words)
     for parts, words in written_twice(entries):
         message = f"{words}. Give each a destination of its own"
-        yield Finding(parts=parts, code=codes.WRITTEN_TWICE, message=message)
+        yield Finding(parts=parts, code=Code.WRITTEN_TWICE, message=message)
     source, destination = (_text(document, (side, "bucket")) for side in ("source", "destination"))
     if source and destination:
         first = set()
         for parts, words in feeding(Location(bucket=source), Location(bucket=destination), entries):
             if parts not in first:
                 first.add(parts)
-                yield Finding(parts=parts, code=codes.FEEDS_ITSELF, message=words)
+                yield Finding(parts=parts, code=Code.FEEDS_ITSELF, message=words)
 
 
 def well_formed_entries(document: dict[str, Any]) -> Entries:

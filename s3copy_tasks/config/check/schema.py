@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
-from s3copy_tasks.config import codes
-from s3copy_tasks.config.problem import Finding
+from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import SHOWN_MAX, written
 from s3copy_tasks.config.read.scalar import Misread
 from s3copy_tasks.config.read.source import Parts
@@ -25,21 +24,21 @@ if TYPE_CHECKING:
 SCHEMA_FILE = Path(__file__).parents[1] / "copy_job.schema.json"
 
 _BOUNDS = {
-    "maxItems": (codes.WRONG_LENGTH, "must have {} entries at most"),
-    "maxLength": (codes.WRONG_LENGTH, "must have {} characters at most"),
-    "maximum": (codes.OUT_OF_RANGE, "must be {} at most"),
-    "minItems": (codes.WRONG_LENGTH, "must have {} entry at least"),
-    "minLength": (codes.WRONG_LENGTH, "must have {} character(s) at least"),
-    "minimum": (codes.OUT_OF_RANGE, "must be {} at least"),
+    "maxItems": (Code.WRONG_LENGTH, "must have {} entries at most"),
+    "maxLength": (Code.WRONG_LENGTH, "must have {} characters at most"),
+    "maximum": (Code.OUT_OF_RANGE, "must be {} at most"),
+    "minItems": (Code.WRONG_LENGTH, "must have {} entry at least"),
+    "minLength": (Code.WRONG_LENGTH, "must have {} character(s) at least"),
+    "minimum": (Code.OUT_OF_RANGE, "must be {} at least"),
 }
 _IN_WORDS = {
-    "anyOf": codes.WRONG_FORM,
-    "const": codes.NOT_ALLOWED,
-    "maxProperties": codes.EXCLUSIVE_FIELDS,
-    "minProperties": codes.MISSING_FIELD,
-    "not": codes.EXCLUSIVE_FIELDS,
-    "pattern": codes.WRONG_FORM,
-    "uniqueItems": codes.DUPLICATE_ITEM,
+    "anyOf": Code.WRONG_FORM,
+    "const": Code.NOT_ALLOWED,
+    "maxProperties": Code.EXCLUSIVE_FIELDS,
+    "minProperties": Code.MISSING_FIELD,
+    "not": Code.EXCLUSIVE_FIELDS,
+    "pattern": Code.WRONG_FORM,
+    "uniqueItems": Code.DUPLICATE_ITEM,
 }
 """Keywords whose failure is put in words by the schema itself, as `errorMessage`, or by its own check."""
 _TYPES = {
@@ -116,13 +115,13 @@ def _findings(error: ValidationError, parts: Parts, text: str | None) -> Iterato
     elif keyword == "required":
         for name in part["required"]:
             if name not in instance:
-                yield Finding(parts=parts, code=codes.MISSING_FIELD, message=f"needs `{name}`", at_name=True)
+                yield Finding(parts=parts, code=Code.MISSING_FIELD, message=f"needs `{name}`", at_name=True)
     elif keyword == "type":
         yield _wrong_type(parts, part, instance, text)
     elif keyword == "enum":
         yield _not_allowed(parts, part["enum"], instance)
     elif keyword == "anyOf" and not parts:
-        yield Finding(parts=parts, code=codes.MISSING_FIELD, message=part["errorMessage"], at_name=True)
+        yield Finding(parts=parts, code=Code.MISSING_FIELD, message=part["errorMessage"], at_name=True)
     elif keyword in _IN_WORDS:
         words = part.get("errorMessage", error.message)
         yield Finding(parts=parts, code=_IN_WORDS[keyword], message=words)
@@ -144,7 +143,7 @@ def _unknown_field(parts: Parts, name: str, known: Mapping[str, Any]) -> Finding
         hint = f"Known are {', '.join(sorted(known))}"
     return Finding(
         parts=parts,
-        code=codes.UNKNOWN_FIELD,
+        code=Code.UNKNOWN_FIELD,
         message=f"unknown field {name[:SHOWN_MAX]!r}. {hint}",
         suggestion=near[0] if near and not homes else None,
         at_name=True,
@@ -157,7 +156,7 @@ def _not_allowed(parts: Parts, values: list[Any], value: Any) -> Finding:
     nearest = next((name for name in names if near and name.lower() == near[0]), None)
     hint = f". Did you mean {nearest!r}?" if nearest else ""
     message = f"must be one of: {', '.join(names)}; but is {_shown(value)}{hint}"
-    return Finding(parts=parts, code=codes.NOT_ALLOWED, message=message, suggestion=nearest)
+    return Finding(parts=parts, code=Code.NOT_ALLOWED, message=message, suggestion=nearest)
 
 
 def _wrong_type(parts: Parts, part: dict[str, Any], value: Any, text: str | None) -> Finding:
@@ -170,7 +169,7 @@ def _wrong_type(parts: Parts, part: dict[str, Any], value: Any, text: str | None
         message += ". Begin each entry with `- `"
     elif value is None:
         message += ". Give it a value" + (", or leave its name out, too" if "default" in part else "")
-    return Finding(parts=parts, code=codes.WRONG_TYPE, message=message, suggestion=suggestion)
+    return Finding(parts=parts, code=Code.WRONG_TYPE, message=message, suggestion=suggestion)
 
 
 def _kind(name: str, part: dict[str, Any]) -> str:

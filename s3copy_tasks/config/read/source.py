@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 
-from s3copy_tasks.config import codes
+from s3copy_tasks.config.problem import Code
 from s3copy_tasks.config.read.hints import LINE_BREAK, SHOWN_MAX, mend, quoting_hint
 from s3copy_tasks.config.read.scalar import plain_value
 from s3copy_tasks.config.secret import masked
@@ -50,7 +50,7 @@ class Place:
 class SourceError(ValueError):
     """Something that the YAML itself has wrong."""
 
-    def __init__(self, code: str, message: str, place: Place, suggestion: str | None = None) -> None:
+    def __init__(self, code: Code, message: str, place: Place, suggestion: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -103,14 +103,14 @@ def read_source(file: Path, content: bytes | None = None) -> Source:
     raw = content_of(file) if content is None else content
     if len(raw) > SIZE_MAX:
         words = f"is larger than {SIZE_MAX:,} bytes. A job has a few hundred"
-        raise SourceError(codes.YAML_SIZE, words, Place(file))
+        raise SourceError(Code.YAML_SIZE, words, Place(file))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode()  # not of `raw`: a byte order mark is cut off
         place = _Text(file, before).place(len(before))
         words = f"is not UTF-8: byte {error.object[error.start]:#x}. Save the file as UTF-8"
-        raise SourceError(codes.YAML_ENCODING, words, place) from None
+        raise SourceError(Code.YAML_ENCODING, words, place) from None
     return _read(_Text(file, text))
 
 
@@ -141,7 +141,7 @@ def _read(text: _Text) -> Source:
     except yaml.reader.ReaderError as error:  # of libyaml, so its position counts bytes
         before = text.text.encode()[: error.position].decode("utf-8", "ignore")
         words = f"not YAML: {error.reason}"
-        raise _quotable(codes.YAML_SYNTAX, words, len(before), text, mend(error.reason)) from None
+        raise _quotable(Code.YAML_SYNTAX, words, len(before), text, mend(error.reason)) from None
     return reader.source
 
 
@@ -157,10 +157,10 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: _Text) -> SourceError:
     if context in _FLOWS and error.context_mark is not None:
         context += f" that begins in line {text.position(error.context_mark.index)[0]}"
     words = "not YAML: " + ", ".join(filter(None, (context, problem)))
-    return _quotable(codes.YAML_SYNTAX, words, index, text, mend(problem, error.context))
+    return _quotable(Code.YAML_SYNTAX, words, index, text, mend(problem, error.context))
 
 
-def _quotable(code: str, words: str, index: int, text: _Text, hint: str | None = None) -> SourceError:
+def _quotable(code: Code, words: str, index: int, text: _Text, hint: str | None = None) -> SourceError:
     """Return an error that quotes may mend."""
     suggestion = quoting_hint(text.text, *text.position(index))
     if suggestion is not None:
@@ -197,12 +197,12 @@ class _Reader:
         event = next(events)
         if not isinstance(event, yaml.StreamEndEvent):
             words = "a file holds one job. Split it where the second document begins"
-            raise SourceError(codes.YAML_DOCUMENTS, words, self._place(event))
+            raise SourceError(Code.YAML_DOCUMENTS, words, self._place(event))
 
     def _place(self, event: Any) -> Place:
         return self._text.place(event.start_mark.index)
 
-    def _note(self, code: str, words: str, place: Place) -> None:
+    def _note(self, code: Code, words: str, place: Place) -> None:
         """Keep an error, and read on."""
         if len(self.source.errors) < ERRORS_MAX:
             self.source.errors.append(SourceError(code, words, place))
@@ -213,7 +213,7 @@ class _Reader:
             return self._alias(event, place)
         if event.tag is not None:
             words = "a value has no tag, such as !!str or !Ref. Write the value alone, text in quotes"
-            self._note(codes.YAML_TAG, words, place)
+            self._note(Code.YAML_TAG, words, place)
             self.source.refused.add(parts)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
@@ -231,7 +231,7 @@ class _Reader:
     def _alias(self, event: Any, place: Place) -> _Built:
         if event.anchor not in self._anchors:
             words = "there is no anchor of this name before it"
-            raise _quotable(codes.YAML_ANCHOR, words, event.start_mark.index, self._text)
+            raise _quotable(Code.YAML_ANCHOR, words, event.start_mark.index, self._text)
         found = self._anchors[event.anchor]
         if found is None:
             raise self._too_large(place)
@@ -241,11 +241,11 @@ class _Reader:
 
     def _too_large(self, place: Place) -> SourceError:
         words = "its anchors hold themselves, or expand to more than 1 MiB. Write the values out"
-        return SourceError(codes.YAML_ANCHOR, words, place)
+        return SourceError(Code.YAML_ANCHOR, words, place)
 
     def _too_deep(self, place: Place) -> SourceError:
         words = f"is nested more than {DEPTH_MAX} levels deep. A job has four"
-        return SourceError(codes.YAML_DEPTH, words, place)
+        return SourceError(Code.YAML_DEPTH, words, place)
 
     def _deeper(self, build: Any, event: Any, events: Iterator[Any], parts: Parts) -> _Built:
         if self._depth >= DEPTH_MAX:
@@ -279,7 +279,7 @@ class _Reader:
             if not isinstance(event, yaml.ScalarEvent):
                 words = "a list, mapping or alias stands where the name of a field must be"
                 hint = "Write the name as text"
-                raise _quotable(codes.YAML_SYNTAX, words, event.start_mark.index, self._text, hint)
+                raise _quotable(Code.YAML_SYNTAX, words, event.start_mark.index, self._text, hint)
             self._refuse_nul(event)
             name = event.value
             way = (*parts, name)
@@ -292,12 +292,12 @@ class _Reader:
                 words = (
                     "merging by << is not part of YAML 1.2. Repeat the fields, or move them to _defaults.yaml"
                 )
-                self._note(codes.YAML_MERGE, words, place)
+                self._note(Code.YAML_MERGE, words, place)
                 continue
             if first is not place:
                 shown = masked(name)[:SHOWN_MAX]
                 words = f"the field {shown!r} stands here twice, first in line {first.line}. Keep one"
-                self._note(codes.YAML_DUPLICATE, words, place)
+                self._note(Code.YAML_DUPLICATE, words, place)
             self.source.names[way] = place
             values[name] = found.value
         return _Built(values, total, levels + 1)
@@ -305,7 +305,7 @@ class _Reader:
     def _refuse_nul(self, event: Any) -> None:
         if "\0" in event.value:
             words = "a text holds the character NUL, which Airflow's database does not take. Take it out"
-            raise SourceError(codes.YAML_NUL, words, self._place(event))
+            raise SourceError(Code.YAML_NUL, words, self._place(event))
 
     def _scalar(self, event: Any, parts: Parts) -> Any:
         text = event.value

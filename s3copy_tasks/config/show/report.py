@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from unicodedata import combining, east_asian_width
 
-from s3copy_tasks.config import codes
+from s3copy_tasks.config.problem import Code
 from s3copy_tasks.config.read.hints import LINE_BREAK
 from s3copy_tasks.config.read.source import content_of
 from s3copy_tasks.config.secret import HIDDEN, masked_lines
@@ -31,7 +31,7 @@ def text_lines(problems: Iterable[Problem]) -> Iterator[Line]:
     No line of a file that holds a secret: escapes and folded lines can hide one from any look at the text.
     """
     problems = list(problems)
-    secret = {problem.file for problem in problems if problem.code == codes.SECRET}
+    secret = {problem.file for problem in problems if problem.code == Code.SECRET}
     lines_of = cache(_lines_of)  # for this report only: files change
     for problem in problems:
         path = f"{printable(problem.path)}: " if problem.path else ""

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3copy_tasks.config import codes
 from s3copy_tasks.config.catalog import Catalog, load_folder
-from s3copy_tasks.config.problem import Problem
+from s3copy_tasks.config.problem import Code, Problem
 from tests.support.builders.documents import write
 
 
@@ -52,7 +51,7 @@ def test_two_jobs_that_write_one_place_are_told(tmp_path: Path, place: str) -> N
     assert (problem.file, problem.line, problem.code) == (
         str(tmp_path / "two.yaml"),
         8,
-        codes.JOBS_WRITE_SAME,
+        Code.JOBS_WRITE_SAME,
     )
     assert problem.message == (
         f"the job 'one' writes s3://{place} as well ({tmp_path}/one.yaml:8). "
@@ -129,7 +128,7 @@ def test_a_circle_of_jobs_is_told_once(tmp_path: Path, count: int) -> None:
     (problem,) = told(tmp_path, **jobs)
     names = sorted(jobs)
     assert (problem.file, problem.line, problem.column) == (str(tmp_path / f"{names[-1]}.yaml"), 4, 1)
-    assert (problem.code, problem.path) == (codes.JOBS_LOOP, "destination")
+    assert (problem.code, problem.path) == (Code.JOBS_LOOP, "destination")
     assert f"in a circle: {' -> '.join([names[-1], *names])}. Let one" in problem.message
 
 
@@ -201,7 +200,7 @@ def test_a_broken_job_takes_no_part(tmp_path: Path) -> None:
     """Rules across jobs are about jobs: one that will not run writes nothing."""
     good, broken = job("bucket-1/x/", "bucket-2/x/"), job("bucket-1/y/", "bucket-2/x/", version=2)
     assert [problem.code for problem in catalog_of(tmp_path, good=good, broken=broken).problems] == [
-        codes.NOT_ALLOWED
+        Code.NOT_ALLOWED
     ]
 
 
@@ -218,6 +217,6 @@ def test_circles_are_told_where_there_are_any(
         reached |= {(a, d) for a, b in reached for c, d in pairs if b == c}
     problems = told(folder, **jobs)
     assert {problem.code for problem in problems} == (
-        {codes.JOBS_LOOP} if any(a == b for a, b in reached) else set()
+        {Code.JOBS_LOOP} if any(a == b for a, b in reached) else set()
     )
     assert load_folder(folder).problems == problems

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from s3copy_tasks.config import codes
 from s3copy_tasks.config.catalog import job_files, load_files, load_folder
+from s3copy_tasks.config.problem import Code
 from tests.support.builders.documents import MINIMAL, document, prefix, write
 
 
@@ -61,9 +61,9 @@ def test_files_of_one_name_are_read_all_the_same(tmp_path: Path) -> None:
     """What else is wrong with them comes at once, and not when the name is mended."""
     files = [write(tmp_path, document(owner=""), "daily.yaml"), write(tmp_path, MINIMAL, "daily.yml")]
     assert [(one.file, one.code) for one in load_files(files).problems] == [
-        (str(files[0]), codes.NAME_TAKEN),
-        (str(files[0]), codes.WRONG_LENGTH),
-        (str(files[1]), codes.NAME_TAKEN),
+        (str(files[0]), Code.NAME_TAKEN),
+        (str(files[0]), Code.WRONG_LENGTH),
+        (str(files[1]), Code.NAME_TAKEN),
     ]
 
 
@@ -72,7 +72,7 @@ def test_files_of_one_name_take_no_part_in_rules_across_jobs(tmp_path: Path) -> 
     files = [write(tmp_path, MINIMAL, name) for name in ("a.yaml", "b.yaml", "b.yml")]
     catalog = load_files(files)
     assert [job.name for job in catalog.jobs] == ["a"]
-    assert {problem.code for problem in catalog.problems} == {codes.NAME_TAKEN}
+    assert {problem.code for problem in catalog.problems} == {Code.NAME_TAKEN}
 
 
 def test_problems_across_jobs_take_no_job_away(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_problems_across_jobs_take_no_job_away(tmp_path: Path) -> None:
         write(tmp_path, MINIMAL, name)
     catalog = load_folder(tmp_path)
     assert [job.name for job in catalog.jobs] == ["a", "b"]
-    assert [problem.code for problem in catalog.problems] == [codes.JOBS_WRITE_SAME]
+    assert [problem.code for problem in catalog.problems] == [Code.JOBS_WRITE_SAME]
 
 
 def test_problems_of_one_file_are_sorted_by_place(tmp_path: Path) -> None:

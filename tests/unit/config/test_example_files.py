@@ -12,16 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from s3copy_tasks.config import codes
 from s3copy_tasks.config.catalog import Catalog, load_files, load_folder
-from s3copy_tasks.config.problem import Problem
+from s3copy_tasks.config.problem import Code, Problem
 
 EXAMPLES = Path(__file__).parent / "examples"
 EXPECTED = re.compile(r"# (?P<place>-|\d+:\d+) (?P<code>[a-z-]+)(?: (?P<path>\S+))?: (?P<words>.+)")
 NOT_SHOWN = {
-    codes.FILE_UNREADABLE: "a file that can't be read can't be read by the test either",
-    codes.YAML_ENCODING: "an editor would save it as UTF-8",
-    codes.YAML_SIZE: "a megabyte",
+    Code.FILE_UNREADABLE: "a file that can't be read can't be read by the test either",
+    Code.YAML_ENCODING: "an editor would save it as UTF-8",
+    Code.YAML_SIZE: "a megabyte",
 }
 
 
@@ -78,7 +77,7 @@ def test_a_valid_example_is_a_job(path: Path) -> None:
 
 def test_every_code_is_shown() -> None:
     """An example shows each problem that a file, or a folder of files, can have."""
-    every = {value for name, value in vars(codes).items() if name.isupper()}
+    every = set(Code)
     shown = {one["code"] for file in INVALID_FILES for one in expected_of(file)}
     assert shown == every - set(NOT_SHOWN)
 

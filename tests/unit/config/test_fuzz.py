@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from s3copy_tasks.cli import main
 from s3copy_tasks.config.catalog import load_files, load_folder
 from s3copy_tasks.config.layers import defaults_of, read_layers
-from s3copy_tasks.config.problem import Problem
+from s3copy_tasks.config.problem import Code, Problem
 from s3copy_tasks.config.show.explain import explained
 from s3copy_tasks.config.show.report import as_github, as_json, as_text
 from tests.support.builders.documents import MINIMAL, document, job_of, prefix, write
@@ -326,6 +326,6 @@ def test_the_judge_sees_what_it_looks_at(tmp_path: Path) -> None:
     """A problem behind the file's end is found out, or the tests above could not fail."""
     file = write(tmp_path, MINIMAL)
     with pytest.raises(AssertionError):
-        assert_in_file(Problem(file=str(file), line=99, column=1, code="x", message="x"))
+        assert_in_file(Problem(file=str(file), line=99, column=1, code=Code.NOT_A_JOB, message="x"))
     with pytest.raises(AssertionError):
-        assert_in_file(Problem(file=str(file), line=1, column=12, code="x", message="x"))
+        assert_in_file(Problem(file=str(file), line=1, column=12, code=Code.NOT_A_JOB, message="x"))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3copy_tasks.config import codes
 from s3copy_tasks.config.catalog import load_files, load_folder
 from s3copy_tasks.config.layers import Layers, defaults_of, read_layers
+from s3copy_tasks.config.problem import Code
 from s3copy_tasks.config.read.source import ERRORS_MAX, Parts
 from tests.support.builders.documents import MINIMAL, document, job_of, prefix, problems_of, write
 
@@ -157,20 +157,20 @@ def test_anchors_end_with_their_file(tmp_path: Path) -> None:
     """A job has no anchors of the defaults."""
     write(tmp_path, "owner: &who data-ops\n", DEFAULTS)
     (problem,) = problems_of(write(tmp_path, "version: 1\nowner: *who\n"))
-    assert (problem.file, problem.code) == (str(tmp_path / "job.yaml"), codes.YAML_ANCHOR)
+    assert (problem.file, problem.code) == (str(tmp_path / "job.yaml"), Code.YAML_ANCHOR)
 
 
 # --- problems
 
 
 BROKEN_DEFAULTS: dict[str, tuple[str, str]] = {
-    "no YAML": ("owner: @daily\n", codes.YAML_SYNTAX),
-    "no mapping": ("- owner\n", codes.NOT_A_JOB),
-    "an unknown field": ("ownr: x\n", codes.UNKNOWN_FIELD),
-    "a wrong type": ("owner: 5\n", codes.WRONG_TYPE),
-    "a bad cron": ('schedule: "0 25 * * *"\n', codes.BAD_CRON),
-    "a secret": ("description: AKIAIOSFODNN7EXAMPLE\n", codes.SECRET),
-    "a field twice": ("owner: a\nowner: b\n", codes.YAML_DUPLICATE),
+    "no YAML": ("owner: @daily\n", Code.YAML_SYNTAX),
+    "no mapping": ("- owner\n", Code.NOT_A_JOB),
+    "an unknown field": ("ownr: x\n", Code.UNKNOWN_FIELD),
+    "a wrong type": ("owner: 5\n", Code.WRONG_TYPE),
+    "a bad cron": ('schedule: "0 25 * * *"\n', Code.BAD_CRON),
+    "a secret": ("description: AKIAIOSFODNN7EXAMPLE\n", Code.SECRET),
+    "a field twice": ("owner: a\nowner: b\n", Code.YAML_DUPLICATE),
 }
 
 
@@ -265,7 +265,7 @@ def test_a_default_that_is_wrong_for_one_job_names_the_job(tmp_path: Path) -> No
     catalog = load_folder(tmp_path)
     (problem,) = catalog.problems
     assert [job.name for job in catalog.jobs] == ["by_date"]
-    assert (problem.file, problem.code) == (str(tmp_path / DEFAULTS), codes.NO_LOGICAL_DATE)
+    assert (problem.file, problem.code) == (str(tmp_path / DEFAULTS), Code.NO_LOGICAL_DATE)
     assert problem.message.endswith(" (in the job of on_arrival.yaml)")
 
 
@@ -278,7 +278,7 @@ def test_a_rule_across_both_files_is_told_at_the_value_it_is_about(tmp_path: Pat
     assert (problem.file, problem.path, problem.code) == (
         str(tmp_path / DEFAULTS),
         "objects[0].destination",
-        codes.FEEDS_ITSELF,
+        Code.FEEDS_ITSELF,
     )
 
 
@@ -287,7 +287,7 @@ def test_two_files_of_defaults_are_refused(tmp_path: Path) -> None:
     write(tmp_path, {"owner": "a"}, "_defaults.yaml")
     write(tmp_path, {"owner": "b"}, "_defaults.yml")
     (problem,) = problems_of(write(tmp_path, MINIMAL))
-    assert (problem.code, problem.line) == (codes.NAME_TAKEN, None)
+    assert (problem.code, problem.line) == (Code.NAME_TAKEN, None)
     assert "_defaults.yml" in problem.message
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from s3copy_tasks.config import codes
 from s3copy_tasks.config.check.schema import schema
 from s3copy_tasks.config.load import load_job
+from s3copy_tasks.config.problem import Code
 from s3copy_tasks.config.read.source import SIZE_MAX
 from tests.support.builders.documents import MINIMAL, document, job_of, prefix, problems_of, write
 
@@ -26,32 +26,32 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}]\n" for 
 
 # Content of a file -> its only problem: line and column, code, words.
 UNREADABLE: dict[str, tuple[str | bytes, str, str, str]] = {
-    "empty": ("", "", codes.NOT_A_JOB, "is empty. A job is one that begins with `version: 1`"),
-    "blank": ("\n \n", "", codes.NOT_A_JOB, "is empty"),
-    "Latin-1": (b"a: b\nowner: J\xfcrgen\n", ":2:9", codes.YAML_ENCODING, "is not UTF-8: byte 0xfc. Save"),
+    "empty": ("", "", Code.NOT_A_JOB, "is empty. A job is one that begins with `version: 1`"),
+    "blank": ("\n \n", "", Code.NOT_A_JOB, "is empty"),
+    "Latin-1": (b"a: b\nowner: J\xfcrgen\n", ":2:9", Code.YAML_ENCODING, "is not UTF-8: byte 0xfc. Save"),
     "Latin-1 behind a byte order mark": (
         b"\xef\xbb\xbfowner: J\xfcrgen\n",
         ":1:9",
-        codes.YAML_ENCODING,
+        Code.YAML_ENCODING,
         "byte 0xfc",
     ),
-    "Latin-1 behind old line breaks": (b"a: b\rowner: \xfc\r", ":2:8", codes.YAML_ENCODING, "byte 0xfc"),
-    "UTF-16": (TEXT.encode("utf-16-le"), ":1:2", codes.YAML_SYNTAX, "control characters are not allowed"),
-    "UTF-16 with its mark": (TEXT.encode("utf-16"), ":1:1", codes.YAML_ENCODING, "byte 0xff"),
-    "a byte too large": (b"#" * (SIZE_MAX + 1), "", codes.YAML_SIZE, "is larger than 1,048,576 bytes"),
-    "NUL": (b"owner: \x00\n", ":1:8", codes.YAML_SYNTAX, "control characters are not allowed. Take it out"),
+    "Latin-1 behind old line breaks": (b"a: b\rowner: \xfc\r", ":2:8", Code.YAML_ENCODING, "byte 0xfc"),
+    "UTF-16": (TEXT.encode("utf-16-le"), ":1:2", Code.YAML_SYNTAX, "control characters are not allowed"),
+    "UTF-16 with its mark": (TEXT.encode("utf-16"), ":1:1", Code.YAML_ENCODING, "byte 0xff"),
+    "a byte too large": (b"#" * (SIZE_MAX + 1), "", Code.YAML_SIZE, "is larger than 1,048,576 bytes"),
+    "NUL": (b"owner: \x00\n", ":1:8", Code.YAML_SYNTAX, "control characters are not allowed. Take it out"),
     "escape of a terminal": (
         "owner: é\nnämë: \x1b[31m\n",
         ":2:7",
-        codes.YAML_SYNTAX,
+        Code.YAML_SYNTAX,
         "control characters are not allowed",
     ),
-    "NUL, escaped": ('version: 1\nowner: "a\\0b"\n', ":2:8", codes.YAML_NUL, "Take it out"),
-    "NUL in a name": ('"a\\0b": 1\n', ":1:1", codes.YAML_NUL, "Take it out"),
-    "lists without end": ("[" * 500_000, ":1:33", codes.YAML_DEPTH, "nested more than 32 levels deep"),
-    "mappings without end": ("{a: " * 200_000, ":1:129", codes.YAML_DEPTH, "nested more than 32 levels"),
-    "entries without end": ("- " * 200_000, ":1:65", codes.YAML_DEPTH, "nested more than 32 levels"),
-    "anchors without end": (BOMB, ":18:1", codes.YAML_ANCHOR, "expand to more than 1 MiB"),
+    "NUL, escaped": ('version: 1\nowner: "a\\0b"\n', ":2:8", Code.YAML_NUL, "Take it out"),
+    "NUL in a name": ('"a\\0b": 1\n', ":1:1", Code.YAML_NUL, "Take it out"),
+    "lists without end": ("[" * 500_000, ":1:33", Code.YAML_DEPTH, "nested more than 32 levels deep"),
+    "mappings without end": ("{a: " * 200_000, ":1:129", Code.YAML_DEPTH, "nested more than 32 levels"),
+    "entries without end": ("- " * 200_000, ":1:65", Code.YAML_DEPTH, "nested more than 32 levels"),
+    "anchors without end": (BOMB, ":18:1", Code.YAML_ANCHOR, "expand to more than 1 MiB"),
 }
 
 
@@ -148,7 +148,7 @@ def test_every_entry_that_a_job_may_have_is_compared_with_the_others(tmp_path: P
     count = schema()["properties"]["objects"]["maxItems"]
     entries = [{"source": f"a{number}", "destination": f"b{number % (count - 1)}"} for number in range(count)]
     (problem,) = problems_of(write(tmp_path, document(objects=entries)))
-    assert (problem.code, problem.path) == (codes.WRITTEN_TWICE, f"objects[{count - 1}].destination")
+    assert (problem.code, problem.path) == (Code.WRITTEN_TWICE, f"objects[{count - 1}].destination")
 
 
 def test_all_problems_come_at_once_and_sorted(tmp_path: Path) -> None:
@@ -166,19 +166,19 @@ owner: !!str x
 """
     problems = problems_of(write(tmp_path, content))
     assert [(problem.line, problem.column, problem.code, problem.path) for problem in problems] == [
-        (1, 1, codes.MISSING_FIELD, ""),
-        (1, 10, codes.NOT_ALLOWED, "version"),
-        (2, 1, codes.MISSING_FIELD, "source"),
-        (2, 10, codes.UNKNOWN_FIELD, "source"),
-        (2, 29, codes.WRONG_FORM, "source.account"),
-        (4, 12, codes.MISSING_FIELD, "prefixes[0]"),
-        (4, 21, codes.WRONG_FORM, "prefixes[0].source"),
-        (5, 11, codes.BAD_TIMEZONE, "timezone"),
-        (6, 13, codes.BAD_DATE, "start_date"),
-        (7, 11, codes.BAD_CRON, "schedule"),
-        (8, 27, codes.BAD_DATE, "filters.modified_since"),
-        (9, 1, codes.YAML_DUPLICATE, ""),
-        (9, 8, codes.YAML_TAG, ""),
+        (1, 1, Code.MISSING_FIELD, ""),
+        (1, 10, Code.NOT_ALLOWED, "version"),
+        (2, 1, Code.MISSING_FIELD, "source"),
+        (2, 10, Code.UNKNOWN_FIELD, "source"),
+        (2, 29, Code.WRONG_FORM, "source.account"),
+        (4, 12, Code.MISSING_FIELD, "prefixes[0]"),
+        (4, 21, Code.WRONG_FORM, "prefixes[0].source"),
+        (5, 11, Code.BAD_TIMEZONE, "timezone"),
+        (6, 13, Code.BAD_DATE, "start_date"),
+        (7, 11, Code.BAD_CRON, "schedule"),
+        (8, 27, Code.BAD_DATE, "filters.modified_since"),
+        (9, 1, Code.YAML_DUPLICATE, ""),
+        (9, 8, Code.YAML_TAG, ""),
     ]
 
 
@@ -203,7 +203,7 @@ def test_a_problem_prints_as_a_place_that_editors_open(tmp_path: Path) -> None:
 def test_a_name_that_is_no_dag_id_is_refused(tmp_path: Path, name: str, words: str) -> None:
     """The file's stem becomes the Dag's id, so it keeps Airflow's rules."""
     (problem,) = problems_of(write(tmp_path, MINIMAL, name))
-    assert (problem.code, problem.line) == (codes.FILE_NAME, None)
+    assert (problem.code, problem.line) == (Code.FILE_NAME, None)
     assert words in problem.message
 
 
@@ -211,7 +211,7 @@ def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     """A file that vanished between listing and reading takes nothing else down."""
     (problem,) = problems_of(tmp_path / "gone.yaml")
     assert (problem.code, problem.message) == (
-        codes.FILE_UNREADABLE,
+        Code.FILE_UNREADABLE,
         "can't be read: No such file or directory",
     )
 
@@ -235,7 +235,7 @@ def test_a_path_too_long_is_a_problem(tmp_path: Path) -> None:
     """Whatever a path is, loading it never raises."""
     loaded = load_job(tmp_path / ("a" * 300) / "job.yaml")
     assert isinstance(loaded, list)
-    assert [problem.code for problem in loaded] == [codes.FILE_UNREADABLE]
+    assert [problem.code for problem in loaded] == [Code.FILE_UNREADABLE]
 
 
 def test_one_text_in_two_places_is_told_in_each(tmp_path: Path) -> None:

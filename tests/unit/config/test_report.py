@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3copy_tasks.config import codes
-from s3copy_tasks.config.problem import Problem
+from s3copy_tasks.config.problem import Code, Problem
 from s3copy_tasks.config.show.report import as_github, as_json, as_text, text_lines
 from tests.support.builders.documents import document, problems_of, write
 
@@ -31,7 +30,7 @@ def problem(
         line=line,
         column=column,
         path=path,
-        code=codes.WRONG_TYPE,
+        code=Code.WRONG_TYPE,
         message=message,
         suggestion=suggestion,
     )

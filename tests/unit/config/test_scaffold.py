@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.config import codes
 from s3copy_tasks.config.check.schema import schema
 from s3copy_tasks.config.layers import read_layers
 from s3copy_tasks.config.load import job_of
-from s3copy_tasks.config.problem import Problem
+from s3copy_tasks.config.problem import Code, Problem
 from s3copy_tasks.config.read.source import read_source
 from s3copy_tasks.config.show.scaffold import commented
 from tests.support.builders.documents import MINIMAL, document
@@ -101,7 +100,7 @@ def test_each_comment_can_be_taken_in(answers: dict[str, Any]) -> None:
     text = commented(answers)
     for number, name in commented_fields(text):
         problems = problems_of(taken_in(text, lambda line, _, number=number: line == number))
-        expected = {codes.EXCLUSIVE_FIELDS} if name in EXCLUSIVE else set()
+        expected = {Code.EXCLUSIVE_FIELDS} if name in EXCLUSIVE else set()
         assert {problem.code for problem in problems} <= expected, name
 
 
@@ -113,7 +112,7 @@ def test_all_comments_can_be_taken_in(answers: dict[str, Any]) -> None:
     whole = read_source(FILE, taken_in(text, lambda _, __: True).encode()).value
     assert set(whole) == set(schema()["properties"])
     assert {problem.code for problem in problems_of(taken_in(text, lambda _, __: True))} <= {
-        codes.EXCLUSIVE_FIELDS
+        Code.EXCLUSIVE_FIELDS
     }
 
 

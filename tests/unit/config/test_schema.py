@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from s3copy_tasks.config import codes
 from s3copy_tasks.config.check.schema import findings_of_schema, schema, with_defaults
-from s3copy_tasks.config.problem import Finding
+from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.scalar import Misread
 from tests.support.builders.documents import MINIMAL
 
@@ -225,7 +224,7 @@ def test_defaults_need_nothing() -> None:
     """A part of a job is checked as far as it goes."""
     assert [*findings_of_schema({"source": {}, "prefixes": [{}]}, {}, partly=True)] == []
     assert [one.code for one in findings_of_schema({"source": {"x": 1}}, {}, partly=True)] == [
-        codes.UNKNOWN_FIELD
+        Code.UNKNOWN_FIELD
     ]
 
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3copy_tasks.cli import main
-from s3copy_tasks.config import codes
 from s3copy_tasks.config.catalog import load_files
+from s3copy_tasks.config.problem import Code
 from s3copy_tasks.config.secret import looks_secret, masked
 from s3copy_tasks.config.show.report import as_github, as_json, as_text
 from s3copy_tasks.dag.factory import raise_problems
@@ -146,7 +146,7 @@ def test_a_field_named_as_a_secret_is_refused_whatever_its_value(
     """One problem says what to do, in place of an unknown field that might be put elsewhere."""
     changes = {section: {"bucket": "ops-granules", name: "x"}} if section else {name: {"x": ["y"]}}
     (problem,) = problems_of(write(tmp_path, document(**changes)))
-    assert (problem.code, problem.path) == (codes.SECRET, ".".join(filter(None, [section, name])))
+    assert (problem.code, problem.path) == (Code.SECRET, ".".join(filter(None, [section, name])))
     assert "Take it out, replace the secret" in problem.message
 
 
@@ -166,7 +166,7 @@ def test_a_secret_is_the_only_problem_of_its_value(
 ) -> None:
     """What else is wrong with a value that has to go anyway is not told, for it would repeat the value."""
     (problem,) = problems_of(write(tmp_path_factory.mktemp("one"), document(**{field: secret})))
-    assert (problem.code, problem.path, problem.line) == (codes.SECRET, field, 9)
+    assert (problem.code, problem.path, problem.line) == (Code.SECRET, field, 9)
 
 
 def test_a_secret_is_known_by_its_value_however_it_is_written(tmp_path: Path) -> None:
@@ -181,8 +181,8 @@ def test_a_secret_is_known_by_its_value_however_it_is_written(tmp_path: Path) ->
         file = tmp_path / f"{number}.yaml"
         file.write_text(text)
         told = reports(file)
-        assert codes.SECRET in told[0]
-        assert codes.UNKNOWN_FIELD in told[0]
+        assert Code.SECRET in told[0]
+        assert Code.UNKNOWN_FIELD in told[0]
         assert not any("FEMI" in report or "PxRfi" in report for report in told)
 
 
@@ -340,9 +340,9 @@ def test_what_looks_secret_is_told(tmp_path: Path, where: str) -> None:
     """Wherever the YAML can be read and the key is no comment, the problem is named as what it is."""
     content = LOOKING[where].replace("SECRET", "AKIAIOSFODNN7EXAMPLE")
     problems = problems_of(write(tmp_path, BASE + content + "version: 3\n"))
-    is_read = any(problem.code == codes.YAML_DUPLICATE for problem in problems)
+    is_read = any(problem.code == Code.YAML_DUPLICATE for problem in problems)
     is_value = re.search(r"SECRET", re.sub(r"#.*|[&!]<?SECRET>?", "", LOOKING[where]))
-    assert any(problem.code == codes.SECRET for problem in problems) == bool(is_read and is_value)
+    assert any(problem.code == Code.SECRET for problem in problems) == bool(is_read and is_value)
 
 
 def test_no_line_of_a_file_with_a_secret_is_shown(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3copy_tasks.config import codes
+from s3copy_tasks.config.problem import Code
 from s3copy_tasks.config.read.scalar import Misread
 from s3copy_tasks.config.read.source import DEPTH_MAX, ERRORS_MAX, Parts, Place, SourceError, read_source
 
@@ -331,7 +331,7 @@ ANCHORS = {
 def test_an_alias_without_a_value_is_refused(text: str, place: tuple[int, int]) -> None:
     """An alias needs an anchor before it that is whole."""
     error = refusal(text)
-    assert (error.code, (error.place.line, error.place.column)) == (codes.YAML_ANCHOR, place)
+    assert (error.code, (error.place.line, error.place.column)) == (Code.YAML_ANCHOR, place)
 
 
 def test_an_alias_in_its_own_anchor_is_told_as_what_it_is() -> None:
@@ -351,7 +351,7 @@ def test_anchors_expand_to_a_mebibyte_at_most(kind: str, width: int, first: str)
         aliases = ", ".join([f"*a{number - 1}"] * width)
         lines.append(f"a{number}: &a{number} " + kind.format(aliases))
     assert len(read("\n".join(lines[:-2]))) == count - 2
-    assert refusal("\n".join(lines)).code == codes.YAML_ANCHOR
+    assert refusal("\n".join(lines)).code == Code.YAML_ANCHOR
 
 
 # --- bounds
@@ -365,7 +365,7 @@ def test_a_file_is_nested_as_deep_as_promised_and_no_deeper(opening: str, closin
     levels = deepest.count("[") + deepest.count("{")
     assert read(deepest.replace("1", "[" * (DEPTH_MAX - levels) + "1" + "]" * (DEPTH_MAX - levels)))
     error = refusal(f"x: {'[' * DEPTH_MAX}")
-    assert (error.code, error.place.column) == (codes.YAML_DEPTH, 3 + DEPTH_MAX)
+    assert (error.code, error.place.column) == (Code.YAML_DEPTH, 3 + DEPTH_MAX)
 
 
 def test_aliases_nest_no_deeper_than_brackets() -> None:
@@ -373,7 +373,7 @@ def test_aliases_nest_no_deeper_than_brackets() -> None:
     links = [f"a{number}: &a{number} {{b: *a{number - 1}}}" for number in range(1, 500)]
     text = "\n".join(["a0: &a0 [x]", *links])
     error = refusal(text)
-    assert (error.code, error.place.line) == (codes.YAML_DEPTH, DEPTH_MAX)
+    assert (error.code, error.place.line) == (Code.YAML_DEPTH, DEPTH_MAX)
     assert len(read("\n".join(text.splitlines()[: DEPTH_MAX - 1]))) == DEPTH_MAX - 1
 
 
@@ -392,8 +392,8 @@ def test_duplicates_are_told_with_the_line_of_the_first() -> None:
     assert [
         (error.code, error.place.line, "first in line 1" in error.message) for error in source.errors
     ] == [
-        (codes.YAML_DUPLICATE, 3, True),
-        (codes.YAML_DUPLICATE, 4, True),
+        (Code.YAML_DUPLICATE, 3, True),
+        (Code.YAML_DUPLICATE, 4, True),
     ]
 
 
@@ -401,7 +401,7 @@ def test_duplicates_are_told_with_the_line_of_the_first() -> None:
 def test_names_are_equal_however_they_are_written(names: tuple[str, str]) -> None:
     """Quotes and escapes make no other name."""
     source = read_source(FILE, "".join(f"{name}: 1\n" for name in names).encode())
-    assert [error.code for error in source.errors] == [codes.YAML_DUPLICATE]
+    assert [error.code for error in source.errors] == [Code.YAML_DUPLICATE]
 
 
 def test_equal_names_in_two_mappings_are_none() -> None:
@@ -415,7 +415,7 @@ def test_a_tag_is_refused_whatever_it_is(tag: str, value: str) -> None:
     """A tag makes nothing but a problem, and the value is not judged further."""
     source = read_source(FILE, f"a: 1\nb: {tag} {value}\n".encode())
     assert [(error.code, error.place.line, error.place.column) for error in source.errors] == [
-        (codes.YAML_TAG, 2, 4)
+        (Code.YAML_TAG, 2, 4)
     ]
     assert source.refused == {("b",)}
 
@@ -425,7 +425,7 @@ def test_a_merge_is_refused_and_merges_nothing() -> None:
     source = read_source(FILE, b'a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: {"<<": 1}\n')
     assert source.value == {"a": {"x": 1}, "b": {"y": 2}, "c": {"<<": 1}}
     assert [(error.code, error.place.line, error.place.column) for error in source.errors] == [
-        (codes.YAML_MERGE, 2, 5)
+        (Code.YAML_MERGE, 2, 5)
     ]
 
 
@@ -516,7 +516,7 @@ MENDS = {
 def test_what_is_no_yaml_says_how_to_mend_it(text: str, place: tuple[int, int], words: str) -> None:
     """The words of the parser alone help nobody."""
     error = refusal(text)
-    assert (error.code, (error.place.line, error.place.column)) == (codes.YAML_SYNTAX, place)
+    assert (error.code, (error.place.line, error.place.column)) == (Code.YAML_SYNTAX, place)
     assert error.message.startswith("not YAML: ")
     assert words in error.message
 
@@ -532,7 +532,7 @@ def test_whatever_is_no_yaml_comes_with_words_that_mend_it(text: str) -> None:
 def test_a_name_that_is_no_text_is_refused(name: str) -> None:
     """Lists, mappings and aliases name no field."""
     error = refusal(f"x: &x y\n{name}: c\n")
-    assert error.code == codes.YAML_SYNTAX
+    assert error.code == Code.YAML_SYNTAX
     assert "stands where the name of a field must be" in error.message
 
 
@@ -540,4 +540,4 @@ def test_a_name_that_is_no_text_is_refused(name: str) -> None:
 def test_a_second_document_is_refused(text: str) -> None:
     """A file is a job; a second document would be silently lost."""
     error = refusal(text)
-    assert (error.code, error.place.column) == (codes.YAML_DOCUMENTS, 1)
+    assert (error.code, error.place.column) == (Code.YAML_DOCUMENTS, 1)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from s3copy_tasks.config import codes
 from s3copy_tasks.config.catalog import load_folder
 from s3copy_tasks.config.check.schema import schema
 from s3copy_tasks.config.check.template import NAMES
+from s3copy_tasks.config.problem import Code
 from s3copy_tasks.config.read.source import read_source
 from tests.support.airflow.stack import BIN
 from tests.support.builders.documents import MINIMAL, document, job_of, write
@@ -24,7 +24,7 @@ from tools.reference import Field, fields
 DOCS = reference.PAGE.parent
 FIELDS = list(fields())
 TOP_FIELDS = [field for field in FIELDS if len(field.way) == 1]
-DECLARED = {value for name, value in vars(codes).items() if name.isupper()}
+DECLARED = set(Code)
 ROW = re.compile(
     r"^\| `(?P<code>[a-z-]+)` \| (?P<meaning>.+) \| (?P<example>.+) \| (?P<mend>.+) \|$", re.MULTILINE
 )
@@ -133,22 +133,22 @@ def job(source: str, destination: str, key: str = "data/") -> dict[str, Any]:
 
 
 IN_WORDS: dict[str, Callable[[Path], object]] = {
-    codes.FILE_NAME: lambda folder: write(folder, MINIMAL, "daily copy.yaml"),
-    codes.FILE_UNREADABLE: Path.rmdir,
-    codes.NAME_TAKEN: lambda folder: [write(folder, MINIMAL, f"daily{end}") for end in (".yaml", ".yml")],
-    codes.YAML_DEPTH: lambda folder: write(folder, f"tags: {'[' * 33}{']' * 33}\n"),
-    codes.YAML_DOCUMENTS: lambda folder: write(folder, "version: 1\n---\nversion: 1\n"),
-    codes.YAML_ENCODING: lambda folder: write(folder, "owner: Jürgen\n".encode("latin-1")),
-    codes.YAML_SIZE: lambda folder: write(folder, "# much\n" * 200_000),
-    codes.JOBS_LOOP: lambda folder: [
+    Code.FILE_NAME: lambda folder: write(folder, MINIMAL, "daily copy.yaml"),
+    Code.FILE_UNREADABLE: Path.rmdir,
+    Code.NAME_TAKEN: lambda folder: [write(folder, MINIMAL, f"daily{end}") for end in (".yaml", ".yml")],
+    Code.YAML_DEPTH: lambda folder: write(folder, f"tags: {'[' * 33}{']' * 33}\n"),
+    Code.YAML_DOCUMENTS: lambda folder: write(folder, "version: 1\n---\nversion: 1\n"),
+    Code.YAML_ENCODING: lambda folder: write(folder, "owner: Jürgen\n".encode("latin-1")),
+    Code.YAML_SIZE: lambda folder: write(folder, "# much\n" * 200_000),
+    Code.JOBS_LOOP: lambda folder: [
         write(folder, job("bucket-a", "bucket-b"), "there.yaml"),
         write(folder, job("bucket-b", "bucket-a"), "back.yaml"),
     ],
-    codes.JOBS_WRITE_SAME: lambda folder: [
+    Code.JOBS_WRITE_SAME: lambda folder: [
         write(folder, job("bucket-a", "bucket-c"), "a.yaml"),
         write(folder, job("bucket-b", "bucket-c"), "b.yaml"),
     ],
-    codes.KEY_TOO_LONG: lambda folder: write(
+    Code.KEY_TOO_LONG: lambda folder: write(
         folder, document(objects=[{"source": "a", "destination": "x" * 1_025}])
     ),
 }
