@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from s3copy_tasks import __version__
 from s3copy_tasks.cli import configs, dag_files
 from s3copy_tasks.cli.jobs import FAILED, INTERRUPTED, WRONG_USE, WrongUseError
-from s3copy_tasks.core.metrics import printable
+from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.garbage import rarely_collected
 from s3copy_tasks.errors import CopyError
 

@@ -11,8 +11,8 @@ from s3copy_tasks.audit import Tally
 from s3copy_tasks.audit import audit as differences
 from s3copy_tasks.cli.jobs import DONE, FAILED
 from s3copy_tasks.cli.runs import effective_job, quiet, sides
-from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.core.store import Stores
+from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.sender import sender_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.cli.jobs import DONE, FAILED, WrongUseError
-from s3copy_tasks.core.metrics import printable
+from s3copy_tasks.core.text import printable
 
 if TYPE_CHECKING:
     import argparse

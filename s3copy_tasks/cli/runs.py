@@ -21,8 +21,8 @@ from s3copy_tasks.config.check.template import RunDates, date_names
 from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.report import as_text
-from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.core.store import Stores
+from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.sender import sender_of
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError
 from s3copy_tasks.plan.planning import plan_job

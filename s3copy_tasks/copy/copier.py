@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from s3copy_tasks.copy.transfer import gone
-from s3copy_tasks.core.decide import Decider, is_copied_earlier
+from s3copy_tasks.core.decide import Decided, Decider, is_copied_earlier
 from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.core.store import ABSENT, CopyRequest
@@ -24,7 +24,6 @@ from s3copy_tasks.errors import (
     RequestError,
     TransientError,
 )
-from s3copy_tasks.plan.listing import Decided
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

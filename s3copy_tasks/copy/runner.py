@@ -12,6 +12,7 @@ from s3copy_tasks.copy.outcome import count_outcome, count_proof
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.copy.verifier import Verifier
+from s3copy_tasks.core.decide import Decided, Unseen
 from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.objects import SkipReason
@@ -27,8 +28,7 @@ from s3copy_tasks.errors import (
     ExpiredError,
     is_worth_a_retry,
 )
-from s3copy_tasks.plan.ahead import begun_ahead
-from s3copy_tasks.plan.listing import Decided, Listing, Unseen
+from s3copy_tasks.plan.listing import Listing, begun_ahead
 from s3copy_tasks.report import events
 
 if TYPE_CHECKING:

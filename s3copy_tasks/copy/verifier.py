@@ -13,7 +13,7 @@ from s3copy_tasks.copy.outcome import count_mismatch
 from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.verify import same_content
 from s3copy_tasks.errors import CopyError
-from s3copy_tasks.plan.ahead import begun_ahead
+from s3copy_tasks.plan.listing import begun_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

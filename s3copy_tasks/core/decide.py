@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from fnmatch import translate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from s3copy_tasks.core.job import KEY_BYTES_MAX, Overwrite, key_bytes
 from s3copy_tasks.core.objects import Action, SkipReason
@@ -15,10 +16,39 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.job import EffectiveJob, Filters
     from s3copy_tasks.core.objects import Decision, S3Object
+    from s3copy_tasks.errors import CopyError
 
 _READING = frozenset({Action.COPY, Action.COMPARE})
 MULTIPART_STRADDLE_DAYS = 7
 """How long a multipart upload may plausibly stay open: rule 12 of docs/design/unchanged.md."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Decided:
+    """An object with what is to be done about it. Nobody changes one; see `S3Object`.
+
+    Attributes:
+        entry: index of its prefix; None for the job's `objects`.
+        position: below its prefix, or its index among the single objects.
+        source: as it was listed.
+        key: of the destination.
+        decision: what is to be done.
+        replaces: what the destination holds.
+    """
+
+    entry: int | None
+    position: str | int
+    source: S3Object
+    key: str
+    decision: Decision
+    replaces: S3Object | None = None
+
+
+class Unseen(NamedTuple):
+    """A single object that can't be looked at: its source key, and why."""
+
+    key: str
+    error: CopyError
 
 
 def any_glob(patterns: Iterable[str]) -> re.Pattern[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.request_counts import Requests, added, number_of
+from s3copy_tasks.core.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 FAILURES_KEPT = 100
 """Failures that metrics name. Every failure is counted, and every one is a log line."""
 _MESSAGE_CHARACTERS_MAX = 300
-
-
-def printable(text: str) -> str:
-    """Escape what a terminal or a log would act on: keys and S3's messages are strangers' text."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

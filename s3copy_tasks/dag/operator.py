@@ -14,11 +14,12 @@ from s3copy_tasks.copy.outcome import count_outcome
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import Attempt, NoRecord
 from s3copy_tasks.core.collector import MetricsCollector
+from s3copy_tasks.core.decide import Decided
 from s3copy_tasks.core.job import TransferOptions
-from s3copy_tasks.core.metrics import printable
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.operation import OperationState, S3CopyOperation
 from s3copy_tasks.core.store import Stores
+from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.airflow_versions import AirflowFailException
 from s3copy_tasks.dag.memory import tries_of
 from s3copy_tasks.dag.outcome import airflow_errors, is_tried_again, judge, report_run, without_job
@@ -27,7 +28,7 @@ from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError, MissingError
-from s3copy_tasks.plan.listing import Decided, Listing
+from s3copy_tasks.plan.listing import Listing
 from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import report, without_plan
 from s3copy_tasks.run import InProcessRun, as_copy_error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from s3copy_tasks.core.decide import Decider
+from s3copy_tasks.core.decide import Decided, Decider, Unseen
 from s3copy_tasks.core.merge import merge
 from s3copy_tasks.engine.loop import event_loop, wait_for
 from s3copy_tasks.errors import CopyError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.batch import KeyRange
     from s3copy_tasks.core.job import EffectiveJob, PrefixEntry
-    from s3copy_tasks.core.objects import Decision, S3Object
+    from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.core.store import Page
     from s3copy_tasks.engine.paced_store import PacedStore, PacedStores
 
@@ -47,34 +48,8 @@ WHOLE = Reach(listers=16, buffered_keys_max=BUFFERED_KEYS_MAX)
 """Of a plan, which reads as fast as pages come."""
 RANGE = Reach(listers=4, buffered_keys_max=16_000)
 """Of a batch, which reads as fast as it copies; and a worker may run many batches."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Decided:
-    """An object with what is to be done about it. Nobody changes one; see `S3Object`.
-
-    Attributes:
-        entry: index of its prefix; None for the job's `objects`.
-        position: below its prefix, or its index among the single objects.
-        source: as it was listed.
-        key: of the destination.
-        decision: what is to be done.
-        replaces: what the destination holds.
-    """
-
-    entry: int | None
-    position: str | int
-    source: S3Object
-    key: str
-    decision: Decision
-    replaces: S3Object | None = None
-
-
-class Unseen(NamedTuple):
-    """A single object that can't be looked at: its source key, and why."""
-
-    key: str
-    error: CopyError
+AHEAD = 16
+"""Listings that are begun and not read yet; each holds a page of either side at most."""
 
 
 class EntryListing:
@@ -275,6 +250,38 @@ class Listing:
             loop=event_loop(),
             buffered_keys_max=(reach or self._reach).buffered_keys_max,
         )
+
+
+class Begins(Protocol):
+    """A listing that may ask for its first page before it is read."""
+
+    def begin(self) -> None:
+        """Ask for the first page."""
+
+    def close(self) -> None:
+        """Stop, if it was begun and not read."""
+
+
+T = TypeVar("T", bound=Begins)
+
+
+def begun_ahead(listings: Iterable[T]) -> Generator[T]:
+    """Yield listings in their order, the next ones begun; whoever takes one reads it or closes it.
+
+    Many small listings then take a round trip together, and not one each.
+    """
+    waiting: deque[T] = deque()
+    try:
+        for one in listings:
+            one.begin()
+            waiting.append(one)
+            if len(waiting) > AHEAD:
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+    finally:
+        for one in waiting:
+            one.close()
 
 
 def _index(bound: str | int | None) -> int | None:

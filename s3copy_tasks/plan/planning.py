@@ -7,14 +7,14 @@ from contextlib import closing
 from itertools import starmap
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.core.decide import Decided
 from s3copy_tasks.core.objects import LEFT_OUT, Action
 from s3copy_tasks.core.planner import Planner
 from s3copy_tasks.engine.garbage import rarely_collected
 from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import DESTINATION_CONFLICT, ConfigError
-from s3copy_tasks.plan.ahead import begun_ahead
-from s3copy_tasks.plan.listing import WHOLE, Decided, Listing
+from s3copy_tasks.plan.listing import WHOLE, Listing, begun_ahead
 from s3copy_tasks.report import events
 
 if TYPE_CHECKING:

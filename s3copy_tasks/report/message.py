@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.filesize import decimal
 
 from s3copy_tasks.core.job import EffectiveJob, entries_of
-from s3copy_tasks.core.metrics import printable
+from s3copy_tasks.core.text import printable
 from s3copy_tasks.report.advice import advice
 
 if TYPE_CHECKING:

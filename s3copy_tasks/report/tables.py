@@ -10,7 +10,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from s3copy_tasks.core.metrics import printable
+from s3copy_tasks.core.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

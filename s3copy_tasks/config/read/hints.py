@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from s3copy_tasks.config.secret import masked_lines
-from s3copy_tasks.core.metrics import printable
+from s3copy_tasks.core.text import printable
 
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
 """Ends a line in YAML 1.2 and in editors; YAML 1.1, and so libyaml, knows three more."""

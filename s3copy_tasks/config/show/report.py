@@ -12,7 +12,7 @@ from s3copy_tasks.config.problem import Code
 from s3copy_tasks.config.read.hints import LINE_BREAK
 from s3copy_tasks.config.read.source import content_of
 from s3copy_tasks.config.secret import HIDDEN, masked_lines
-from s3copy_tasks.core.metrics import printable
+from s3copy_tasks.core.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -23,7 +23,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from s3copy_tasks.core.metrics import printable
+from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.page import access, charts, detail, queries, words
 from s3copy_tasks.dag.page.configs import Configs
 from s3copy_tasks.dag.page.figures import Figures

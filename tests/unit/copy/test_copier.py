@@ -11,6 +11,7 @@ from s3copy_tasks.copy.copier import Copier
 from s3copy_tasks.copy.outcome import count_outcome, count_proof
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import NoRecord
+from s3copy_tasks.core.decide import Decided
 from s3copy_tasks.core.job import ObjectOptions, Overwrite
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.core.objects import Action, SkipReason
@@ -27,7 +28,6 @@ from s3copy_tasks.errors import (
     ThrottledError,
     TransientError,
 )
-from s3copy_tasks.plan.listing import Decided
 from tests.support.builders.bench import DESTINATION, SOURCE, Bench, impatient
 from tests.support.s3.memory import fails, on
 

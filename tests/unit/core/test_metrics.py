@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, printable, total
+from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, total
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.request_counts import Kind, Requests, Tally
+from s3copy_tasks.core.text import printable
 from tests.support.s3.memory import DAY_ONE, Clock
 
 

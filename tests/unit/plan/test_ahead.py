@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from s3copy_tasks.plan.ahead import AHEAD, begun_ahead
+from s3copy_tasks.plan.listing import AHEAD, begun_ahead
 
 
 class Counted:
