@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.config.layers import Layers
     from s3copy_tasks.config.problem import Problem
-    from s3copy_tasks.config.read.source import Parts
+    from s3copy_tasks.config.read.place import Parts
     from s3copy_tasks.core.job import Location
 
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 from s3copy_tasks.config.check.rules import findings_of_rules
 from s3copy_tasks.config.check.schema import findings_of_schema
 from s3copy_tasks.config.problem import Code, Finding, Problem, json_path
-from s3copy_tasks.config.read.source import ERRORS_MAX, Parts, Place, Source, SourceError, read_source
+from s3copy_tasks.config.read.builder import ERRORS_MAX, Source
+from s3copy_tasks.config.read.place import Parts, Place, SourceError
+from s3copy_tasks.config.read.source import read_source
 from s3copy_tasks.config.secret import is_name_of_a_secret, looks_secret, masked
 
 if TYPE_CHECKING:

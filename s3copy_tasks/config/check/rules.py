@@ -26,7 +26,7 @@ from s3copy_tasks.core.job import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from s3copy_tasks.config.read.source import Parts
+    from s3copy_tasks.config.read.place import Parts
 
 _ENTRIES_MAX = 1000  # as in the schema
 _SINCE: Parts = ("filters", "modified_since")

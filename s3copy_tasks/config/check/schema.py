@@ -15,8 +15,8 @@ from jsonschema.validators import extend
 
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import SHOWN_MAX, written
+from s3copy_tasks.config.read.place import Parts
 from s3copy_tasks.config.read.scalar import Misread
-from s3copy_tasks.config.read.source import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

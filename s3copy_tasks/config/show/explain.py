@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from s3copy_tasks.config.job import CopyJob
-    from s3copy_tasks.config.read.source import Parts, Place
+    from s3copy_tasks.config.read.place import Parts, Place
 
 _COMMENT_COLUMN = 52
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from s3copy_tasks.config.catalog import load_files, load_folder
 from s3copy_tasks.config.layers import Layers, defaults_of, read_layers
 from s3copy_tasks.config.problem import Code
-from s3copy_tasks.config.read.source import ERRORS_MAX, Parts
+from s3copy_tasks.config.read.builder import ERRORS_MAX
+from s3copy_tasks.config.read.place import Parts
 from tests.support.builders.documents import MINIMAL, document, job_of, prefix, problems_of, write
 
 DEFAULTS = "_defaults.yaml"

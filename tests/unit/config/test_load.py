@@ -13,7 +13,7 @@ import pytest
 from s3copy_tasks.config.check.schema import schema
 from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.problem import Code
-from s3copy_tasks.config.read.source import SIZE_MAX
+from s3copy_tasks.config.read.builder import SIZE_MAX
 from tests.support.builders.documents import MINIMAL, document, job_of, prefix, problems_of, write
 
 TEXT = """\

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3copy_tasks.config.problem import Code
+from s3copy_tasks.config.read.builder import DEPTH_MAX, ERRORS_MAX
+from s3copy_tasks.config.read.place import Parts, Place, SourceError
 from s3copy_tasks.config.read.scalar import Misread
-from s3copy_tasks.config.read.source import DEPTH_MAX, ERRORS_MAX, Parts, Place, SourceError, read_source
+from s3copy_tasks.config.read.source import read_source
 
 FILE = Path("job.yaml")
 Where = dict[Parts, tuple[int | None, int | None]]
