@@ -43,8 +43,10 @@ lint: $(READY) ## ruff: rules and format; import-linter: which part may import w
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
-docs: $(READY) ## write docs/configuration.md from the schema
+docs: $(READY) ## write docs/configuration.md from the schema, and build the site into build/site
 	@$(BIN)/python -m tools.reference
+	@$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs build/site
+	@cp build/site/README.html build/site/index.html
 
 bench: $(READY) ## print the benchmarks' tables, and write them to build/bench/; ARGS=copy chooses one
 	@$(BIN)/python -m tests.performance $(ARGS)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _UNIT = ("tests/contract", "tests/unit")
-_REPOSITORY = ("tests/unit/repository/test_ci.py", "tests/unit/repository/test_dist.py")
+_REPOSITORY = tuple(f"tests/unit/repository/test_{name}.py" for name in ("ci", "dist", "docs"))
 """About the repository, not about what is installed."""
 _AIRFLOW = (
     "tests/contract",
