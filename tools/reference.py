@@ -1,6 +1,6 @@
 """Writes docs/configuration.md: a head by hand, and every field as the schema has it. `make docs` runs it.
 
-What the page shows of the command is what the command says: it is run on the files that the page shows.
+The output that the page shows is real: the command is run on the files that the page shows.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ prefixes:
     destination: backup/daily/
 schedule: @daily
 """
-_MENDED = _BROKEN.replace("@daily", '"@daily"')
+_FIXED = _BROKEN.replace("@daily", '"@daily"')
 _EXPLAINED_LINES = 16
 
 _HEAD = """\
@@ -83,9 +83,9 @@ _HEAD = """\
 
 <!-- Made by `make docs` from s3copy_tasks/config/copy_job.schema.json and tools/reference.py: edit those. -->
 
-One YAML file is one copy job, and one job is one Dag in Airflow. This page says how a file is read, and
-then has [every field](#every-field). [The examples](../copy_configs) are jobs to begin with;
-`every_field.yaml` among them shows each field once.
+One YAML file is one copy job, and one job is one Dag in Airflow. This page explains how a file is read, and
+lists [every field](#every-field). [The examples](../copy_configs) are jobs to start from; `every_field.yaml`
+shows each field once.
 
 ## A file
 
@@ -96,16 +96,16 @@ then has [every field](#every-field). [The examples](../copy_configs) are jobs t
 - The file's name is the job's name: `daily.yaml` is the job `daily`, and the Dag `s3copy__daily`. A name
   has letters, digits, dashes, dots and underscores.
 - Jobs are the files of one folder that end in `.yaml` or `.yml`. A file whose name begins with `_` or `.`
-  is no job, and folders below are not looked into.
-- A file holds one document in UTF-8, 1 MiB at most. YAML is read by the rules of version 1.2, as editors
-  do: `no`, `on`, `1:30` and `2026-01-01` are text. A number that begins with a zero is refused, so account
-  ids stand in quotes.
+  is not a job, and subfolders are not read.
+- A file holds one document in UTF-8, at most 1 MiB. YAML is read by the rules of version 1.2, as in editors:
+  `no`, `on`, `1:30` and `2026-01-01` are text. A number that begins with a zero is refused, so put account
+  ids in quotes.
 - Anchors work. Tags such as `!!str`, and merging by `<<`, do not.
-- No secret belongs in a file. What looks like one is refused, and no message repeats it.
+- Never put a secret into a file. What looks like one is refused, and no message repeats it.
 
 ## Defaults of a folder
 
-`_defaults.yaml` gives values to every job of its folder. It may hold any field, and needs none.
+`_defaults.yaml` gives values to every job of its folder. It may have any field, and none is required.
 
 ```yaml
 # copy_configs/_defaults.yaml
@@ -115,10 +115,10 @@ then has [every field](#every-field). [The examples](../copy_configs) are jobs t
 # copy_configs/hourly.yaml
 {hourly}```
 
-Mappings are merged, at every level: the job has the `connection` of its defaults, and a bucket of its own.
-Lists are replaced: its tags are `granules` and `hourly`. `null` takes a value away where a field may be
-null, and `[]` empties a list of filters or tags. `s3copy explain` shows what a job comes to, and where each
-value stands:
+Mappings are merged at every level: the job has the `connection` of its defaults, and a bucket of its own.
+Lists are replaced: its tags are `granules` and `hourly`. `null` removes a value if the field may be null, and
+`[]` empties a list of filters or tags. `s3copy explain` shows the resulting job, and where each value is
+written:
 
 ```sh
 s3copy explain hourly
@@ -128,40 +128,40 @@ s3copy explain hourly
 {explained}...
 ```
 
-A `_defaults.yaml` that is broken makes every job of its folder invalid, and no other.
+An invalid `_defaults.yaml` makes every job of its folder invalid, but no other job.
 
 ## Templates
 
-`source` and `destination` of `prefixes` and `objects`, and `filters.modified_since`, may hold Jinja. It is
-rendered once, when the run starts, and checked again then. Templates know these names. The values are those
-of the run of 31 January 2026, 02:00, of a job with `schedule: "0 2 * * *"`:
+`source` and `destination` of `prefixes` and `objects`, and `filters.modified_since`, may contain Jinja. It is
+rendered once, when the run starts, and the result is checked again. Templates can use these names. The values
+are those of the run of 31 January 2026, 02:00, of a job with `schedule: "0 2 * * *"`:
 
 {names}
 
-Filters are those of Jinja, and Airflow's for dates: `ds`, `ds_nodash`, `ts`, `ts_nodash` and
+Filters are those of Jinja, and Airflow's date filters: `ds`, `ds_nodash`, `ts`, `ts_nodash` and
 `ts_nodash_with_tz`, as in `{{{{ dag_run.run_after | ds }}}}`. There is no `macros`, `var`, `conn` or `ti`:
 [why](design/who-renders.md).
 
-A run that assets start has no logical date, and a run by hand may have none. Then there are no dates but
-`dag_run.run_after`, which is when the run became due. A job that assets start, and that uses another date,
-is refused. A run by hand without a logical date fails in `preflight` if the job needs one, and says so.
+A run started by assets has no logical date, and a run by hand may have none. Then the only date is
+`dag_run.run_after`: when the run became due. A job that is started by assets and uses another date is
+refused. A run by hand without a logical date fails in `preflight` if the job needs one, and says so.
 
 ## Dates and cron
 
-- Cron has five fields: minute, hour, day, month, weekday. It stands in quotes, and is read in `timezone`.
+- Cron has five fields: minute, hour, day, month, weekday. Put it in quotes. It is read in `timezone`.
 - A run covers the interval that has just ended. So the run of 31 January, 02:00, has the
-  `data_interval_start` of 30 January, 02:00, and its `ds` is 2026-01-30. A site's own settings of Airflow
-  do not change that.
-- Presets are cron, too:
+  `data_interval_start` of 30 January, 02:00, and its `ds` is 2026-01-30. Airflow's settings do not change
+  that.
+- Presets stand for cron:
 
 {presets}
 
 - `schedule: null` means by hand only. `schedule: {{assets: ["s3://bucket/prefix"]}}` waits for Airflow
   assets.
-- Runs that were missed, or that lie between `start_date` and today, are not made up for, save the last: it
-  starts when the Dag is switched on.
-- A date without a time, such as 2026-01-01, is midnight in `timezone`. A time says its own zone, such as
-  `2026-01-01T02:00:00Z`, or it is refused.
+- Missed runs, and runs between `start_date` and today, are not caught up, except the last one: it starts when
+  the Dag is unpaused.
+- A date without a time, such as 2026-01-01, is midnight in `timezone`. A time must have its own zone, such as
+  `2026-01-01T02:00:00Z`.
 
 ## In an editor
 
@@ -173,13 +173,13 @@ line:
 # yaml-language-server: $schema=../copy_job.schema.json
 ```
 
-A repository that holds configs only gets its copy of the schema by
+A repository that has only configs gets its copy of the schema with
 
 ```sh
 s3copy schema > copy_job.schema.json
 ```
 
-and one setting for all its files, in place of the first lines:
+and one setting for all its files, instead of the first lines:
 
 ```json
 {{
@@ -189,41 +189,41 @@ and one setting for all its files, in place of the first lines:
 }}
 ```
 
-This is `.vscode/settings.json`. `_defaults.yaml` is left out, for an editor would miss the fields that a
-job needs and defaults do not. Older versions of the extension know no `!`; the first line in each job's
-file works in all.
+This is `.vscode/settings.json`. `_defaults.yaml` is left out, because an editor would report the fields that
+a job requires and defaults do not. Older versions of the extension do not support `!`; the first line in
+each job's file works in all versions.
 
 ## Commands
 
 | command | what it does |
 | --- | --- |
-| `s3copy validate` | says everything that is wrong with files and folders |
+| `s3copy validate` | reports all problems of files and folders |
 | `s3copy explain JOB` | shows every value of a job, and where it comes from |
 | `s3copy new NAME` | writes a new config, with each field's meaning as a comment |
 | `s3copy schema` | prints the schema |
 | `s3copy install-dags FOLDER` | writes the two files that turn configs into Dags |
 
-They need neither Airflow nor AWS. The first three look at `copy_configs`, at the folder that
-`AIRFLOW__S3COPY__CONFIG_DIR` names, or at `--config-dir`. All end with 0 when all is well, with 1 when a
-config is invalid or a Dag file of somebody else is in the way, with 2 when they are called wrongly.
+They need neither Airflow nor AWS. The first three use `copy_configs`, the folder that
+`AIRFLOW__S3COPY__CONFIG_DIR` names, or `--config-dir`. Exit code 0: all is well. 1: a config is invalid, or
+another Dag file of that name is there. 2: usage error. [All commands](commands.md)
 
 ```sh
 s3copy new catalog --source-bucket ops-granules --destination-bucket partner-granules \\
   --object catalog/index.json backup/index.json
 ```
 
-What `validate` says has file, line and column, the code of the problem, and the words that mend it. This file
+`validate` reports file, line and column, the code of the problem, and the fix. This file
 
 ```yaml
 # copy_configs/weekly.yaml
 {broken}```
 
-is no YAML yet, so that comes first:
+is not valid YAML, so that is reported first:
 
 ```text
 {syntax}```
 
-With the quotes, all the rest comes at once:
+With the quotes, all the rest is reported at once:
 
 ```text
 {refused}```
@@ -233,16 +233,16 @@ With the quotes, all the rest comes at once:
 ## Across jobs
 
 - Two jobs that write the same place, and jobs that copy in a circle, are problems. Templates are compared
-  as they stand: what can't be decided is none.
-- Such jobs stay Dags, and run. `validate` fails all the same, and Airflow shows the problem among its
-  import errors.
-- Two files that give one job's name, such as `daily.yaml` and `daily.yml`, are both refused, in whatever
+  unrendered: what can't be decided is not a problem.
+- Such jobs stay Dags, and run. But `validate` fails, and Airflow shows the problem among its import
+  errors.
+- Two files with the same job name, such as `daily.yaml` and `daily.yml`, are both refused, whatever their
   folders.
 
 ## Every field
 
-A field is optional unless its default says *required*; one below another is required where that one is
-written. `prefixes[]` and `objects[]` mean each entry of the list.
+A field is optional unless its default says *required*. A required field below an optional one is required
+only if that one is written. `prefixes[]` and `objects[]` mean each entry of the list.
 
 """
 _NAMES = {
@@ -466,7 +466,7 @@ def page() -> str:
         presets=_preset_rows(),
         broken=_BROKEN,
         syntax=_said("validate", {"weekly.yaml": _BROKEN}, code=1),
-        refused=_said("validate", {"weekly.yaml": _MENDED}, code=1),
+        refused=_said("validate", {"weekly.yaml": _FIXED}, code=1),
     )
     return head + _overview() + "\n".join(map(_entry, fields())).rstrip() + "\n"
 
