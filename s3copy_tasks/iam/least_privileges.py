@@ -66,46 +66,76 @@ def least_privileges(
         options: what a copy sets.
         lists_uploads: a retry finds the uploads that earlier tries left by listing them.
     """
-    lists = _listing("ListSource", source)
-    reading = [_allow("ReadSource", read_actions(options), source.arns(source.patterns))]
-    if source.versions:
-        actions = read_actions(options, version=True)
-        reading.append(_allow("ReadSourceVersions", actions, source.arns(source.versions)))
-    looking = ["s3:GetObject", *(["s3:GetObjectTagging"] if options.tags == "copy" else [])]
-    writes = [
-        _listing("ListDestination", destination),
-        _allow("WriteDestination", write_actions(options), destination.arns(destination.patterns)),
-        _allow("LookAtDestination", looking, destination.arns(destination.patterns)),
-    ]
-    if lists_uploads:
-        writes.append(_listing_uploads(destination))
+    lists, reading = _listing("ListSource", source), _reading(source, options)
+    writing = _writing(destination, options, lists_uploads=lists_uploads)
     keys = _kms(options, destination)
-    found: dict[str, Any] = {}
-    if source.role == destination.role:
-        found["role_policy"] = _policy([lists, *reading, *writes, *keys])
-        found["trust_policy"] = _policy([trust_statement(source.external_id)])
-    else:
-        found["source_role_policy"] = _policy([lists, *reading])
-        found["source_trust_policy"] = _policy([trust_statement(source.external_id)])
-        found["destination_role_policy"] = _policy([*reading, *writes, *keys])
-        found["destination_trust_policy"] = _policy([trust_statement(destination.external_id)])
     readers, writers = [source.role, destination.role], [destination.role]
+    found = (
+        _one_role(source, [lists, *reading, *writing, *keys])
+        if source.role == destination.role
+        else _two_roles(source, [lists, *reading], destination, [*reading, *writing, *keys])
+    )
     read_by = [(lists, [source.role]), *((one, readers) for one in reading)]
     found |= _bucket_policy("source", source, read_by)
-    found |= _bucket_policy("destination", destination, [(one, writers) for one in writes])
+    found |= _bucket_policy("destination", destination, [(one, writers) for one in writing])
     if options.kms_key_id:
         found["kms_key_policy_statements"] = [_granted(one, writers) for one in keys]
-    found["destination_lifecycle"] = {
-        "Rules": [
-            {
-                "ID": "abort-incomplete-uploads",
-                "Status": "Enabled",
-                "Filter": {"Prefix": ""},
-                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_AFTER_DAYS},
-            }
-        ]
-    }
+    found["destination_lifecycle"] = _lifecycle()
     return found
+
+
+def _one_role(side: Side, statements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "role_policy": _policy(statements),
+        "trust_policy": _policy([trust_statement(side.external_id)]),
+    }
+
+
+def _two_roles(
+    source: Side,
+    source_statements: list[dict[str, Any]],
+    destination: Side,
+    destination_statements: list[dict[str, Any]],
+) -> dict[str, Any]:
+    return {
+        "source_role_policy": _policy(source_statements),
+        "source_trust_policy": _policy([trust_statement(source.external_id)]),
+        "destination_role_policy": _policy(destination_statements),
+        "destination_trust_policy": _policy([trust_statement(destination.external_id)]),
+    }
+
+
+def _lifecycle() -> dict[str, Any]:
+    rule = {
+        "ID": "abort-incomplete-uploads",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_AFTER_DAYS},
+    }
+    return {"Rules": [rule]}
+
+
+def _reading(source: Side, options: ObjectOptions) -> list[dict[str, Any]]:
+    """Return what reading the source takes; versions have actions of their own."""
+    statements = [_allow("ReadSource", read_actions(options), source.arns(source.patterns))]
+    if source.versions:
+        actions = read_actions(options, version=True)
+        statements.append(_allow("ReadSourceVersions", actions, source.arns(source.versions)))
+    return statements
+
+
+def _writing(destination: Side, options: ObjectOptions, *, lists_uploads: bool) -> list[dict[str, Any]]:
+    """Return what comparing with the destination and copying to it takes."""
+    head_actions = ["s3:GetObject", *(["s3:GetObjectTagging"] if options.tags == "copy" else [])]
+    keys = destination.arns(destination.patterns)
+    statements = [
+        _listing("ListDestination", destination),
+        _allow("WriteDestination", write_actions(options), keys),
+        _allow("LookAtDestination", head_actions, keys),
+    ]
+    if lists_uploads:
+        statements.append(_listing_uploads(destination))
+    return statements
 
 
 def _listing(sid: str, side: Side) -> dict[str, Any]:
