@@ -1,1 +1,1 @@
-"""YAML files become jobs, or problems that say how to mend them."""
+"""YAML files become jobs, or problems that say how to fix them."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """What a set of files comes to.
+    """The jobs and problems of a set of files.
 
     Attributes:
         jobs: valid ones, sorted by name.
@@ -41,7 +41,7 @@ def is_job_name(name: str) -> bool:
 
 
 def _may_be_read(file: Path) -> bool:
-    """Say whether to read a file: a link that leads nowhere is told as such, a pipe would be waited for."""
+    """Say whether to read a file: a broken link is reported as unreadable, a pipe would block."""
     return file.is_file() or not file.exists()
 
 

@@ -47,7 +47,7 @@ class CopyJob:
         filters: without its date, which is a template.
         modified_since: template of a date.
         retries: Airflow's, of a task.
-        notify: who is told how a run ended.
+        notify: who is notified how a run ended.
         config: the file with its defaults, as canonical JSON; sizes in bytes.
         digest: sha256 of `config`.
     """

@@ -49,7 +49,7 @@ class Layers:
     refused: frozenset[Parts] = frozenset()
 
     def place(self, parts: Parts, *, at_name: bool = False) -> Place:
-        """Return where a value stands, or the name of its field; else what is next around it."""
+        """Return the place of a value, or of its field's name; of a missing one, what is around it."""
         if at_name and parts in self.source.names:
             return self.source.names[parts]
         while parts and parts not in self.source.values:
@@ -59,7 +59,7 @@ class Layers:
     def problem(self, finding: Finding) -> Problem:
         """Return a finding with its place, and without any secret.
 
-        One that stands in the defaults, and that they do not have by themselves, names the job.
+        A problem in the defaults that they do not have by themselves names the job.
         """
         problem = _problem(self._place_of(finding), finding)
         if problem.file == str(self.file) or problem in self.problems:
@@ -67,7 +67,7 @@ class Layers:
         return replace(problem, message=f"{problem.message} (in the job of {self.file.name})")
 
     def _place_of(self, finding: Finding) -> Place:
-        """Return where a finding is mended: a section that lacks something may be completed by the job."""
+        """Return where to fix a finding: the job may complete a section of the defaults."""
         place = self.place(finding.parts, at_name=finding.at_name)
         is_section = all(isinstance(part, str) for part in finding.parts)
         if finding.code == Code.MISSING_FIELD and is_section and place.file != self.file:
@@ -76,7 +76,7 @@ class Layers:
 
 
 def defaults_files(folder: Path) -> list[Path]:
-    """Return where a folder's defaults may stand."""
+    """Return the files that may hold a folder's defaults."""
     return [folder / (DEFAULTS_STEM + ending) for ending in ENDINGS]
 
 

@@ -1,4 +1,4 @@
-"""Who is told of a run, as the file says. Ids of connections only: no address here holds a secret."""
+"""Who is notified of a run, as the file says. Ids of connections only: no address here holds a secret."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _KINDS: dict[str, type[Recipient]] = {kind.kind: kind for kind in (Sns, Email, S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """Who is told, and when.
+    """Who is notified, and when.
 
     Attributes:
         on_failure: of a run that has failed, and of one that is late.

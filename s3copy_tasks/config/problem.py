@@ -65,7 +65,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing to mend.
+    """One thing to fix.
 
     Attributes:
         file: as the file was named.

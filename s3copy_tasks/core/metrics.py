@@ -65,7 +65,7 @@ class Errors:
     Attributes:
         by_code: objects (and unfinished stretches) by error code.
         first: at most 100, sorted.
-        transient: how many of them another try of the task may well mend.
+        transient: how many of them another attempt of the task may well fix.
     """
 
     by_code: Mapping[str, int] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Errors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferMetrics:
-    """What a batch or a run came to. `a + b` is associative and commutative; `TransferMetrics()` is its zero.
+    """Totals of a batch or a run. `a + b` is associative and commutative; `TransferMetrics()` is its zero.
 
     Found = copied + skipped + failed + vanished + unknown, always.
 

@@ -65,6 +65,26 @@ def names_in(template: str) -> frozenset[str]:
     """
     if "{" not in template:
         return frozenset()
+    found = _parsed(template)
+    filters = sorted(_unknown_filters(found))
+    if filters:
+        msg = f"unknown filter {', '.join(filters)}. Filters of dates are {', '.join(sorted(_DATE_FILTERS))}"
+        raise UnknownNameError(msg)
+    names = _undeclared(found)
+    unknown = sorted((names - NAMES) | _unknown_attributes(found))
+    if unknown:
+        known = ", ".join(sorted(NAMES - {"dag_run"} | {"dag_run.run_after"}))
+        msg = f"unknown name {', '.join(unknown)}. Templates know {known}"
+        raise UnknownNameError(msg)
+    return names
+
+
+def _parsed(template: str) -> list[nodes.Node]:
+    """Return every node of a template.
+
+    Raises:
+        UnknownNameError: it is not valid Jinja, is too large, or takes in another file.
+    """
     if len(template) > _CHARACTERS_MAX:
         msg = f"not a template: it has more than {_CHARACTERS_MAX:,} characters"
         raise UnknownNameError(msg)
@@ -79,17 +99,7 @@ def names_in(template: str) -> frozenset[str]:
     if any(isinstance(node, _TAKING_IN) for node in found):
         msg = "a template can't take in another file"
         raise UnknownNameError(msg)
-    filters = sorted(_unknown_filters(found))
-    if filters:
-        msg = f"unknown filter {', '.join(filters)}. Filters of dates are {', '.join(sorted(_DATE_FILTERS))}"
-        raise UnknownNameError(msg)
-    names = _undeclared(found)
-    unknown = sorted((names - NAMES) | _unknown_attributes(found))
-    if unknown:
-        known = ", ".join(sorted(NAMES - {"dag_run"} | {"dag_run.run_after"}))
-        msg = f"unknown name {', '.join(unknown)}. Templates know {known}"
-        raise UnknownNameError(msg)
-    return names
+    return found
 
 
 def literal_parts(template: str) -> list[str | None]:

@@ -1,4 +1,4 @@
-"""Builds values from the events of a YAML parser, within bounds, and notes where each of them stands."""
+"""Builds values from the events of a YAML parser, within bounds, and notes the place of each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE_MAX = 2**20
 DEPTH_MAX = 32
 """Levels of nesting. A job has four; libyaml overflows its stack at some ten thousand."""
 ERRORS_MAX = 1000
-"""Errors of one file that are told: nobody reads more, and a file may hold hundreds of thousands."""
+"""Errors of one file that are reported: a reader needs no more, and a file may hold hundreds of thousands."""
 _NO_MERGE = "merging by << is not part of YAML 1.2. Repeat the fields, or move them to _defaults.yaml"
 
 
@@ -29,8 +29,8 @@ class Source:
 
     Attributes:
         value: text, numbers, booleans, None, lists, mappings by text, `Misread`.
-        names: where the name of a field stands, by the way to it.
-        values: where a value stands.
+        names: the place of a field's name, by the way to it.
+        values: the place of a value, by the way to it.
         texts: how scalars without quotes that are no text were written.
         errors: what is wrong but did not keep it from being read on.
         refused: ways to values that an error is about.

@@ -1,4 +1,4 @@
-"""Words that mend what YAML can't read: most often a value needs quotes."""
+"""Hints that fix what YAML can't read: most often a value needs quotes."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def written(value: Any) -> str:
     return printable(json.dumps(value, ensure_ascii=False))
 
 
-def mend(problem: str, context: str | None = None) -> str | None:
-    """Return words that mend what libyaml calls a problem, or where it stands."""
+def syntax_hint(problem: str, context: str | None = None) -> str | None:
+    """Return how to fix what libyaml calls a problem, or else its context; None where that is not known."""
     return _WORDS.get(problem) or _WORDS.get(context or "")
 
 
 def quoting_hint(text: str, line: int, column: int) -> str | None:
-    """Return the value in quotes, where quotes would mend what stands at a place, and it is no secret."""
+    """Return the value in quotes, where quotes would fix what is at a place, and it is no secret."""
     lines = LINE_BREAK.split(text)
     shown = lines[line - 1]
     if masked_lines(lines)[line - 1] != shown:

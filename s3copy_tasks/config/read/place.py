@@ -1,4 +1,4 @@
-"""Where something stands in the text of a file, and what the YAML itself has wrong there."""
+"""Places in the text of a file, and errors of the YAML itself at a place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Parts: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something stands; line and column count from 1, and are None where the file can't tell."""
+    """A place in a file; line and column count from 1, and are None where the whole file is meant."""
 
     file: Path
     line: int | None = None
@@ -24,7 +24,7 @@ class Place:
 
 
 class SourceError(ValueError):
-    """Something that the YAML itself has wrong."""
+    """An error of the YAML itself."""
 
     def __init__(self, code: Code, message: str, place: Place, suggestion: str | None = None) -> None:
         super().__init__(message)
@@ -48,12 +48,12 @@ class SourceText:
         return line, index - self._starts[line - 1] + 1
 
     def place(self, index: int) -> Place:
-        """Return where a character stands."""
+        """Return the place of a character."""
         return Place(self._file, *self.position(index))
 
 
 def quotable(code: Code, words: str, index: int, text: SourceText, hint: str | None = None) -> SourceError:
-    """Return an error that quotes may mend."""
+    """Return an error that quotes may fix."""
     suggestion = quoting_hint(text.text, *text.position(index))
     if suggestion is not None:
         hint = f"Put the value in quotes: {suggestion}"

@@ -1,4 +1,4 @@
-"""Reads one YAML file: values, and where each of them stands. Nothing in a file can crash or hang its reader.
+"""Reads one YAML file: values, and the place of each. Nothing in a file can crash or hang its reader.
 
 One pass over libyaml's events. Scalars are read by the core schema of YAML 1.2, as editors do:
 https://yaml.org/spec/1.2.2/#103-core-schema
@@ -12,7 +12,7 @@ import yaml
 
 from s3copy_tasks.config.problem import Code
 from s3copy_tasks.config.read.builder import SIZE_MAX, Builder, Source
-from s3copy_tasks.config.read.hints import mend
+from s3copy_tasks.config.read.hints import syntax_hint
 from s3copy_tasks.config.read.place import Place, SourceError, SourceText, quotable
 
 _BEGINS_EARLIER = {
@@ -69,12 +69,12 @@ def _read(text: SourceText) -> Source:
     except yaml.reader.ReaderError as error:  # of libyaml, so its position counts bytes
         before = text.text.encode()[: error.position].decode("utf-8", "ignore")
         words = f"not YAML: {error.reason}"
-        raise quotable(Code.YAML_SYNTAX, words, len(before), text, mend(error.reason)) from None
+        raise quotable(Code.YAML_SYNTAX, words, len(before), text, syntax_hint(error.reason)) from None
     return builder.source
 
 
 def _not_yaml(error: yaml.MarkedYAMLError, text: SourceText) -> SourceError:
-    """Put in words what libyaml says, and how to mend it."""
+    """Put in words what libyaml says, and how to fix it."""
     problem, mark = str(error.problem), error.problem_mark
     if problem in _BEGINS_EARLIER and error.context_mark is not None:
         mark = error.context_mark
@@ -85,4 +85,4 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: SourceText) -> SourceError:
     if context in _FLOWS and error.context_mark is not None:
         context += f" that begins in line {text.position(error.context_mark.index)[0]}"
     words = "not YAML: " + ", ".join(filter(None, (context, problem)))
-    return quotable(Code.YAML_SYNTAX, words, index, text, mend(problem, error.context))
+    return quotable(Code.YAML_SYNTAX, words, index, text, syntax_hint(problem, error.context))
