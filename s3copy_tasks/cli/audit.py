@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.audit import Tally
 from s3copy_tasks.audit import audit as differences
 from s3copy_tasks.cli.jobs import DONE, FAILED
-from s3copy_tasks.cli.runs import effective_job, quiet, sides
-from s3copy_tasks.core.store import Stores
+from s3copy_tasks.cli.runs import effective_job, open_sides, quiet
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.sender import sender_of
 
@@ -27,8 +26,7 @@ def audit(options: argparse.Namespace) -> int:
     line = _as_json if options.json else _as_text
     with quiet():
         job = effective_job(options, dry_run=True)
-        source, destination = sides(job)
-        stores = Stores(source=source.store, destination=destination.store)
+        stores = open_sides(job).stores
         for one in differences(job, stores, sender_of(job, batches_at_once=1), tally):
             out.write(line(one) + "\n")
     counts = asdict(tally)

@@ -30,7 +30,7 @@ from s3copy_tasks.preflight.preflight import preflight
 from s3copy_tasks.report.summary import verdict
 from s3copy_tasks.report.tables import error_lines, metrics_table, plan_as_dict, plan_table, title
 from s3copy_tasks.run import InProcessRun, Watch
-from s3copy_tasks.s3.connections import managers_of
+from s3copy_tasks.s3.connections import Sides
 
 if TYPE_CHECKING:
     import argparse
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.s3.connections import AwsConnectionManager
-
-    Managers = tuple[AwsConnectionManager, AwsConnectionManager]
 
 
 class RunFailedError(CopyError):
@@ -51,11 +48,9 @@ def plan(options: argparse.Namespace) -> int:
     """Show what a run would copy; write nothing."""
     with quiet(), _console(stderr=True).status("listing ...") as status:
         job = effective_job(options, dry_run=True)
-        source, destination = sides(job)
-        stores = Stores(source=source.store, destination=destination.store)
         plan = plan_job(
             job,
-            stores,
+            open_sides(job).stores,
             on_listed=lambda n: status.update(f"listing ... {n:,} objects"),
             sender=sender_of(job, batches_at_once=1),
         )
@@ -74,9 +69,9 @@ def run(options: argparse.Namespace) -> int:
     """Copy, and show the metrics."""
     with quiet(), _sigterm_as_ctrl_c():
         rendered = effective_job(options, dry_run=options.dry_run)
-        source, destination = sides(rendered)
-        job = _proven(rendered, (source, destination))
-        run, interrupt = _carried_out(job, Stores(source=source.store, destination=destination.store))
+        sides = open_sides(rendered)
+        job = _proven(rendered, sides)
+        run, interrupt = _carried_out(job, sides.stores)
         summary, reason = run.details, verdict(run.metrics, job.max_failed_objects)
     if options.json:
         sys.stdout.write(json.dumps(summary, indent=2) + "\n")
@@ -123,9 +118,9 @@ def effective_job(options: argparse.Namespace, *, dry_run: bool) -> EffectiveJob
     )
 
 
-def _proven(job: EffectiveJob, managers: Managers) -> EffectiveJob:
+def _proven(job: EffectiveJob, sides: Sides) -> EffectiveJob:
     with _console(stderr=True).status("checking roles, buckets and permissions ..."):
-        proven = preflight(job, *managers)
+        proven = preflight(job, sides)
     for remark in proven.not_proven:
         sys.stderr.write(f"{printable(remark)}\n")
     if proven.relay is not None:
@@ -178,14 +173,14 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def sides(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
-    """Return source and destination; from now on the log escapes what a terminal would act on."""
+def open_sides(job: EffectiveJob) -> Sides:
+    """Return both sides of a job; from now on the log escapes what a terminal would act on."""
     import airflow  # noqa: F401, PLC0415, TID251 - slow, and it configures the log
 
     *before, renderer = structlog.get_config()["processors"]
     if _printable_values not in before:
         structlog.configure(processors=[*before, _printable_values, renderer])
-    return managers_of(job)
+    return Sides.from_job(job)
 
 
 def _printable_values(_logger: Any, _level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

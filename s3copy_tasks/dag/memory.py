@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from s3copy_tasks.copy.uploads import ListedUploads, NoRecord, OpenUpload
 from s3copy_tasks.core.collector import utc_now
-from s3copy_tasks.core.store import Stores
 from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE
 from s3copy_tasks.dag.best_effort import aside
 from s3copy_tasks.engine.paced_store import paced
@@ -29,9 +28,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.engine.sender import Sender
-    from s3copy_tasks.s3.connections import AwsConnectionManager
-
-    Managers = tuple[AwsConnectionManager, AwsConnectionManager]
+    from s3copy_tasks.s3.connections import Sides
 
 EARLIER = "s3copy_earlier_try"
 UPLOADS = "s3copy_open_uploads"
@@ -43,7 +40,7 @@ class Tries(Protocol):
     def continued(self, job: EffectiveJob) -> tuple[EffectiveJob, bool]:
         """Return the job as the first try began it, and whether there was one: its copies count once."""
 
-    def uploads(self, job: EffectiveJob, managers: Managers, sender: Sender) -> UploadRecord:
+    def uploads(self, job: EffectiveJob, sides: Sides, sender: Sender) -> UploadRecord:
         """Return what knows the uploads that earlier tries left at the destination."""
 
     def forget(self) -> None:
@@ -72,7 +69,7 @@ class RememberedTries:
                 store.set(EARLIER, {"digest": job.digest, "run_started": job.run_started.isoformat()})
         return job, False
 
-    def uploads(self, _job: EffectiveJob, _managers: Managers, _sender: Sender) -> UploadRecord:
+    def uploads(self, _job: EffectiveJob, _sides: Sides, _sender: Sender) -> UploadRecord:
         """Return the uploads that Airflow remembers."""
         return TaskUploads(self._context)
 
@@ -110,17 +107,14 @@ class CountedTries:
             return replace(job, run_started=first), True
         return job, False
 
-    def uploads(self, job: EffectiveJob, managers: Managers, sender: Sender) -> UploadRecord:
+    def uploads(self, job: EffectiveJob, sides: Sides, sender: Sender) -> UploadRecord:
         """Return the uploads that a listing finds; a first try has none to look for."""
         if self._is_first:
             return NoRecord()
-        source, destination = managers
         initiator = None
         with aside("who signs the copies is not known"):
-            initiator = destination.signer()
-        return ListedUploads(
-            job, paced(Stores(source=source.store, destination=destination.store), sender), initiator
-        )
+            initiator = sides.destination.signer()
+        return ListedUploads(job, paced(sides.stores, sender), initiator)
 
     def forget(self) -> None:
         """Do nothing: where a task of a run that has ended is cleared, the run begins anew."""

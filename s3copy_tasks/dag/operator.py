@@ -39,9 +39,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob, Location
     from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.interfaces import CopyResult, ListedObject, RunDetails
-    from s3copy_tasks.s3.connections import AwsConnectionManager
-
-    Managers = tuple[AwsConnectionManager, AwsConnectionManager]
+    from s3copy_tasks.s3.connections import Sides
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +108,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
         self.operation: S3CopyOperation | None = None
         self._digest: str | None = None
         self._sender: Sender | None = None
-        self._known: dict[tuple[Location, Location], Managers] = {}
+        self._known: dict[tuple[Location, Location], Sides] = {}
 
     def execute(self, context: Context) -> RunDetails:
         """Check, plan and copy; return the metrics: docs/metrics.md.
@@ -127,7 +125,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
             # Before the checks: they can be killed, too.
             self._sender = Sender(options.concurrency, per_second=options.max_requests_per_second)
             try:
-                job, managers = self._checked(operation_id)
+                job, sides = self._checked(operation_id)
             except BaseException as error:
                 metrics = without_plan(operation_id, "preflight", as_copy_error(error))
                 failed = report(metrics, job=self.task_id, config_digest=self._digest, dry_run=False)
@@ -135,9 +133,9 @@ class S3CrossAccountCopyOperator(BaseOperator):
                 raise
             self._move(OperationState.COPYING)
             job, retried = tries.continued(job)
-            attempt = Attempt(retried=retried, uploads=tries.uploads(job, managers, self._sender))
+            attempt = Attempt(retried=retried, uploads=tries.uploads(job, sides, self._sender))
             tell_lineage(job, everything(job))
-            run = InProcessRun(job, _stores(managers), self._sender, attempt=attempt)
+            run = InProcessRun(job, sides.stores, self._sender, attempt=attempt)
             return self._copied(run, context)
 
     def validate_inputs(self) -> bool:
@@ -158,7 +156,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
             CopyError: a listing failed.
         """
         job = self._operation().job(self.task_id, "listing")
-        listing = Listing(job, paced(_stores(self._managers(job)), Sender(job.transfer.concurrency)))
+        listing = Listing(job, paced(self._sides(job).stores, Sender(job.transfer.concurrency)))
         found = list(listing.below_prefix(0)) if self.recursive else [_found(listing.object_at(0), job)]
         return [_listed(one.source) for one in found if not isinstance(one.decision, SkipReason)]
 
@@ -176,7 +174,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
         try:
             operation = self._operation(source_bucket, source_key, dest_bucket, dest_key)
             job = operation.job(self.task_id, "single")
-            error = _copy_one(job, _stores(self._managers(job)), collector)
+            error = _copy_one(job, self._sides(job).stores, collector)
         except (ValueError, CopyError) as refused:
             error = refused
         return {
@@ -206,15 +204,15 @@ class S3CrossAccountCopyOperator(BaseOperator):
             overwrite=self.overwrite,
         )
 
-    def _managers(self, job: EffectiveJob) -> Managers:
-        from s3copy_tasks.s3.connections import managers_of  # noqa: PLC0415 - boto3 stays out of parsing
+    def _sides(self, job: EffectiveJob) -> Sides:
+        from s3copy_tasks.s3.connections import Sides  # noqa: PLC0415 - boto3 stays out of parsing
 
         places = (job.source, job.destination)
         if places not in self._known:
-            self._known[places] = managers_of(job)
+            self._known[places] = Sides.from_job(job)
         return self._known[places]
 
-    def _checked(self, operation_id: str) -> tuple[EffectiveJob, Managers]:
+    def _checked(self, operation_id: str) -> tuple[EffectiveJob, Sides]:
         from s3copy_tasks.preflight.preflight import preflight  # noqa: PLC0415 - boto3 stays out of parsing
 
         self.operation = self._digest = None
@@ -226,10 +224,10 @@ class S3CrossAccountCopyOperator(BaseOperator):
         self._digest = job.digest
         events.operation_started(job)
         self._move(OperationState.VALIDATING)
-        managers = self._managers(job)
-        proven = preflight(job, *managers)
+        sides = self._sides(job)
+        proven = preflight(job, sides)
         events.preflight_passed(job, proven.not_proven, proven.relay)
-        return proven.job, managers
+        return proven.job, sides
 
     def _copied(self, run: InProcessRun, context: Context) -> RunDetails:
         try:
@@ -271,11 +269,6 @@ def _operation_id(context: Context) -> str:
     ti = context["ti"]
     index = "" if (ti.map_index or 0) < 0 or ti.map_index is None else f"[{ti.map_index}]"
     return f"{ti.run_id}.{ti.task_id}{index}"
-
-
-def _stores(managers: Managers) -> Stores:
-    source, destination = managers
-    return Stores(source=source.store, destination=destination.store)
 
 
 def _found(one: Decided | None, job: EffectiveJob) -> Decided:

@@ -20,7 +20,6 @@ from s3copy_tasks.core.batch import Batch
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import TransferMetrics
-from s3copy_tasks.core.store import Stores
 from s3copy_tasks.dag.airflow_versions import AirflowFailException, AirflowSkipException, event_extra
 from s3copy_tasks.dag.memory import tries_of
 from s3copy_tasks.dag.notify import warn_of_ignored
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.interfaces import RunDetails
-    from s3copy_tasks.s3.connections import AwsConnectionManager
+    from s3copy_tasks.s3.connections import Sides
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +60,6 @@ log = structlog.get_logger(__name__)
 def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
     """Render the job, prove that it can run, and return it as every later task takes it."""
     from s3copy_tasks.preflight.preflight import preflight as check  # noqa: PLC0415
-    from s3copy_tasks.s3.connections import managers_of  # noqa: PLC0415 - boto3 stays out of parsing
 
     params = context["params"]
     _push_config(job, context)
@@ -77,7 +75,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
             dry_run=params["dry_run"],
         )
         events.operation_started(effective)
-        proven = check(effective, *managers_of(effective))
+        proven = check(effective, _sides(effective))
         events.preflight_passed(effective, proven.not_proven, proven.relay)
         return dump_job(proven.job)
 
@@ -119,7 +117,7 @@ def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
     effective, start = load(EffectiveJob, job), utc_now()
     sender = sender_of(effective, batches_at_once=1)
     with airflow_errors(), _reason_pushed("plan", effective, context):
-        planned = plan_job(effective, _stores(effective), sender=sender)
+        planned = plan_job(effective, _sides(effective).stores, sender=sender)
     outside = outside_metrics(effective, planned, start, utc_now(), sender.counted())
     events.objects_discovered(effective, planned)
     context["ti"].xcom_push(key=OUTSIDE, value=dump(outside, sparse=True))
@@ -148,11 +146,10 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
         progress_told(effective, mine, collector, context),
     ):
         tell_lineage(effective, entries_of(effective, mine.ranges))
-        source, destination = _managers(effective)
-        stores = Stores(source=source.store, destination=destination.store)
-        uploads = tries_of(context).uploads(effective, (source, destination), sender)
+        sides = _sides(effective)
+        uploads = tries_of(context).uploads(effective, sides, sender)
         attempt = Attempt(retried=(context["ti"].try_number or 1) > 1, uploads=uploads)
-        run_batch(effective, mine, stores, metrics=collector, attempt=attempt, sender=sender)
+        run_batch(effective, mine, sides.stores, metrics=collector, attempt=attempt, sender=sender)
     judge(collector.metrics(), effective.max_failed_objects)
 
 
@@ -213,12 +210,7 @@ def publish(context: Context, copied: AssetAlias) -> None:
         context["outlet_events"][copied].add(Asset(name=uri, uri=uri), extra=extra)
 
 
-def _managers(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
-    from s3copy_tasks.s3.connections import managers_of  # noqa: PLC0415 - boto3 stays out of parsing
+def _sides(job: EffectiveJob) -> Sides:
+    from s3copy_tasks.s3.connections import Sides  # noqa: PLC0415 - boto3 stays out of parsing
 
-    return managers_of(job)
-
-
-def _stores(job: EffectiveJob) -> Stores:
-    source, destination = _managers(job)
-    return Stores(source=source.store, destination=destination.store)
+    return Sides.from_job(job)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.engine.loop import wait_for
-from s3copy_tasks.engine.paced_store import PacedStore
+from s3copy_tasks.engine.paced_store import PacedStore, paced
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import (
     CREDENTIALS,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
-    from s3copy_tasks.s3.connections import AwsConnectionManager
+    from s3copy_tasks.s3.connections import AwsConnectionManager, Sides
 
 _SHOWN = 10
 
@@ -47,22 +47,18 @@ class Checks:
 
     Args:
         job: the run.
-        source: looks, and reads for a relay.
-        destination: copies.
+        sides: the source checks, and reads for a relay; the destination copies.
 
     Attributes:
         not_proven: what could not be checked, in words.
         times: the clock of each side.
     """
 
-    def __init__(
-        self, job: EffectiveJob, source: AwsConnectionManager, destination: AwsConnectionManager
-    ) -> None:
+    def __init__(self, job: EffectiveJob, sides: Sides) -> None:
         self._job = job
-        self._managers = {"source": source, "destination": destination}
+        self._managers = {"source": sides.source, "destination": sides.destination}
         self._sender = Sender(job.transfer.concurrency)
-        self._source = PacedStore(source.store, self._sender)
-        self._destination = PacedStore(destination.store, self._sender)
+        self._stores = paced(sides.stores, self._sender)
         self.not_proven: list[str] = []
         self.times: dict[str, datetime] = {}
 
@@ -120,7 +116,7 @@ class Checks:
         """Look for one named source object."""
         key, version_id = entry.source, entry.version_id
         try:
-            found = wait_for(self._source.head_object(key, version_id=version_id))
+            found = wait_for(self._stores.source.head_object(key, version_id=version_id))
         except AccessError as error:
             actions = ["s3:GetObjectVersion" if version_id else "s3:GetObject"]
             return self._denied("source", actions, self._job.source.bucket, error, keys=key)
@@ -138,7 +134,7 @@ class Checks:
         S3 refuses `If-Match` to those who may not read what they replace.
         """
         try:
-            wait_for(self._destination.head_object(key))
+            wait_for(self._stores.destination.head_object(key))
         except AccessError as error:
             return self._denied(
                 "destination", ["s3:GetObject"], self._job.destination.bucket, error, keys=keys
@@ -152,7 +148,9 @@ class Checks:
         token = None
         while True:  # a page may hold nothing but folders
             page = wait_for(
-                self._source.list_page(entry.source, after=None, token=token, recursive=entry.recursive)
+                self._stores.source.list_page(
+                    entry.source, after=None, token=token, recursive=entry.recursive
+                )
             )
             token = page.token
             if page.objects or token is None:
@@ -188,7 +186,7 @@ class Checks:
     def _can_abort(self, keys: str, key: str, upload_id: str) -> CopyError | None:
         bucket = self._job.destination.bucket
         try:
-            wait_for(self._destination.abort_multipart_upload(key, upload_id))
+            wait_for(self._stores.destination.abort_multipart_upload(key, upload_id))
         except AccessError as error:
             denied = self._denied("destination", ["s3:AbortMultipartUpload"], bucket, error, keys=keys)
             left = f"Upload {upload_id} of {key!r} in {bucket} is left behind: abort it."

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.s3.connections import AwsConnectionManager
+    from s3copy_tasks.s3.connections import Sides
 
 _SHOWN = 10
 _DIRECTORY_BUCKET = "--x-s3"
@@ -43,9 +43,7 @@ class Preflight:
     relay: str | None = None
 
 
-def preflight(
-    job: EffectiveJob, source: AwsConnectionManager, destination: AwsConnectionManager
-) -> Preflight:
+def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
     """Check roles, buckets, and the rights to list, read and write, on both sides.
 
     Raises:
@@ -55,11 +53,11 @@ def preflight(
         ConfigError: the two sides can't be copied between by one server, and the job allows no relay.
         TransientError: S3 can't be reached.
     """
-    apart = _servers_apart(job, source, destination)
+    apart = _servers_apart(job, sides)
     if apart is not None and job.transfer.relay != "auto":
         msg = f"{apart}. Set transfer.relay to auto to send the bytes through the worker's memory"
         raise ConfigError(msg, code=RELAY_NEEDED)
-    checks = Checks(job, source, destination)
+    checks = Checks(job, sides)
     checks.raise_first([checks.can_list("source"), checks.can_list("destination")])
     started = checks.times["destination"]
     with ThreadPoolExecutor(job.transfer.concurrency) as pool:
@@ -104,20 +102,17 @@ def _reads(
     return reason, list(pool.map(lambda one: checks.can_read("source", *one), readable))
 
 
-def _servers_apart(
-    job: EffectiveJob, source: AwsConnectionManager, destination: AwsConnectionManager
-) -> str | None:
+def _servers_apart(job: EffectiveJob, sides: Sides) -> str | None:
     """Say why no server can copy: it needs both buckets on one (rule 14); None where they are."""
-    for side, manager in (("source", source), ("destination", destination)):
-        if manager.location.bucket.endswith(_DIRECTORY_BUCKET):
-            bucket = manager.location.bucket
+    for side, bucket in (("source", job.source.bucket), ("destination", job.destination.bucket)):
+        if bucket.endswith(_DIRECTORY_BUCKET):
             msg = f"{side}.bucket: {bucket} is a directory bucket, whose listings are not sorted"
             raise ConfigError(msg, code=DIRECTORY_BUCKET)
-    ours, theirs = _server(source.endpoint_url()), _server(destination.endpoint_url())
-    if ours == theirs:
+    source, destination = _server(sides.source.endpoint_url()), _server(sides.destination.endpoint_url())
+    if source == destination:
         return None
     return (
-        f"{job.source} is on {ours or 'AWS'}, {job.destination} on {theirs or 'AWS'}: "
+        f"{job.source} is on {source or 'AWS'}, {job.destination} on {destination or 'AWS'}: "
         "one server can't copy from the other"
     )
 

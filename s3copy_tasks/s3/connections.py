@@ -247,12 +247,6 @@ class Sides:
         return Stores(source=self.source.store, destination=self.destination.store)
 
 
-def managers_of(job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
-    """Return source and destination of a job; see `Sides`."""
-    sides = Sides.from_job(job)
-    return sides.source, sides.destination
-
-
 def _role_extra(place: Location) -> str:
     extra: dict[str, Any] = {"region_name": place.region} if place.region else {}
     if place.role_arn:

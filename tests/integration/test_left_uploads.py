@@ -15,6 +15,7 @@ from s3copy_tasks.core.job import ObjectEntry, Overwrite, TransferOptions
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.dag.memory import CountedTries
 from s3copy_tasks.iam.statements import signer_of
+from s3copy_tasks.s3.connections import Sides
 from tests.faults.bench import DESTINATION, DESTINATION_ACCOUNT, FaultBench, connect
 from tests.faults.kinds import FAULTS, meanwhile
 from tests.faults.proxy import Fault, FaultProxy
@@ -87,7 +88,9 @@ class Tries:
         )
         source: Any = SimpleNamespace(store=self.bench.stores.source)
         sender = impatient(1)
-        record = CountedTries(context).uploads(self.job, (source, destination), sender)
+        record = CountedTries(context).uploads(
+            self.job, Sides(source=source, destination=destination), sender
+        )
         return self._copy(record, sender, retried=True)
 
     def _copy(self, uploads: UploadRecord, sender: Sender, *, retried: bool = False) -> TransferMetrics:
@@ -246,5 +249,6 @@ def test_a_first_try_lists_nothing(bench: FaultBench) -> None:
 def first_try(bench: FaultBench, job: EffectiveJob, batch: Batch) -> TransferMetrics:
     context: Any = {"ti": SimpleNamespace(try_number=1)}
     destination: Any = SimpleNamespace(store=bench.stores.destination)
-    bench.uploads = CountedTries(context).uploads(job, (destination, destination), impatient())
+    sides = Sides(source=destination, destination=destination)
+    bench.uploads = CountedTries(context).uploads(job, sides, impatient())
     return bench.copy(job, batch)

@@ -15,7 +15,6 @@ from airflow.sdk import DAG
 
 from s3copy_tasks import S3CrossAccountCopyOperator
 from s3copy_tasks.core.operation import S3CopyOperation
-from s3copy_tasks.core.store import Stores
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.run import InProcessRun, Watch
 from tests.performance.child import obey
@@ -73,22 +72,21 @@ class Runs:
     def parts(self, **inputs: Any) -> dict[str, float]:
         """Do what `execute` does, part by part; return the seconds of each."""
         from s3copy_tasks.preflight.preflight import preflight  # noqa: PLC0415 - the same
-        from s3copy_tasks.s3.connections import managers_of  # noqa: PLC0415 - a cold start must not have it
+        from s3copy_tasks.s3.connections import Sides  # noqa: PLC0415 - a cold start must not have it
 
         job = S3CopyOperation(**CONNECTIONS, **inputs).job("bench", "run.copy")
-        source, destination = managers_of(job)
-        stores = Stores(source=source.store, destination=destination.store)
+        sides = Sides.from_job(job)
         laps = _Laps()
-        for manager in (source, destination):
+        for manager in (sides.source, sides.destination):
             manager.endpoint_url()
         laps.end("role sessions")
-        for manager in (source, destination):
+        for manager in (sides.source, sides.destination):
             manager.connect()
         laps.end("S3 clients")
-        job = preflight(job, source, destination).job
+        job = preflight(job, sides).job
         laps.end("preflight")
         watch = Watch(planned=lambda _: laps.end("plan"))
-        InProcessRun(job, stores, Sender(job.transfer.concurrency), watch=watch).carry_out()
+        InProcessRun(job, sides.stores, Sender(job.transfer.concurrency), watch=watch).carry_out()
         laps.end("copy")
         return laps.seconds
 

@@ -39,7 +39,7 @@ def make_operator(sides: Sides, *, new_sessions: bool = False, **changes: Any) -
         source = Location(bucket=operator.source_bucket, connection="aws_source")
         destination = Location(bucket=operator.destination_bucket, connection="aws_destination")
         job = sides.job(source=source, destination=destination, transfer=TransferOptions())
-        operator._known[source, destination] = sides.managers(job)
+        operator._known[source, destination] = sides.connected(job)
     return operator
 
 

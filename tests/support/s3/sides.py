@@ -16,7 +16,7 @@ from s3copy_tasks.core.store import Stores
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.preflight.preflight import Preflight, preflight
 from s3copy_tasks.report.summary import outside_metrics, run_metrics
-from s3copy_tasks.s3.connections import AwsConnectionManager, managers_of
+from s3copy_tasks.s3 import connections
 from tests.support.s3.servers import DESTINATION_ACCOUNT, SOURCE_ACCOUNT, Endpoint
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Sides:
     destination_bucket: str = field(default_factory=lambda: f"destination-{next(_numbers):04}")
 
     def __post_init__(self) -> None:
-        self._managers: dict[Any, tuple[AwsConnectionManager, AwsConnectionManager]] = {}
+        self._connected: dict[Any, connections.Sides] = {}
         self.source: S3Client
         self.destination: S3Client
         self.source, self.destination = self.server.owner_clients()
@@ -81,19 +81,18 @@ class Sides:
         reply = self.destination.list_multipart_uploads(Bucket=self.destination_bucket)
         return list(reply.get("Uploads", []))
 
-    def managers(self, job: EffectiveJob) -> tuple[AwsConnectionManager, AwsConnectionManager]:
+    def connected(self, job: EffectiveJob) -> connections.Sides:
         """Return both sides; one pair for all jobs to the same places, for a session costs half a second."""
         places = (job.source, job.destination)
-        if places not in self._managers:
-            self._managers[places] = managers_of(job)
-        return self._managers[places]
+        if places not in self._connected:
+            self._connected[places] = connections.Sides.from_job(job)
+        return self._connected[places]
 
     def stores(self, job: EffectiveJob) -> Stores:
-        source, destination = self.managers(job)
-        return Stores(source=source.store, destination=destination.store)
+        return self.connected(job).stores
 
     def preflight(self, job: EffectiveJob) -> Preflight:
-        return preflight(job, *self.managers(job))
+        return preflight(job, self.connected(job))
 
     def plan(self, job: EffectiveJob) -> Plan:
         return plan_job(job, self.stores(job))

@@ -14,6 +14,7 @@ from s3copy_tasks.copy.uploads import ListedUploads, NoRecord, OpenUpload
 from s3copy_tasks.core.batch import Batch, KeyRange
 from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE
 from s3copy_tasks.dag.memory import CountedTries, RememberedTries, TaskUploads, tries_of
+from s3copy_tasks.s3.connections import Sides
 from tests.support.builders.bench import Bench, impatient, make_job
 from tests.support.builders.logs import log_lines
 from tests.support.s3.memory import DAY_ONE, Clock
@@ -162,11 +163,10 @@ class Destination:
 
 def test_a_first_try_lists_no_uploads() -> None:
     """Only a retry looks for uploads; it does so also where nobody says who signs."""
-    nobody: Any = Destination(ConnectionError("STS is gone"))
+    unknown: Any = Destination(ConnectionError("STS is gone"))
+    sides = Sides(source=unknown, destination=unknown)
     sender = impatient()
-    assert type(CountedTries(of_try(1)).uploads(make_job(), (nobody, nobody), sender)) is NoRecord
+    assert type(CountedTries(of_try(1)).uploads(make_job(), sides, sender)) is NoRecord
     with log_lines() as lines:
-        assert isinstance(
-            CountedTries(of_try(2)).uploads(make_job(), (nobody, nobody), sender), ListedUploads
-        )
+        assert isinstance(CountedTries(of_try(2)).uploads(make_job(), sides, sender), ListedUploads)
     assert [line["event"] for line in lines] == ["who signs the copies is not known"]

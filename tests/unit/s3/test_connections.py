@@ -9,7 +9,7 @@ import pytest
 
 from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry, TransferOptions
 from s3copy_tasks.s3.boto3_client import Boto3Client
-from s3copy_tasks.s3.connections import Sides, managers_of
+from s3copy_tasks.s3.connections import Sides
 from s3copy_tasks.s3.fast.client import CurlClient
 
 JOB = EffectiveJob(
@@ -53,9 +53,3 @@ def test_a_side_is_not_replaced() -> None:
     sides = Sides.from_job(JOB)
     with pytest.raises(FrozenInstanceError):
         sides.source = sides.destination  # type: ignore[misc]
-
-
-def test_managers() -> None:
-    """The pair is that of the sides, source first."""
-    source, destination = managers_of(JOB)
-    assert (source.location, destination.location) == (JOB.source, JOB.destination)
