@@ -1,37 +1,40 @@
 """The errors of this package, grouped by what a caller does about them.
 
-Every error carries a `code`: S3's own code where S3 gave one, else one of the constants below.
-Codes are part of the interface: they stand in metrics, logs and exit messages. Add, never rename.
+Every error carries a `code`: S3's own code where S3 gave one, else a `Code`.
+Codes are part of the interface: they are in metrics, logs and exit messages. Add, never rename.
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
-ARCHIVED = "InvalidObjectState"
-"""S3's own code, given without asking S3."""
 
-# Codes of our own. S3's own codes (AccessDenied, NoSuchBucket, SlowDown, ...) are used as they come.
-ACCESS_BREAKER = "NotAttempted"
-BATCH_LOST = "BatchLost"
-CREDENTIALS = "RoleNotAssumed"
-DESTINATION_CONFLICT = "DestinationConflict"
-DIRECTORY_BUCKET = "DirectoryBucket"
-EMPTY_REPLY = "EmptyReply"
-ENDPOINT_UNREACHABLE = "EndpointUnreachable"
-INVALID_CONFIG = "InvalidConfig"
-KEY_TOO_LONG = "KeyTooLong"
-NOT_S3 = "ListingNotS3"
-NOT_SORTED = "ListingNotSorted"
-NOTHING_FOUND = "NothingFound"
-PLAN_FAILED = "PlanFailed"
-PLAN_MISMATCH = "PlanMismatch"
-RELAY_NEEDED = "RelayNeeded"
-RELAY_TOO_LARGE = "RelayTooLarge"
-SOURCE_CHANGED = "SourceChanged"
-UNSPECIFIED = "Unspecified"
-VERIFICATION_FAILED = "VerificationFailed"
-WRONG_ACCOUNT = "WrongAccount"
+class Code(StrEnum):
+    """Codes of this package. S3's own (AccessDenied, NoSuchBucket, SlowDown, ...) are used as they come."""
+
+    ARCHIVED = "InvalidObjectState"
+    """S3's own code, given without asking S3."""
+    ACCESS_BREAKER = "NotAttempted"
+    BATCH_LOST = "BatchLost"
+    CREDENTIALS = "RoleNotAssumed"
+    DESTINATION_CONFLICT = "DestinationConflict"
+    DIRECTORY_BUCKET = "DirectoryBucket"
+    EMPTY_REPLY = "EmptyReply"
+    ENDPOINT_UNREACHABLE = "EndpointUnreachable"
+    INVALID_CONFIG = "InvalidConfig"
+    KEY_TOO_LONG = "KeyTooLong"
+    NOT_S3 = "ListingNotS3"
+    NOT_SORTED = "ListingNotSorted"
+    NOTHING_FOUND = "NothingFound"
+    PLAN_FAILED = "PlanFailed"
+    PLAN_MISMATCH = "PlanMismatch"
+    RELAY_NEEDED = "RelayNeeded"
+    RELAY_TOO_LARGE = "RelayTooLarge"
+    SOURCE_CHANGED = "SourceChanged"
+    UNSPECIFIED = "Unspecified"
+    VERIFICATION_FAILED = "VerificationFailed"
+    WRONG_ACCOUNT = "WrongAccount"
 
 
 class CopyError(Exception):
@@ -51,7 +54,7 @@ class CopyError(Exception):
     may_be_done: bool | None = None
 
     def __init__(self, reason: str, *, code: str, remedy: str | None = None) -> None:
-        self.code = code
+        self.code = str(code)  # plain text, also of a `Code`: it goes to XCom, logs and pages
         self.reason = reason
         self.remedy = remedy
         self.message = reason if remedy is None else f"{reason}\n{remedy}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.config.catalog import job_files
 from s3copy_tasks.config.layers import DEFAULTS_STEM, ENDINGS
-from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
+from s3copy_tasks.errors import Code, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +51,7 @@ def job_file(named: str, folder: Path) -> Path:
     files = files_of([folder])
     same = [file for file in files if file.stem == named]
     if len(same) > 1:
-        raise ConfigError(f"two files give the job {named!r}: {same[0]}, {same[1]}", code=INVALID_CONFIG)
+        raise ConfigError(f"two files give the job {named!r}: {same[0]}, {same[1]}", code=Code.INVALID_CONFIG)
     if same:
         return same[0]
     known = ", ".join(sorted(file.stem for file in files)) or "none"

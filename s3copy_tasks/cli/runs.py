@@ -24,7 +24,7 @@ from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.core.store import Stores
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.sender import sender_of
-from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError
+from s3copy_tasks.errors import Code, ConfigError, CopyError
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.preflight.preflight import preflight
 from s3copy_tasks.report.summary import verdict
@@ -94,7 +94,7 @@ def valid_job(options: argparse.Namespace) -> CopyJob:
     """
     job = load_job(job_file(options.job, options.config_dir))
     if isinstance(job, list):
-        raise ConfigError("invalid config\n" + as_text(job).rstrip(), code=INVALID_CONFIG)
+        raise ConfigError("invalid config\n" + as_text(job).rstrip(), code=Code.INVALID_CONFIG)
     return job
 
 

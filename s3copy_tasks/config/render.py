@@ -9,7 +9,7 @@ from s3copy_tasks.config.check.rules import parse_moment
 from s3copy_tasks.config.check.schedule import ASSET_CHARACTERS_MAX, asset_uri
 from s3copy_tasks.config.check.template import UnknownNameError, render
 from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, Overwrite, PrefixEntry
-from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
+from s3copy_tasks.errors import Code, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,7 +119,7 @@ def _rendered(job: CopyJob, names: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _refused(job: CopyJob, problems: Sequence[str]) -> ConfigError:
-    return ConfigError("\n".join(f"{job.file}: {problem}" for problem in problems), code=INVALID_CONFIG)
+    return ConfigError("\n".join(f"{job.file}: {problem}" for problem in problems), code=Code.INVALID_CONFIG)
 
 
 def _chosen(job: CopyJob, prefixes: Sequence[str]) -> list[int]:

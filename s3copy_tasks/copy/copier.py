@@ -9,15 +9,13 @@ import structlog
 
 from s3copy_tasks.copy.transfer import gone
 from s3copy_tasks.core.decide import Decided, Decider, is_copied_earlier
-from s3copy_tasks.core.job import Overwrite
+from s3copy_tasks.core.job import EntryId, Overwrite
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.core.store import ABSENT, CopyRequest
 from s3copy_tasks.core.verify import Confirmation, Copied, by_checksums, same_content
 from s3copy_tasks.errors import (
-    ARCHIVED,
-    KEY_TOO_LONG,
-    SOURCE_CHANGED,
     AccessError,
+    Code,
     ConditionError,
     CopyError,
     MissingError,
@@ -80,10 +78,10 @@ class Copier:
             return _copied(decided, Confirmation(etag=None), earlier=True)
         if decision is Action.KEY_TOO_LONG:
             msg = f"the destination key has more than 1,024 bytes: {decided.key[:100]}..."
-            return RequestError(msg, code=KEY_TOO_LONG)
+            return RequestError(msg, code=Code.KEY_TOO_LONG)
         if decision is Action.ARCHIVED:
             msg = f"archived as {source.storage_class}: restore it first, or set object.archived to skip"
-            return RequestError(msg, code=ARCHIVED)
+            return RequestError(msg, code=Code.ARCHIVED)
         if decision is Action.COMPARE:
             return await self._compare(decided)
         return await self._copy(decided)
@@ -167,7 +165,7 @@ class Copier:
         return ours, theirs
 
     def _head_source(
-        self, source: S3Object, entry: int | None, *, checksums: bool = False
+        self, source: S3Object, entry: EntryId, *, checksums: bool = False
     ) -> Coroutine[Any, Any, ObjectDetails | None]:
         return self._source.head_object(
             source.key, version_id=source.version_id, checksums=checksums, entry=entry
@@ -212,9 +210,10 @@ def _again(decided: Decided, ours: ObjectDetails, theirs: ObjectDetails | None) 
 
 def _still_moving(error: CopyError, checks: int) -> TransientError:
     """Return the error for an object that had changed at every check: a later task may find it at rest."""
-    changed = error.code == "PreconditionFailed"
+    if error.code != "PreconditionFailed":
+        return TransientError(error.message, code=error.code)
     msg = f"source or destination changed while it was copied, {checks} times: {error.message}"
-    return TransientError(msg if changed else error.message, code=SOURCE_CHANGED if changed else error.code)
+    return TransientError(msg, code=Code.SOURCE_CHANGED)
 
 
 def _is_worth_a_check(error: CopyError, request: CopyRequest) -> bool:

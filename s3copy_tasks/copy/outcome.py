@@ -9,11 +9,12 @@ import structlog
 from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.verify import Copied
-from s3copy_tasks.errors import VERIFICATION_FAILED, CopyError, is_worth_a_retry
+from s3copy_tasks.errors import Code, CopyError, is_worth_a_retry
 from s3copy_tasks.report import events
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.collector import MetricsCollector
+    from s3copy_tasks.core.job import EntryId
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +22,7 @@ Outcome: TypeAlias = Copied | SkipReason | CopyError | None
 """What became of an object: copied, skipped, failed; None where it is gone."""
 
 
-def count_outcome(outcome: Outcome, entry: int | None, key: str, metrics: MetricsCollector) -> None:
+def count_outcome(outcome: Outcome, entry: EntryId, key: str, metrics: MetricsCollector) -> None:
     """Count an object and log what is worth a line.
 
     Args:
@@ -63,7 +64,7 @@ def count_mismatch(copied: Copied, wrong: str, metrics: MetricsCollector) -> Non
     failure = Failure.of(
         entry=copied.entry,
         key=copied.source.key,
-        code=VERIFICATION_FAILED,
+        code=Code.VERIFICATION_FAILED,
         message=f"{copied.key!r}: {wrong}",
         attempts=1,
     )

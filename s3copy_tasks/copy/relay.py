@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.multipart import Limits, part_bytes
-from s3copy_tasks.errors import RELAY_TOO_LARGE, RequestError
+from s3copy_tasks.errors import Code, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -51,7 +51,7 @@ class Relay:
                 f"{size} bytes can't go through a worker's memory, at most {most} can: 10,000 parts of what "
                 "fits. Let the destination's role read the source: no relay is needed then"
             )
-            raise RequestError(msg, code=RELAY_TOO_LARGE)
+            raise RequestError(msg, code=Code.RELAY_TOO_LARGE)
 
     async def copy_empty(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]

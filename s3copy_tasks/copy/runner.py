@@ -21,13 +21,7 @@ from s3copy_tasks.engine.garbage import rarely_collected
 from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.engine.workers import Workers
-from s3copy_tasks.errors import (
-    ACCESS_BREAKER,
-    AccessError,
-    CopyError,
-    ExpiredError,
-    is_worth_a_retry,
-)
+from s3copy_tasks.errors import AccessError, Code, CopyError, ExpiredError, is_worth_a_retry
 from s3copy_tasks.plan.listing import Listing, begun_ahead
 from s3copy_tasks.report import events
 
@@ -237,7 +231,7 @@ class _BatchWork:
     def _not_attempted(self, decided: Decided) -> None:
         msg = f"{ACCESS_ERRORS_MAX} objects in a row were denied; the rest of the batch was not attempted"
         failure = Failure.of(
-            entry=decided.entry, key=decided.source.key, code=ACCESS_BREAKER, message=msg, attempts=0
+            entry=decided.entry, key=decided.source.key, code=Code.ACCESS_BREAKER, message=msg, attempts=0
         )
         events.object_failed(decided.source.key, failure)
         self._metrics.record_file_failure(failure)

@@ -17,7 +17,7 @@ from s3copy_tasks.errors import ConditionError, CopyError, MissingError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.job import EffectiveJob, EntryId
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
     from s3copy_tasks.core.store import CopyRequest
     from s3copy_tasks.engine.paced_store import PacedStores
@@ -142,7 +142,7 @@ class Transfer:
             return await self._relay.copy_part(request, upload_id, number, first, last)
         return await self._destination.copy_part(request, upload_id, number, first, last)
 
-    async def _abort(self, upload: OpenUpload, entry: int | None) -> None:
+    async def _abort(self, upload: OpenUpload, entry: EntryId) -> None:
         try:
             await self._destination.abort_multipart_upload(
                 upload.key, upload.upload_id, entry=entry, cleans_up=True

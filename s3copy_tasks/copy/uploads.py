@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from s3copy_tasks.core.batch import Batch
-    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.job import EffectiveJob, EntryId
     from s3copy_tasks.core.store import ListedUpload
     from s3copy_tasks.core.uploads import UploadSpan
     from s3copy_tasks.engine.paced_store import PacedStore, PacedStores
@@ -127,7 +127,7 @@ class ListedUploads(NoRecord):
             seen.add(marker)
 
     async def _confirmed(
-        self, found: dict[ListedUpload, Whose], entry: int | None, earlier: EarlierUploads
+        self, found: dict[ListedUpload, Whose], entry: EntryId, earlier: EarlierUploads
     ) -> dict[ListedUpload, Whose]:
         """Take for ours only uploads to keys that the source has: others may write here by the same role."""
         ours = [upload for upload, whose in found.items() if whose is Whose.OURS]
@@ -135,7 +135,7 @@ class ListedUploads(NoRecord):
         missing = (upload for upload, is_there in zip(ours, at_source, strict=True) if not is_there)
         return found | dict.fromkeys(missing, Whose.UNKNOWN)
 
-    async def _is_at_source(self, key: str, entry: int | None, earlier: EarlierUploads) -> bool:
+    async def _is_at_source(self, key: str, entry: EntryId, earlier: EarlierUploads) -> bool:
         """Say whether the batch has something to copy to a key; where that can't be seen, it has not."""
         for source, version_id in earlier.sources(key):
             try:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.batch import KeyRange
     from s3copy_tasks.core.collector import MetricsCollector
+    from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.core.verify import Copied
@@ -73,7 +74,7 @@ class Verifier:
 
     def verify(self) -> None:
         """Look for the copies in all that was begun; none may be under way."""
-        waiting: dict[int | None, dict[str, Copied]] = {}
+        waiting: dict[EntryId, dict[str, Copied]] = {}
         for copied in self._awaited:
             waiting.setdefault(copied.entry, {})[copied.key] = copied
         self._awaited.clear()

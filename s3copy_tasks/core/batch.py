@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from s3copy_tasks.core.job import EffectiveJob
-from s3copy_tasks.errors import PLAN_MISMATCH, ConfigError
+from s3copy_tasks.core.job import EffectiveJob, EntryId
+from s3copy_tasks.errors import Code, ConfigError
 
 _LABEL_PREFIX_CHARACTERS_MAX = 100
 """Airflow keeps 250 characters of a label, and a plan may carry 500 of them."""
@@ -27,7 +27,7 @@ class KeyRange:
         bytes: size of those together.
     """
 
-    entry: int | None
+    entry: EntryId
     after: str | int | None
     through: str | int
     found: int
@@ -82,7 +82,7 @@ class Batch:
                 f"batch {self.id} belongs to another plan ({self.plan_id}, this run has {run_key(job)}): "
                 "its task was cleared without its plan. Clear the run from preflight, downstream included"
             )
-            raise ConfigError(msg, code=PLAN_MISMATCH)
+            raise ConfigError(msg, code=Code.PLAN_MISMATCH)
 
 
 def run_key(job: EffectiveJob) -> str:

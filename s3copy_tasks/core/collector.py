@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from s3copy_tasks.core.job import entry_number
 from s3copy_tasks.core.metrics import COUNTS, FAILURES_KEPT, Errors, Failure, TransferMetrics, total
-from s3copy_tasks.core.request_counts import Requests, number_of
-from s3copy_tasks.errors import UNSPECIFIED
+from s3copy_tasks.core.request_counts import Requests
+from s3copy_tasks.errors import Code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.core.objects import SkipReason
     from s3copy_tasks.core.request_counts import Tally
     from s3copy_tasks.interfaces import OperationMetrics
@@ -110,7 +112,7 @@ class MetricsCollector:
         earlier: bool = False,
         ambiguous: bool = False,
         verified: bool = False,
-        entry: int | None = None,
+        entry: EntryId = None,
     ) -> None:
         """Count an object that is at the destination now.
 
@@ -128,7 +130,7 @@ class MetricsCollector:
             msg = f"an object's size is at least 0, not {bytes_transferred}"
             raise ValueError(msg)
         with self._lock:
-            counts = self._part(number_of(entry)).counts
+            counts = self._part(entry_number(entry)).counts
             counts["files_copied_successfully"] += 1
             counts["total_bytes_transferred"] += bytes_transferred
             self._found += 1
@@ -148,16 +150,16 @@ class MetricsCollector:
         """
         failure = error_message
         if isinstance(failure, str):
-            failure = Failure.of(entry=None, key="", code=UNSPECIFIED, message=failure, attempts=0)
+            failure = Failure.of(entry=None, key="", code=Code.UNSPECIFIED, message=failure, attempts=0)
         with self._lock:
             self._part(failure.entry).counts["files_failed"] += 1
             self._found += 1
             self._note(failure, 1, transient=transient)
 
-    def record_verified(self, entry: int | None = None) -> None:
+    def record_verified(self, entry: EntryId = None) -> None:
         """Count an object that was copied as proven, too."""
         with self._lock:
-            self._part(number_of(entry)).counts["files_verified"] += 1
+            self._part(entry_number(entry)).counts["files_verified"] += 1
 
     def record_mismatch(
         self, failure: Failure, bytes_transferred: int, *, earlier: bool = False, ambiguous: bool = False
@@ -188,16 +190,16 @@ class MetricsCollector:
             for number, share in sent.by_entry().items():
                 self._parts[number].requests += share
 
-    def record_skip(self, reason: SkipReason, entry: int | None = None) -> None:
+    def record_skip(self, reason: SkipReason, entry: EntryId = None) -> None:
         """Count an object that needs no copy."""
         with self._lock:
-            self._part(number_of(entry)).skipped[reason] += 1
+            self._part(entry_number(entry)).skipped[reason] += 1
             self._found += 1
 
-    def record_vanished(self, entry: int | None = None) -> None:
+    def record_vanished(self, entry: EntryId = None) -> None:
         """Count an object that was listed and then gone."""
         with self._lock:
-            self._part(number_of(entry)).counts["files_vanished"] += 1
+            self._part(entry_number(entry)).counts["files_vanished"] += 1
             self._found += 1
 
     def record_unknown(self, objects: int, failure: Failure, *, transient: bool = False) -> None:
@@ -245,10 +247,10 @@ class MetricsCollector:
                 entries=entries,
             )
 
-    def found_of(self, entry: int | None) -> int:
+    def found_of(self, entry: EntryId) -> int:
         """Return the objects of one entry that are accounted for up to now."""
         with self._lock:
-            part = self._parts.get(number_of(entry))
+            part = self._parts.get(entry_number(entry))
             return 0 if part is None else part.found
 
     def finish_operation(self) -> OperationMetrics:

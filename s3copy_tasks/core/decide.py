@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import translate
 from typing import TYPE_CHECKING, NamedTuple
 
-from s3copy_tasks.core.job import KEY_BYTES_MAX, Overwrite, key_bytes
+from s3copy_tasks.core.job import KEY_BYTES_MAX, EntryId, Overwrite, key_bytes
 from s3copy_tasks.core.objects import Action, SkipReason
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Decided:
         replaces: what the destination holds.
     """
 
-    entry: int | None
+    entry: EntryId
     position: str | int
     source: S3Object
     key: str

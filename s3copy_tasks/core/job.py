@@ -14,10 +14,18 @@ from enum import StrEnum
 from itertools import product
 from typing import Any, TypeAlias
 
-from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
+from s3copy_tasks.errors import Code, ConfigError
 
 KEY_BYTES_MAX = 1024
 """Longest key in bytes of UTF-8. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
+EntryId: TypeAlias = int | None
+"""Which entry of a job: the index of a prefix; None for its `objects`, all of them together."""
+
+
+def entry_number(entry: EntryId) -> int:
+    """Return an entry as metrics and logs have it: the index of a prefix, or -1 for the job's `objects`."""
+    return -1 if entry is None else entry
 
 
 class Overwrite(StrEnum):
@@ -192,7 +200,7 @@ class EffectiveJob:
         ]
         if found:
             problems = [f"{field}[{index}].{side}: {words}" for (field, index, side), words in found]
-            raise ConfigError("\n".join(problems), code=INVALID_CONFIG)
+            raise ConfigError("\n".join(problems), code=Code.INVALID_CONFIG)
 
 
 def canonical(document: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.errors import NOT_SORTED, RequestError
+from s3copy_tasks.errors import Code, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,6 +37,6 @@ def _sorted(listing: Iterable[S3Object]) -> Iterator[S3Object]:
     for one in listing:
         if one.key <= last:
             msg = f"the listing of {one.bucket} is not sorted: {one.key!r} comes after {last!r}"
-            raise RequestError(msg, code=NOT_SORTED)
+            raise RequestError(msg, code=Code.NOT_SORTED)
         last = one.key
         yield one

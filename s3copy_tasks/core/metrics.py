@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.core.job import entry_number
 from s3copy_tasks.core.objects import SkipReason
-from s3copy_tasks.core.request_counts import Requests, added, number_of
+from s3copy_tasks.core.request_counts import Requests, added
 from s3copy_tasks.core.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.errors import CopyError
     from s3copy_tasks.interfaces import Counts, OperationMetrics
 
@@ -47,15 +49,15 @@ class Failure:
         return f"{printable(self.key)}: {printable(self.code)} after {tries}: {printable(self.message)}"
 
     @classmethod
-    def of_error(cls, error: CopyError, *, entry: int | None, key: str) -> Failure:
+    def of_error(cls, error: CopyError, *, entry: EntryId, key: str) -> Failure:
         """Make a failure of the error that a request ended with."""
         return cls.of(entry=entry, key=key, code=error.code, message=error.message, attempts=error.attempts)
 
     @classmethod
-    def of(cls, *, entry: int | None, key: str, code: str, message: str, attempts: int) -> Failure:
+    def of(cls, *, entry: EntryId, key: str, code: str, message: str, attempts: int) -> Failure:
         """Make a failure, its message cut to what metrics may carry."""
         short = message[:_MESSAGE_CHARACTERS_MAX]
-        return cls(entry=number_of(entry), key=key, code=code, message=short, attempts=attempts)
+        return cls(entry=entry_number(entry), key=key, code=str(code), message=short, attempts=attempts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from s3copy_tasks.core.objects import SkipReason
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.job import EffectiveJob, EntryId
     from s3copy_tasks.core.objects import Decision
 
 T = TypeVar("T")
@@ -120,7 +120,7 @@ class Planner:
         self._ranges = 0
         self._json_bytes = 0
 
-    def add(self, entry: int | None, position: str | int, size: int, decision: Decision) -> None:
+    def add(self, entry: EntryId, position: str | int, size: int, decision: Decision) -> None:
         """Take one decision: `position` is a key below the prefix, or an index into `objects`."""
         cut = self._entries[entry]
         cut.plan.count(size, decision)
@@ -239,7 +239,7 @@ class Planner:
         return Batch(id=index, of=of, plan_id=name, label=named, ranges=frozen)
 
 
-def _frozen(entry: int | None, one: _Range) -> KeyRange:
+def _frozen(entry: EntryId, one: _Range) -> KeyRange:
     return KeyRange(
         entry=entry,
         after=one.after,

@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.listed_range import ListedRange, State
-from s3copy_tasks.errors import NOT_S3, NOT_SORTED, RequestError
+from s3copy_tasks.errors import Code, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -258,7 +258,7 @@ def _standstill(page: Page, token: str | None) -> RequestError | None:
     """Return what is wrong with a page that has no keys and leads to itself, without end."""
     if page.objects or page.token is None or page.token != token:
         return None
-    return RequestError("a page of the listing is empty, and leads to itself", code=NOT_S3)
+    return RequestError("a page of the listing is empty, and leads to itself", code=Code.NOT_S3)
 
 
 def _disorder(page: Page, keys: list[str], position: str | None) -> RequestError | None:
@@ -271,5 +271,5 @@ def _disorder(page: Page, keys: list[str], position: str | None) -> RequestError
         wrong = next((one, other) for one, other in pairwise(keys) if other <= one)
     bucket = page.objects[0].bucket
     return RequestError(
-        f"the listing of {bucket} is not sorted: {wrong[1]!r} comes after {wrong[0]!r}", code=NOT_SORTED
+        f"the listing of {bucket} is not sorted: {wrong[1]!r} comes after {wrong[0]!r}", code=Code.NOT_SORTED
     )

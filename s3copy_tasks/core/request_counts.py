@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from math import ceil, log
 from typing import Final, Literal, TypeAlias, TypeVar
 
+from s3copy_tasks.core.job import EntryId, entry_number
+
 K = TypeVar("K")
 
 Kind: TypeAlias = Literal[
@@ -55,8 +57,6 @@ QUANTILES: Final[Mapping[str, float]] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 _FIRST_SECONDS, _LAST_SECONDS, _WIDTH = 0.001, 300.0, 1.05
 _PER_LOG = 1 / log(_WIDTH)
 _LAST_BUCKET = ceil(log(_LAST_SECONDS / _FIRST_SECONDS) * _PER_LOG)
-OBJECTS: Final = -1
-"""Stands for the job's `objects` where entries are numbers."""
 
 
 def bucket_of(seconds: float) -> int:
@@ -129,19 +129,19 @@ class Tally:
     """Counts requests while they are sent, in one thread: this runs for every request."""
 
     peak_in_flight: int = 0
-    _sent: defaultdict[tuple[int | None, Kind], int] = field(default_factory=lambda: defaultdict(int))
-    _retried: defaultdict[int | None, int] = field(default_factory=lambda: defaultdict(int))
-    _throttled: defaultdict[int | None, int] = field(default_factory=lambda: defaultdict(int))
+    _sent: defaultdict[tuple[EntryId, Kind], int] = field(default_factory=lambda: defaultdict(int))
+    _retried: defaultdict[EntryId, int] = field(default_factory=lambda: defaultdict(int))
+    _throttled: defaultdict[EntryId, int] = field(default_factory=lambda: defaultdict(int))
     _latency: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
 
-    def sent(self, kind: Kind, entry: int | None, in_flight: int, *, again: bool) -> None:
+    def sent(self, kind: Kind, entry: EntryId, in_flight: int, *, again: bool) -> None:
         """Count a request that starts, with how many are in flight now."""
         self._sent[entry, kind] += 1
         if again:
             self._retried[entry] += 1
         self.peak_in_flight = max(self.peak_in_flight, in_flight)
 
-    def throttled(self, entry: int | None) -> None:
+    def throttled(self, entry: EntryId) -> None:
         """Count a request that was answered with the wish for fewer."""
         self._throttled[entry] += 1
 
@@ -165,20 +165,15 @@ class Tally:
 
     def by_entry(self) -> dict[int, Requests]:
         """Return the same by entry, without what belongs to no entry alone: peak and latencies."""
-        kinds: dict[int | None, dict[str, int]] = {}
+        kinds: dict[EntryId, dict[str, int]] = {}
         for (entry, kind), count in sorted(self._sent.items(), key=lambda one: one[0][1]):
             kinds.setdefault(entry, {})[kind] = count
         return {
-            number_of(entry): Requests(
+            entry_number(entry): Requests(
                 by_kind=by_kind, retried=self._retried.get(entry, 0), throttled=self._throttled.get(entry, 0)
             )
             for entry, by_kind in kinds.items()
         }
-
-
-def number_of(entry: int | None) -> int:
-    """Return the number of an entry: its index, or -1 for the job's `objects`."""
-    return OBJECTS if entry is None else entry
 
 
 def added(one: Mapping[K, int], other: Mapping[K, int]) -> dict[K, int]:

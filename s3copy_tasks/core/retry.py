@@ -5,13 +5,7 @@ Errors of S3 become classes in `s3copy_tasks.s3.errors`; here the class decides.
 
 from __future__ import annotations
 
-from s3copy_tasks.errors import (
-    ENDPOINT_UNREACHABLE,
-    CopyError,
-    ExpiredError,
-    ThrottledError,
-    TransientError,
-)
+from s3copy_tasks.errors import Code, CopyError, ExpiredError, ThrottledError, TransientError
 
 ATTEMPTS_MAX = 3
 """Requests for one object when errors are transient: FR-005."""
@@ -31,7 +25,7 @@ _FIRST_GAP, _GAP_SECONDS_MAX = 0.0001, 1.0
 
 _NOT_DONE = frozenset(
     {
-        ENDPOINT_UNREACHABLE,
+        Code.ENDPOINT_UNREACHABLE,
         "ConditionalRequestConflict",
         "IncompleteBody",
         "OperationAborted",

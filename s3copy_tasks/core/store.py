@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from s3copy_tasks.core.job import ObjectOptions
+    from s3copy_tasks.core.job import EntryId, ObjectOptions
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
     from s3copy_tasks.core.verify import Confirmation
 
@@ -96,7 +96,7 @@ class CopyRequest:
     guard: str | None = None
     checksum: bool = False
     requester_pays: bool = False
-    entry: int | None = None
+    entry: EntryId = None
 
 
 class Store(Protocol):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from s3copy_tasks.core.batch import Batch, KeyRange
-    from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
+    from s3copy_tasks.core.job import EffectiveJob, EntryId, ObjectEntry, PrefixEntry
     from s3copy_tasks.core.store import ListedUpload
 
 _ANY_DATE = datetime.max.replace(tzinfo=UTC)
@@ -39,7 +39,7 @@ class UploadSpan:
         through: whole key, inclusive upper bound.
     """
 
-    entry: int | None
+    entry: EntryId
     prefix: str
     after: str | None
     through: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.core.objects import S3Object
 
 
@@ -36,7 +37,7 @@ class Copied:
         ambiguous: it was copied because nothing could prove it unchanged.
     """
 
-    entry: int | None
+    entry: EntryId
     source: S3Object
     key: str
     confirmed: Confirmation

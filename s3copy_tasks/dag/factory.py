@@ -23,7 +23,7 @@ from s3copy_tasks.dag import tasks
 from s3copy_tasks.dag.airflow_versions import CronDataIntervalTimetable, conf
 from s3copy_tasks.dag.notify import deadline_of, on_publish, on_summary
 from s3copy_tasks.dag.registered import importer_place
-from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
+from s3copy_tasks.errors import Code, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,14 +79,14 @@ def raise_problems(folder: Path) -> None:
         return
     place = importer_place()
     if place:
-        raise ConfigError(_TWICE.format(place=place), code=INVALID_CONFIG)
+        raise ConfigError(_TWICE.format(place=place), code=Code.INVALID_CONFIG)
     problems = load_folder(folder).problems
     if problems:
         raise _invalid(problems)
 
 
 def _invalid(problems: tuple[Problem, ...] | list[Problem]) -> ConfigError:
-    return ConfigError(report_of(problems), code=INVALID_CONFIG)
+    return ConfigError(report_of(problems), code=Code.INVALID_CONFIG)
 
 
 def report_of(problems: Iterable[Problem]) -> str:

@@ -27,7 +27,7 @@ from s3copy_tasks.dag.telemetry.lineage import everything, tell_lineage
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.engine.sender import Sender
-from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, CopyError, MissingError
+from s3copy_tasks.errors import Code, ConfigError, CopyError, MissingError
 from s3copy_tasks.plan.listing import Listing
 from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import report, without_plan
@@ -219,7 +219,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
         try:
             self.operation = self._operation()
         except ValueError as error:
-            raise ConfigError(str(error), code=INVALID_CONFIG) from None
+            raise ConfigError(str(error), code=Code.INVALID_CONFIG) from None
         job = self.operation.job(self.task_id, operation_id)
         self._digest = job.digest
         events.operation_started(job)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter
 
 from s3copy_tasks.core.metrics import TransferMetrics
-from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
+from s3copy_tasks.errors import Code, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +71,7 @@ def dump_job(job: object) -> dict[str, Any]:
             f"the rendered job has {size} bytes, at most {JOB_BYTES_MAX} can travel between tasks. "
             "Copy a prefix with filters in place of that many entries, or split the file"
         )
-        raise ConfigError(msg, code=INVALID_CONFIG)
+        raise ConfigError(msg, code=Code.INVALID_CONFIG)
     return plain
 
 

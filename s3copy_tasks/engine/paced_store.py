@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from datetime import datetime
 
+    from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
     from s3copy_tasks.core.store import CopyRequest, Page, Store, Stores, UploadMarker, UploadPage
     from s3copy_tasks.core.verify import Confirmation
@@ -35,21 +36,21 @@ class PacedStore:
         self._send = sender.send
 
     def list_page(
-        self, prefix: str, *, after: str | None, token: str | None, recursive: bool, entry: int | None = None
+        self, prefix: str, *, after: str | None, token: str | None, recursive: bool, entry: EntryId = None
     ) -> Coroutine[Any, Any, Page]:
         """Return a page of the keys that start with `prefix` and come after the whole key `after`."""
         call = partial(self._store.list_page, prefix, after=after, token=token, recursive=recursive)
         return self._send("ListObjectsV2", call, entry=entry)
 
     def head_object(
-        self, key: str, *, version_id: str | None = None, checksums: bool = False, entry: int | None = None
+        self, key: str, *, version_id: str | None = None, checksums: bool = False, entry: EntryId = None
     ) -> Coroutine[Any, Any, ObjectDetails | None]:
         """Return an object's details, None where there is no such object."""
         call = partial(self._store.head_object, key, version_id=version_id, checksums=checksums)
         return self._send("HeadObject", call, entry=entry)
 
     def object_tags(
-        self, key: str, *, version_id: str | None = None, entry: int | None = None
+        self, key: str, *, version_id: str | None = None, entry: EntryId = None
     ) -> Coroutine[Any, Any, Mapping[str, str]]:
         """Return an object's tags."""
         call = partial(self._store.object_tags, key, version_id=version_id)
@@ -85,21 +86,21 @@ class PacedStore:
         return self._send("CompleteMultipartUpload", call, entry=request.entry)
 
     def abort_multipart_upload(
-        self, key: str, upload_id: str, *, entry: int | None = None, cleans_up: bool = False
+        self, key: str, upload_id: str, *, entry: EntryId = None, cleans_up: bool = False
     ) -> Coroutine[Any, Any, None]:
         """Drop an upload and its parts; where it `cleans_up`, also after the sender was stopped."""
         call = partial(self._store.abort_multipart_upload, key, upload_id)
         return self._send("AbortMultipartUpload", call, entry=entry, cleans_up=cleans_up)
 
     def list_uploads(
-        self, prefix: str, *, after: UploadMarker | None, entry: int | None = None
+        self, prefix: str, *, after: UploadMarker | None, entry: EntryId = None
     ) -> Coroutine[Any, Any, UploadPage]:
         """Return a page of the open uploads to keys that start with `prefix` and come after a place."""
         call = partial(self._store.list_uploads, prefix, after=after)
         return self._send("ListMultipartUploads", call, entry=entry)
 
     def get_bytes(
-        self, source: S3Object, first_byte: int, last_byte: int, *, entry: int | None = None
+        self, source: S3Object, first_byte: int, last_byte: int, *, entry: EntryId = None
     ) -> Coroutine[Any, Any, bytes]:
         """Return a range of an object that has still the ETag it was listed with, both bytes inclusive."""
         call = partial(self._store.get_bytes, source, first_byte, last_byte)

@@ -19,7 +19,7 @@ from s3copy_tasks.errors import CopyError, ThrottledError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.job import EffectiveJob, EntryId
     from s3copy_tasks.core.request_counts import Kind
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class Sender:
         kind: Kind,
         call: Callable[[], Awaitable[T]],
         *,
-        entry: int | None = None,
+        entry: EntryId = None,
         cleans_up: bool = False,
     ) -> T:
         """Return what `call` returns, after as many attempts as its errors are worth.
@@ -108,7 +108,7 @@ class Sender:
         kind: Kind,
         call: Callable[[], Awaitable[T]],
         *,
-        entry: int | None,
+        entry: EntryId,
         cleans_up: bool,
         again: bool,
     ) -> T:

@@ -13,7 +13,7 @@ from s3copy_tasks.core.planner import Planner
 from s3copy_tasks.engine.garbage import rarely_collected
 from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.engine.sender import Sender
-from s3copy_tasks.errors import DESTINATION_CONFLICT, ConfigError
+from s3copy_tasks.errors import Code, ConfigError
 from s3copy_tasks.plan.listing import WHOLE, Listing, begun_ahead
 from s3copy_tasks.report import events
 
@@ -130,6 +130,6 @@ def _by_destination(group: _Group, taken: dict[str, str]) -> Iterator[tuple[int,
                     f"{other!r} and {one.source.key!r} would both be written to {key!r}. "
                     "Give one of the entries another destination, or exclude one of the objects"
                 )
-                raise ConfigError(msg, code=DESTINATION_CONFLICT)
+                raise ConfigError(msg, code=Code.DESTINATION_CONFLICT)
             last, last_source = key, one.source.key
         yield entry, one

@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import PacedStore, paced
 from s3copy_tasks.engine.sender import Sender
-from s3copy_tasks.errors import (
-    CREDENTIALS,
-    ENDPOINT_UNREACHABLE,
-    WRONG_ACCOUNT,
-    AccessError,
-    CopyError,
-    MissingError,
-    RequestError,
-)
+from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError
 from s3copy_tasks.iam.statements import (
     KEY_AND_ROLE,
     bucket_arn,
@@ -79,7 +71,7 @@ class Checks:
         try:
             self.times[side] = wait_for(PacedStore(manager.store, self._sender).server_time(where))
         except AccessError as error:
-            if error.code == CREDENTIALS:
+            if error.code == Code.CREDENTIALS:
                 return error
             return self._wrong_account(side, manager, where) or self._denied(
                 side, ["s3:ListBucket"], location.bucket, error, prefix=where
@@ -88,7 +80,7 @@ class Checks:
             msg = f"{side}.bucket: there is no bucket {location.bucket!r} ({error.code})"
             return MissingError(msg, code=error.code)
         except CopyError as error:
-            if error.code == ENDPOINT_UNREACHABLE:
+            if error.code == Code.ENDPOINT_UNREACHABLE:
                 msg = f"{side}: S3 can't be reached: {error.message}. Check endpoint_url and the network"
                 return type(error)(msg, code=error.code)
             return type(error)(f"{side}: {error.message}", code=error.code)
@@ -110,7 +102,7 @@ class Checks:
             f"{side}.account: bucket {location.bucket!r} does not belong to account {location.account}. "
             "Check the bucket's name and the account"
         )
-        return AccessError(msg, code=WRONG_ACCOUNT)
+        return AccessError(msg, code=Code.WRONG_ACCOUNT)
 
     def object_exists(self, entry: ObjectEntry) -> CopyError | None:
         """Look for one named source object."""

@@ -7,15 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.job import Overwrite
-from s3copy_tasks.errors import (
-    DIRECTORY_BUCKET,
-    NOTHING_FOUND,
-    RELAY_NEEDED,
-    AccessError,
-    ConfigError,
-    CopyError,
-    MissingError,
-)
+from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError, MissingError
 from s3copy_tasks.preflight.checks import Checks
 
 if TYPE_CHECKING:
@@ -56,7 +48,7 @@ def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
     apart = _servers_apart(job, sides)
     if apart is not None and job.transfer.relay != "auto":
         msg = f"{apart}. Set transfer.relay to auto to send the bytes through the worker's memory"
-        raise ConfigError(msg, code=RELAY_NEEDED)
+        raise ConfigError(msg, code=Code.RELAY_NEEDED)
     checks = Checks(job, sides)
     checks.raise_first([checks.can_list("source"), checks.can_list("destination")])
     started = checks.times["destination"]
@@ -107,7 +99,7 @@ def _servers_apart(job: EffectiveJob, sides: Sides) -> str | None:
     for side, bucket in (("source", job.source.bucket), ("destination", job.destination.bucket)):
         if bucket.endswith(_DIRECTORY_BUCKET):
             msg = f"{side}.bucket: {bucket} is a directory bucket, whose listings are not sorted"
-            raise ConfigError(msg, code=DIRECTORY_BUCKET)
+            raise ConfigError(msg, code=Code.DIRECTORY_BUCKET)
     source, destination = _server(sides.source.endpoint_url()), _server(sides.destination.endpoint_url())
     if source == destination:
         return None
@@ -131,7 +123,7 @@ def _something_found(job: EffectiveJob, firsts: list[str | None]) -> None:
         return
     where = ", ".join(f"s3://{job.source.bucket}/{entry.source}" for entry in job.prefixes[:_SHOWN])
     msg = f"no object below {where}. Check the source prefixes, and that their data has arrived"
-    raise MissingError(msg, code=NOTHING_FOUND)
+    raise MissingError(msg, code=Code.NOTHING_FOUND)
 
 
 def _readable(job: EffectiveJob, firsts: list[str | None]) -> list[tuple[str, str, str | None]]:

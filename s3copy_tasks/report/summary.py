@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.estimate import BY_KEY, EntryPlan
+from s3copy_tasks.core.job import entry_number
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, total
 from s3copy_tasks.core.objects import SkipReason
-from s3copy_tasks.core.request_counts import OBJECTS, Requests, Tally, number_of
-from s3copy_tasks.errors import BATCH_LOST, PLAN_FAILED, CopyError
+from s3copy_tasks.core.request_counts import Requests, Tally
+from s3copy_tasks.errors import Code, CopyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,7 +40,7 @@ def outside_metrics(
     sent = sent or Tally()
     shares = sent.by_entry()
     entries = {
-        OBJECTS if entry.by_key else index: _outside(entry, dry_run=job.dry_run)
+        entry_number(None if entry.by_key else index): _outside(entry, dry_run=job.dry_run)
         for index, entry in enumerate(plan.entries)
     }
     parts = {
@@ -96,7 +97,7 @@ def _lost(job: EffectiveJob, batch: Batch) -> TransferMetrics:
     failure = Failure.of(
         entry=batch.ranges[0].entry,
         key=f"(batch {batch.label})",
-        code=BATCH_LOST,
+        code=Code.BATCH_LOST,
         message="its task ended without an account; run again to copy what is missing",
         attempts=0,
     )
@@ -104,13 +105,13 @@ def _lost(job: EffectiveJob, batch: Batch) -> TransferMetrics:
         operation_id=job.run_id,
         total_files_found=batch.found,
         files_unknown=batch.found,
-        errors_encountered=Errors(by_code={BATCH_LOST: batch.found}, first=(failure,)),
-        entries={number_of(entry): _unknown(objects) for entry, objects in batch.found_by_entry.items()},
+        errors_encountered=Errors(by_code={Code.BATCH_LOST: batch.found}, first=(failure,)),
+        entries={entry_number(entry): _unknown(objects) for entry, objects in batch.found_by_entry.items()},
     )
 
 
 def _unknown(objects: int) -> TransferMetrics:
-    errors = Errors(by_code={BATCH_LOST: objects})
+    errors = Errors(by_code={Code.BATCH_LOST: objects})
     return TransferMetrics(total_files_found=objects, files_unknown=objects, errors_encountered=errors)
 
 
@@ -122,7 +123,7 @@ def without_plan(run_id: str, step: str, error: CopyError | None = None) -> Tran
         step: what failed, such as `preflight`.
         error: what it ended with, where that is known.
     """
-    known = error or CopyError("nothing was copied; its log has the reason", code=PLAN_FAILED)
+    known = error or CopyError("nothing was copied; its log has the reason", code=Code.PLAN_FAILED)
     failure = Failure.of_error(known, entry=None, key=f"({step})")
     return TransferMetrics(
         operation_id=run_id, errors_encountered=Errors(by_code={known.code: 1}, first=(failure,))
@@ -175,7 +176,7 @@ def _entries(job: EffectiveJob, metrics: TransferMetrics) -> list[EntryReport]:
         for number, one in enumerate(job.prefixes)
     ]
     if job.objects:
-        named.append((OBJECTS, "objects", BY_KEY, BY_KEY))
+        named.append((entry_number(None), "objects", BY_KEY, BY_KEY))
     return [
         {
             "entry": path,

@@ -12,7 +12,7 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from s3copy_tasks.errors import INVALID_CONFIG, ConfigError, ExpiredError
+from s3copy_tasks.errors import Code, ConfigError, ExpiredError
 from s3copy_tasks.s3.errors import from_client_error, from_transport
 from s3copy_tasks.s3.fast.xml import unreadable
 from s3copy_tasks.s3.results import check_confirmed
@@ -97,4 +97,4 @@ def check_copies_are_conditional(client: S3Client) -> None:
             f"transfer.client: boto3 needs boto3 {_CONDITIONAL_COPIES} or later for conditional copies, and "
             f"{boto3_version} is installed. Upgrade it, or remove `client`: the default, `fast`, works"
         )
-        raise ConfigError(msg, code=INVALID_CONFIG)
+        raise ConfigError(msg, code=Code.INVALID_CONFIG)

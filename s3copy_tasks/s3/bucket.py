@@ -6,14 +6,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.store import Page
-from s3copy_tasks.errors import (
-    EMPTY_REPLY,
-    AccessError,
-    CopyError,
-    MissingError,
-    RequestError,
-    TransientError,
-)
+from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError, TransientError
 from s3copy_tasks.iam.statements import (
     LIST_UPLOADS,
     bucket_arn,
@@ -206,7 +199,7 @@ class BucketStore:
         body: bytes = (await self._call("GetObject", asked))["Body"]
         if len(body) != last_byte - first_byte + 1:
             msg = f"GetObject: asked for {last_byte - first_byte + 1} bytes, {len(body)} came"
-            raise TransientError(msg, code=EMPTY_REPLY)
+            raise TransientError(msg, code=Code.EMPTY_REPLY)
         return body
 
     async def put_object(

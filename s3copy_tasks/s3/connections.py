@@ -18,15 +18,7 @@ from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
 from s3copy_tasks.core.store import Stores
-from s3copy_tasks.errors import (
-    CREDENTIALS,
-    EMPTY_REPLY,
-    INVALID_CONFIG,
-    AccessError,
-    ConfigError,
-    CopyError,
-    TransientError,
-)
+from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError, TransientError
 from s3copy_tasks.iam.statements import missing, signer_of, trust_statement
 from s3copy_tasks.s3.boto3_client import Boto3Client, check_copies_are_conditional
 from s3copy_tasks.s3.bucket import BucketStore
@@ -101,10 +93,10 @@ class AwsConnectionManager:
                 config=_merged(wrapper, _s3_config(self._transfer.concurrency)),
             )
         except InvalidRegionError as error:
-            raise ConfigError(str(error), code=INVALID_CONFIG) from None
+            raise ConfigError(str(error), code=Code.INVALID_CONFIG) from None
         except ValueError:  # its text holds the address, and that perhaps a password
             msg = f"the endpoint of {self._described()} is no address. Check its endpoint_url"
-            raise ConfigError(msg, code=INVALID_CONFIG) from None
+            raise ConfigError(msg, code=Code.INVALID_CONFIG) from None
         if self._transfer.client == "boto3":
             check_copies_are_conditional(client)
         return client
@@ -163,13 +155,13 @@ class AwsConnectionManager:
             _share_loader(factory.basic_session)
             session = _share_loader(factory.create_session())
             if session.get_credentials() is None:
-                raise self._refused(AccessError("there are no credentials", code=CREDENTIALS))
+                raise self._refused(AccessError("there are no credentials", code=Code.CREDENTIALS))
         except ClientError as error:
             raise self._refused(from_client_error(error)) from None
         except BotoCoreError as error:
             raise self._refused(from_transport(error)) from None
         except ResponseParserError:  # its text holds the reply, and so the credentials
-            raise self._refused(TransientError(_UNREADABLE, code=EMPTY_REPLY)) from None
+            raise self._refused(TransientError(_UNREADABLE, code=Code.EMPTY_REPLY)) from None
         return wrapper, session
 
     def _refused(self, reason: CopyError) -> CopyError:
@@ -183,7 +175,7 @@ class AwsConnectionManager:
         remedy = None
         if role is not None:
             remedy = missing(f"the trust policy of {role}", json.dumps(trust_statement(external_id)))
-        return AccessError(msg, code=CREDENTIALS, remedy=remedy)
+        return AccessError(msg, code=Code.CREDENTIALS, remedy=remedy)
 
     def _wrapper(self) -> AwsConnectionWrapper:
         from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined] # noqa: PLC0415 - slow
@@ -206,13 +198,13 @@ class AwsConnectionManager:
             variable = f"AIRFLOW_CONN_{place.connection.upper()}"
             if os.environ.get(variable):
                 msg = f"{self._side}.connection: {variable} is set, but is no JSON or URI of a connection"
-                raise AccessError(msg, code=CREDENTIALS) from None
+                raise AccessError(msg, code=Code.CREDENTIALS) from None
             msg = (
                 f"{self._side}.connection: Airflow has no connection {place.connection!r} here. "
                 "Tasks find one in its database (airflow connections add), the command line in "
                 f"{variable} or a secrets backend"
             )
-            raise AccessError(msg, code=CREDENTIALS) from None
+            raise AccessError(msg, code=Code.CREDENTIALS) from None
 
 
 def _share_loader(session: boto3.session.Session) -> boto3.session.Session:

@@ -8,9 +8,8 @@ from __future__ import annotations
 from botocore import exceptions as boto
 
 from s3copy_tasks.errors import (
-    CREDENTIALS,
-    ENDPOINT_UNREACHABLE,
     AccessError,
+    Code,
     ConditionError,
     CopyError,
     ExpiredError,
@@ -108,9 +107,9 @@ def from_transport(error: boto.BotoCoreError) -> CopyError:
     if isinstance(
         error, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError)
     ):
-        return AccessError(message, code=CREDENTIALS)
+        return AccessError(message, code=Code.CREDENTIALS)
     if isinstance(error, (boto.EndpointConnectionError, boto.ConnectTimeoutError)):
-        return TransientError(message, code=ENDPOINT_UNREACHABLE)
+        return TransientError(message, code=Code.ENDPOINT_UNREACHABLE)
     if isinstance(error, boto.SSLError):
         return RequestError(message, code=name)
     if isinstance(error, (boto.HTTPClientError, boto.IncompleteReadError, boto.ConnectionError)):

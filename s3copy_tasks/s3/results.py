@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 from s3copy_tasks.core.objects import ObjectDetails, S3Object
 from s3copy_tasks.core.store import ListedUpload, UploadMarker, UploadPage
 from s3copy_tasks.core.verify import Confirmation
-from s3copy_tasks.errors import EMPTY_REPLY, NOT_S3, RequestError, TransientError
+from s3copy_tasks.errors import Code, RequestError, TransientError
 from s3copy_tasks.iam.statements import signer_of
 from s3copy_tasks.s3.fast.xml import unreadable
 
@@ -124,7 +124,7 @@ def told(reply: Mapping[str, Any], name: str) -> Any:
     """
     if name not in reply:
         msg = f"S3 answered 200 without {name}"
-        raise TransientError(msg, code=EMPTY_REPLY)
+        raise TransientError(msg, code=Code.EMPTY_REPLY)
     return reply[name]
 
 
@@ -159,7 +159,7 @@ def _confirmed_part(operation: str, reply: Mapping[str, Any]) -> Mapping[str, An
 
 def _not_as_s3_would(bucket: str, key: str | None, error: Exception) -> RequestError:
     """Return the refusal of what a server tells of an object otherwise than S3 does."""
-    return RequestError(f"{bucket} tells of {key!r} as S3 would not: {error}", code=NOT_S3)
+    return RequestError(f"{bucket} tells of {key!r} as S3 would not: {error}", code=Code.NOT_S3)
 
 
 def _is_archived(reply: Mapping[str, Any]) -> bool:

@@ -25,9 +25,8 @@ from botocore.credentials import RefreshableCredentials
 from pycurl import POLL_IN, POLL_OUT, POLL_REMOVE
 
 from s3copy_tasks.errors import (
-    EMPTY_REPLY,
-    ENDPOINT_UNREACHABLE,
     AccessError,
+    Code,
     ConditionError,
     CopyError,
     ExpiredError,
@@ -203,8 +202,8 @@ def test_both_do_the_same(server: Endpoint, bucket: str, key: str) -> None:
         (Reply.error(503, "SlowDown"), ThrottledError, "SlowDown"),
         (Reply.error(200, "SlowDown"), ThrottledError, "SlowDown"),
         (Reply.error(200, "InternalError"), TransientError, "InternalError"),
-        (Reply(200), TransientError, EMPTY_REPLY),
-        (Reply(200, b"<CopyObjectResult><ETag>"), TransientError, f"{EMPTY_REPLY} 500"),
+        (Reply(200), TransientError, Code.EMPTY_REPLY),
+        (Reply(200, b"<CopyObjectResult><ETag>"), TransientError, f"{Code.EMPTY_REPLY} 500"),
         (Reply(502, b"<html>bad gateway"), TransientError, "502"),
         (Reply(301, b""), RequestError, "301"),
     ],
@@ -242,7 +241,7 @@ def test_who_waits_for_a_connection_shares_its_error() -> None:
         nonlocal made
         assert not anew
         made += 1
-        raise TransientError("STS is silent", code=ENDPOINT_UNREACHABLE)
+        raise TransientError("STS is silent", code=Code.ENDPOINT_UNREACHABLE)
 
     async def all_at_once() -> list[Any]:
         async with CurlClient(connect) as client:
@@ -250,7 +249,7 @@ def test_who_waits_for_a_connection_shares_its_error() -> None:
             return list(await asyncio.gather(*waiting, return_exceptions=True))
 
     errors = asyncio.run(all_at_once())
-    assert [error.code for error in errors] == [ENDPOINT_UNREACHABLE] * 8
+    assert [error.code for error in errors] == [Code.ENDPOINT_UNREACHABLE] * 8
     assert len(set(map(id, errors))) == 8
     assert made == 1
 
@@ -337,7 +336,7 @@ def test_broken_connections(make: Callable[[Connect], Client], answer: bytes) ->
     with ScriptedServer(lambda _: answer) as server:
         error = call(make(connecting(server.url)), "CopyObject", COPY)
     assert type(error) is TransientError
-    assert error.code != ENDPOINT_UNREACHABLE
+    assert error.code != Code.ENDPOINT_UNREACHABLE
 
 
 def test_a_body_that_is_cut_off() -> None:
@@ -355,7 +354,7 @@ def test_nobody_listens(make: Callable[[Connect], Client]) -> None:
         url = server.url
     error = call(make(connecting(url)), "CopyObject", COPY)
     assert isinstance(error, TransientError)
-    assert error.code == ENDPOINT_UNREACHABLE
+    assert error.code == Code.ENDPOINT_UNREACHABLE
 
 
 @both

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from s3copy_tasks.config.notify import Email, Slack, Sns, Webhook
-from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
+from s3copy_tasks.errors import Code, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,7 +146,7 @@ def check_recipients(job: CopyJob) -> None:
     problems = [f"{path}{problem}" for path, one in job.notify.recipients() for problem in _problems(one)]
     if problems:
         words = "\n".join(f"{job.file.name}: {problem}" for problem in problems)
-        raise ConfigError(f"{words}\nNobody would be told of a failure there", code=INVALID_CONFIG)
+        raise ConfigError(f"{words}\nNobody would be told of a failure there", code=Code.INVALID_CONFIG)
 
 
 def _problems(recipient: Recipient) -> Iterator[str]:

@@ -26,7 +26,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import get_cert_path
 
-from s3copy_tasks.errors import DIRECTORY_BUCKET, CopyError, RequestError
+from s3copy_tasks.errors import Code, CopyError, RequestError
 from s3copy_tasks.s3.errors import from_client_error, from_transport
 from s3copy_tasks.s3.fast.handles import Transport
 from s3copy_tasks.s3.fast.signing import Credentials, Signer
@@ -76,7 +76,7 @@ def target_of(client: S3Client, bucket: str, region: str | None = None) -> Targe
         CopyError: no request can be made: there are no credentials, or no such endpoint.
     """
     if bucket.endswith("--x-s3"):
-        raise RequestError("a directory bucket is listed in no order", code=DIRECTORY_BUCKET)
+        raise RequestError("a directory bucket is listed in no order", code=Code.DIRECTORY_BUCKET)
     request = _intercept_head(client, bucket, region)
     url = urlsplit(request.url)
     host = _host_header(url)

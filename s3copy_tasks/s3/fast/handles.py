@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pycurl
 
-from s3copy_tasks.errors import ENDPOINT_UNREACHABLE, CopyError, RequestError, TransientError
+from s3copy_tasks.errors import Code, CopyError, RequestError, TransientError
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -128,7 +128,7 @@ class Handle:
         if number == pycurl.E_ABORTED_BY_CALLBACK:
             message = "the connection was closed before a reply came; the request was not sent again"
         elif not self.curl.getinfo(pycurl.REQUEST_SIZE):
-            return TransientError(message, code=ENDPOINT_UNREACHABLE)
+            return TransientError(message, code=Code.ENDPOINT_UNREACHABLE)
         code = READ_TIMEOUT if number == pycurl.E_OPERATION_TIMEDOUT else CONNECTION_CLOSED
         return TransientError(message, code=code)
 

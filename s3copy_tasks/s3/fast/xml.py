@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
-from s3copy_tasks.errors import EMPTY_REPLY, TransientError
+from s3copy_tasks.errors import Code, TransientError
 
 UNREADABLE = "the reply can't be read"
 """Never with the reply's text: it may hold anything."""
@@ -21,7 +21,7 @@ _LONGEST_PLAIN = 2_000
 
 def unreadable(operation: str) -> TransientError:
     """Return the error of a reply that says nothing, or nothing that S3 would say."""
-    return TransientError(f"{operation}: {UNREADABLE}", code=EMPTY_REPLY)
+    return TransientError(f"{operation}: {UNREADABLE}", code=Code.EMPTY_REPLY)
 
 
 def parse_xml(body: bytes) -> ET.Element:

@@ -13,7 +13,7 @@ from s3copy_tasks.config.check.template import RunDates, date_names
 from s3copy_tasks.config.job import CopyJob
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.core.job import EffectiveJob, Filters, ObjectEntry, Overwrite, PrefixEntry
-from s3copy_tasks.errors import INVALID_CONFIG, ConfigError
+from s3copy_tasks.errors import Code, ConfigError
 from tests.support.builders.documents import document, job_of, write
 
 LOGICAL_DATE = datetime(2026, 1, 31, tzinfo=UTC)
@@ -46,7 +46,7 @@ def refusal(job: CopyJob, names: dict[str, Any] = DATES, **choices: Any) -> list
     """Return the lines of the error, without the file that each begins with."""
     with pytest.raises(ConfigError) as raised:
         rendered(job, names, **choices)
-    assert raised.value.code == INVALID_CONFIG
+    assert raised.value.code == Code.INVALID_CONFIG
     lines = raised.value.message.splitlines()
     assert all(line.startswith(f"{job.file}: ") for line in lines)
     return [line.removeprefix(f"{job.file}: ") for line in lines]

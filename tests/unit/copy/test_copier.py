@@ -19,8 +19,8 @@ from s3copy_tasks.core.verify import Copied
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.errors import (
-    ENDPOINT_UNREACHABLE,
     AccessError,
+    Code,
     CopyError,
     ExpiredError,
     MissingError,
@@ -269,7 +269,7 @@ NOT_DONE = {
     "no credentials": STS_IS_SILENT,
     "throttled": ThrottledError("slow down", code="SlowDown"),
     "somebody writes": TransientError("conflict", code="ConditionalRequestConflict"),
-    "no connection": TransientError("refused", code=ENDPOINT_UNREACHABLE),
+    "no connection": TransientError("refused", code=Code.ENDPOINT_UNREACHABLE),
     "expired": ExpiredError("expired", code="ExpiredToken"),
 }
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from s3copy_tasks.core.ranges import WASTED_PAGES, WASTED_SHARE, Ranges
 from s3copy_tasks.core.store import Page
-from s3copy_tasks.errors import NOT_S3, NOT_SORTED, RequestError
+from s3copy_tasks.errors import Code, RequestError
 from tests.support.builders.bench import make_object
 from tests.support.s3.key_shapes import ListedKeys, keys_of
 
@@ -229,7 +229,7 @@ def test_an_empty_page_that_leads_to_itself_is_an_error() -> None:
         assert one is not None
         ranges.listed(one, made(token="more"))
     assert isinstance(ranges.error, RequestError)
-    assert ranges.error.code == NOT_S3
+    assert ranges.error.code == Code.NOT_S3
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_a_page_out_of_order_is_an_error(after: str | None, keys: tuple[str, ...
     assert one is not None
     ranges.listed(one, made(*keys, token="more"))
     assert isinstance(ranges.error, RequestError)
-    assert ranges.error.code == NOT_SORTED
+    assert ranges.error.code == Code.NOT_SORTED
     assert (read(ranges), ranges.ended) == ([], True)
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.errors import NOT_SORTED, RequestError
+from s3copy_tasks.errors import Code, RequestError
 from s3copy_tasks.plan.key_stream import KeyStream
 from tests.support.s3.key_shapes import ListedKeys, keys_of
 
@@ -153,7 +153,7 @@ def test_a_server_that_ignores_start_after_is_found_out(loop: asyncio.AbstractEv
     keys: list[str] = []
     with pytest.raises(RequestError) as caught:
         keys.extend(one.key for one in KeyStream(page, "", after=None, through=None, listers=4, loop=loop))
-    assert caught.value.code == NOT_SORTED
+    assert caught.value.code == Code.NOT_SORTED
     assert keys == listed.keys[: len(keys)]
 
 

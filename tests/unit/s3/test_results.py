@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from s3copy_tasks.errors import EMPTY_REPLY, NOT_S3, RequestError, TransientError
+from s3copy_tasks.errors import Code, RequestError, TransientError
 from s3copy_tasks.s3.results import check_confirmed, confirmation, confirmed_etag, listed_objects
 
 ROW = {
@@ -37,7 +37,7 @@ def test_a_row_that_is_none_of_s3s(change: dict[str, Any]) -> None:
     odd = {name: value for name, value in {**ROW, "Key": "odd", **change}.items() if value is not None}
     with pytest.raises(RequestError, match=f"bucket tells of {odd['Key']!r} as S3 would not") as raised:
         listed_objects("bucket", [ROW, odd])
-    assert raised.value.code == NOT_S3
+    assert raised.value.code == Code.NOT_S3
 
 
 CONFIRMED: dict[str, dict[str, Any]] = {
@@ -76,7 +76,7 @@ def test_unconfirmed_writes(operation: str, reply: dict[str, Any]) -> None:
     """Without an ETag in its place a write has not succeeded, and is worth another try (rule 1)."""
     with pytest.raises(TransientError) as raised:
         check_confirmed(operation, reply)
-    assert raised.value.code == EMPTY_REPLY
+    assert raised.value.code == Code.EMPTY_REPLY
 
 
 @pytest.mark.parametrize("operation", ["HeadObject", "ListObjectsV2", "AbortMultipartUpload"])

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.errors import EMPTY_REPLY, AccessError, CopyError, MissingError, TransientError
+from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, TransientError
 from s3copy_tasks.s3.errors import from_client_error, from_reply
 from s3copy_tasks.s3.fast.listing_rows import listed_rows
 from s3copy_tasks.s3.fast.replies import Refusal, Replies, Reply, headers_of
@@ -407,7 +407,7 @@ def test_a_success_that_says_nothing(operation: str, body: bytes) -> None:
     """An empty, foreign or broken 200 is worth another try: never done, and never an empty bucket."""
     with pytest.raises(TransientError) as raised:
         REPLIES.read(operation, Reply(200, {}, body))
-    assert raised.value.code == EMPTY_REPLY
+    assert raised.value.code == Code.EMPTY_REPLY
     assert "log in" not in str(raised.value)
 
 
