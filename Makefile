@@ -1,4 +1,4 @@
-# `make` alone says what there is. Everything sets itself up; a second call finds it done.
+# `make` alone lists the targets. Each target sets up what it needs, once.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
 .PHONY: help setup demo ui test test-servers test-airflow lint types docs bench dist lock clean
 
-help: ## say what there is
+help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14 | sed 's/^/  make /'
 
 setup: $(READY) ## make .venv with the locked packages and the s3copy command
@@ -24,17 +24,17 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml s3copy_tasks/_
 demo: $(READY) ## copy a real tree between two accounts on an embedded S3 server, with Airflow
 	@$(BIN)/python -m tools.demo
 
-ui: $(READY) ## three jobs with some runs in a live Airflow, to look at until Ctrl-C
+ui: $(READY) ## run a live Airflow with three jobs and some runs, until Ctrl-C
 	@$(BIN)/python -m tools.ui
 
-test: $(READY) ## run all tests; installs Debian's Chromium for those of the page, where it may
+test: $(READY) ## run all tests; installs Debian's Chromium for the tests of the page, if it may
 	@$(BIN)/python -m tools.browser
 	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-servers: $(READY) ## run the integration tests on Ceph and LocalStack, too; installs them
 	@$(BIN)/python -m tools.servers $(ARGS)
 
-test-airflow: $(READY) ## install the wheel beside Airflow 3.0 to 3.4 under constraints, and try it in each
+test-airflow: $(READY) ## install the wheel beside Airflow 3.0 to 3.4 under constraints, and test it there
 	@$(BIN)/python -m tools.airflows $(ARGS)
 
 lint: $(READY) ## ruff: rules and format; import-linter: which part may import which

@@ -1,1 +1,1 @@
-"""What `make` runs that is no test."""
+"""The programs behind `make` targets, other than the tests."""

@@ -1,4 +1,4 @@
-"""A headless Chromium: Debian's, with its driver. `python -m tools.browser` installs it where it may."""
+"""Debian's headless Chromium with its driver. `python -m tools.browser` installs it if it may."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COMMANDS = ("chromium", "chromedriver")
 _WAIT_SECONDS = 20
 _ARGUMENTS = (
     "--headless=new",
-    "--no-sandbox",  # root has none
+    "--no-sandbox",  # Chromium has no sandbox for root
     "--disable-gpu",
     "--disable-dev-shm-usage",  # it is small in containers
     "--disable-quic",
@@ -26,19 +26,19 @@ _ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # a page that asks anybody else is broken
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # a page must not contact other hosts
     "--window-size=1280,900",
 )
 
 
 def missing() -> str | None:
-    """Return what is not installed, None where all is."""
+    """Return what is not installed, None if everything is."""
     return ", ".join(name for name in _COMMANDS if shutil.which(name) is None) or None
 
 
 @contextmanager
 def running() -> Iterator[Chrome]:
-    """Run it with a profile of its own; it waits a while for what it is asked to find."""
+    """Run it with a new profile; it waits for elements that are not on the page yet."""
     options = ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -54,7 +54,7 @@ def running() -> Iterator[Chrome]:
 
 
 def main() -> None:
-    """Install what is missing; where that can't be, say so: the tests that need it skip themselves."""
+    """Install what is missing. If that is impossible, say so: the tests that need it are skipped."""
     if missing() is None:
         return
     sys.stdout.write(f"==> installing {' '.join(_PACKAGES)} for the tests of the page\n")

@@ -1,6 +1,6 @@
-"""`make demo`: the job of copy_configs/demo.yaml, for real, between two accounts of an embedded S3 server.
+"""`make demo`: runs the job of copy_configs/demo.yaml between two accounts of an embedded S3 server.
 
-Everything happens on loopback and in build/demo; nothing outlives the demo.
+Everything is on loopback and in build/demo; no process outlives the demo.
 """
 
 from __future__ import annotations
@@ -54,12 +54,14 @@ def main() -> int:
 
 
 def show_runs(airflow: AirflowStack, server: Endpoint, source: S3Client, destination: S3Client) -> bool:
-    """Copy everything, then nothing, then one object; say whether it all came out right."""
+    """Copy everything, then nothing, then one object; return whether all results are right."""
     step("copy_configs/demo.yaml is a Dag; Airflow runs it")
     airflow.wait_for_dag(DAG)
     first = run(airflow)
-    right = listed(source, SOURCE, "python/") == listed(destination, DESTINATION, "backup/python/")
-    say("source and destination agree: keys, sizes and ETags" if right else "source and destination DIFFER")
+    agree = list_objects(source, SOURCE, "python/") == list_objects(
+        destination, DESTINATION, "backup/python/"
+    )
+    say("source and destination agree: keys, sizes and ETags" if agree else "source and destination DIFFER")
 
     step("A second run has nothing to do: s3copy plan demo")
     plan = subprocess.run(
@@ -69,11 +71,11 @@ def show_runs(airflow: AirflowStack, server: Endpoint, source: S3Client, destina
         check=False,
     )
 
-    step(f"Somebody changes {CHANGED}; the next run copies just that")
+    step(f"{CHANGED} changes; the next run copies just that")
     source.put_object(Bucket=SOURCE, Key=CHANGED, Body=b"# changed\n")
     last = run(airflow)
     return (
-        right
+        agree
         and plan.returncode == 0
         and first["files_failed"] == 0
         and last["files_copied_successfully"] == 1
@@ -92,7 +94,7 @@ def run(airflow: AirflowStack) -> dict[str, Any]:
 
 
 def fill(source: S3Client) -> int:
-    """Put the installed Python's standard library into the source bucket; return how many files."""
+    """Put the installed Python's standard library into the source bucket; return the number of files."""
     library = Path(sysconfig.get_paths()["stdlib"])
     files = [file for file in standard_library(library) if file.is_file()]
     with ThreadPoolExecutor(4) as pool:
@@ -114,7 +116,7 @@ def put(source: S3Client, file: Path, key: str) -> None:
     source.put_object(Bucket=SOURCE, Key=key, Body=file.read_bytes(), Metadata={"name": file.stem[:64]})
 
 
-def listed(client: S3Client, bucket: str, prefix: str) -> dict[str, tuple[int, str]]:
+def list_objects(client: S3Client, bucket: str, prefix: str) -> dict[str, tuple[int, str]]:
     """Return size and ETag by key below the prefix, without what the job leaves out."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     rows = [row for page in pages for row in page.get("Contents", [])]

@@ -1,4 +1,4 @@
-"""Installs what tests need besides `.venv`: Debian's packages, and environments of their own."""
+"""Installs what tests need besides `.venv`: Debian packages, and separate Python environments."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _STAMP = "installed.txt"
 
 
 def install_debian(packages: tuple[str, ...], *, otherwise: str = "") -> None:
-    """Install Debian's packages.
+    """Install Debian packages.
 
     Args:
         packages: their names.
-        otherwise: what else one may do, for the message.
+        otherwise: an alternative to installing them, for the message.
 
     Raises:
-        RuntimeError: this is no Debian, or we are not root and have no sudo.
+        RuntimeError: this is not Debian, or this user is not root and may not use sudo.
     """
     asked = f"install {' '.join(packages)} by hand{otherwise}"
     if shutil.which("apt-get") is None:
-        raise RuntimeError(f"there is no apt-get here: {asked}")
+        raise RuntimeError(f"apt-get is not installed: {asked}")
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     if as_root and not _may_sudo():
-        raise RuntimeError(f"only root may install packages, and sudo does not let us: {asked}")
+        raise RuntimeError(f"only root may install packages, and sudo is not allowed here: {asked}")
     apt_get = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
     subprocess.run([*apt_get, "update"], check=True)
     command = [*apt_get, "install", "-y", "--no-install-recommends", *packages]
@@ -38,8 +38,8 @@ class LockedEnvironment:
     """A Python environment below build/ with the packages of a lock file in requirements/.
 
     Args:
-        name: of the folder.
-        lock: the file's name.
+        name: the name of the folder.
+        lock: the name of the lock file.
     """
 
     def __init__(self, name: str, lock: str) -> None:
@@ -48,14 +48,14 @@ class LockedEnvironment:
         self._lock = ROOT / "requirements" / lock
 
     def missing(self) -> str | None:
-        """Return what is not installed, None where all is."""
+        """Return what is not installed, None if everything is."""
         stamp = self._home / _STAMP
         if stamp.is_file() and stamp.read_text() == self._lock.read_text():
             return None
         return f"the environment {self._home.relative_to(ROOT)}"
 
     def install(self) -> None:
-        """Make it anew; by pip where uv can't."""
+        """Create it again, with pip if uv fails."""
         shutil.rmtree(self._home, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", self._home], check=True)
         python = str(self.bin / "python")

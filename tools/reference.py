@@ -1,6 +1,6 @@
-"""Writes docs/configuration.md: a head by hand, and every field as the schema has it. `make docs` runs it.
+"""Writes docs/configuration.md: an introduction, and every field from the schema. `make docs` runs it.
 
-The output that the page shows is real: the command is run on the files that the page shows.
+The output on the page is real: this runs the command on the files that the page shows.
 """
 
 from __future__ import annotations
@@ -139,12 +139,12 @@ are those of the run of 31 January 2026, 02:00, of a job with `schedule: "0 2 * 
 {names}
 
 Filters are those of Jinja, and Airflow's date filters: `ds`, `ds_nodash`, `ts`, `ts_nodash` and
-`ts_nodash_with_tz`, as in `{{{{ dag_run.run_after | ds }}}}`. There is no `macros`, `var`, `conn` or `ti`:
-[why](design/who-renders.md).
+`ts_nodash_with_tz`, as in `{{{{ dag_run.run_after | ds }}}}`. `macros`, `var`, `conn` and `ti` are not
+available: [why](design/who-renders.md).
 
-A run started by assets has no logical date, and a run by hand may have none. Then the only date is
+A run started by assets has no logical date, and a run started by hand may have none. Then the only date is
 `dag_run.run_after`: when the run became due. A job that is started by assets and uses another date is
-refused. A run by hand without a logical date fails in `preflight` if the job needs one, and says so.
+refused. If a run started by hand has no logical date but the job needs one, `preflight` fails and says so.
 
 ## Dates and cron
 
@@ -152,12 +152,12 @@ refused. A run by hand without a logical date fails in `preflight` if the job ne
 - A run covers the interval that has just ended. So the run of 31 January, 02:00, has the
   `data_interval_start` of 30 January, 02:00, and its `ds` is 2026-01-30. Airflow's settings do not change
   that.
-- Presets stand for cron:
+- Presets and their cron:
 
 {presets}
 
-- `schedule: null` means by hand only. `schedule: {{assets: ["s3://bucket/prefix"]}}` waits for Airflow
-  assets.
+- With `schedule: null`, runs start only by hand. `schedule: {{assets: ["s3://bucket/prefix"]}}` waits for
+  Airflow assets.
 - Missed runs, and runs between `start_date` and today, are not caught up, except the last one: it starts when
   the Dag is unpaused.
 - A date without a time, such as 2026-01-01, is midnight in `timezone`. A time must have its own zone, such as
@@ -204,8 +204,8 @@ each job's file works in all versions.
 | `s3copy install-dags FOLDER` | writes the two files that turn configs into Dags |
 
 They need neither Airflow nor AWS. The first three use `copy_configs`, the folder that
-`AIRFLOW__S3COPY__CONFIG_DIR` names, or `--config-dir`. Exit code 0: all is well. 1: a config is invalid, or
-another Dag file of that name is there. 2: usage error. [All commands](commands.md)
+`AIRFLOW__S3COPY__CONFIG_DIR` names, or `--config-dir`. Exit code 0: success. 1: a config is invalid, or
+the folder has a different Dag file of the same name. 2: usage error. [All commands](commands.md)
 
 ```sh
 s3copy new catalog --source-bucket ops-granules --destination-bucket partner-granules \\
@@ -232,9 +232,9 @@ With the quotes, all the rest is reported at once:
 
 ## Across jobs
 
-- Two jobs that write the same place, and jobs that copy in a circle, are problems. Templates are compared
-  unrendered: what can't be decided is not a problem.
-- Such jobs stay Dags, and run. But `validate` fails, and Airflow shows the problem among its import
+- Two jobs that write to the same place, and jobs that copy in a circle, are problems. Templates are compared
+  unrendered; if that can't decide, no problem is reported.
+- Such jobs are still Dags, and run. But `validate` fails, and Airflow shows the problem among its import
   errors.
 - Two files with the same job name, such as `daily.yaml` and `daily.yml`, are both refused, whatever their
   folders.
@@ -258,7 +258,7 @@ _NAMES = {
     "run_id": "",
     "params": "mapping of what the run was started with",
 }
-"""Every name that templates know, in the page's order, and words for some."""
+"""Every name that templates can use, in the order of the page, with a description of some."""
 _TYPES = {
     "array": "list",
     "boolean": "`true` or `false`",
@@ -269,9 +269,9 @@ _TYPES = {
 }
 _REQUIRED = "*required*"
 _ALTERNATIVES = {("prefixes",): "objects", ("objects",): "prefixes"}
-"""One of two has to be there; the schema's `anyOf` says so."""
+"""One of the two is required, by the schema's `anyOf`."""
 _GOES_WITH = {"external_id": "role_arn"}
-"""Fields whose example is valid only beside another; the schema's `not` says so."""
+"""Fields whose example is valid only with another field, by the schema's `not`."""
 
 Way = tuple[str, ...]
 
@@ -281,11 +281,11 @@ class Field:
     """One field of the schema.
 
     Attributes:
-        way: the names that lead to it; one that stands in a list's entries follows `name[]`.
+        way: the names that lead to it; a field of a list's entries follows `name[]`.
         part: its part of the schema.
-        is_required: no valid job is without it, wherever what is around it is there.
-        is_choice: just one of those beside it is there.
-        around: fields beside it.
+        is_required: every valid job has it, if it has the field around it.
+        is_choice: a job has only one of it and its neighbours.
+        around: the fields beside it.
     """
 
     way: Way
@@ -300,12 +300,12 @@ class Field:
 
     @property
     def anchor(self) -> str:
-        """As GitHub makes it of a heading."""
+        """The anchor that GitHub makes from the heading."""
         return re.sub(r"[^\w -]", "", self.title.lower()).replace(" ", "-")
 
     @property
     def default(self) -> str:
-        """What the field is when nothing is written, as Markdown."""
+        """The value of a field that is not written, as Markdown."""
         if self.way in _ALTERNATIVES:
             return f"{_REQUIRED}, or `{_ALTERNATIVES[self.way]}`"
         if self.is_required:
@@ -319,24 +319,24 @@ class Field:
 
 def fields() -> Iterator[Field]:
     """Yield every field in the schema's order."""
-    yield from _below(schema(), ())
+    yield from _find_fields(schema(), ())
 
 
-def _below(part: dict[str, Any], way: Way) -> Iterator[Field]:
+def _find_fields(part: dict[str, Any], way: Way) -> Iterator[Field]:
     properties = part.get("properties", {})
     for name, inner in properties.items():
         is_choice = part.get("maxProperties") == 1
         field = Field((*way, name), inner, name in part.get("required", ()), is_choice, properties)
         yield field
-        yield from _below(inner, field.way)
+        yield from _find_fields(inner, field.way)
         for choice in inner.get("anyOf", ()):
-            yield from _below(choice, field.way)
+            yield from _find_fields(choice, field.way)
         if "items" in inner:
-            yield from _below(inner["items"], (*way, f"{name}[]"))
+            yield from _find_fields(inner["items"], (*way, f"{name}[]"))
 
 
 def value_words(part: dict[str, Any]) -> str:
-    """Return in words what a field takes: its type, and its form or bounds or what is allowed."""
+    """Describe the values that a field accepts: type, and form, bounds or allowed values."""
     form = _form(part)
     if "const" in part:
         return f"`{flow(part['const'])}`"
@@ -354,7 +354,7 @@ def value_words(part: dict[str, Any]) -> str:
 
 
 def _form(part: dict[str, Any]) -> str:
-    """Return the schema's words on what a value must be."""
+    """Return the schema's description of a valid value."""
     words: str = part.get("errorMessage", "")
     if words.startswith("must be "):
         return words.removeprefix("must be ")
@@ -383,7 +383,7 @@ def _either(words: Sequence[str]) -> str:
 
 
 def flow(value: Any) -> str:
-    """Return a value as YAML in a line."""
+    """Return a value as YAML on one line."""
     if isinstance(value, list):
         return f"[{', '.join(map(flow, value))}]"
     if isinstance(value, dict):
@@ -393,7 +393,7 @@ def flow(value: Any) -> str:
 
 
 def block(name: str, value: Any, indent: str = "") -> str:
-    """Return a field with its value as YAML, a line for each field below."""
+    """Return a field with its value as YAML, with a line for each nested field."""
     if isinstance(value, dict):
         return f"{indent}{name}:\n{_blocks(value, indent + '  ')}"
     if isinstance(value, list) and isinstance(value[0], dict):
@@ -407,7 +407,7 @@ def _blocks(mapping: dict[str, Any], indent: str) -> str:
 
 
 def _example(field: Field) -> str:
-    """Return a field's examples: in a block where it has fields of its own or stands at the top."""
+    """Return a field's examples: in a block if it has nested fields or is at the top."""
     name, examples = field.way[-1], field.part["examples"]
     if len(field.way) == 1:
         first, *others = ["".join(block(name, example)) for example in examples]
@@ -434,7 +434,7 @@ def _overview() -> str:
 
 
 def _name_rows() -> str:
-    """Return a table of what templates know, with real values."""
+    """Return a table of the names that templates can use, with real values."""
     zone = ZoneInfo("UTC")
     start, end = interval_from(datetime(2026, 1, 30, 2, tzinfo=zone), "0 2 * * *", zone)
     values = {
@@ -456,7 +456,7 @@ def _preset_rows() -> str:
 
 def page() -> str:
     """Return the whole page."""
-    explained = _said("explain hourly", {"_defaults.yaml": _DEFAULTS, "hourly.yaml": _HOURLY})
+    explained = _run_s3copy("explain hourly", {"_defaults.yaml": _DEFAULTS, "hourly.yaml": _HOURLY})
     head = _HEAD.format(
         job=_JOB,
         defaults=_DEFAULTS,
@@ -465,17 +465,17 @@ def page() -> str:
         names=_name_rows(),
         presets=_preset_rows(),
         broken=_BROKEN,
-        syntax=_said("validate", {"weekly.yaml": _BROKEN}, code=1),
-        refused=_said("validate", {"weekly.yaml": _FIXED}, code=1),
+        syntax=_run_s3copy("validate", {"weekly.yaml": _BROKEN}, code=1),
+        refused=_run_s3copy("validate", {"weekly.yaml": _FIXED}, code=1),
     )
     return head + _overview() + "\n".join(map(_entry, fields())).rstrip() + "\n"
 
 
-def _said(command: str, files: dict[str, str], *, code: int = 0) -> str:
+def _run_s3copy(command: str, files: dict[str, str], *, code: int = 0) -> str:
     """Run `s3copy` on files, and return what it prints.
 
     Raises:
-        RuntimeError: it ends with another code.
+        RuntimeError: it exits with another code.
     """
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__S3COPY__")

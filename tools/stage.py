@@ -1,4 +1,4 @@
-"""What `make demo` and `make ui` show while they work, and how they end."""
+"""What `make demo` and `make ui` have in common: their output, and a clean end on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ console = Console(highlight=False)
 
 
 def play(main: Callable[[], int]) -> int:
-    """Do a demo until it ends or is interrupted, and return its exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has told us to ignore them
+    """Run a demo until it ends or is interrupted, and return its exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # even if the shell started this with them ignored
         signal.signal(number, _interrupted)
     try:
         return main()
@@ -33,8 +33,8 @@ def play(main: Callable[[], int]) -> int:
 
 
 def _interrupted(number: int, frame: object) -> None:
-    for one in (signal.SIGINT, signal.SIGTERM):  # the impatient would leave half of it running
-        signal.signal(one, signal.SIG_IGN)
+    for ignored in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C would leave processes running
+        signal.signal(ignored, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

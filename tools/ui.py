@@ -1,6 +1,6 @@
-"""`make ui`: three jobs with some runs, and a broken config, in a live Airflow to look at until Ctrl-C.
+"""`make ui`: three jobs with some runs, and a broken config, in a live Airflow that runs until Ctrl-C.
 
-Everything happens on loopback and in a folder below build/ that goes with it.
+Everything is on loopback and in a folder below build/, which is deleted at the end.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ IMAGERY = {
     "transfer": {"concurrency": 16},
 }
 CATALOG = {
-    "description": "The catalog, each night once somebody lets it run",
+    "description": "The catalog, each night once the Dag is unpaused",
     "schedule": "30 2 * * *",
     "prefixes": [{"source": "catalog/", "destination": "catalog/"}],
 }
 REPORTS = {
-    "description": "Monthly reports; whoever wrote this can't spell",
+    "description": "Monthly reports, with a typo in the config",
     "prefixes": [{"source": "reports/", "destinaton": "reports/"}],
 }
 JOBS: dict[str, dict[str, Any]] = {
@@ -65,22 +65,22 @@ OBJECTS = {
     for kind in ("nc", "tmp")[: 2 if number % 40 == 0 else 1]
 } | {f"imagery/field_{number:02}.tif": bytes(number * 5_000) for number in range(40)}
 ARCHIVED = ("imagery/2019/field_01.tif", "imagery/2019/field_02.tif", "imagery/<script>alert(1)</script>.tif")
-_MAY = {ADMIN: "may do everything", VIEWER: "may look", NOBODY: "may log in, and no more"}
+_MAY = {ADMIN: "may do everything", VIEWER: "may read", NOBODY: "may log in, and no more"}
 CHANGED = [f"daily/2026-11-24/granule_{number:03}.nc" for number in range(24)]
 
 
 def main() -> int:
-    """Show it until it is interrupted."""
+    """Run it until it is interrupted."""
     BUILD.mkdir(exist_ok=True)
     with S3Server() as server, TemporaryDirectory(prefix="ui-", dir=BUILD) as folder:
         step("Two accounts with a bucket in each, and an Airflow")
-        say(f"logs are in {Path(folder, 'home').relative_to(ROOT)} meanwhile")
+        say(f"logs are in {Path(folder, 'home').relative_to(ROOT)} while it runs")
         fill(server)
         configs = Path(folder, "copy_configs")
         write(configs)
         with AirflowStack(Path(folder, "home"), configs, server.connections()) as airflow:
             welcome(airflow)
-            step("Some runs meanwhile: all is copied; what changed is copied; three objects can't be")
+            step("Some runs: one copies everything, one what changed, and in one three objects fail")
             show_runs(airflow, server.client(READER))
             welcome(airflow)
             airflow.until(lambda: False, math.inf, "Airflow")
@@ -88,7 +88,7 @@ def main() -> int:
 
 
 def fill(server: Endpoint) -> None:
-    """Make the buckets, and what is to be copied."""
+    """Create the buckets and the objects that the jobs copy."""
     source = server.client(READER)
     source.create_bucket(Bucket=SOURCE)
     server.client(WRITER).create_bucket(Bucket=DESTINATION)
@@ -98,7 +98,7 @@ def fill(server: Endpoint) -> None:
 
 
 def write(folder: Path) -> None:
-    """Write the jobs' files; the last is not valid."""
+    """Write the config of each job; the last one is invalid."""
     folder.mkdir()
     source = {"bucket": SOURCE, "account": SOURCE_ACCOUNT, "connection": "aws_source"}
     destination = {"bucket": DESTINATION, "account": DESTINATION_ACCOUNT, "connection": "aws_destination"}
@@ -108,15 +108,15 @@ def write(folder: Path) -> None:
 
 
 def welcome(airflow: AirflowStack) -> None:
-    """Say where to look, and as whom."""
+    """Print the address, and the users with their passwords."""
     step(f"{airflow.url}/plugin/s3copy")
     for user, may in _MAY.items():
         say(f"{user:<8}  {airflow.passwords[user]}  {may}")
-    say("Ctrl-C ends it all")
+    say("Ctrl-C stops everything")
 
 
 def show_runs(airflow: AirflowStack, source: S3Client) -> None:
-    """Run both jobs, and then the one that has something new."""
+    """Run both jobs, change some objects, and run the first job again."""
     for name in ("granules", "imagery"):
         airflow.wait_for_dag(f"s3copy__{name}")
     failing = airflow.trigger("s3copy__imagery")

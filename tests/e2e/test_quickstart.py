@@ -1,4 +1,4 @@
-"""docs/quickstart.md is true: every block is run as it stands, and its policies are the least."""
+"""docs/quickstart.md works: every block is run unchanged, and its policies are sufficient and minimal."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ COMMON = {
     "SlowDown",
     "403",
 }
-"""Codes that the page explains beside our own: S3's usual ones, and that of a failed command."""
+"""Codes that the page explains besides those of the package: common codes of S3, and `RunFailed`."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ SHOWN = {
 
 
 class Recorder(Proxy):
-    """Remembers how each request was answered, and which access key belongs to which role."""
+    """Records the status of each request, and the role of each access key."""
 
     def __init__(self, upstream: str, roles: dict[str, str]) -> None:
         super().__init__(upstream)
@@ -124,7 +124,7 @@ class Recorder(Proxy):
 
 @dataclass(frozen=True)
 class Account:
-    """An account with its one bucket, as a role of it sees them."""
+    """An account with its bucket, accessed by one of its roles."""
 
     bucket: str
     url: str
@@ -132,13 +132,13 @@ class Account:
 
     @classmethod
     def of(cls, server: Endpoint, role: str, bucket: str) -> Account:
-        """Assume a role: on this server anybody may."""
+        """Assume a role: this server allows it without a check."""
         sts = boto3.client(
             "sts",
             endpoint_url=server.url,
             region_name=REGION,
-            aws_access_key_id="AKIANOBODY0000000000",
-            aws_secret_access_key="not-a-secret-of-anybody",
+            aws_access_key_id="AKIAUNKNOWN000000000",
+            aws_secret_access_key="not-a-secret",
         )
         got = sts.assume_role(RoleArn=role, RoleSessionName="quickstart")["Credentials"]
         names = {
@@ -157,12 +157,12 @@ class Account:
         return session.client(service, endpoint_url=self.url)
 
     def make_bucket(self) -> None:
-        """Make the bucket that a reader has before the page begins."""
+        """Create the bucket that a reader has at the start."""
         where = {"LocationConstraint": REGION}
         self.client("s3").create_bucket(Bucket=self.bucket, CreateBucketConfiguration=where)
 
     def sweep(self) -> None:
-        """Take away bucket and roles: other tests use these names, too."""
+        """Delete bucket and roles: other tests use the same names."""
         s3, iam = self.client("s3"), self.client("iam")
         if self.bucket in {row["Name"] for row in s3.list_buckets()["Buckets"]}:
             for row in s3.list_objects_v2(Bucket=self.bucket).get("Contents", ()):
@@ -174,7 +174,7 @@ class Account:
             iam.delete_role(RoleName=role["RoleName"])
 
     def documents(self) -> dict[str, tuple[Document, dict[str, Document]]]:
-        """Return trust policy, and policies by name, of each role that there is."""
+        """Return the trust policy and the policies by name of each role."""
         iam = self.client("iam")
         return {
             role["Arn"]: (
@@ -190,13 +190,13 @@ class Account:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a reader who did all that the page says.
+    """The result of following the page from start to end.
 
     Attributes:
         code: exit code of the shell.
         outputs: by the index of the block; blocks after a failed one have none.
-        needed: what the requests of Airflow's role, the reader and the writer need, each once.
-        policies: in force at the end.
+        needed: permissions that requests of Airflow's role, the reader and the writer need, each once.
+        policies: those in force at the end.
         copied: bodies at the destination, by key.
         originals: bodies at the source.
     """
@@ -210,7 +210,7 @@ class Outcome:
 
 
 def script(folder: Path) -> str:
-    """Return all that the page tells a reader to do, as one script; each block's output has its own file."""
+    """Return all commands and files of the page as one script; the output of each block has its own file."""
     lines = []
     for i, block in enumerate(BLOCKS):
         output, saved = folder / f"{i:03}.out", folder / f"{i:03}.block"
@@ -223,7 +223,7 @@ def script(folder: Path) -> str:
 
 
 def checkout(folder: Path) -> Path:
-    """Make what a reader has after `git clone` and a first `make setup`, which so finds nothing to do."""
+    """Create what a reader has after `git clone` and `make setup`; so `make setup` has nothing to do."""
     made = folder / "checkout"
     (made / ".venv").mkdir(parents=True)
     (made / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
@@ -258,13 +258,13 @@ def environment(folder: Path, url: str, worker: Account, admins: dict[str, Accou
         "AWS_DEFAULT_REGION": REGION,
         "AWS_SHARED_CREDENTIALS_FILE": str(profiles),
         "AWS_EC2_METADATA_DISABLED": "true",
-        "PYTHONUNBUFFERED": "1",  # as on a terminal: lines come in the order in which they are written
+        "PYTHONUNBUFFERED": "1",  # lines come in the order in which they are written, as on a terminal
         **{name.upper(): value for name, value in worker.credentials.items()},
     }
 
 
 def follow(folder: Path, env: dict[str, str]) -> int:
-    """Do what the page says and return the shell's exit code; nothing that it starts is left running."""
+    """Run the page's script and return the shell's exit code; no process that it starts is left running."""
     shell = subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", script(folder)],
         cwd=checkout(folder),
@@ -282,7 +282,7 @@ def follow(folder: Path, env: dict[str, str]) -> int:
 
 @contextmanager
 def two_accounts(server: Endpoint) -> Iterator[dict[str, Account]]:
-    """Yield the administrators of what a reader begins with: two buckets, and a role that may do nothing."""
+    """Yield the administrators of two accounts with a bucket each, and a role without permissions."""
     admins = {
         name: Account.of(server, f"arn:aws:iam::{account}:role/admin", bucket)
         for name, (account, bucket) in ADMINS.items()
@@ -291,8 +291,8 @@ def two_accounts(server: Endpoint) -> Iterator[dict[str, Account]]:
         for admin in admins.values():
             admin.sweep()
             admin.make_bucket()
-        nobody = json.dumps({"Version": "2012-10-17", "Statement": []})
-        admins["source"].client("iam").create_role(RoleName="airflow", AssumeRolePolicyDocument=nobody)
+        no_trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+        admins["source"].client("iam").create_role(RoleName="airflow", AssumeRolePolicyDocument=no_trust)
         yield admins
     finally:
         for admin in admins.values():
@@ -301,7 +301,7 @@ def two_accounts(server: Endpoint) -> Iterator[dict[str, Account]]:
 
 @pytest.fixture(scope="module")
 def outcome(server: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
-    """Do all that the page says, once."""
+    """Follow the page from start to end, once."""
     folder = tmp_path_factory.mktemp("quickstart")
     worker = Account.of(server, AIRFLOW, SOURCE)
     with two_accounts(server) as admins, Recorder(server.url, {worker.key_id: AIRFLOW}) as recorder:
@@ -324,7 +324,7 @@ def outcome(server: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def in_force(admins: dict[str, Account]) -> Policies:
-    """Return the policies that the page's commands have made."""
+    """Return the policies that the page's commands created."""
     of_roles: dict[str, list[Document]] = {}
     of_resources: dict[str, Document] = {}
     for admin in admins.values():
@@ -337,14 +337,14 @@ def in_force(admins: dict[str, Account]) -> Policies:
 
 
 def normalised(text: str) -> list[str]:
-    """Return the lines of an output that say something, without what differs from run to run."""
+    """Return the lines of an output that are not empty, without what differs from run to run."""
     for pattern, name in VOLATILE.items():
         text = re.sub(pattern, name, text)
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
 def mismatch(shown: list[str], actual: list[str]) -> str | None:
-    """Return the first shown line that is not there; `...`, as a line or in one, stands for anything."""
+    """Return the first shown line that is missing; `...`, as a line or in one, matches anything."""
     at, may_skip = 0, False
     for line in shown:
         if line == LEFT_OUT:
@@ -361,25 +361,25 @@ def mismatch(shown: list[str], actual: list[str]) -> str | None:
 
 def test_every_block_has_its_place() -> None:
     """A block is a command, a file with its name, or the output of the command before it."""
-    unnamed = [one.line for one in BLOCKS if one.language not in {"sh", "text"} and one.file is None]
+    unnamed = [block.line for block in BLOCKS if block.language not in {"sh", "text"} and block.file is None]
     astray = [shown.line for _, command, shown in SHOWN.values() if command.language != "sh"]
     assert (unnamed, astray) == ([], [])
-    assert {one.language for one in BLOCKS} == {"sh", "text", "yaml", "json", "python"}
+    assert {block.language for block in BLOCKS} == {"sh", "text", "yaml", "json", "python"}
 
 
 def test_every_command_succeeds(outcome: Outcome) -> None:
-    """A reader who follows the page is never stopped; where something may fail, the page catches it."""
+    """Each command of the page succeeds; where one is meant to fail, the page catches it."""
     last = max(outcome.outputs)
     assert outcome.code == 0, f"line {BLOCKS[last].line}:\n{outcome.outputs[last][-3000:]}"
-    assert sorted(outcome.outputs) == [i for i, one in enumerate(BLOCKS) if one.language == "sh"]
+    assert sorted(outcome.outputs) == [i for i, block in enumerate(BLOCKS) if block.language == "sh"]
 
 
 @pytest.mark.parametrize(("index", "command", "shown"), SHOWN.values(), ids=SHOWN)
 def test_the_output_is_what_the_page_shows(
     index: int, command: Block, shown: Block, outcome: Outcome
 ) -> None:
-    """Line by line, with all numbers; only times and rates may differ, and Airflow's log be cut."""
-    assert LEFT_OUT not in shown.text or command.text.startswith("airflow "), "only Airflow says too much"
+    """Lines and numbers are the same; only times and rates may differ, and Airflow's log may be cut."""
+    assert LEFT_OUT not in shown.text or command.text.startswith("airflow "), "only Airflow's log may be cut"
     actual = normalised(outcome.outputs[index])
     missing = mismatch(normalised(shown.text), actual)
     assert missing is None, "\n".join([f"not as shown: {missing}", *actual])
@@ -402,12 +402,12 @@ def test_the_output_is_what_the_page_shows(
 def test_a_shown_line_that_is_not_there_is_found(
     shown: list[str], actual: list[str], missing: str | None
 ) -> None:
-    """The comparison sees what is missing, what is too much, and what is out of order."""
+    """The comparison finds a missing line, an extra line, and a line in the wrong place."""
     assert mismatch(shown, actual) == missing
 
 
 def test_every_object_arrives(outcome: Outcome) -> None:
-    """What the page says it copies is at the destination, and nothing else."""
+    """The destination has the objects that the page copies, and no others."""
     sources = {
         "backup/catalog/index.json": "catalog/index.json",
         "backup/daily/2026-01-30/001.nc": "daily/2026-01-30/001.nc",
@@ -424,13 +424,13 @@ def test_every_object_arrives(outcome: Outcome) -> None:
 
 
 def test_every_request_is_allowed(outcome: Outcome) -> None:
-    """The page's policies are enough for all that its commands and Dags ask of S3 and STS."""
+    """The page's policies allow all requests of its commands and Dags to S3 and STS."""
     assert {access.role for access in outcome.needed} == {AIRFLOW, READER, WRITER}
     assert [str(access) for access in outcome.needed if not outcome.policies.allow(access)] == []
 
 
 def test_every_grant_is_needed(outcome: Outcome) -> None:
-    """The page's policies are the least: without any one of their grants, some request is refused."""
+    """The page's policies are minimal: without any one of their grants, some request is refused."""
     allowed = [access for access in outcome.needed if outcome.policies.allow(access)]
     needless = {
         grant
@@ -441,8 +441,8 @@ def test_every_grant_is_needed(outcome: Outcome) -> None:
 
 
 def test_the_printed_policies_are_enough(outcome: Outcome) -> None:
-    """What `s3copy policy` prints allows all that its job asks of S3."""
-    (index,) = (i for i, one in enumerate(BLOCKS) if one.text.startswith("s3copy policy catalog"))
+    """The policies that `s3copy policy` prints allow all requests of the job to S3."""
+    (index,) = (i for i, block in enumerate(BLOCKS) if block.text.startswith("s3copy policy catalog"))
     printed = json.loads(outcome.outputs[index])
     policies = Policies(
         of_roles={READER: [printed["source_role_policy"]], WRITER: [printed["destination_role_policy"]]},
@@ -457,7 +457,7 @@ def test_the_printed_policies_are_enough(outcome: Outcome) -> None:
 
 def test_no_grant_is_wider_than_a_folder() -> None:
     """A policy names its actions; its resources are a bucket, a role, a key, or a folder of a bucket."""
-    documents = [json.loads(one.text) for one in BLOCKS if one.language == "json"]
+    documents = [json.loads(block.text) for block in BLOCKS if block.language == "json"]
     wide = [
         text
         for document in documents
@@ -476,13 +476,13 @@ DECLARED = set(re.findall(r'^[A-Z_0-9]+ = "(\w+)"', ERRORS, re.MULTILINE))
 
 @pytest.mark.parametrize("code", sorted(DECLARED | COMMON))
 def test_every_code_is_explained(code: str) -> None:
-    """Whoever meets a code finds what it means and what to do."""
+    """The table has the meaning of each code, and what to do."""
     _, meaning, remedy = TABLE[code]
     assert meaning.strip()
     assert remedy.strip()
 
 
 def test_no_code_is_invented() -> None:
-    """A code of the table is one of ours, one that we know of S3, or one that stands on the list above."""
+    """A code of the table is one of the package, one of S3 that it knows, or one of the list above."""
     assert len(DECLARED) > 10
     assert sorted(set(TABLE) - DECLARED - set(_CLASS_OF_CODE) - COMMON) == []

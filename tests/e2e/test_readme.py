@@ -1,4 +1,4 @@
-"""What the README, and the pages that it leads to, show works: YAML is valid, and commands run."""
+"""The examples of the README and of the pages that it links to work: YAML is valid, and commands run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAGES = [
 
 
 def blocks(language: str) -> list[str]:
-    """Return every block of a language in the README, and in the pages that have its details."""
+    """Return every block of a language in the README and in the pages with the details."""
     text = "\n".join(page.read_text() for page in PAGES)
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
@@ -37,7 +37,7 @@ def commands(program: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def granules(server: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The buckets of copy_configs/demo.yaml, and the environment with the connections to them."""
+    """Create the buckets of copy_configs/demo.yaml; return an environment with connections to them."""
     source = server.client(READER)
     source.create_bucket(Bucket="ops-granules")
     server.client(WRITER).create_bucket(Bucket="partner-granules")
@@ -52,7 +52,7 @@ def granules(server: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_yaml_is_valid(text: str, tmp_path: Path) -> None:
-    """A reader may copy the YAML as it stands."""
+    """A reader can copy the YAML without any change."""
     file = tmp_path / "shown.yaml"
     file.write_text(text)
     assert isinstance(load_job(file), CopyJob)
@@ -60,7 +60,7 @@ def test_yaml_is_valid(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", blocks("python"))
 def test_python_builds_its_dag(text: str) -> None:
-    """The Python is a Dag file: it makes a Dag with the operator in it, whose inputs are valid."""
+    """The Python is a Dag file: its Dag has the operator with valid inputs."""
     made: dict[str, Any] = {}
     exec(compile(text, "docs/operator.md", "exec"), made)
     (task,) = made["dag"].tasks
@@ -70,7 +70,7 @@ def test_python_builds_its_dag(text: str) -> None:
 
 BROKEN = """\
 version: 1
-# What docs/commands.md shows of this file is what `s3copy validate` says.
+# docs/commands.md shows what `s3copy validate` says about this file.
 source:
   bucket: ops-granules
   account: 012345670123
@@ -81,7 +81,7 @@ prefixes: [{source: daily/, destination: backup/}]
 
 
 def test_shown_problems_are_what_validate_says(tmp_path: Path) -> None:
-    """Every line of the report in docs/commands.md stands in the real one."""
+    """The real report has every line of the report in docs/commands.md."""
     (tmp_path / "daily.yaml").write_text(BROKEN)
     done = subprocess.run(
         [BIN / "s3copy", "validate", "daily.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -92,7 +92,7 @@ def test_shown_problems_are_what_validate_says(tmp_path: Path) -> None:
 
 
 def test_no_command_escapes() -> None:
-    """Each command is run below, but for pip, which test_deploy.py knows."""
+    """Each command is run below, except pip, which test_deploy.py covers."""
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     others = {*commands("s3copy"), *commands("make")}
     assert [line for line in lines if line not in others and not line.startswith(("pip ", "  --"))] == []
@@ -109,12 +109,12 @@ def test_commands_run(command: str, granules: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("command", commands("make"))
 def test_make_commands_are_what_ci_runs(command: str) -> None:
-    """`make demo` and `make test` are run by .ci/run on a clean checkout."""
+    """.ci/run runs `make demo` and `make test` on a clean checkout."""
     assert command in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-def test_every_code_of_ours_is_documented() -> None:
-    """docs/metrics.md names every code that is not S3's own."""
+def test_every_code_of_the_package_is_documented() -> None:
+    """docs/metrics.md names every code that is not one of S3's."""
     declared = list(map(str, Code))
     documented = (ROOT / "docs" / "metrics.md").read_text()
     assert len(declared) > 10

@@ -93,7 +93,7 @@ def make_ui(output: Path, statsd: StatsD) -> Iterator[subprocess.Popen[bytes]]:
         )
     try:
         deadline = time.monotonic() + START_SECONDS
-        while output.read_text().count("Ctrl-C ends it all") < 2:
+        while output.read_text().count("Ctrl-C stops everything") < 2:
             assert process.poll() is None, output.read_text()
             assert time.monotonic() < deadline, output.read_text()
             time.sleep(0.2)
@@ -327,7 +327,7 @@ def living(pids: set[int]) -> str:
 def test_ctrl_c_ends_it_all(ui: Ui) -> None:
     """Nothing that it started is left running, and no file."""
     started = descendants(ui.process.pid)
-    (home,) = re.findall(r"logs are in (\S+) meanwhile", ui.output.read_text())
+    (home,) = re.findall(r"logs are in (\S+) while it runs", ui.output.read_text())
     assert len(started) > 5
     assert (ROOT / home).is_dir()
     interrupt(ui.process)

@@ -1,1 +1,1 @@
-"""Environments of other Airflows, and what has to work in each."""
+"""Environments with other Airflow versions, and what must work in each."""

@@ -1,4 +1,4 @@
-"""`make test-airflow`: installs the wheel beside each Airflow, and tries what touches Airflow there."""
+"""`make test-airflow`: installs the wheel beside each Airflow version, and tests it there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 _UNIT = ("tests/contract", "tests/unit")
 _REPOSITORY = tuple(f"tests/unit/repository/test_{name}.py" for name in ("ci", "dist", "docs"))
-"""About the repository, not about what is installed."""
+"""These test the repository, not the installed package."""
 _AIRFLOW = (
     "tests/contract",
     "tests/unit/config/test_schedule.py",
@@ -40,17 +40,17 @@ _AIRFLOW = (
 )
 _DEMO = "the demo"
 _KILLED_BATCH = "tests/e2e/test_airflow.py::test_thousands_of_objects_survive_a_killed_batch"
-_console = Console(highlight=False, width=170)  # a log has no width; rich would take 80
+_console = Console(highlight=False, width=170)  # a log has no width; rich would assume 80
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What is tried in one environment.
+    """What runs in one environment.
 
     Attributes:
-        environment: where.
-        tests: for pytest.
-        live: the demo's job, and further tests, on a real scheduler; empty for none.
+        environment: where it runs.
+        tests: paths for pytest.
+        live: the demo's job and further tests that need a real scheduler; empty for none.
     """
 
     environment: Environment
@@ -60,14 +60,14 @@ class Trial:
 
 @dataclass
 class Outcome:
-    """What came of a trial.
+    """The result of a trial.
 
     Attributes:
-        installed: `pip check` found no conflict.
-        tests: the last line of pytest, empty where it did not run.
-        live: how the live runs ended, empty where there are none.
-        ok: all that was tried passed.
-        seconds: that it took.
+        installed: `pip check clean`, or why the installation failed.
+        tests: the last line that pytest printed, empty if it did not run.
+        live: how the live runs ended, empty if there are none.
+        ok: everything passed.
+        seconds: how long it took.
     """
 
     installed: str = ""
@@ -99,17 +99,18 @@ TRIALS = (
 
 
 def main(chosen: Sequence[str]) -> int:
-    """Try all, or those whose names begin with what is chosen; return 0 where some ran and all passed."""
-    trials = [one for one in TRIALS if not chosen or one.environment.name.startswith(tuple(chosen))]
+    """Run all trials, or those whose names begin with a chosen text; return 0 if some ran and all passed."""
+    trials = [trial for trial in TRIALS if not chosen or trial.environment.name.startswith(tuple(chosen))]
     if not trials:
-        names = ", ".join(one.environment.name for one in TRIALS)
+        names = ", ".join(trial.environment.name for trial in TRIALS)
         sys.stderr.write(f"no environment begins with {' or '.join(chosen)}. There are {names}\n")
         return 2
     wheel = _build_wheel()
-    os.environ["S3COPY_WHEEL"] = str(wheel)  # for the test of docs/deploy.md
-    outcomes = [(trial, _carry_out(trial, wheel)) for trial in trials]
-    _console.print(_table(outcomes))
-    return 0 if all(one.ok for _, one in outcomes) and any(one.tests for _, one in outcomes) else 1
+    os.environ["S3COPY_WHEEL"] = str(wheel)  # the test of docs/deploy.md reads it
+    outcomes = [(trial, _run_trial(trial, wheel)) for trial in trials]
+    _console.print(_build_table(outcomes))
+    passed = all(outcome.ok for _, outcome in outcomes)
+    return 0 if passed and any(outcome.tests for _, outcome in outcomes) else 1
 
 
 def _build_wheel() -> Path:
@@ -121,18 +122,21 @@ def _build_wheel() -> Path:
     return wheel
 
 
-def _carry_out(trial: Trial, wheel: Path) -> Outcome:
+def _run_trial(trial: Trial, wheel: Path) -> Outcome:
     environment, outcome, began = trial.environment, Outcome(), time.monotonic()
     _say(f"{environment.name}: installing Airflow {environment.airflow} and the wheel")
     try:
         environment.install(wheel)
         outcome.installed = "pip check clean"
         _say(f"{environment.name}: {', '.join(path.removeprefix('tests/') for path in trial.tests)}")
-        outcome.tests = _pytest(environment, outcome, *trial.tests, "--numprocesses", "2")
-        for one in trial.live:
-            _say(f"{environment.name}: {one}, on a real scheduler")
-            ending = _demo(environment, outcome) if one == _DEMO else _pytest(environment, outcome, one)
-            outcome.live += f"{one.rpartition('/')[2]}: {ending}\n"
+        outcome.tests = _run_pytest(environment, outcome, *trial.tests, "--numprocesses", "2")
+        for live in trial.live:
+            _say(f"{environment.name}: {live}, on a real scheduler")
+            if live == _DEMO:
+                ending = _run_demo(environment, outcome)
+            else:
+                ending = _run_pytest(environment, outcome, live)
+            outcome.live += f"{live.rpartition('/')[2]}: {ending}\n"
     except NoInterpreterError as error:
         outcome.installed = str(error)
     except subprocess.CalledProcessError as error:
@@ -141,27 +145,27 @@ def _carry_out(trial: Trial, wheel: Path) -> Outcome:
     return outcome
 
 
-def _pytest(environment: Environment, outcome: Outcome, *arguments: str) -> str:
-    """Run tests, and return pytest's last line; warnings of older packages are not ours to mend."""
+def _run_pytest(environment: Environment, outcome: Outcome, *arguments: str) -> str:
+    """Run tests and return pytest's last line; warnings of older packages can't be fixed here."""
     quiet = ("-q", "-p", "no:cacheprovider", "-p", "no:anyio", "-o", "filterwarnings=default")
     without = [f"--ignore={path}" for path in _REPOSITORY]
     command = ("-m", "pytest", *quiet, "--dist", "loadfile", "--disable-warnings", *without, *arguments)
-    code, lines = _python(environment, *command)
+    code, lines = _run_python(environment, *command)
     outcome.ok = outcome.ok and code == 0
     return lines[-1].strip("= ") if lines else "nothing was printed"
 
 
-def _demo(environment: Environment, outcome: Outcome) -> str:
-    code, _ = _python(environment, "-m", "tools.demo")
+def _run_demo(environment: Environment, outcome: Outcome) -> str:
+    code, _ = _run_python(environment, "-m", "tools.demo")
     outcome.ok = outcome.ok and code == 0
     return "green" if code == 0 else "FAILED"
 
 
-def _python(environment: Environment, *arguments: str) -> tuple[int, list[str]]:
-    """Run Python in an environment's tree, with what it prints in a file, too; return its code and lines."""
+def _run_python(environment: Environment, *arguments: str) -> tuple[int, list[str]]:
+    """Run Python in an environment's tree and log its output; return its exit code and lines."""
     log = environment.tree.with_name("output.txt")
     with log.open("a") as output:
-        start = output.tell()
+        start = os.fstat(output.fileno()).st_size
         process = subprocess.Popen(
             [*tied("INT"), str(environment.bin / "python"), *arguments],
             cwd=environment.tree,
@@ -178,11 +182,11 @@ def _python(environment: Environment, *arguments: str) -> tuple[int, list[str]]:
     lines = log.read_bytes()[start:].decode(errors="replace").splitlines()
     if code:
         sys.stdout.write("\n".join(lines[-60:]) + "\n")
-        _say(f"{environment.name}: FAILED; all of it is in {log.relative_to(ROOT)}")
+        _say(f"{environment.name}: FAILED; the whole output is in {log.relative_to(ROOT)}")
     return code, lines
 
 
-def _table(outcomes: Sequence[tuple[Trial, Outcome]]) -> Table:
+def _build_table(outcomes: Sequence[tuple[Trial, Outcome]]) -> Table:
     table = Table(
         "constraints", "Airflow", "Python", "installed", "tests", "live", "seconds", title_justify="left"
     )
@@ -207,7 +211,7 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends everything, as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends everything, as Ctrl-C does
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

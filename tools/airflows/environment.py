@@ -1,4 +1,4 @@
-"""An Airflow of one version below build/, installed as its users do: the wheel, under constraints."""
+"""One Airflow version below build/, installed as users install it: the wheel, under constraints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OF_TOOLS = ("hypothesis", "moto", "pytest")
 
 
 class NoInterpreterError(Exception):
-    """There is no such Python on this machine."""
+    """This machine does not have the Python version."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Environment:
     """One environment.
 
     Attributes:
-        name: of its file of constraints, such as `3.2.1-py3.12`.
+        name: the name of its constraints file, such as `3.2.1-py3.12`.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Environment:
 
     @property
     def tree(self) -> Path:
-        """A checkout without the package, so that tests find the one that is installed."""
+        """A checkout without the package, so that tests import the installed one."""
         return self._home / "tree"
 
     @property
@@ -63,20 +63,20 @@ class Environment:
         return CONSTRAINTS / f"{self.name}.txt"
 
     def _interpreter(self) -> str:
-        """Return the interpreter: by its name, or one of pyenv's, whose names do not work everywhere."""
+        """Return the interpreter: from the path, or one of pyenv's, whose shims do not work everywhere."""
         pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
         versions = sorted(pyenv.glob(f"{self.python}.*/bin/python"), reverse=True)
         for candidate in (shutil.which(f"python{self.python}"), *map(str, versions)):
             if candidate and _runs(candidate):
                 return candidate
-        raise NoInterpreterError(f"there is no Python {self.python} here")
+        raise NoInterpreterError(f"Python {self.python} is not installed here")
 
     def install(self, wheel: Path) -> None:
-        """Install a wheel with all its extras under the constraints, check that, and add what tests need.
+        """Install a wheel with all its extras under the constraints, check it, and add what tests need.
 
         Raises:
-            NoInterpreterError: there is no such Python.
-            CalledProcessError: the constraints allow no such installation, or `pip check` found a conflict.
+            NoInterpreterError: this machine does not have the Python version.
+            CalledProcessError: the constraints do not allow it, or `pip check` found a conflict.
         """
         shutil.rmtree(self._home, ignore_errors=True)
         _uv("venv", "--python", self._interpreter(), str(self._home / "venv"))
@@ -89,17 +89,17 @@ class Environment:
         )
         self._pip("check")
         self._install_tools()
-        self._lay_tree()
+        self._copy_tree()
 
     def _install_tools(self) -> None:
-        """Install what tests need without moving what is there: constraints pin older ones of some."""
+        """Install what tests need without changing installed versions; some are older than tests need."""
         frozen = [pin for pin in self._pip("freeze").splitlines() if " @ " not in pin]
         fixed = self._home / "fixed.txt"
         fixed.write_text("\n".join(pin for pin in frozen if not pin.lower().startswith(_OF_TOOLS)))
         self._pip("install", "--constraint", str(fixed), *_TOOLS)
         self._pip("check")
 
-    def _lay_tree(self) -> None:
+    def _copy_tree(self) -> None:
         for name in _TREE:
             shutil.copytree(ROOT / name, self.tree / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in _FILES:
@@ -118,7 +118,7 @@ def _uv(*arguments: str) -> str:
     """Run uv with a cache below build/, and return what it prints.
 
     Raises:
-        CalledProcessError: it failed; what it said went to stderr.
+        CalledProcessError: uv failed; its messages went to stderr.
     """
     done = subprocess.run(
         [str(_UV), "--no-progress", *arguments],

@@ -1,4 +1,4 @@
-"""docs/ci.md and .pre-commit-hooks.yaml are what a team may copy: valid, and their commands run."""
+"""A team can copy docs/ci.md and .pre-commit-hooks.yaml: they are valid, and their commands run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GITLAB, PRE_COMMIT = ".gitlab-ci.yml", ".pre-commit-config.yaml"
 
 
 def shown(name: str, folder: Path) -> list[Any]:
-    """Return what the blocks of a file's name say by the rules of YAML 1.2, where `on` is text."""
+    """Return the values of the blocks of a file, read as YAML 1.2, where `on` is text."""
     file = folder / "shown.yaml"
     values = []
     for text, _ in (block for block in BLOCKS if block[1] == name):
@@ -40,35 +40,35 @@ def shown(name: str, folder: Path) -> list[Any]:
 
 @pytest.fixture
 def hook() -> dict[str, Any]:
-    """The one hook that the repository offers."""
+    """The only hook of the repository."""
     (found,) = read_source(HOOKS).value
     return dict(found)
 
 
-def installed(command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run a command by the name that it is installed by."""
+def run_installed(command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a command of the environment by its name."""
     program, *arguments = shlex.split(command)
     return subprocess.run([BIN / program, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def test_every_block_of_yaml_is_a_named_file() -> None:
-    """A reader knows where each block goes, and none escapes these tests."""
+    """A reader knows where each block goes, and these tests cover all blocks."""
     assert TEXT.count("```yaml\n") == len(BLOCKS)
     assert [name for _, name in BLOCKS] == [WORKFLOW, GITLAB, PRE_COMMIT, PRE_COMMIT]
 
 
 def test_the_workflow_validates_with_annotations(tmp_path: Path) -> None:
-    """Its last step runs as it stands; every step is a `uses` or a `run`."""
+    """Its last step runs as written; every step is a `uses` or a `run`."""
     (workflow,) = shown(WORKFLOW, tmp_path)
     assert set(workflow["on"]) == {"pull_request", "push"}
     steps = workflow["jobs"]["validate"]["steps"]
     assert [set(step) & {"uses", "run"} for step in steps] == [{"uses"}] * 2 + [{"run"}] * 3
     command = steps[-1]["run"]
     assert "--format github" in command
-    assert installed(command).returncode == 0
+    assert run_installed(command).returncode == 0
 
     write_broken(tmp_path)
-    done = installed(command, tmp_path)
+    done = run_installed(command, tmp_path)
     assert done.returncode == 1
     assert done.stdout.startswith("::error file=copy_configs/job.yaml,line=")
 
@@ -79,17 +79,17 @@ def write_broken(folder: Path) -> None:
 
 
 def test_the_gitlab_job_validates(tmp_path: Path) -> None:
-    """Its last line runs as it stands, and fails where something is wrong."""
+    """Its last line runs as written, and fails if a config is invalid."""
     (jobs,) = shown(GITLAB, tmp_path)
     assert set(jobs["validate-copy-configs"]) == {"image", "rules", "script"}
     command = jobs["validate-copy-configs"]["script"][-1]
-    assert installed(command).returncode == 0
+    assert run_installed(command).returncode == 0
     write_broken(tmp_path)
-    assert installed(command, tmp_path).returncode == 1
+    assert run_installed(command, tmp_path).returncode == 1
 
 
 def test_both_ci_services_install_alike(tmp_path: Path) -> None:
-    """The commands that install are those of the page's head."""
+    """The commands that install are those at the top of the page."""
     (workflow,) = shown(WORKFLOW, tmp_path)
     runs = [step["run"] for step in workflow["jobs"]["validate"]["steps"] if "run" in step]
     (jobs,) = shown(GITLAB, tmp_path)
@@ -97,8 +97,8 @@ def test_both_ci_services_install_alike(tmp_path: Path) -> None:
     assert "\n".join(runs[:-1]) in TEXT
 
 
-def needed(names: set[str]) -> set[str]:
-    """Return distributions with all that they need themselves."""
+def find_required(names: set[str]) -> set[str]:
+    """Return distributions with everything that they require."""
     found: set[str] = set()
     while names:
         name = names.pop()
@@ -106,17 +106,17 @@ def needed(names: set[str]) -> set[str]:
             found.add(name)
             requirements = map(Requirement, distribution(name).requires or [])
             names |= {
-                canonicalize_name(one.name)
-                for one in requirements
-                if one.marker is None or one.marker.evaluate({"extra": ""})
+                canonicalize_name(requirement.name)
+                for requirement in requirements
+                if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
             }
     return found
 
 
 def test_the_short_installation_is_enough(tmp_path: Path) -> None:
-    """`validate` runs where only the packages are that the page lists, and what they need."""
+    """`validate` runs with only the packages that the page lists, and their requirements."""
     (line,) = set(re.findall(r"pip install (croniter.*)", TEXT))
-    allowed = needed(set(line.split())) | {"s3copy-tasks"}
+    allowed = find_required(set(line.split())) | {"s3copy-tasks"}
     refused = sorted(
         module
         for module, owners in packages_distributions().items()
@@ -142,28 +142,28 @@ def test_the_short_installation_is_enough(tmp_path: Path) -> None:
 
 
 def test_pre_commit_snippets_name_the_hook(tmp_path: Path, hook: dict[str, Any]) -> None:
-    """Each snippet has one repository at one commit, and asks for the hook that there is."""
+    """Each snippet has one repository at one commit, and names the hook that exists."""
     for config in shown(PRE_COMMIT, tmp_path):
         (repository,) = config["repos"]
         assert re.fullmatch("[0-9a-f]{40}", repository["rev"])
-        assert [one["id"] for one in repository["hooks"]] == [hook["id"]]
+        assert [named["id"] for named in repository["hooks"]] == [hook["id"]]
 
 
 def test_the_hook_has_what_pre_commit_needs(hook: dict[str, Any]) -> None:
-    """https://pre-commit.com/#new-hooks: id, name, entry and language, and a language that it knows."""
+    """https://pre-commit.com/#new-hooks: id, name, entry, and a language that pre-commit supports."""
     assert {"id", "name", "entry", "language"} <= set(hook)
     assert (hook["id"], hook["language"], hook["types"]) == ("s3copy-validate", "python", ["yaml"])
 
 
 def test_the_hook_checks_the_whole_folder(tmp_path: Path, hook: dict[str, Any]) -> None:
-    """Its entry gets no names of files, so it sees what two jobs do to each other."""
+    """Its entry gets no file names, so it finds conflicts between two jobs."""
     assert hook["pass_filenames"] is False
-    assert installed(hook["entry"]).returncode == 0
+    assert run_installed(hook["entry"]).returncode == 0
     configs = tmp_path / "copy_configs"
     configs.mkdir()
     for name in ("a.yaml", "b.yaml"):
         write(configs, MINIMAL, name)
-    done = installed(hook["entry"], tmp_path)
+    done = run_installed(hook["entry"], tmp_path)
     assert done.returncode == 1
     assert "[jobs-write-same]" in done.stdout
 

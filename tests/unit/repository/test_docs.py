@@ -1,4 +1,4 @@
-"""The pages fit together: every link leads somewhere, every page is in the index, and the maps are true."""
+"""The pages are consistent: every link works, every page is in the index, and CONTRIBUTING is up to date."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def path_of(text: Path) -> str:
 
 
 def links(text: Path) -> list[str]:
-    """Return where a page's links lead, but for addresses."""
+    """Return the targets of a page's links, without addresses."""
     found = re.findall(r"\]\(([^)\s]+)\)", CODE.sub("", text.read_text()))
     return [link for link in found if "://" not in link]
 
@@ -49,18 +49,18 @@ def test_links_lead_somewhere(text: Path) -> None:
 
 @pytest.mark.parametrize("link", ["docs/nowhere.md", "docs/limits.md#nowhere", "#nowhere"])
 def test_a_link_that_leads_nowhere_is_found(link: str) -> None:
-    """The check sees a missing file and a missing heading."""
+    """The check finds a missing file and a missing heading."""
     assert not leads_somewhere(link, ROOT / "README.md")
 
 
 def test_every_page_is_in_the_index() -> None:
-    """docs/README.md names each page, each once."""
+    """docs/README.md links each page once."""
     listed = [link for link in links(DOCS / "README.md") if not link.startswith("../") and "#" not in link]
     assert sorted(listed) == [path.relative_to(DOCS).as_posix() for path in PAGES if path.name != "README.md"]
 
 
 def test_the_index_has_four_groups() -> None:
-    """Learn, do, look up, why; and each entry says in a line what the page is for."""
+    """The groups are learn, do, look up, why; each entry describes its page in one line."""
     text = (DOCS / "README.md").read_text()
     groups = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert groups == ["Learn", "Do", "Look up", "Why it is built this way"]
@@ -69,13 +69,13 @@ def test_the_index_has_four_groups() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    """A newcomer reads it to the end."""
+    """It is short enough to be read to the end."""
     assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=path_of)
 def test_one_title(text: Path) -> None:
-    """A page begins with its title, and has no other."""
+    """A page begins with its title, and has no second title."""
     titles = re.findall(r"^# .+$", CODE.sub("", text.read_text()), re.MULTILINE)
     assert titles == text.read_text().splitlines()[:1]
 
@@ -95,17 +95,17 @@ def test_the_site_is_built(tmp_path: Path) -> None:
 
 
 class TestContributing:
-    """CONTRIBUTING.md shows the tree as it is."""
+    """CONTRIBUTING.md shows the current tree."""
 
     TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 
     def rows(self, head: str) -> list[str]:
-        """Return the first cells of a table, by its first line."""
+        """Return the first cells of the table that begins with a heading."""
         table = self.TEXT.partition(f"| {head}")[2].partition("\n\n")[0]
         return re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
 
     def test_the_rooms_are_those_of_the_linter(self) -> None:
-        """Row by row, from the top down."""
+        """The rows are in the same order, from the top down."""
         document = tomllib.loads((ROOT / "pyproject.toml").read_text())
         (layers,) = (
             contract["layers"]
@@ -119,14 +119,14 @@ class TestContributing:
         assert [sorted(row) for row in shown] == [sorted(layer.split(" | ")) for layer in layers]
 
     def test_the_folders_of_tests_are_there(self) -> None:
-        """All of them, and no other."""
+        """The table has all folders, and no others."""
         shown = {name.strip("`/") for name in self.rows("folder")}
         assert shown == {
             path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"
         }
 
     def test_the_files_that_it_names_are_there(self) -> None:
-        """Below the root, or below the package."""
+        """Each path exists below the root, the package or the tests."""
         named = re.findall(r"`((?:[\w.]+/)+[\w.]*)`", self.TEXT)
         bases = (
             ROOT,
@@ -141,7 +141,7 @@ class TestContributing:
 
 
 def test_the_demo_page_shows_the_steps_of_the_demo() -> None:
-    """Each step that docs/demo.md shows is one that the program prints."""
+    """The program prints each step that docs/demo.md shows."""
     program = (ROOT / "tools" / "demo.py").read_text().replace("{CHANGED}", "python/json/decoder.py")
     steps = re.findall(r"^==> (.+)$", (DOCS / "demo.md").read_text(), re.MULTILINE)
     assert steps == re.findall(r'\bstep\(f?"(.+)"\)$', program, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The configs of copy_configs/ are what a newcomer copies: valid, apart from each other, and complete."""
+"""The configs in copy_configs/ are examples to copy: valid, independent of each other, and complete."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Way = tuple[str, ...]
 
 
 def fields_of_schema(part: dict[str, Any], path: Way = ()) -> Iterator[Way]:
-    """Yield every field that the schema knows, those of list items and of choices too."""
+    """Yield every field of the schema, with those of list items and of choices."""
     for name, field in part.get("properties", {}).items():
         yield (*path, name)
         yield from fields_of_schema(field, (*path, name))
@@ -34,7 +34,7 @@ def fields_of_schema(part: dict[str, Any], path: Way = ()) -> Iterator[Way]:
 
 
 def fields_of_document(part: Any, path: Way = ()) -> Iterator[Way]:
-    """Yield every field that a document sets; null sets nothing."""
+    """Yield every field that a document sets; null does not set a field."""
     if isinstance(part, list):
         for item in part:
             yield from fields_of_document(item, path)
@@ -45,18 +45,18 @@ def fields_of_document(part: Any, path: Way = ()) -> Iterator[Way]:
                 yield from fields_of_document(value, (*path, name))
 
 
-def named(paths: Iterable[Way]) -> set[str]:
-    """Return names of fields; source and destination count as one `side`, which both fill together."""
+def name_fields(paths: Iterable[Way]) -> set[str]:
+    """Return names of fields; source and destination are both `side`: each field needs one example."""
     return {".".join(("side", *path[1:]) if path[0] in SIDES else path) for path in paths}
 
 
 def missing(document: dict[str, Any]) -> list[str]:
     """Return the fields of the schema that a document does not set."""
-    return sorted(named(fields_of_schema(schema())) - named(fields_of_document(document)))
+    return sorted(name_fields(fields_of_schema(schema())) - name_fields(fields_of_document(document)))
 
 
 def without(document: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a document without a field, as `named` names it."""
+    """Return a document without a field, by the name that `name_fields` returns."""
     less = copy.deepcopy(document)
     first, *rest = name.split(".")
     for top in SIDES if first == "side" else (first,):
@@ -78,20 +78,20 @@ NESTED = [path for path in fields_of_document(EVERY) if path[1:]]
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_example_is_valid(file: Path) -> None:
-    """An example is a job as it stands, and an editor finds the schema by its first line."""
+    """An example is a job without any change, and an editor finds the schema by its first line."""
     assert job_of(file).name == file.stem
     assert file.read_text().splitlines()[0] == FIRST_LINE
 
 
 def test_the_examples_are_valid_together() -> None:
-    """The folder is one that Airflow takes as a whole."""
+    """Airflow can use the whole folder."""
     catalog = load_folder(FOLDER)
     assert list(map(str, catalog.problems)) == []
     assert [job.name for job in catalog.jobs] == sorted(file.stem for file in FILES)
 
 
 def test_no_two_examples_write_the_same_place() -> None:
-    """Destinations are apart: none lies in another, whatever the templates render to."""
+    """No destination is inside another, whatever the templates render to."""
     jobs = [job_of(file) for file in FILES]
     places = sorted(
         f"{job.destination.bucket}/{destination.partition('{')[0]}"
@@ -104,19 +104,19 @@ def test_no_two_examples_write_the_same_place() -> None:
 
 
 def test_every_field_is_shown() -> None:
-    """every_field.yaml sets every field of the schema: a new one has to be shown there."""
+    """every_field.yaml sets every field of the schema; a new field must be added there."""
     assert missing(EVERY) == []
 
 
-@pytest.mark.parametrize("name", sorted(named(fields_of_schema(schema()))))
+@pytest.mark.parametrize("name", sorted(name_fields(fields_of_schema(schema()))))
 def test_a_field_that_is_not_shown_is_named(name: str) -> None:
-    """The check sees every single field: without it, it and what is in it are missing."""
+    """If any field is removed, the check reports that field and its nested fields."""
     more = set(missing(without(EVERY, name))) - set(missing(EVERY))
     assert {field for field in more if not field.startswith(f"{name}.")} == {name}
 
 
 def test_every_field_has_a_comment() -> None:
-    """The reference explains itself where it is read: beside a field's first mention, or above it."""
+    """Each field has a comment beside its first use, or above it."""
     lines = EVERY_FIELD.read_text().splitlines()
     names = {path[-1] for path in fields_of_document(EVERY)} - {path[-2] for path in NESTED}
     mentions = {name: next(i for i, line in enumerate(lines) if f"{name}:" in line) for name in names}

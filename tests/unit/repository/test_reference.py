@@ -1,4 +1,4 @@
-"""The pages on configs say what the code does: every field, every code, and what the command prints."""
+"""The pages on configs agree with the code: every field, every code, and the output of the command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIELDS = list(fields())
 TOP_FIELDS = [field for field in FIELDS if len(field.way) == 1]
 DECLARED = set(Code)
 ROW = re.compile(
-    r"^\| `(?P<code>[a-z-]+)` \| (?P<meaning>.+) \| (?P<example>.+) \| (?P<mend>.+) \|$", re.MULTILINE
+    r"^\| `(?P<code>[a-z-]+)` \| (?P<meaning>.+) \| (?P<example>.+) \| (?P<fix>.+) \|$", re.MULTILINE
 )
 ROWS = list(ROW.finditer((DOCS / "problems.md").read_text()))
 
@@ -37,28 +37,28 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_page_of_fields_is_up_to_date() -> None:
-    """docs/configuration.md is what the schema, and the command, say today."""
+    """docs/configuration.md agrees with the schema and with the output of the command."""
     is_same = reference.PAGE.read_text() == reference.page()
     assert is_same, "docs/configuration.md is stale: run `make docs`"
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.title)
 def test_every_field_has_a_description_and_an_example(field: Field) -> None:
-    """A field that the reference can't explain is not done."""
+    """The reference needs a description and an example of each field."""
     assert field.part.get("description", "").endswith("."), "description: whole sentences"
     assert field.part.get("examples")
     assert field.is_required or field.is_choice or "default" in field.part
 
 
 def test_every_field_of_the_schema_is_on_the_page() -> None:
-    """As many headings as fields, in the schema's order."""
+    """There is one heading for each field, in the schema's order."""
     titles = re.findall(r"^####? `(.+)`$", reference.PAGE.read_text(), re.MULTILINE)
     assert titles == [field.title for field in FIELDS]
     assert [title for title in titles if re.fullmatch(r"\w+", title)] == list(schema()["properties"])
 
 
 def test_links_of_the_overview_lead_to_headings() -> None:
-    """Each anchor is that of one heading."""
+    """Each anchor belongs to exactly one heading."""
     text = re.sub(r"^```.*?^```$", "", reference.PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
     headings = [re.sub(r"[^\w -]", "", line.lower()) for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE)]
     anchors = [heading.replace(" ", "-") for heading in headings]
@@ -67,14 +67,14 @@ def test_links_of_the_overview_lead_to_headings() -> None:
 
 
 def test_every_name_of_templates_is_on_the_page() -> None:
-    """The table of names is the list that templates are checked against."""
+    """The table has the names that templates are checked against."""
     shown = {name.partition(".")[0] for name in reference._NAMES}
     assert shown == NAMES
 
 
 @pytest.mark.parametrize("field", TOP_FIELDS, ids=lambda field: field.title)
 def test_examples_of_the_page_are_valid(field: Field, tmp_path: Path) -> None:
-    """A reader may copy the block below a field's heading into a job."""
+    """A reader can copy the block below a field's heading into a job."""
     (text,) = [block for block in blocks("yaml") if block.startswith(f"{field.title}:")]
     (example,) = re.findall(r"\A.*?(?=^# |\Z)", text, re.DOTALL | re.MULTILINE)
     file = tmp_path / "example.yaml"
@@ -85,7 +85,7 @@ def test_examples_of_the_page_are_valid(field: Field, tmp_path: Path) -> None:
 
 
 def test_shown_files_and_commands_work(tmp_path: Path) -> None:
-    """Who types what the page shows gets a valid folder, and a schema for the editor."""
+    """The files and commands of the page give a valid folder, and a schema for the editor."""
     folder = tmp_path / "copy_configs"
     folder.mkdir()
     shown = [re.match(r"# copy_configs/(\w+\.yaml)\n", text) for text in blocks("yaml")]
@@ -106,17 +106,17 @@ def test_shown_files_and_commands_work(tmp_path: Path) -> None:
 
 
 def test_codes_and_their_table_agree() -> None:
-    """Each code that the package has stands in docs/problems.md once, and no other does."""
+    """docs/problems.md has each code of the package once, and no other code."""
     assert sorted(row["code"] for row in ROWS) == sorted(DECLARED)
 
 
 def examples_of(row: re.Match[str]) -> list[str]:
-    """Return what a row's example holds of YAML."""
+    """Return the YAML in a row's example."""
     return [text for text in re.findall(r"`(.+?)`", row["example"]) if re.match(r"\w+: |- ", text)]
 
 
 def with_example(texts: list[str]) -> str:
-    """Return the smallest job with the fields of an example in place of its own."""
+    """Return the smallest job, with some of its fields replaced by those of an example."""
     if texts[0].startswith("-"):
         return f"{texts[0]}\n"
     names = [text.partition(":")[0] for text in texts]
@@ -152,12 +152,12 @@ IN_WORDS: dict[str, Callable[[Path], object]] = {
         folder, document(objects=[{"source": "a", "destination": "x" * 1_025}])
     ),
 }
-"""What makes the examples that the table has in words."""
+"""Functions that create the examples that the table describes in words."""
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["code"])
 def test_examples_of_problems_have_that_problem(row: re.Match[str], tmp_path: Path) -> None:
-    """What stands beside a code causes it, in a job that is good otherwise."""
+    """The example beside a code causes it, in an otherwise valid job."""
     if examples_of(row):
         write(tmp_path, with_example(examples_of(row)))
     else:

@@ -9,12 +9,12 @@ from tests.performance.report import Report
 def test_a_figure_is_printed_and_written_from_the_same_value(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The table shows median and spread; the file holds every sample, below its column's name."""
+    """The table shows median and spread; the file has every sample, by the name of its column."""
     report = Report("copy", folder=tmp_path, objects=20_000)
     rows = report.table("copies", "client", {"objects/s": 0, "CPU ms": 2, "note": 0})
     rows.section("TLS, 30 ms")
-    rows.add("ours", [4_000, 6_000, 5_000], 0.25, "said")
-    rows.add("  theirs", None, 2.5, None)
+    rows.add("s3copy", [4_000, 6_000, 5_000], 0.25, "no limit")
+    rows.add("  s5cmd", None, 2.5, None)
     report.remark("[not] markup")
     report.finish()
 
@@ -22,13 +22,13 @@ def test_a_figure_is_printed_and_written_from_the_same_value(
     assert "5,000 (4,000 to 6,000)" in printed
     assert "0.25" in printed
     assert "[not] markup" in printed
-    told = json.loads((tmp_path / "copy.json").read_text())
-    assert told["conditions"]["objects"] == 20_000
-    assert told["remarks"] == ["[not] markup"]
-    assert told["tables"][0]["rows"] == [
+    written = json.loads((tmp_path / "copy.json").read_text())
+    assert written["conditions"]["objects"] == 20_000
+    assert written["remarks"] == ["[not] markup"]
+    assert written["tables"][0]["rows"] == [
         {
             "section": "TLS, 30 ms",
-            "client": "ours",
+            "client": "s3copy",
             "objects/s": {
                 "median": 5_000,
                 "least": 4_000,
@@ -36,7 +36,7 @@ def test_a_figure_is_printed_and_written_from_the_same_value(
                 "samples": [4_000, 6_000, 5_000],
             },
             "CPU ms": 0.25,
-            "note": "said",
+            "note": "no limit",
         },
-        {"section": "TLS, 30 ms", "client": "theirs", "CPU ms": 2.5},
+        {"section": "TLS, 30 ms", "client": "s5cmd", "CPU ms": 2.5},
     ]

@@ -1,4 +1,4 @@
-"""The server in memory lists, copies and refuses as S3 does: other tests lean on it."""
+"""The in-memory server lists, copies and refuses as S3 does: other tests rely on it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.support.s3.memory import MemoryStore, fails, on
 KEYS = st.sets(st.text(st.sampled_from("ab/é🛰"), min_size=1, max_size=4), max_size=12)
 
 
-def listed(store: MemoryStore, prefix: str, after: str | None, *, recursive: bool) -> list[str]:
+def list_keys(store: MemoryStore, prefix: str, after: str | None, *, recursive: bool) -> list[str]:
     keys, token = [], None
     while True:
         page = store.list_page(prefix, after=after, token=token, recursive=recursive)
-        keys += [one.key for one in page.objects]
+        keys += [found.key for found in page.objects]
         token = page.token
         if token is None:
             return keys
@@ -44,7 +44,7 @@ def test_listings(keys: set[str], prefix: str, after: str | None, page_keys: int
         and (after is None or key > after)
         and (recursive or "/" not in key[len(prefix) :])
     ]
-    assert listed(bench.source, prefix, after, recursive=recursive) == expected
+    assert list_keys(bench.source, prefix, after, recursive=recursive) == expected
 
 
 def request(**changes: object) -> CopyRequest:
@@ -81,7 +81,7 @@ def test_refusals() -> None:
 
 
 def test_faults() -> None:
-    """A hook before a request refuses it, a hook afterwards loses the reply of what was done."""
+    """A hook before a request refuses it; a hook after a request loses its reply."""
     bench = Bench()
     bench.put("in/a")
     head = bench.source.head_object("in/a")
