@@ -14,19 +14,20 @@ _INTERRUPTED = 130
 
 
 def main(names: list[str]) -> int:
-    """Run the benchmarks that are named, or all; return 0 where all came to an end."""
+    """Run the named benchmarks, or all; return 0 if none failed."""
     known = [file.stem.removeprefix(_PREFIX) for file in sorted(Path(__file__).parent.glob(f"{_PREFIX}*.py"))]
     unknown = set(names) - set(known)
     if unknown:
         sys.stderr.write(f"no such benchmark: {', '.join(sorted(unknown))}. There are {', '.join(known)}\n")
         return 2
-    failed = [name for name in names or known if not _ran(name)]
+    failed = [name for name in names or known if not _run_benchmark(name)]
     if failed:
         _say(f"FAILED: {', '.join(failed)}")
     return 1 if failed else 0
 
 
-def _ran(name: str) -> bool:
+def _run_benchmark(name: str) -> bool:
+    """Run one benchmark; return whether it succeeded."""
     began = time.monotonic()
     _say(name)
     done = subprocess.run([sys.executable, "-m", f"tests.performance.{_PREFIX}{name}"], cwd=ROOT, check=False)

@@ -1,6 +1,7 @@
-"""What a request costs the client: libcurl against boto3, by copies and by pages of a listing.
+"""What a request costs the client: libcurl beside boto3, for copies and for pages of a listing.
 
-Both take turns, each time in a new process on one core; nginx on another answers at once, or after 30 ms.
+Both take turns, each time in a new process on one core; nginx on another core answers at once, or after 30
+ms.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from tests.performance.null_s3 import KEYS_OF_A_PAGE, NullS3, Place
 from tests.performance.report import Report
 
 REPEATS = 3
-# client, requests at once, copies, pages
+# client, concurrent requests, copies, pages
 CONTENDERS = (("curl", 256, 30_000, 200), ("curl", 64, 30_000, 0), ("boto3", 32, 2_000, 20))
 PLACES = (Place("http"), Place("https"), Place("https", 0.03))
 
@@ -53,14 +54,14 @@ def _report_copies(report: Report, found: Figures) -> None:
         "CopyObject: one request, from parameters to result",
         "client",
         {"at once": 0, "objects/s": 0, "CPU ms each": 3},
-        f"median (least to greatest) of {REPEATS}, taking turns, each in a process of its own on one core; "
-        "nginx on loopback on another",
+        f"median (least to greatest) of {REPEATS}, taking turns, each in a new process on one core; "
+        "nginx on loopback on another core",
     )
     for place in PLACES:
         rows.section(str(place))
         for client, at_once, _, _ in CONTENDERS:
             runs = found[place, client, at_once]
-            rows.add(client, at_once, [one["per_second"] for one in runs], [one["cpu_ms"] for one in runs])
+            rows.add(client, at_once, [run["per_second"] for run in runs], [run["cpu_ms"] for run in runs])
 
 
 def _report_pages(report: Report, found: Figures) -> None:

@@ -1,8 +1,8 @@
-"""Small objects from bucket to bucket, the whole way, by this product and by other clients.
+"""Copies of small objects from bucket to bucket, by s3copy and by other clients, whole processes.
 
-Each client runs as its users run it, in turns with the others, pinned to one core; nginx on the other answers
-at once or after a delay, over TLS that every client checks. Before that each copies one object: what that
-takes is its start, and is taken off in the columns "after start".
+Each client runs as its users run it, in turns with the others, pinned to one core; nginx on the other core
+answers at once or after a delay, over TLS that every client checks. Before that, each client copies one
+object: the time of that run is its start, and is subtracted in the columns "after start".
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Contender:
     """A client with its settings.
 
     Attributes:
-        name: with what is not its default.
+        name: the client, with settings that are not its defaults.
         copy: runs it.
-        objects: how many it copies: 20,000, or fewer where those would take minutes.
-        places: where.
+        objects: how many it copies: 20,000, or fewer if those would take minutes.
+        places: the addresses that it uses.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Contender:
     places: tuple[Place, ...] = PLACES
 
 
-_OURS, _BOTO3, _S5CMD, _S5CMD_FEW = "s3copy, no limit", "s3copy, boto3", "s5cmd", "s5cmd, 2 workers"
+_S3COPY, _BOTO3, _S5CMD, _S5CMD_FEW = "s3copy, no limit", "s3copy, boto3", "s5cmd", "s5cmd, 2 workers"
 CONTENDERS = (
     Contender("s3copy", peers.s3copy, 20_000),  # 3,500 requests a second at most
-    Contender(_OURS, partial(peers.s3copy, max_requests_per_second=1_000_000), 20_000),
+    Contender(_S3COPY, partial(peers.s3copy, max_requests_per_second=1_000_000), 20_000),
     Contender(_BOTO3, partial(peers.s3copy, client="boto3"), 3_000),
     Contender(_S5CMD, peers.s5cmd, 6_000),
     Contender(_S5CMD_FEW, partial(peers.s5cmd, workers=2), 6_000, PLACES[:1]),
@@ -62,7 +62,7 @@ CONTENDERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of one contender: what it took, and what the server saw."""
+    """One run of one contender: what it used, and what the server counted."""
 
     spent: Spent
     objects: int
@@ -75,23 +75,23 @@ def main() -> None:
     report = Report("copy", repeats=REPEATS, versions=peers.install())
     starts: dict[tuple[Place, str], Run] = {}
     runs: dict[tuple[Place, str], list[Run]] = defaultdict(list)
-    each = [(place, one) for place in PLACES for one in CONTENDERS if place in one.places]
+    pairs = [(place, client) for place in PLACES for client in CONTENDERS if place in client.places]
     with NullS3(PLACES) as server:
-        for place, one in each:
-            starts[place, one.name] = _run(server, place, one, 1)
+        for place, client in pairs:
+            starts[place, client.name] = _run(server, place, client, 1)
         for _ in range(REPEATS):
-            for place, one in each:
-                runs[place, one.name].append(_run(server, place, one, one.objects))
+            for place, client in pairs:
+                runs[place, client.name].append(_run(server, place, client, client.objects))
     speed = report.table(
         "small objects below a prefix, copied by the server from one bucket to another",
         "client",
         {"objects": 0, "objects/s": 0, "after start": 0, "of its core, %": 0},
         f"median (least to greatest) of {REPEATS}, in turns; whole processes with start, listing, copies and "
-        "what proves them; each pinned to one core, the server on another, TLS on loopback. Slower clients "
-        "copy fewer objects. Less than all of its core: the client waited, or others were on that core",
+        "verification; each pinned to one core, the server on another, TLS on loopback. Slower clients "
+        "copy fewer objects. Below 100 % of its core, the client waited, or other processes used that core",
     )
     cost = report.table(
-        "what the same runs took",
+        "what the same runs used",
         "client",
         {"CPU ms each": 3, "after start": 3, "peak MB": 0, "requests each": 2, "connections": 0},
         "CPU: user and system time of all processes of a client",
@@ -99,10 +99,10 @@ def main() -> None:
     for place in PLACES:
         speed.section(str(place))
         cost.section(str(place))
-        for one in (one for at, one in each if at == place):
-            found, start = runs[place, one.name], starts[place, one.name]
-            speed.add(one.name, *_speed(found, start))
-            cost.add(one.name, *_cost(found, start))
+        for name in (client.name for at, client in pairs if at == place):
+            found, start = runs[place, name], starts[place, name]
+            speed.add(name, *_speed(found, start))
+            cost.add(name, *_cost(found, start))
     _compare(report, runs, starts)
     report.finish()
 
@@ -116,9 +116,9 @@ def _run(server: NullS3, place: Place, contender: Contender, objects: int) -> Ru
             destination=("copies", "out/"),
             home=Path(home),
         )
-        before = server.asked()
+        before = server.count_requests()
         spent = contender.copy(asked)
-        after = server.asked()
+        after = server.count_requests()
     connections, requests = (now - then for now, then in zip(after, before, strict=True))
     if requests < objects:
         raise RuntimeError(f"{contender.name} sent {requests} requests for {objects} objects: {spent.output}")
@@ -136,7 +136,7 @@ def _speed(runs: list[Run], start: Run) -> list[Cell]:
 
 
 def _is_start(runs: list[Run], start: Run) -> bool:
-    """Say whether a start is so much of the runs that what is left would be noise."""
+    """Return whether the start takes so much of a run that the rest would be noise."""
     own = start.spent
     return any(
         run.spent.seconds < 1.5 * own.seconds or run.spent.cpu_seconds < 1.5 * own.cpu_seconds for run in runs
@@ -156,29 +156,29 @@ def _cost(runs: list[Run], start: Run) -> list[Cell]:
 def _compare(
     report: Report, runs: dict[tuple[Place, str], list[Run]], starts: dict[tuple[Place, str], Run]
 ) -> None:
-    """Say how far apart the clients are, and what makes s5cmd slow."""
+    """Add remarks on the differences between clients, and why s5cmd is slow."""
     for place in PLACES:
-        ours, theirs = (
-            median(run.objects / run.spent.seconds for run in runs[place, name]) for name in (_OURS, _S5CMD)
+        s3copy_rate, s5cmd_rate = (
+            median(run.objects / run.spent.seconds for run in runs[place, name]) for name in (_S3COPY, _S5CMD)
         )
-        our_cpu, their_cpu = (
+        s3copy_cpu, s5cmd_cpu = (
             median(_after_start(run, starts[place, name]) for run in runs[place, name])
-            for name in (_OURS, _S5CMD)
+            for name in (_S3COPY, _S5CMD)
         )
         boto3_cpu = median(_after_start(run, starts[place, _BOTO3]) for run in runs[place, _BOTO3])
         report.remark(
-            f"{place}: {_OURS} copies {ours / theirs:.1f} times as many objects a second as s5cmd, start "
-            f"included, for 1/{their_cpu / our_cpu:.1f} of its CPU per object after the start, and "
-            f"1/{boto3_cpu / our_cpu:.1f} of boto3's"
+            f"{place}: {_S3COPY} copies {s3copy_rate / s5cmd_rate:.1f} times as many objects a second as "
+            f"s5cmd, start included, for 1/{s5cmd_cpu / s3copy_cpu:.1f} of its CPU per object after the "
+            f"start, and 1/{boto3_cpu / s3copy_cpu:.1f} of boto3's"
         )
     place = PLACES[0]
     many, few = (
         median(run.connections / run.requests for run in runs[place, name]) for name in (_S5CMD, _S5CMD_FEW)
     )
     report.remark(
-        f"Why s5cmd is slow here: it keeps two connections for later, so with its 256 workers it opens "
-        f"{many:.2f} for each request, each with a TLS handshake. With 2 workers it opens {few:.3f}, and "
-        "takes the CPU that it would if it kept all; but then it has no more than 2 requests in flight."
+        f"Why s5cmd is slow here: it keeps only two connections open for later requests, so with its 256 "
+        f"workers it opens {many:.2f} for each request, each with a TLS handshake. With 2 workers it opens "
+        f"{few:.3f}, and uses as little CPU as if it kept all; but then it has at most 2 requests in flight."
     )
 
 

@@ -1,9 +1,8 @@
 """100,000 small objects through a generated Dag in a live Airflow, and the same copy without Airflow.
 
-Airflow's share is what is left of a run's wall time when every moment is taken away in which at least one
-task did its own work. A task's own work lies between two lines of its log: the end of Airflow's "Pre
-Execute" group and the begin of "Post Execute". The server makes up listings and keeps no copy: it takes
-some 30 microseconds of a core for each.
+Airflow's share is the wall time of a run in which no task did its own work. A task's own work is between two
+lines of its log: the end of Airflow's "Pre Execute" group and the start of "Post Execute". The server
+generates listings and stores no copies: a copy takes about 30 microseconds of a core.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from tests.support.airflow.stack import AirflowStack
 OBJECTS, BATCH_OBJECTS, ACTIVE_BATCHES, RUNS = 100_000, 10_000, 2, 1
 DELAY = 0.03
 SLOTS = "8"
-"""Worker slots, more than active batches: Airflow may free one up to 5 s after its task has ended."""
+"""Worker slots, more than active batches: Airflow may free a slot up to 5 s after its task has ended."""
 BUCKETS = {"source_bucket": "originals", "destination_bucket": "copies"}
 _TASKS = ("preflight", "plan", "copy_batch", "summarize", "publish")
 
@@ -37,7 +36,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class TaskTimes:
-    """One task instance: from its start to its end in Airflow, its own work in it, and copying in that."""
+    """One task instance: its time in Airflow, its own work in that time, and copying in that work."""
 
     task_id: str
     airflow: Interval
@@ -63,7 +62,7 @@ class DagTimes:
 
     @property
     def copying_seconds(self) -> float:
-        """From the first batch's begin to the last one's end, by their own metrics."""
+        """From the start of the first batch to the end of the last, by their own metrics."""
         batches = [task.copying for task in self.tasks if task.copying]
         return max(stop for _, stop in batches) - min(start for start, _ in batches)
 
@@ -88,7 +87,7 @@ def _without_airflow(home: Path, server: PageServer, number: int) -> dict[str, f
     env = airflow_environment(home / "without", server.endpoint())
     with Child("runs", core=None, env=env) as process:
         found: dict[str, float] = process.call(
-            "parts",
+            "run_parts",
             **BUCKETS,
             source_key=PREFIX,
             destination_key=f"without{number}/",
@@ -99,7 +98,7 @@ def _without_airflow(home: Path, server: PageServer, number: int) -> dict[str, f
 
 
 def _with_airflow(home: Path, server: PageServer) -> list[DagTimes]:
-    """Run the Dag several times, each into a prefix of its own."""
+    """Run the Dag several times, each time into a different prefix."""
     configs = home / "copy_configs"
     configs.mkdir()
     for number in range(RUNS):
@@ -191,14 +190,14 @@ def _fill_tasks(report: Report, dags: list[DagTimes]) -> None:
 def _fill_runs(report: Report, dags: list[DagTimes], without: list[dict[str, float]]) -> None:
     rows = report.table("whole runs", "what", {"s": 1, "objects/s": 0}, "median (least to greatest)")
     rows.add("the Dag's run, start to end", [dag.seconds for dag in dags], None)
-    rows.add("  at least one task at its own work", [dag.own_seconds for dag in dags], None)
+    rows.add("  at least one task does its own work", [dag.own_seconds for dag in dags], None)
     rows.add("  Airflow's share: the rest", [dag.seconds - dag.own_seconds for dag in dags], None)
     copying = [dag.copying_seconds for dag in dags]
-    rows.add("  first batch's begin to last one's end", copying, [OBJECTS / seconds for seconds in copying])
-    rows.add("the same by InProcessRun, one process", [sum(one.values()) for one in without], None)
+    rows.add("  start of the first batch to end of the last", copying, [OBJECTS / taken for taken in copying])
+    rows.add("the same by InProcessRun, one process", [sum(parts.values()) for parts in without], None)
     for part in without[0]:
-        seconds = [one[part] for one in without]
-        rows.add(f"  {part}", seconds, [OBJECTS / one for one in seconds] if part == "copy" else None)
+        seconds = [parts[part] for parts in without]
+        rows.add(f"  {part}", seconds, [OBJECTS / taken for taken in seconds] if part == "copy" else None)
 
 
 def _length(interval: Interval) -> float:

@@ -1,8 +1,8 @@
 """Listing a prefix in key ranges: keys per second, CPU and requests, over HTTP and by several shapes of keys.
 
-The server of the first table makes up pages on another core; that of the second computes them in this
-process, 100 ms each, and its CPU is the same in every row. The last lines are what a consumer pays for a key,
-and what a key costs in memory.
+The server of the first table generates pages on another core; that of the second computes them in this
+process, 100 ms each, and its CPU is the same in every row. The last lines are the time of a consumer for each
+key, and the memory of a key.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ OVER_HTTP = (
     (0.1, "curl", 16, MILLION),
     (0.1, "boto3", 1, 50_000),
 )
-"""Seconds a page, client, listers, keys: fewer where nothing but waiting is measured."""
+"""Seconds a page, client, listers, keys; fewer keys if a run only waits."""
 KEYS = 300_000
 PAGE_SECONDS = 0.1
 LISTERS = (4, 16)
 
 
 class Loop:
-    """An event loop in a thread of its own."""
+    """An event loop in its own thread."""
 
     def __enter__(self) -> asyncio.AbstractEventLoop:
         self._loop = asyncio.new_event_loop()
@@ -57,8 +57,8 @@ class Loop:
         self._loop.close()
 
 
-def over_http() -> list[dict[str, Any]]:
-    """List from the server on another core, each time in a process of its own; return the figures."""
+def measure_http() -> list[dict[str, Any]]:
+    """List from the server on another core, each time in a new process; return the figures."""
     found = []
     with PageServer() as server:
         server.call("number", bucket="originals", keys=10 * MILLION, one_etag=False)
@@ -66,7 +66,7 @@ def over_http() -> list[dict[str, Any]]:
             server.call("behave", delay=delay)
             before = server.call("report")["cpu"]
             with Child("millions", core=0) as process:
-                run = process.call("listed", client=client, url=server.url, keys=keys, listers=listers)
+                run = process.call("list_keys", client=client, url=server.url, keys=keys, listers=listers)
             busy = (server.call("report")["cpu"] - before) / run["requests"]
             made = {"delay": delay, "client": client, "listers": listers, "server_cpu_ms": 1_000 * busy}
             found.append({**run, **made})
@@ -84,38 +84,38 @@ def fill_http(report: Report, found: list[dict[str, Any]]) -> None:
         "times": 1,
         "pages": 0,
         "CPU ms a page": 1,
-        "the server's": 2,
+        "server's CPU": 2,
         "keys/s of CPU": 0,
     }
     rows = report.table(
         "Numbered keys as one stream, over plain HTTP on loopback",
         "client",
         columns,
-        "one process on one core, the server on another; times: as fast as one lister",
+        "one process on one core, the server on another; times: speed compared with one lister",
     )
-    serial = {one["delay"]: _rate(one) for one in found if (one["client"], one["listers"]) == ("curl", 1)}
-    for one in found:
+    serial = {run["delay"]: _rate(run) for run in found if (run["client"], run["listers"]) == ("curl", 1)}
+    for run in found:
         rows.add(
-            one["client"],
-            1_000 * one["delay"],
-            one["listers"],
-            one["keys"],
-            one["seconds"],
-            _rate(one),
-            _rate(one) / serial[one["delay"]],
-            one["requests"],
-            1_000 * one["cpu"] / one["requests"],
-            one["server_cpu_ms"],
-            one["keys"] / one["cpu"],
+            run["client"],
+            1_000 * run["delay"],
+            run["listers"],
+            run["keys"],
+            run["seconds"],
+            _rate(run),
+            _rate(run) / serial[run["delay"]],
+            run["requests"],
+            1_000 * run["cpu"] / run["requests"],
+            run["server_cpu_ms"],
+            run["keys"] / run["cpu"],
         )
 
 
-def _rate(one: dict[str, Any]) -> float:
-    rate: float = one["keys"] / one["seconds"]
+def _rate(run: dict[str, Any]) -> float:
+    rate: float = run["keys"] / run["seconds"]
     return rate
 
 
-def listing(
+def list_once(
     loop: asyncio.AbstractEventLoop, listed: ListedKeys, listers: int, seconds: float
 ) -> dict[str, float]:
     """List once, and return the figures."""
@@ -140,7 +140,7 @@ def listing(
 
 
 def per_key_microseconds(loop: asyncio.AbstractEventLoop) -> float:
-    """Return what a key costs beyond making its page, everything in one process without any delay."""
+    """Return the CPU time of a key without the time to make its page, in one process without delay."""
     listed = ListedKeys(keys_of("numbered", 1_000_000))
     start, token = time.process_time(), None
     while True:
@@ -151,12 +151,12 @@ def per_key_microseconds(loop: asyncio.AbstractEventLoop) -> float:
             break
     alone = time.process_time() - start
     start = time.process_time()
-    listing(loop, listed, 1, 0.0)
+    list_once(loop, listed, 1, 0.0)
     return (time.process_time() - start - alone) / len(listed.keys) * 1e6
 
 
 def object_bytes() -> float:
-    """Return what an object that waits takes."""
+    """Return the memory of a buffered object."""
     tracemalloc.start()
     made = [
         S3Object(
@@ -169,14 +169,14 @@ def object_bytes() -> float:
     return size / len(made)
 
 
-def shapes(loop: asyncio.AbstractEventLoop) -> list[dict[str, Any]]:
+def measure_shapes(loop: asyncio.AbstractEventLoop) -> list[dict[str, Any]]:
     """List every shape of keys; return the figures."""
     found = []
     for shape in SHAPES:
         listed = ListedKeys(keys_of(shape, KEYS))
         serial = listed.pages * PAGE_SECONDS
         for listers in LISTERS:
-            run = listing(loop, listed, listers, PAGE_SECONDS)
+            run = list_once(loop, listed, listers, PAGE_SECONDS)
             found.append({**run, "shape": shape, "listers": listers, "times": serial / run["seconds"]})
     return found
 
@@ -194,29 +194,29 @@ def fill_shapes(report: Report, found: list[dict[str, Any]]) -> None:
     }
     title = f"{KEYS:,} keys in key ranges, {PAGE_SECONDS * 1_000:.0f} ms a page"
     rows = report.table(title, "keys", columns, "pages are computed in the same process")
-    for one in found:
+    for run in found:
         rows.add(
-            one["shape"],
-            one["listers"],
-            one["seconds"],
-            one["keys_per_second"],
-            one["times"],
-            one["requests"],
-            one["wasted"],
-            one["cpu_ms"],
+            run["shape"],
+            run["listers"],
+            run["seconds"],
+            run["keys_per_second"],
+            run["times"],
+            run["requests"],
+            run["wasted"],
+            run["cpu_ms"],
         )
 
 
 def main() -> None:
     """Measure, print the tables and write them."""
     report = Report("listing")
-    fill_http(report, over_http())
+    fill_http(report, measure_http())
     with Loop() as loop:
-        fill_shapes(report, shapes(loop))
+        fill_shapes(report, measure_shapes(loop))
         key_cost = per_key_microseconds(loop)
     size = object_bytes()
-    report.remark(f"a key costs {key_cost:.2f} microseconds more than a loop over its page")
-    report.remark(f"{BUFFERED_KEYS_MAX:,} keys that wait take {BUFFERED_KEYS_MAX * size / 2**20:.0f} MiB")
+    report.remark(f"a key takes {key_cost:.2f} microseconds more than in a loop over its page")
+    report.remark(f"{BUFFERED_KEYS_MAX:,} buffered keys take {BUFFERED_KEYS_MAX * size / 2**20:.0f} MiB")
     report.finish()
 
 

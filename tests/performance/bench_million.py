@@ -1,7 +1,7 @@
-"""A million copies in one run: what the process holds does not grow with them.
+"""A million copies in one run: memory, descriptors and threads do not grow with them.
 
-The server makes up listings and confirms every copy at once, on another core. In the second table ETags prove
-nothing, as with encryption by KMS, and every copy has to be found in a listing of its batch.
+The server generates listings and confirms every copy at once, on another core. In the second table ETags
+prove nothing, as with encryption by KMS, and every copy is verified by a listing of its batch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tests.performance.report import Report
 
 OBJECTS, BATCH_OBJECTS, EVERY = 1_000_000, 50_000, 100_000
 UNPROVEN = ((200_000, 10_000), (200_000, 200_000))
-"""Objects that no ETag proves, and those of a batch."""
+"""Objects that no ETag proves, and objects of a batch."""
 
 
 def main() -> None:
@@ -21,21 +21,21 @@ def main() -> None:
     with PageServer() as server:
         server.call("number", bucket="originals", keys=OBJECTS)
         server.call("number", bucket="copies", keys=0)
-        samples = _copied(server, EVERY, BATCH_OBJECTS, "changed")
+        samples = _copy(server, EVERY, BATCH_OBJECTS, "changed")
         _fill(report, f"{OBJECTS:,} copies in one run, batches of {BATCH_OBJECTS:,}", samples)
         for objects, batch_objects in UNPROVEN:
             server.call("number", bucket="originals", keys=objects, one_etag=False)
             server.call("number", bucket="copies", keys=objects, day=2)
-            samples = _copied(server, objects // 5, batch_objects, "always")
-            title = f"{objects:,} copies, batches of {batch_objects:,}, found in listings: other ETags"
+            samples = _copy(server, objects // 5, batch_objects, "always")
+            title = f"{objects:,} copies, batches of {batch_objects:,}, verified by listings: other ETags"
             _fill(report, title, samples)
     report.finish()
 
 
-def _copied(server: PageServer, every: int, batch_objects: int, overwrite: str) -> list[dict[str, float]]:
+def _copy(server: PageServer, every: int, batch_objects: int, overwrite: str) -> list[dict[str, float]]:
     with Child("millions", core=0) as process:
         samples: list[dict[str, float]] = process.call(
-            "copied", url=server.url, every=every, batch_objects=batch_objects, overwrite=overwrite
+            "copy", url=server.url, every=every, batch_objects=batch_objects, overwrite=overwrite
         )
     return samples
 

@@ -1,8 +1,8 @@
-"""One small object through the operator: where the milliseconds go, and whether a second is enough.
+"""One small object through the operator: where the time goes, and whether it is less than a second.
 
-The server is a stub on a core of its own, over plain HTTP on loopback; its delay per request stands for the
-network. Delays take turns, so that a busy machine touches both alike. `dag.test()` runs a task without
-scheduler and API server; what these add is in the tables of bench_dag.
+The server is a stub on a separate core, over plain HTTP on loopback; its delay per request stands for the
+network. Delays take turns, so that a busy machine affects both. `dag.test()` runs a task without scheduler
+and API server; the tables of bench_dag have what these add.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ONE = {
 PARTS, EXECUTE, CPU, SINGLE, AIRFLOW = (
     "all of these",
     f"execute() itself, {PROCESSES} new processes",
-    "  CPU time of that",
+    "  its CPU time",
     "copy_single_object(), connected before",
     "Airflow: dag.test() without execute()",
 )
@@ -61,7 +61,7 @@ def main() -> None:
         for repeat in range(WARM_UPS + REPEATS):
             for delay in DELAYS:
                 server.call("behave", delay=delay)
-                found = _once(server, runs, requests)
+                found = _run_once(server, runs, requests)
                 if not delay:
                     found[AIRFLOW] = _in_airflow(airflow)
                 for name, value in found.items():
@@ -76,13 +76,13 @@ def main() -> None:
 def _in_new_processes(
     server: StubServer, env: Mapping[str, str], seconds: Seconds, requests: dict[str, Mapping[str, int]]
 ) -> None:
-    """Measure `execute` as a task runs it, first and only one of its process."""
+    """Measure `execute` as a task runs it: once, in a new process."""
     for _ in range(PROCESSES):
         for delay in DELAYS:
             server.call("behave", delay=delay)
             with Child("runs", core=0, env=env) as process:
                 server.call("report")
-                run = process.call("ours", **ONE)
+                run = process.call("run_copy_operator", **ONE)
             if run["error"] or run["returned"]["files_copied_successfully"] != 1:
                 raise RuntimeError(str(run))
             seconds[EXECUTE, delay].append(run["seconds"])
@@ -90,19 +90,19 @@ def _in_new_processes(
             requests["execute()"] = server.call("report")["kinds"]
 
 
-def _once(server: StubServer, runs: Child, requests: dict[str, Mapping[str, int]]) -> dict[str, float]:
-    """Return the seconds of each part once; note the requests by kind."""
-    found: dict[str, float] = runs.call("parts", **ONE)
+def _run_once(server: StubServer, runs: Child, requests: dict[str, Mapping[str, int]]) -> dict[str, float]:
+    """Run once and return the seconds of each part; record the requests by kind."""
+    found: dict[str, float] = runs.call("run_parts", **ONE)
     found[PARTS] = sum(found.values())
     server.call("report")
-    found[SINGLE] = runs.call("single", bucket="originals", key=ONE["source_key"], other="copies")
+    found[SINGLE] = runs.call("copy_single", bucket="originals", key=ONE["source_key"], other="copies")
     requests["copy_single_object()"] = server.call("report")["kinds"]
     return found
 
 
 def _in_airflow(airflow: Child) -> float:
-    """Return the seconds that `dag.test()` takes besides `execute`: they don't depend on S3's delay."""
-    inside = airflow.call("in_airflow", **ONE)
+    """Return the seconds of `dag.test()` without `execute`: they don't depend on S3's delay."""
+    inside = airflow.call("run_in_airflow", **ONE)
     return float(inside["dag.test()"] - inside["execute()"])
 
 
@@ -135,8 +135,8 @@ def _report_requests(report: Report, requests: dict[str, Mapping[str, int]]) -> 
 
 
 def _report_verdict(report: Report, seconds: Seconds) -> None:
-    """Say for what the promise of the contract holds."""
-    report.remark(f"Under {PROMISED_SECONDS:.0f} s per small object, the slowest of all repeats:")
+    """Add remarks on whether the required time of a small object is met."""
+    report.remark(f"Under {PROMISED_SECONDS:.0f} s per small object, by the slowest of all repeats:")
     for row in (EXECUTE, SINGLE):
         for delay in DELAYS:
             slowest = max(seconds[row, delay])

@@ -1,7 +1,7 @@
 """The page in Airflow's UI: server time of its two routes with many jobs and many runs, over SQLite.
 
-Airflow's own app answers in this process, with its middlewares, authentication and access log; each run has
-a summary of a hundred named failures, so the values that are read are large ones.
+Airflow's own app answers in this process, with its middlewares, authentication and access log. The metrics of
+each run have a hundred named failures, so the values in the database are large.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def _fill(folder: Path) -> None:
     )
 
 
-def _run(number: int, already: int) -> None:
-    """Give every job so many runs."""
+def _add_runs(number: int, already: int) -> None:
+    """Add a number of runs to every job."""
     from tests.support.airflow.page_rows import metrics  # noqa: PLC0415
     from tests.support.airflow.page_server import rows  # noqa: PLC0415
 
@@ -58,8 +58,8 @@ def _run(number: int, already: int) -> None:
                 )
 
 
-def _measured(page: Page, path: str) -> list[float]:
-    """Return milliseconds of many answers, after a first."""
+def _measure(page: Page, path: str) -> list[float]:
+    """Return milliseconds of many answers, without the first."""
     client = page.client()
     laps = []
     for _ in range(REPEATS + 1):
@@ -93,10 +93,10 @@ def main() -> None:
             _fill(Path(place) / "many")
             runs = 0
             for number in (1, RUNS // JOBS - 1):
-                _run(number, runs)
+                _add_runs(number, runs)
                 runs += number
                 for name, path in (("all jobs", NAV), ("one job", TAB)):
-                    laps = _measured(page, path)
+                    laps = _measure(page, path)
                     made.add(name, runs * JOBS, laps, p90(laps))
     report.finish()
 

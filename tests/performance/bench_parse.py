@@ -1,7 +1,7 @@
-"""Reading configs: what `s3copy validate` takes, what a Dag processor takes, and what a worker takes.
+"""Reading configs: the time that `s3copy validate`, a Dag processor and a worker take.
 
-Seconds of processor time, wherever it does not say wall. Each measurement is a process of its own; the cases
-take turns, so that whatever else the machine does meets all of them.
+Seconds are CPU seconds unless they are called wall. Each measurement is a new process; the cases take turns,
+so that other load on the machine affects all of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Figures = dict[str, float]
 
 
 def write_jobs(folder: Path, number: int, *, text: str = EXAMPLE) -> Path:
-    """Fill a folder with jobs that are alike and write apart from each other."""
+    """Fill a folder with similar jobs that write to different places."""
     folder.mkdir()
     for i in range(number):
         (folder / f"job{i:03}.yaml").write_text(text.replace("published/", f"published/{i:03}/"))
@@ -41,8 +41,8 @@ def write_jobs(folder: Path, number: int, *, text: str = EXAMPLE) -> Path:
 
 
 def steps() -> Figures:
-    """Do what a parse of the loader does, step by step, in a process that has what a Dag processor has."""
-    import airflow.dag_processing.processor  # noqa: F401, PLC0415 - what is forked for each parse has it already
+    """Do the steps of a parse of the loader, in a process with the imports of a Dag processor."""
+    import airflow.dag_processing.processor  # noqa: F401, PLC0415 - imported before each parse is forked
     from airflow.serialization.serialized_objects import DagSerialization  # noqa: PLC0415
 
     laps = _Laps()
@@ -60,7 +60,7 @@ def steps() -> Figures:
 
 
 def processor() -> Figures:
-    """Parse the loader by the Dag processor's own function."""
+    """Parse the loader with the Dag processor's own function."""
     import structlog  # noqa: PLC0415 - not before Airflow's
     from airflow.dag_processing.processor import DagFileParseRequest, _parse_file  # noqa: PLC0415
 
@@ -74,8 +74,8 @@ def processor() -> Figures:
 
 
 def worker() -> Figures:
-    """Parse the loader as a worker does that is to run a task of one Dag."""
-    import airflow.sdk.execution_time.task_runner  # noqa: F401, PLC0415 - a worker has it before it parses
+    """Parse the loader as a worker does before it runs a task of one Dag."""
+    import airflow.sdk.execution_time.task_runner  # noqa: F401, PLC0415 - a worker imports it before it parses
     from airflow.dag_processing.dagbag import BundleDagBag  # noqa: PLC0415
     from airflow.sdk.definitions._internal.dag_parsing_context import (  # noqa: PLC0415
         _airflow_parsing_context_manager,
@@ -96,7 +96,7 @@ CASES: dict[str, Callable[[], Figures]] = {"steps": steps, "processor": processo
 
 
 class _Laps:
-    """A stop watch of processor time. What came before it is frozen, as in Airflow before it forks."""
+    """A stopwatch of CPU time. Objects that exist at its start are frozen, as in Airflow before it forks."""
 
     def __init__(self) -> None:
         self.seconds: Figures = {}
@@ -114,7 +114,7 @@ def _config_dir() -> Path:
 
 
 def _measured(command: list[str | Path], folder: Path, code: int) -> Figures:
-    """Run a command to its end; return wall and processor seconds of the whole process."""
+    """Run a command to its end; return wall and CPU seconds of the whole process."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -186,16 +186,16 @@ def _fill(report: Report, found: dict[str, list[Figures]]) -> None:
 
     dags = found["processor"][0]["dags"]
     parsed = report.table(f"{dags:.0f} configs: a Dag processor parses the loader", "step", {"CPU s": 2})
-    parsed.add("ours: import s3copy_tasks", all_of("steps", "import"))
-    parsed.add("ours: read and check YAML", all_of("steps", "load_folder"))
-    theirs = [
+    parsed.add("s3copy: import s3copy_tasks", all_of("steps", "import"))
+    parsed.add("s3copy: read and check YAML", all_of("steps", "load_folder"))
+    rest = [
         whole["parse"] - parts["import"] - parts["load_folder"]
         for whole, parts in zip(found["processor"], found["steps"], strict=True)
     ]
-    parsed.add("Airflow's: all the rest", theirs)
-    parsed.add("  of that: build the Dags", all_of("steps", "build"))
-    parsed.add("  of that: serialise them", all_of("steps", "serialise"))
-    parsed.add("in all", all_of("processor", "parse"))
+    parsed.add("Airflow: the rest", rest)
+    parsed.add("  build the Dags", all_of("steps", "build"))
+    parsed.add("  serialise them", all_of("steps", "serialise"))
+    parsed.add("total", all_of("processor", "parse"))
 
     asked = report.table("One Dag, as a worker parses the loader", "configs in the folder", {"CPU s": 2})
     asked.add("1", all_of("worker of one", "parse"))

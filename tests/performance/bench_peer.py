@@ -1,7 +1,7 @@
-"""Side by side with the Amazon provider's S3CopyPrefixOperator: speed first, then how both behave.
+"""The operator beside the Amazon provider's S3CopyPrefixOperator: first speed, then behaviour.
 
-Both run `execute` outside of a scheduler, take turns, each time in a new process on one core, against a stub
-server on another. The server's share of its core says whether it was the limit.
+Both run `execute` without a scheduler. They take turns, each time in a new process on one core, with a stub
+server on another core. The server's use of its core shows whether it was the limit.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 OBJECTS, REPEATS = 200, 3
 DELAYS = (0.03, 0.06)
-THEIRS, OURS = "S3CopyPrefixOperator", "S3CrossAccountCopyOperator"
-METHODS = {THEIRS: "theirs", OURS: "ours"}
+PREFIX_OPERATOR, COPY_OPERATOR = "S3CopyPrefixOperator", "S3CrossAccountCopyOperator"
+METHODS = {PREFIX_OPERATOR: "run_prefix_operator", COPY_OPERATOR: "run_copy_operator"}
 CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {
-    THEIRS: (THEIRS, {}),
-    OURS: (OURS, {"recursive": True}),
-    "  with batch_size=1000": (OURS, {"recursive": True, "batch_size": 1_000}),
+    PREFIX_OPERATOR: (PREFIX_OPERATOR, {}),
+    COPY_OPERATOR: (COPY_OPERATOR, {"recursive": True}),
+    "  with batch_size=1000": (COPY_OPERATOR, {"recursive": True, "batch_size": 1_000}),
 }
 MADE_UP_SIZE = 6 * 2**30
 
-_TOLD = ("CopyObject", "UploadPartCopy", "HeadObject", "ListObjectsV2")
+_NAMED = ("CopyObject", "UploadPartCopy", "HeadObject", "ListObjectsV2")
 _SHOWN = 150
 
 Figures = dict[str, float]
 
 
 def main() -> None:
-    """Measure, try, and print the tables."""
+    """Measure speed and behaviour, and print the tables."""
     report = Report("peer", objects=OBJECTS, repeats=REPEATS)
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -95,9 +95,9 @@ def _report_speed(report: Report, found: dict[tuple[float, str], list[Figures]])
         f"{OBJECTS} objects of 1 kB below a prefix: execute(), connecting included",
         "operator",
         {"objects/s": 0, "s until planning": 1, "requests each": 2, "CPU ms each": 1, "peak MB": 0},
-        f"median (least to greatest) of {REPEATS}, taking turns, each in a process of its own on one core; "
-        "stub server, plain HTTP, loopback, on another core, where it was busy for at most "
-        f"{busiest:.0f} % of a run and so not the limit",
+        f"median (least to greatest) of {REPEATS}, taking turns, each in a new process on one core; "
+        "stub server, plain HTTP, loopback, on another core; it was busy for at most "
+        f"{busiest:.0f} % of a run, so it was not the limit",
     )
     for delay in DELAYS:
         rows.section(f"{delay * 1_000:.0f} ms per request")
@@ -106,7 +106,7 @@ def _report_speed(report: Report, found: dict[tuple[float, str], list[Figures]])
             rows.add(
                 name,
                 [run["objects/s"] for run in runs],
-                [run["before"] for run in runs] if name != THEIRS else None,
+                [run["before"] for run in runs] if name != PREFIX_OPERATOR else None,
                 [run["requests"] for run in runs],
                 [run["CPU"] for run in runs],
                 max(run["MB"] for run in runs),
@@ -114,7 +114,7 @@ def _report_speed(report: Report, found: dict[tuple[float, str], list[Figures]])
 
 
 class _Trials:
-    """Runs either operator in some situation and says what was seen."""
+    """Runs either operator in a situation and describes what happened."""
 
     def __init__(self, server: StubServer, runs: Child) -> None:
         self._server = server
@@ -122,14 +122,14 @@ class _Trials:
         self._last: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
 
     def seen(self, operator: str, case: str, objects: int, size: int = 1_000, **options: Any) -> str:
-        """Run an operator on so many objects; say what is at the destination then, and what was sent."""
+        """Run an operator on a number of objects; describe the destination and the requests."""
         self._server.call("fill", bucket=case, prefix="in/", objects=objects, size=size)
         return self.again(operator, case, objects, **options)
 
     def again(self, operator: str, case: str, objects: int, **options: Any) -> str:
-        """Do the same on what is there."""
+        """Run it again on the same objects."""
         bucket = f"{case}-{METHODS[operator]}"
-        if operator == OURS:
+        if operator == COPY_OPERATOR:
             options["recursive"] = True
         self._server.call("report")
         run = self._runs.call(METHODS[operator], **_places(case, "in/", bucket), **options)
@@ -137,32 +137,32 @@ class _Trials:
         self._last[operator] = run, report
         copied = len(self._server.call("keys", bucket=bucket))
         kinds = {kind: count for kind, count in report["kinds"].items() if kind != "AssumeRole"}
-        sent = ", ".join(f"{kinds[kind]} {kind}" for kind in _TOLD if kind in kinds)
-        others = sum(count for kind, count in kinds.items() if kind not in _TOLD)
+        sent = ", ".join(f"{kinds[kind]} {kind}" for kind in _NAMED if kind in kinds)
+        others = sum(count for kind, count in kinds.items() if kind not in _NAMED)
         first = run["error"].partition("\n")[0]
         ending = f"the task fails: {first[:_SHOWN]}" if first else "the task succeeds"
         return f"{copied} of {objects} are there; {ending}\nsent: {sent}, {others} others"
 
     def denied(self, operator: str, case: str, key: str) -> str:
-        """Let S3 refuse to write a key."""
+        """Run it while S3 refuses to write a key."""
         self._server.call("behave", delay=0.0, denied=[key])
         return self.seen(operator, case, 20)
 
     def changing(self, operator: str) -> str:
-        """Let a source change between its listing and its copy."""
+        """Run it while a source changes between its listing and its copy."""
         self._server.call("behave", delay=0.0, changing=["in/000010"])
         seen = self.seen(operator, "changing", 20)
         pinned = "x-amz-copy-source-if-match" in self._last[operator][1]["copy_headers"]
         returned = self._last[operator][0]["returned"]
-        told = f"; says {returned['total_bytes_transferred']:,} bytes" if returned else ""
-        return f"{seen}\ncopies are {'pinned by ETag' if pinned else 'not pinned'}{told}"
+        reported = f"; reports {returned['total_bytes_transferred']:,} bytes" if returned else ""
+        return f"{seen}\ncopies are {'pinned by ETag' if pinned else 'not pinned'}{reported}"
 
     def header(self, operator: str, name: str) -> str:
         """Say whether the last copy had a header."""
         return f"{name}: {self._last[operator][1]['copy_headers'].get(name, '(not sent)')}"
 
     def returned(self, operator: str) -> str:
-        """Say what the last execute returned."""
+        """Describe what the last `execute` returned."""
         found = self._last[operator][0]["returned"]
         if found is None:
             return "None"
@@ -171,20 +171,22 @@ class _Trials:
 
 
 def _report_behaviour(report: Report, trials: _Trials) -> None:
-    both = (THEIRS, OURS)
-    rows = report.table("behaviour, as seen here", "situation", dict.fromkeys(both, 0))
+    both = (PREFIX_OPERATOR, COPY_OPERATOR)
+    rows = report.table("behaviour", "situation", dict.fromkeys(both, 0))
     for index, column in enumerate(rows.shown.columns):
         column.justify, column.ratio, column.no_wrap = "left", 1 if index == 0 else 3, False
     rows.shown.expand = rows.shown.show_lines = True
-    rows.add("20 objects, nothing special", *(trials.seen(one, "plain", 20) for one in both))
-    rows.add("their ACL", *(trials.header(one, "x-amz-acl") for one in both))
-    rows.add("execute() returns", *(trials.returned(one) for one in both))
-    rows.add("again, nothing changed", *(trials.again(one, "plain", 20) for one in both))
-    rows.add("again, overwrite=False", "no such option", trials.again(OURS, "plain", 20, overwrite=False))
-    rows.add("an object of 6 GiB", *(trials.seen(one, "large", 1, MADE_UP_SIZE) for one in both))
-    rows.add("one may not be written", *(trials.denied(one, "denied", "out/000010") for one in both))
-    rows.add("none may be written", *(trials.denied(one, "refused", "*") for one in both))
-    rows.add("a source grows by a byte after its listing", *(trials.changing(one) for one in both))
+    rows.add("20 objects, nothing special", *(trials.seen(operator, "plain", 20) for operator in both))
+    rows.add("ACL of the copies", *(trials.header(operator, "x-amz-acl") for operator in both))
+    rows.add("execute() returns", *(trials.returned(operator) for operator in both))
+    rows.add("again, nothing changed", *(trials.again(operator, "plain", 20) for operator in both))
+    not_overwritten = trials.again(COPY_OPERATOR, "plain", 20, overwrite=False)
+    rows.add("again, overwrite=False", "no such option", not_overwritten)
+    rows.add("an object of 6 GiB", *(trials.seen(operator, "large", 1, MADE_UP_SIZE) for operator in both))
+    denied = [trials.denied(operator, "denied", "out/000010") for operator in both]
+    rows.add("one object may not be written", *denied)
+    rows.add("no object may be written", *(trials.denied(operator, "refused", "*") for operator in both))
+    rows.add("a source grows by a byte after its listing", *(trials.changing(operator) for operator in both))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Memory, time and CPU of a relay: whatever the object's size, no more than the budget is held.
+"""Memory, time and CPU of a relay: for any size of an object, memory stays within the budget.
 
-Server and client have a core each; HTTP on loopback, without TLS.
+Server and client have one core each; HTTP on loopback, without TLS.
 """
 
 from __future__ import annotations

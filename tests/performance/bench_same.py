@@ -1,6 +1,6 @@
-"""Do all clients copy the same? On a server that keeps what it is told: keys, bytes, headers compared.
+"""Do all clients copy the same? Compares keys, bytes and headers on a server that stores them.
 
-The server is moto, which is nobody's client: it is asked by boto3.
+The server is moto; boto3, which is not one of the compared clients, reads the results.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SOURCE, _PREFIX = "originals", "data/"
 
 
 class Kept(NamedTuple):
-    """What a server has of an object."""
+    """What a server stores of an object."""
 
     body: bytes
     content_type: str
@@ -55,11 +55,11 @@ def main() -> None:
     """Copy with each, compare, print the table and write it."""
     report = Report("same", objects=OBJECTS, versions=peers.install())
     rows = report.table(
-        f"{OBJECTS} objects with contents and headers of their own on a server that keeps state",
+        f"{OBJECTS} objects with different contents and headers, on a server that keeps state",
         "client",
-        {"missing": 0, "other bytes": 0, "other headers": 0, "other ETag": 0, "too many": 0, "ended": 0},
-        f"{len(_ODD)} keys are odd: quotes, spaces, signs, no ASCII; one run each; moto, plain HTTP. Missing "
-        "is what the destination lacks; headers are content type and user metadata",
+        {"missing": 0, "other bytes": 0, "other headers": 0, "other ETag": 0, "extra": 0, "ended": 0},
+        f"{len(_ODD)} keys are odd: quotes, spaces, signs, non-ASCII; one run each; moto, plain HTTP. "
+        "Missing and extra: at the destination; headers are content type and user metadata",
     )
     with moto.running() as endpoint:
         client, _ = endpoint.owner_clients()
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def _copy(copy: Callable[[peers.Asked], Spent], url: str, bucket: str) -> str:
-    """Copy all; return how that ended."""
+    """Copy everything; return how that ended."""
     source, destination = (_SOURCE, _PREFIX), (bucket, "out/")
     with tempfile.TemporaryDirectory() as home:
         asked = peers.Asked(url=url, ca_bundle=None, source=source, destination=destination, home=Path(home))
@@ -89,19 +89,19 @@ def _copy(copy: Callable[[peers.Asked], Spent], url: str, bucket: str) -> str:
 
 
 def _differences(originals: dict[str, Kept], copies: dict[str, Kept]) -> list[int]:
-    """Return how many are missing, differ in bytes, in headers, in ETag, and are too many."""
-    both = [(one, copies[key]) for key, one in originals.items() if key in copies]
+    """Count objects that are missing, differ in bytes, in headers, in ETag, or are extra."""
+    both = [(original, copies[key]) for key, original in originals.items() if key in copies]
     return [
         len(originals) - len(both),
-        sum(one.body != other.body for one, other in both),
-        sum(one[1:3] != other[1:3] for one, other in both),
-        sum(one.etag != other.etag for one, other in both),
+        sum(original.body != copy.body for original, copy in both),
+        sum(original[1:3] != copy[1:3] for original, copy in both),
+        sum(original.etag != copy.etag for original, copy in both),
         len(copies) - len(both),
     ]
 
 
 def _fill(client: S3Client) -> dict[str, Kept]:
-    """Write the objects; return them by what follows the prefix in their keys."""
+    """Write the objects; return them by their keys without the prefix."""
     client.create_bucket(Bucket=_SOURCE)
     keys = [*_ODD, *(f"part-{number:05}.parquet" for number in range(OBJECTS - len(_ODD)))]
     for number, key in enumerate(keys):
@@ -116,7 +116,7 @@ def _fill(client: S3Client) -> dict[str, Kept]:
 
 
 def _contents(client: S3Client, bucket: str, prefix: str) -> dict[str, Kept]:
-    """Return every object of a bucket by what follows the prefix in its key, elsewhere by all."""
+    """Return every object of a bucket by its key without the prefix, outside the prefix by the whole key."""
     found = {}
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for row in page.get("Contents", ()):

@@ -1,7 +1,7 @@
-"""A server that accepts so many copies in a second, and answers SlowDown beyond: how near do we stay?
+"""A server accepts a number of copies a second and answers others with SlowDown: how close is the rate?
 
-The client is not told the limit; it may have 256 requests in flight, which would be far more than that. What
-counts is what the server saw, after the first seconds, in which the client finds it, and before the end.
+The client does not know the limit; with 256 requests in flight it could send far more. The figures are the
+server's, without the first seconds, in which the client finds the limit, and without the last.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STARTS_SECONDS, _ENDS_SECONDS = 2.0, 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run, as the server saw it between its start and its end; `wasted` and `failed` are of all of it."""
+    """One run by the server's log, without start and end; `wasted` and `failed` are of the whole run."""
 
     attempted: float
     accepted: float
@@ -59,8 +59,8 @@ def main() -> None:
             "of its core, %": 0,
         },
         f"s3copy run, concurrency {CONCURRENCY}, no limit set; median (least to greatest) of {REPEATS}; "
-        f"rates without the first {_STARTS_SECONDS:g} s and the last {_ENDS_SECONDS:g} s, the rest of whole "
-        "runs. A client that has not all of its core and wastes nothing was held back by others on that core",
+        f"rates without the first {_STARTS_SECONDS:g} s and the last {_ENDS_SECONDS:g} s, other figures of "
+        "whole runs. If a client had less than its core and wasted nothing, other processes held it back",
     )
     for place, found in runs.items():
         accepted = [run.accepted for run in found]
@@ -68,13 +68,13 @@ def main() -> None:
             f"{place.burst} copies",
             [run.attempted for run in found],
             accepted,
-            [100 * one / RATE for one in accepted],
+            [100 * rate / RATE for rate in accepted],
             [run.wasted for run in found],
             sum(run.failed for run in found),
             [run.core for run in found],
         )
     report.remark(
-        f"Wanted: above {WANTED_PERCENT} % of the limit, below {WASTED_PERCENT} % wasted, none failed."
+        f"Target: above {WANTED_PERCENT} % of the limit, below {WASTED_PERCENT} % wasted, none failed."
     )
     report.finish()
 
@@ -90,7 +90,7 @@ def _run(server: NullS3, place: Place) -> Run:
         )
         spent = peers.s3copy(asked, concurrency=CONCURRENCY, max_requests_per_second=1_000_000)
     copies = server.copies(place)
-    attempted, accepted = _settled(copies)
+    attempted, accepted = _settled_rates(copies)
     return Run(
         attempted=attempted,
         accepted=accepted,
@@ -100,7 +100,7 @@ def _run(server: NullS3, place: Place) -> Run:
     )
 
 
-def _settled(copies: Sequence[tuple[float, bool]]) -> tuple[float, float]:
+def _settled_rates(copies: Sequence[tuple[float, bool]]) -> tuple[float, float]:
     """Return attempted and accepted copies per second between start and end."""
     begin, end = copies[0][0] + _STARTS_SECONDS, copies[-1][0] - _ENDS_SECONDS
     inside = [was_accepted for moment, was_accepted in copies if begin <= moment < end]

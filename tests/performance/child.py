@@ -1,4 +1,4 @@
-"""Processes that a benchmark starts, asks for figures, and ends: one line of JSON there, one back."""
+"""Processes that a benchmark starts, calls and ends: a call is one line of JSON, and so is its result."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class Child:
-    """A module in a process of its own that calls `obey`; it ends with the benchmark, however that ends.
+    """A module that calls `obey`, in a separate process; it ends with the benchmark, however that ends.
 
     Args:
-        module: below tests.performance.
-        core: which of the cores that this process may use it is pinned to; None means any.
-        env: more environment.
+        module: its name below tests.performance.
+        core: index of the core to pin it to, among those that this process may use; None for any.
+        env: additional environment.
     """
 
     def __init__(self, module: str, *, core: int | None, env: Mapping[str, str] | None = None) -> None:
@@ -64,7 +64,7 @@ class Child:
         """Call a method there and return what it returned.
 
         Raises:
-            RuntimeError: the process has ended; says its last words.
+            RuntimeError: the process has ended; the message has the end of its stderr.
         """
         requests, replies = _pipe(self._process.stdin), _pipe(self._process.stdout)
         with suppress(BrokenPipeError):
@@ -78,14 +78,14 @@ class Child:
 
 
 def cores() -> list[int]:
-    """Return the cores that this process may use; none where processes can't be pinned."""
+    """Return the cores that this process may use; empty if processes can't be pinned."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def obey(servant: object) -> None:
-    """Do what the parent asks for until it closes the pipe. What is printed meanwhile goes nowhere."""
-    with os.fdopen(os.dup(1), "w") as replies, Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
+    """Answer the parent's calls until it closes the pipe. Anything that they print is discarded."""
+    with os.fdopen(os.dup(1), "w") as replies, Path(os.devnull).open("w") as null:
+        os.dup2(null.fileno(), 1)
         for line in sys.stdin:
             method, arguments = json.loads(line)
             replies.write(json.dumps(getattr(servant, method)(**arguments)) + "\n")
@@ -93,6 +93,6 @@ def obey(servant: object) -> None:
 
 
 def _pipe(pipe: Any) -> TextIO:
-    """Popen's pipes are None unless asked for."""
+    """Return a pipe of Popen, which is never None here."""
     found: TextIO = pipe
     return found

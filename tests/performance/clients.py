@@ -1,4 +1,4 @@
-"""Requests by either client of S3, and what they cost, in a process of its own."""
+"""Sends requests with either S3 client in a separate process, and measures their cost."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _OWNERS = {"ExpectedBucketOwner": "111122223333", "ExpectedSourceBucketOwner": "
 
 
 class Clients:
-    """What the benchmark asks for."""
+    """The methods that the benchmark calls."""
 
     def copies(self, **asked: Any) -> dict[str, float]:
-        """Copy objects; return seconds, and CPU seconds, of this process."""
+        """Copy objects; return seconds and CPU seconds of this process."""
         return asyncio.run(_measured(_copy, **asked))
 
     def pages(self, **asked: Any) -> dict[str, float]:
@@ -55,7 +55,7 @@ async def _measured(
             verify=ca_bundle,
             aws_access_key_id="key",
             aws_secret_access_key="secret",
-            aws_session_token="t" * 600,  # as long as STS makes them
+            aws_session_token="t" * 600,  # about as long as those of STS
             config=Config(
                 max_pool_connections=at_once,
                 retries={"mode": "standard", "total_max_attempts": 1},

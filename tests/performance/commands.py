@@ -1,4 +1,4 @@
-"""Runs a command on one core, and says what the whole tree of its processes took."""
+"""Runs a command on one core, and measures the whole tree of its processes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _SHOWN_CHARACTERS = 3_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What a command took.
+    """What a command used.
 
     Attributes:
         seconds: from its start to its end.
-        cpu_seconds: user and system, with all its children.
+        cpu_seconds: user and system time, with all its children.
         peak_mb: memory of its largest process.
         output: what it printed.
     """
@@ -41,12 +41,12 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str], *, core: 
     """Run a command to its end.
 
     Args:
-        command: its words.
-        environment: all of it.
-        core: which of the cores that this process may use it has.
+        command: the program and its arguments.
+        environment: its whole environment.
+        core: index of its core, among those that this process may use.
 
     Raises:
-        RuntimeError: it failed; says its last words.
+        RuntimeError: it failed; the message has the end of its output.
     """
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         with _pinned(core):
@@ -68,22 +68,22 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str], *, core: 
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         errors.seek(0)
-        said = output.read()
+        printed = output.read()
         if process.returncode:
             raise RuntimeError(
-                f"{command} ended with {process.returncode}: {(said + errors.read())[-_SHOWN_CHARACTERS:]}"
+                f"{command} ended with {process.returncode}: {(printed + errors.read())[-_SHOWN_CHARACTERS:]}"
             )
     return Spent(
         seconds=seconds,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
         peak_mb=usage.ru_maxrss / 1_024,
-        output=said,
+        output=printed,
     )
 
 
 @contextmanager
 def _pinned(core: int) -> Iterator[None]:
-    """Let processes that are started meanwhile have one core: some count cores when they begin."""
+    """Pin processes that are started inside to one core from the start: some count cores when they begin."""
     own = cores()
     if not own:
         yield

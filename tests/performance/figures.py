@@ -1,4 +1,4 @@
-"""Figures for people: medians, spreads, and under which conditions they came about."""
+"""Figures for people: medians, spreads, and the conditions of a measurement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ console = Console(width=118, highlight=False)
 
 
 def airflow_environment(home: Path, endpoint: Endpoint) -> dict[str, str]:
-    """Return the environment of a process that uses Airflow: a home of its own, and both connections."""
+    """Return the environment of a process that uses Airflow: a separate home, and both connections."""
     return {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
@@ -35,7 +35,7 @@ def airflow_environment(home: Path, endpoint: Endpoint) -> dict[str, str]:
 
 
 def conditions() -> dict[str, Any]:
-    """Return what this runs on, and how busy that is already."""
+    """Return the machine's cores and load, and the versions."""
     return {
         "cores": len(cores()) or os.cpu_count(),
         "python": platform.python_version(),
@@ -45,7 +45,7 @@ def conditions() -> dict[str, Any]:
 
 
 def machine() -> str:
-    """Say the same in words."""
+    """Return the conditions as text."""
     found = conditions()
     return (
         f"{found['cores']} cores, Python {found['python']}, "
@@ -68,5 +68,5 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
 
 
 def p90(values: Sequence[float]) -> float:
-    """Return what nine of ten values stay below."""
+    """Return the 90th percentile."""
     return quantiles(values, n=10, method="inclusive")[8]

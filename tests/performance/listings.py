@@ -1,7 +1,7 @@
-"""What a null S3 has no template for: listings of any range, STS, and rare requests.
+"""Answers what nginx can't in a null S3: listings of any range, STS, and rare requests.
 
-A bucket `objects-<n>` has n keys, all right below `data/`; every other bucket is empty. nginx stands before
-it and says in a header after how many seconds to answer.
+A bucket `objects-<n>` has n keys, all directly below `data/`; every other bucket is empty. nginx forwards
+requests to it, with the delay of the answer in a header.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from urllib.parse import parse_qsl, urlsplit
 from tests.performance.child import Child, obey
 
 ETAG = "9b2cf535f27731c974343645a3985328"
-"""Of every object and every copy."""
+"""The ETag of every object and every copy."""
 MODIFIED = datetime(2026, 11, 1, 12, 34, 56, tzinfo=UTC)
 MODIFIED_XML = f"<LastModified>{MODIFIED:%Y-%m-%dT%H:%M:%S}.000Z</LastModified>"
-"""As S3 writes it: with thousandths, always zero, and a Z."""
+"""As S3 writes it: with milliseconds, always zero, and a Z."""
 SIZE = 1_000
 PREFIX = "data/"
 DELAY_HEADER = "X-Delay"
@@ -45,7 +45,7 @@ class Listings(Child):
 
 
 def bucket_of(objects: int) -> str:
-    """Return the bucket that has so many objects."""
+    """Return the bucket that has this number of objects."""
     return f"{_BUCKET}{objects}"
 
 
@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _page(bucket: str, query: dict[str, str]) -> str:
-    """Return a page of a listing of either version; a delimiter changes nothing where keys are flat."""
+    """Return a page of a listing of either version; flat keys make a delimiter irrelevant."""
     keys, prefix = _keys(bucket), query.get("prefix", "")
     after = query.get("continuation-token") or query.get("start-after") or query.get("marker") or ""
     start = max(bisect_left(keys, prefix), bisect_right(keys, after))
@@ -117,7 +117,7 @@ def _page(bucket: str, query: dict[str, str]) -> str:
     more = end < last
     next_page = "NextContinuationToken" if "list-type" in query else "NextMarker"
     token = f"<{next_page}>{keys[end - 1]}</{next_page}>" if more else ""
-    encoded = "<EncodingType>url</EncodingType>" if "encoding-type" in query else ""  # none changes
+    encoded = "<EncodingType>url</EncodingType>" if "encoding-type" in query else ""  # keys need none
     head = f"<Name>{bucket}</Name><Prefix>{prefix}</Prefix><MaxKeys>{_PAGE_KEYS}</MaxKeys>"
     head += f"<KeyCount>{max(end - start, 0)}</KeyCount><IsTruncated>{str(more).lower()}</IsTruncated>{token}"
     return head + encoded + "".join(map(_row, keys[start:end]))

@@ -1,4 +1,4 @@
-"""Lists, plans and copies millions of keys of a `PageServer`, in a process of its own."""
+"""Lists, plans and copies millions of keys of a `PageServer`, in a separate process."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ Figures = dict[str, float]
 
 
 class Millions:
-    """What a benchmark asks for. Seconds are the wall clock's, CPU seconds those of this process."""
+    """The methods that a benchmark calls. Seconds are wall time, CPU seconds those of this process."""
 
-    def listed(self, *, client: str, url: str, keys: int, listers: int) -> Figures:
-        """List the first so many keys of the source as one stream."""
+    def list_keys(self, *, client: str, url: str, keys: int, listers: int) -> Figures:
+        """List a number of keys of the source as one stream."""
         sender = Sender(IN_FLIGHT)
         store = PacedStore(BucketStore(_client(client, url), "originals", None), sender)
 
@@ -57,23 +57,23 @@ class Millions:
         asyncio.run_coroutine_threadsafe(page("data/z", None), event_loop()).result()  # connects
         last = f"{PREFIX}year=2026/part-{keys - 1:09}.parquet"
         stream = KeyStream(page, PREFIX, after=None, through=last, listers=listers, loop=event_loop())
-        measured = _measured()
+        measure = _start_measuring()
         sender.counted()
-        with rarely_collected():  # as plans and batches list
+        with rarely_collected():  # as in plans and batches
             counted = sum(1 for _ in stream)
         if counted != keys:
             raise RuntimeError(f"{counted} keys of {keys}")
-        return {**measured(), "keys": keys, "requests": sender.counted().requests().sent}
+        return {**measure(), "keys": keys, "requests": sender.counted().requests().sent}
 
-    def planned(self, *, url: str) -> Figures:
-        """Plan from source to destination. Memory is what it takes more than planning nothing did before."""
+    def plan(self, *, url: str) -> Figures:
+        """Plan from source to destination. The memory is that beyond a plan of empty buckets."""
         client = _client("curl", url)
         plan_job(_job("nothing", "nowhere"), _stores(client, "nothing", "nowhere"))
-        before, measured, sender = _peak_mb(), _measured(), Sender(IN_FLIGHT)
+        before, measure, sender = _peak_mb(), _start_measuring(), Sender(IN_FLIGHT)
         plan = plan_job(_job(), _stores(client), sender=sender)
         batches = [dump(batch) for batch in plan.batches]
         return {
-            **measured(),
+            **measure(),
             "added_mb": _peak_mb() - before,
             "peak_mb": _peak_mb(),
             "requests": sender.counted().requests().sent,
@@ -83,18 +83,18 @@ class Millions:
             "to_copy": plan.entries[0].objects,
         }
 
-    def copied(self, *, url: str, every: int, batch_objects: int, overwrite: str) -> list[Figures]:
-        """Copy everything in one run, batch after batch; return samples, one after so many objects."""
+    def copy(self, *, url: str, every: int, batch_objects: int, overwrite: str) -> list[Figures]:
+        """Copy everything in one run, batch after batch; return a sample for every so many objects."""
         job = _job(batch_objects=batch_objects, overwrite=Overwrite(overwrite))
         samples: list[Figures] = []
-        measured = _measured()
+        measure = _start_measuring()
 
-        def counted(objects: int) -> None:
+        def add_sample(objects: int) -> None:
             if objects >= every * len(samples):
-                samples.append({"objects": objects, **measured(), **_held()})
+                samples.append({"objects": objects, **measure(), **_measure_process()})
 
         sender = Sender(job.transfer.concurrency)
-        watch = Watch(planned=lambda _: counted(0), counted=counted)
+        watch = Watch(planned=lambda _: add_sample(0), counted=add_sample)
         run = InProcessRun(job, _stores(_client("curl", url)), sender, watch=watch)
         run.carry_out()
         metrics = run.metrics
@@ -103,14 +103,14 @@ class Millions:
         return samples
 
 
-def _measured() -> Callable[[], Figures]:
-    """Begin to measure; the result says what was spent since."""
+def _start_measuring() -> Callable[[], Figures]:
+    """Start to measure; return a function that returns the time since then."""
     started, cpu = time.perf_counter(), time.process_time()
     return lambda: {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu}
 
 
-def _held() -> Figures:
-    """Return what the process holds."""
+def _measure_process() -> Figures:
+    """Return memory, descriptors and threads of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return {
         "rss_mb": pages * resource.getpagesize() / 2**20,
@@ -131,7 +131,7 @@ def _client(name: str, url: str) -> Client:
             region_name="us-east-1",
             aws_access_key_id="key",
             aws_secret_access_key="secret",
-            aws_session_token="t" * 600,  # as long as STS makes them
+            aws_session_token="t" * 600,  # about as long as those of STS
             config=Config(max_pool_connections=IN_FLIGHT, s3={"addressing_style": "path"}),
         )
 

@@ -1,7 +1,7 @@
-"""A null S3: nginx answers every copy at once, or after a delay, and keeps nothing.
+"""A null S3: nginx answers every copy at once, or after a delay, and stores nothing.
 
-It takes 10 microseconds of its own core per request, so a client on another core is what is measured. Copies
-and HEAD of objects are nginx's own; what is rare is answered by `listings` behind it.
+It takes 10 microseconds of its own core per request, so the client on another core is what is measured. nginx
+answers copies and HEAD of objects; `listings`, behind it, answers other requests.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ events {{ worker_connections 4096; multi_accept on; }}
 http {{
   access_log off; log_format moments '$msec $status'; tcp_nodelay on;
   keepalive_requests 1000000000; keepalive_timeout 300s;
-  more_clear_input_headers If-None-Match If-Match; # nginx would compare its own
+  more_clear_input_headers If-None-Match If-Match; # nginx would compare its own ETag
   default_type application/xml; etag off; merge_slashes off; root {home};
   client_body_temp_path {home}; proxy_temp_path {home}; fastcgi_temp_path {home}; uwsgi_temp_path {home};
   scgi_temp_path {home}; ssl_certificate {certificate}; ssl_certificate_key {certificate};
   add_header x-amz-request-id 0123456789ABCDEF; add_header x-amz-id-2 abcdefghijklmnopqrstuvwxyz0123456789;
-  map "$request_method:$uri" $is_looked_at {{ default ""; "~^HEAD:.*/part-" 1; }}
+  map "$request_method:$uri" $is_head {{ default ""; "~^HEAD:.*/part-" 1; }}
   server {{ listen 127.0.0.1:{status}; location / {{ stub_status; }} }}
   {servers}
 }}
@@ -68,7 +68,7 @@ server {{ listen 127.0.0.1:{port} backlog=4096 {ssl};
   location = /object {{ add_header ETag '"{etag}"'; }}
   location @slow_down {{ echo_status 503; {wait} echo -n '{slow_down}'; }}
   location / {{
-    if ($is_looked_at) {{ rewrite ^ /head last; }}
+    if ($is_head) {{ rewrite ^ /head last; }}
     if ($http_x_amz_copy_source = "") {{ return 418; }}
     {limit}
     {answer}
@@ -87,8 +87,8 @@ class Place:
     Attributes:
         scheme: http or https.
         delay: seconds that each request takes.
-        rate: copies in a second, above which S3's SlowDown is answered; 0 for any number.
-        burst: copies that may come at once beyond that.
+        rate: copies a second above which it answers SlowDown; 0 for no limit.
+        burst: copies that it accepts at once beyond that.
     """
 
     scheme: str
@@ -101,7 +101,7 @@ class Place:
 
 
 class NullS3:
-    """The server, on the second core; nginx is installed where it is missing.
+    """The server, on the second core; nginx is installed if it is missing.
 
     Args:
         places: where it listens.
@@ -115,7 +115,7 @@ class NullS3:
         self.urls = {place: f"{place.scheme}://127.0.0.1:{free_port()}" for place in places}
         self._status = f"http://127.0.0.1:{free_port()}"
         self._ending = ExitStack()
-        self._looks = 0
+        self._status_requests = 0
 
     def __enter__(self) -> Self:
         if not all(file.exists() for file in (NGINX, *_MODULES)):
@@ -145,15 +145,15 @@ class NullS3:
     ) -> None:
         self._ending.close()
 
-    def asked(self) -> tuple[int, int]:
-        """Return how many connections were made, and how many requests sent, up to now; this is no part."""
+    def count_requests(self) -> tuple[int, int]:
+        """Return the number of connections and of requests up to now, without those of this method."""
         with urlopen(self._status) as reply:
             connections, _, requests = map(int, reply.read().split(b"\n")[2].split())
-        self._looks += 1
-        return connections - self._looks, requests - self._looks
+        self._status_requests += 1
+        return connections - self._status_requests, requests - self._status_requests
 
     def copies(self, place: Place) -> list[tuple[float, bool]]:
-        """Return when each copy was answered, in seconds, and whether accepted; for places with a rate."""
+        """Return when each copy was answered, in seconds, and whether it was accepted; needs a rate."""
         rows = (line.split() for line in _log_of(self._home, self.urls[place]).read_text().splitlines())
         return [(float(moment), status == "200") for moment, status in rows]
 
@@ -166,11 +166,11 @@ class NullS3:
         )
 
     def _wait_for(self, process: subprocess.Popen[bytes]) -> None:
-        """Return when it listens."""
+        """Wait until it listens."""
         deadline = time.monotonic() + 10
         while True:
             try:
-                self.asked()
+                self.count_requests()
             except OSError:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise
@@ -195,7 +195,7 @@ def _server(place: Place, url: str, rare: int, home: Path) -> str:
         slow_down=_SLOW_DOWN,
         log=_LOG.format(file=_log_of(home, url)) if place.rate else "",
         limit=limit.format(port=port, burst=place.burst) if place.rate else "",
-        answer=f"{wait} echo -n '{_COPIED}';",  # `return` would come before limit and cleared headers
+        answer=f"{wait} echo -n '{_COPIED}';",  # `return` would skip the limit and the cleared headers
     )
 
 

@@ -1,7 +1,7 @@
-"""A server with millions of numbered keys that nobody keeps, in a process of its own: it makes up each page.
+"""A server with millions of numbered keys, in a separate process. It stores no key: it generates each page.
 
-A page of 1,000 keys, written as S3 writes it, takes 0.2 ms of its core, a copy 20 microseconds; what else S3
-and STS are asked is answered by `SmallS3`.
+A page of 1,000 keys, written as S3 writes it, takes 0.2 ms of its core, a copy 20 microseconds. `SmallS3`
+answers all other requests to S3 and STS.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PREFIX = "data/"
 _HEAD, _TAIL = f"{PREFIX}year=2026/part-", ".parquet"
 _ETAG = "9b2cf535f27731c974343645a3985328"
 _THOUSANDS = b"@@@@@@"
-"""Stands in a row for all digits of its number but the last three."""
+"""Placeholder in a row for all digits of its number except the last three."""
 _DECLARED = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _XMLNS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 _COPIED = (
@@ -38,14 +38,14 @@ _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ?([1-9][0-9]*)")
 
 
 class PageServer(Child):
-    """The server, on the second core unless told otherwise; `call` reaches `number` and `SmallS3`'s verbs."""
+    """The server, by default on the second core; `call` calls `number` and the methods of `SmallS3`."""
 
     def __init__(self, *, core: int | None = 1) -> None:
         super().__init__("pages", core=core)
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Its address."""
         return f"http://127.0.0.1:{self.call('port')}"
 
     def endpoint(self) -> Endpoint:
@@ -57,9 +57,9 @@ class NumberedBucket:
 
     Args:
         keys: how many numbers there are, at most a billion.
-        missing_every: of so many keys one is missing, the first of all first; 0 stands for none.
-        day: on which all were written, in January 2026; the times of day differ.
-        one_etag: whether all have the ETag that copies are confirmed with; else each has its own.
+        missing_every: one of so many keys is missing, beginning with the first; 0 for none.
+        day: day of January 2026 on which all were written; the times of day differ.
+        one_etag: whether all have the ETag that copies are confirmed with; otherwise each has its own.
     """
 
     def __init__(self, *, keys: int, missing_every: int = 0, day: int = 1, one_etag: bool = True) -> None:
@@ -80,7 +80,7 @@ class NumberedBucket:
             start = max(start, bisect_left(self._numbers, prefix, key=_key))
         end = bisect_left(self._numbers, prefix + chr(0x10FFFF), key=_key)
         stop = min(start + keys, end)
-        rows = b"".join(self._made(start, stop))
+        rows = b"".join(self._generate(start, stop))
         token = f"<NextContinuationToken>{stop}</NextContinuationToken>" if stop < end else ""
         head = (
             f"{_DECLARED}<ListBucketResult {_XMLNS}><Name>bucket</Name><Prefix>{quote(prefix)}</Prefix>"
@@ -89,8 +89,8 @@ class NumberedBucket:
         )
         return head.encode() + rows + b"</ListBucketResult>"
 
-    def _made(self, start: int, stop: int) -> Iterator[bytes]:
-        """Yield rows, some hundred at a time."""
+    def _generate(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield rows, hundreds at a time."""
         while start < stop:
             thousand, first = divmod(start, KEYS_OF_A_PAGE)
             end = min(stop, (thousand + 1) * KEYS_OF_A_PAGE)
@@ -104,7 +104,7 @@ class NumberedBucket:
             start = end
 
     def _rows(self, thousand: int, first: int, stop: int) -> bytes:
-        """Return the rows of a range in a thousand: to join pieces is faster than to replace."""
+        """Return the rows of a range of a thousand: joining pieces is faster than replacing text."""
         each = self._pieces_of_a_row
         rows = (b"%06d" % thousand).join(self._pieces[first * each : stop * each + 1])
         left = self._tail_bytes if first else 0  # of the row before
@@ -128,7 +128,7 @@ def _row(number: int, day: int, *, one_etag: bool) -> bytes:
 
 
 class _Served(SmallS3):
-    """What the parent may call, and what clients are answered."""
+    """The methods that the parent calls, and the answers to clients."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class _Served(SmallS3):
         return self._port
 
     def number(self, bucket: str, **described: Any) -> None:
-        """Make a bucket of numbered keys; its first one can be read."""
+        """Create a bucket of numbered keys; the first key can be read."""
         self._numbered[bucket] = NumberedBucket(**described)
         self.put(bucket, _key(0), 1_000)
 

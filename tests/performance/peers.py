@@ -1,4 +1,4 @@
-"""Clients that copy a prefix from bucket to bucket: how each is told, in its own words."""
+"""Runs clients that copy a prefix from bucket to bucket, each with its own options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.s3.servers.endpoint import READER, REGION, WORKER, WRITER, En
 from tools.installing import LockedEnvironment
 
 _PACKAGES = LockedEnvironment("clients", "bench.txt")
-_OURS = Path(sys.executable).with_name("s3copy")
+_S3COPY = Path(sys.executable).with_name("s3copy")
 RCLONE, _AWS = _PACKAGES.bin / "rclone", _PACKAGES.bin / "aws"
 AWS_AT_ONCE = 32
 RCLONE_AT_ONCE = 64
@@ -26,11 +26,11 @@ RCLONE_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What to copy, and from where.
+    """What to copy.
 
     Attributes:
-        url: of the server.
-        ca_bundle: which it is to trust; None over plain HTTP.
+        url: the server's address.
+        ca_bundle: the certificate to trust; None over plain HTTP.
         source: bucket and prefix.
         destination: bucket and prefix.
         home: an empty folder.
@@ -44,15 +44,15 @@ class Asked:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Only what all clients need: nobody's settings get in."""
+        """The environment that all clients need, without the user's own settings."""
         keys = {"AWS_ACCESS_KEY_ID": WORKER.key_id, "AWS_SECRET_ACCESS_KEY": WORKER.secret}
         region = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"}
-        trusts = {"AWS_CA_BUNDLE": self.ca_bundle} if self.ca_bundle else {}
-        return {"PATH": os.environ["PATH"], "HOME": str(self.home), **keys, **region, **trusts}
+        trusted = {"AWS_CA_BUNDLE": self.ca_bundle} if self.ca_bundle else {}
+        return {"PATH": os.environ["PATH"], "HOME": str(self.home), **keys, **region, **trusted}
 
 
 def install() -> dict[str, str]:
-    """Install the others' clients where they are missing; return what each says of its version."""
+    """Install the other clients if they are missing; return the version that each reports."""
     if _PACKAGES.missing() is not None:
         _PACKAGES.install()
     asked: dict[str, tuple[Path | str, ...]] = {
@@ -60,15 +60,15 @@ def install() -> dict[str, str]:
         "rclone": (RCLONE, "version"),
         "aws": (_AWS, "--version"),
     }
-    said = {name: subprocess.check_output(command, text=True) for name, command in asked.items()}
+    versions = {name: subprocess.check_output(command, text=True) for name, command in asked.items()}
     return {
-        **{name: text.partition("\n")[0] for name, text in said.items()},
+        **{name: text.partition("\n")[0] for name, text in versions.items()},
         "apache-airflow-providers-amazon": version("apache-airflow-providers-amazon"),
     }
 
 
 def s3copy(asked: Asked, **transfer: Any) -> Spent:
-    """Run the product as its users do."""
+    """Run s3copy as its users do."""
     document = {
         "version": 1,
         "source": {"bucket": asked.source[0], "connection": "aws_source"},
@@ -84,7 +84,7 @@ def s3copy(asked: Asked, **transfer: Any) -> Spent:
         "AIRFLOW_CONN_AWS_SOURCE": _connection(asked, READER),
         "AIRFLOW_CONN_AWS_DESTINATION": _connection(asked, WRITER),
     }
-    return run([_OURS, "run", job, "--json"], environment)
+    return run([_S3COPY, "run", job, "--json"], environment)
 
 
 def s5cmd(asked: Asked, workers: int = 256) -> Spent:
@@ -105,12 +105,12 @@ def rclone(asked: Asked) -> Spent:
     }
     places = ("r:" + "/".join(asked.source).rstrip("/"), "r:" + "/".join(asked.destination).rstrip("/"))
     at_once = ("--transfers", str(RCLONE_AT_ONCE), "--checkers", str(RCLONE_AT_ONCE))
-    trusts = ("--ca-cert", asked.ca_bundle) if asked.ca_bundle else ()
-    return run([RCLONE, "copy", *at_once, *trusts, *places], {**asked.environment, **remote})
+    trusted = ("--ca-cert", asked.ca_bundle) if asked.ca_bundle else ()
+    return run([RCLONE, "copy", *at_once, *trusted, *places], {**asked.environment, **remote})
 
 
 def aws(asked: Asked) -> Spent:
-    """Run the AWS CLI, with more requests at once than its default of 10."""
+    """Run the AWS CLI, with more concurrent requests than its default of 10."""
     settings = asked.home / "aws.ini"
     settings.write_text(f"[default]\ns3 =\n  max_concurrent_requests = {AWS_AT_ONCE}\n")
     places = ("s3://" + "/".join(asked.source), "s3://" + "/".join(asked.destination))
@@ -134,7 +134,7 @@ def prefix_operator(asked: Asked) -> Spent:
 
 
 def _s5cmd() -> Path:
-    """Return the program itself: a wrapper in Python would count as its start."""
+    """Return the program itself: the start of the Python wrapper would be measured, too."""
     return next(_PACKAGES.bin.parent.glob("lib/python*/site-packages/s5cmd/bin/s5cmd"))
 
 

@@ -1,4 +1,4 @@
-"""Relays one object in a process of its own, and says what that took of memory, time and CPU."""
+"""Relays one object in a separate process, and measures memory, time and CPU."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ IN_FLIGHT = 64
 
 
 class Relaying:
-    """What the benchmark may ask for."""
+    """The methods that the benchmark calls."""
 
     def relay(self, url: str) -> dict[str, float]:
-        """Relay the server's object; return bytes of memory before and at the peak, and seconds."""
+        """Relay the server's object; return memory before and at the peak, seconds and CPU seconds."""
         client: Any = boto3.client(
             "s3",
             endpoint_url=url,

@@ -1,4 +1,4 @@
-"""What a benchmark found: every figure is given once, is printed in a table, and is written as JSON."""
+"""The results of a benchmark: every figure is given once, printed in a table, and written as JSON."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tests.performance.figures import conditions, console, spread, table
 FOLDER = ROOT / "build" / "bench"
 
 Cell = float | Sequence[float] | str | None
-"""A figure, the samples behind one (median, least and greatest are shown), words, or nothing."""
+"""A figure, its samples (the table shows median, least and greatest), text, or nothing."""
 
 
 class Rows:
-    """One table. Make it by `Report.table`."""
+    """One table. `Report.table` makes it."""
 
     def __init__(self, title: str, first: str, digits: Mapping[str, int], caption: str) -> None:
         self._first = first
         self._digits = digits
         self._section: str | None = None
-        self._told: dict[str, Any] = {"title": title, "caption": caption, "rows": []}
+        self._document: dict[str, Any] = {"title": title, "caption": caption, "rows": []}
         self._shown = table(title, [first, *digits], caption)
 
     def section(self, name: str) -> None:
@@ -42,31 +42,31 @@ class Rows:
         self._shown.add_row(label, *(_text(cell, self._digits[name]) for name, cell in named.items()))
         heading = {} if self._section is None else {"section": self._section}
         figures = {name: _plain(cell) for name, cell in named.items() if cell is not None}
-        self._told["rows"].append({**heading, self._first or "what": label.strip(), **figures})
+        self._document["rows"].append({**heading, self._first or "what": label.strip(), **figures})
 
     @property
     def shown(self) -> Table:
-        """The table as it is printed."""
+        """The printed table."""
         return self._shown
 
     @property
-    def told(self) -> dict[str, Any]:
-        """The table as JSON has it: figures by the names of their columns, in these columns' units."""
-        return self._told
+    def document(self) -> dict[str, Any]:
+        """The table for JSON: figures by the names of their columns, in the units of the columns."""
+        return self._document
 
 
 class Report:
     """Tables and remarks of one benchmark.
 
     Args:
-        name: of the benchmark; JSON goes to `<name>.json`.
-        folder: where that is.
-        measured_with: what a reader must know of how it was measured, beside the machine.
+        name: the benchmark; JSON goes to `<name>.json`.
+        folder: the folder of that file.
+        measured_with: the conditions of the measurement, besides the machine.
     """
 
     def __init__(self, name: str, *, folder: Path = FOLDER, **measured_with: Any) -> None:
         self._file = folder / f"{name}.json"
-        self._told: dict[str, Any] = {
+        self._head: dict[str, Any] = {
             "benchmark": name,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "conditions": {**conditions(), **measured_with},
@@ -79,26 +79,27 @@ class Report:
 
         Args:
             title: what is measured.
-            first: heading of the first column, whose cells are words.
-            digits: the other columns' headings, with units, and their digits after the point.
+            first: heading of the first column, whose cells are text.
+            digits: headings of the other columns, with units, and their decimal places.
             caption: how it was measured.
         """
         self._tables.append(Rows(title, first, digits, caption))
         return self._tables[-1]
 
     def remark(self, text: str) -> None:
-        """Add a sentence that stands below the tables."""
+        """Add a sentence below the tables."""
         self._remarks.append(text)
 
     def finish(self) -> None:
         """Print everything and write the file."""
-        for one in self._tables:
-            console.print(one.shown, "")
+        for rows in self._tables:
+            console.print(rows.shown, "")
         for text in self._remarks:
             console.print(text, markup=False)
-        told = {**self._told, "tables": [one.told for one in self._tables], "remarks": self._remarks}
+        tables = [rows.document for rows in self._tables]
+        document = {**self._head, "tables": tables, "remarks": self._remarks}
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        self._file.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _text(cell: Cell, digits: int) -> str:

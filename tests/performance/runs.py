@@ -1,4 +1,4 @@
-"""Runs operators for the benchmarks, in a process of its own, and times them.
+"""Runs operators for the benchmarks, in a separate process, and times them.
 
 The process needs the environment of `figures.airflow_environment`: Airflow reads it when it is imported.
 """
@@ -40,7 +40,7 @@ class TimedCopy(S3CrossAccountCopyOperator):
 
 
 class Runs:
-    """What a benchmark may ask for. Times are seconds of the wall clock; an operator is made anew each time.
+    """The methods that a benchmark calls. Times are wall seconds; each call makes a new operator.
 
     `inputs` are those of S3CrossAccountCopyOperator, without the connections.
     """
@@ -48,17 +48,17 @@ class Runs:
     def __init__(self) -> None:
         self._warm: S3CrossAccountCopyOperator | None = None
 
-    def ours(self, **inputs: Any) -> dict[str, Any]:
+    def run_copy_operator(self, **inputs: Any) -> dict[str, Any]:
         """Measure `execute` of S3CrossAccountCopyOperator."""
-        return _measured(S3CrossAccountCopyOperator(task_id="copy", **CONNECTIONS, **inputs))
+        return _measure(S3CrossAccountCopyOperator(task_id="copy", **CONNECTIONS, **inputs))
 
-    def theirs(self, **inputs: Any) -> dict[str, Any]:
+    def run_prefix_operator(self, **inputs: Any) -> dict[str, Any]:
         """Measure `execute` of the Amazon provider's S3CopyPrefixOperator."""
         from airflow.providers.amazon.aws.operators.s3 import (  # noqa: PLC0415 - a cold start must not have it
             S3CopyPrefixOperator,
         )
 
-        return _measured(
+        return _measure(
             S3CopyPrefixOperator(
                 task_id="copy",
                 source_bucket_name=inputs["source_bucket"],
@@ -69,8 +69,8 @@ class Runs:
             )
         )
 
-    def parts(self, **inputs: Any) -> dict[str, float]:
-        """Do what `execute` does, part by part; return the seconds of each."""
+    def run_parts(self, **inputs: Any) -> dict[str, float]:
+        """Do the parts of `execute`; return the seconds of each."""
         from s3copy_tasks.preflight.preflight import preflight  # noqa: PLC0415 - the same
         from s3copy_tasks.s3.connections import Sides  # noqa: PLC0415 - a cold start must not have it
 
@@ -90,7 +90,7 @@ class Runs:
         laps.end("copy")
         return laps.seconds
 
-    def single(self, bucket: str, key: str, other: str) -> float:
+    def copy_single(self, bucket: str, key: str, other: str) -> float:
         """Time `copy_single_object` of one operator; it connects at the first call."""
         if self._warm is None:
             self._warm = S3CrossAccountCopyOperator(
@@ -108,8 +108,8 @@ class Runs:
             raise RuntimeError(done["error_message"])
         return laps.seconds["copy_single_object"]
 
-    def in_airflow(self, **inputs: Any) -> dict[str, float]:
-        """Run the operator as the only task of a Dag by `dag.test()`; `prepare_airflow` comes before."""
+    def run_in_airflow(self, **inputs: Any) -> dict[str, float]:
+        """Run the operator as the only task of a Dag with `dag.test()`; call `prepare_airflow` before."""
         laps = _Laps()
         run = _dag(**inputs).test()
         laps.end("dag.test()")
@@ -118,7 +118,7 @@ class Runs:
         return {**laps.seconds, "execute()": TimedCopy.seconds}
 
     def prepare_airflow(self) -> None:
-        """Make Airflow's database, and let it know the Dag."""
+        """Create Airflow's database, and store the Dag in it."""
         from airflow.utils.db import initdb  # noqa: PLC0415 - slow
 
         initdb()
@@ -127,7 +127,7 @@ class Runs:
 
 
 class _Laps:
-    """A stop watch."""
+    """A stopwatch."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -152,11 +152,11 @@ class _TaskInstance:
     run_id, task_id, map_index = "run", "copy", -1
 
     def xcom_push(self, key: str, value: Any) -> None:
-        """Forget it."""
+        """Discard the value."""
 
 
-def _measured(operator: BaseOperator) -> dict[str, Any]:
-    """Run `execute` with as much of a context as it asks for."""
+def _measure(operator: BaseOperator) -> dict[str, Any]:
+    """Run `execute` with the part of a context that it uses."""
     context = cast("Context", {"ti": _TaskInstance(), "task_state_store": _State()})
     returned, error = None, ""
     laps, cpu = _Laps(), time.process_time()

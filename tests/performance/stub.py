@@ -1,6 +1,6 @@
-"""A small, fast S3 server for benchmarks, in a process of its own: `SmallS3` behind HTTP, with a delay.
+"""A small, fast S3 server for benchmarks, in a separate process: `SmallS3` behind HTTP, with a delay.
 
-It takes 0.15 to 0.2 ms of one core per request, so a client on another core is what is measured.
+It takes 0.15 to 0.2 ms of one core per request, so the client on another core is what is measured.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class StubServer(Child):
-    """The server, on the second core unless told otherwise; `call` reaches the verbs of `SmallS3`."""
+    """The server, by default on the second core; `call` calls the methods of `SmallS3`."""
 
     def __init__(self, *, core: int | None = 1) -> None:
         super().__init__("stub", core=core)

@@ -1,4 +1,4 @@
-"""A server of one object, made of zeros, that takes uploads and forgets them: what is left is the relay."""
+"""A server with one object of zeros that accepts uploads and discards them, so that only the relay costs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Served:
         self._port, self._size = 0, 0
 
     def begin(self, size: int) -> str:
-        """Give the object so many bytes; return the server's address."""
+        """Set the size of the object; return the server's address."""
         self._size = size
         return f"http://127.0.0.1:{self._port}"
 
