@@ -19,6 +19,7 @@ from typing import Any
 import boto3
 import pytest
 
+from s3copy_tasks.errors import Code
 from s3copy_tasks.s3.errors import _CLASS_OF_CODE
 from tests.support.s3.iam import Access, Document, Policies, accesses, grants, key_id_of, service_of
 from tests.support.s3.proxy import Proxy, Reply, Request
@@ -470,8 +471,7 @@ def test_no_grant_is_wider_than_a_folder() -> None:
 
 ROWS = re.findall(r"^\| (`.*?) \| (.*?) \| (.*?) \|$", PAGE.read_text(), re.MULTILINE)
 TABLE = {code: row for row in ROWS for code in re.findall(r"`((?:[A-Z][\w.]+)|\d+)`", row[0])}
-ERRORS = (ROOT / "s3copy_tasks" / "errors.py").read_text()
-DECLARED = set(re.findall(r'^[A-Z_0-9]+ = "(\w+)"', ERRORS, re.MULTILINE))
+DECLARED = set(map(str, Code))
 
 
 @pytest.mark.parametrize("code", sorted(DECLARED | COMMON))

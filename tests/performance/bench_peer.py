@@ -128,7 +128,7 @@ class _Trials:
 
     def again(self, operator: str, case: str, objects: int, **options: Any) -> str:
         """Run it again on the same objects."""
-        bucket = f"{case}-{METHODS[operator]}"
+        bucket = f"{case}-{operator.lower()}"
         if operator == COPY_OPERATOR:
             options["recursive"] = True
         self._server.call("report")
