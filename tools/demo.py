@@ -37,7 +37,7 @@ def main() -> int:
     started = time.monotonic()
     shutil.rmtree(HOME, ignore_errors=True)
     with S3Server() as server:
-        step("Two accounts: a bucket in each; Airflow starts meanwhile")
+        step("Two accounts with a bucket each; Airflow starts in the background")
         source, destination = server.client(READER), server.client(WRITER)
         source.create_bucket(Bucket=SOURCE)
         destination.create_bucket(Bucket=DESTINATION)

@@ -273,7 +273,7 @@ _ALTERNATIVES = {("prefixes",): "objects", ("objects",): "prefixes"}
 _GOES_WITH = {"external_id": "role_arn"}
 """Fields whose example is valid only with another field, by the schema's `not`."""
 
-Way = tuple[str, ...]
+FieldPath = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -281,14 +281,14 @@ class Field:
     """One field of the schema.
 
     Attributes:
-        way: the names that lead to it; a field of a list's entries follows `name[]`.
+        path: the names that lead to it; a field of a list's entries follows `name[]`.
         part: its part of the schema.
         is_required: every valid job has it, if it has the field around it.
         is_choice: a job has only one of it and its neighbours.
         around: the fields beside it.
     """
 
-    way: Way
+    path: FieldPath
     part: dict[str, Any]
     is_required: bool
     is_choice: bool
@@ -296,7 +296,7 @@ class Field:
 
     @property
     def title(self) -> str:
-        return ".".join(self.way)
+        return ".".join(self.path)
 
     @property
     def anchor(self) -> str:
@@ -306,8 +306,8 @@ class Field:
     @property
     def default(self) -> str:
         """The value of a field that is not written, as Markdown."""
-        if self.way in _ALTERNATIVES:
-            return f"{_REQUIRED}, or `{_ALTERNATIVES[self.way]}`"
+        if self.path in _ALTERNATIVES:
+            return f"{_REQUIRED}, or `{_ALTERNATIVES[self.path]}`"
         if self.is_required:
             return _REQUIRED
         if self.is_choice:
@@ -322,17 +322,17 @@ def fields() -> Iterator[Field]:
     yield from _find_fields(schema(), ())
 
 
-def _find_fields(part: dict[str, Any], way: Way) -> Iterator[Field]:
+def _find_fields(part: dict[str, Any], path: FieldPath) -> Iterator[Field]:
     properties = part.get("properties", {})
     for name, inner in properties.items():
         is_choice = part.get("maxProperties") == 1
-        field = Field((*way, name), inner, name in part.get("required", ()), is_choice, properties)
+        field = Field((*path, name), inner, name in part.get("required", ()), is_choice, properties)
         yield field
-        yield from _find_fields(inner, field.way)
+        yield from _find_fields(inner, field.path)
         for choice in inner.get("anyOf", ()):
-            yield from _find_fields(choice, field.way)
+            yield from _find_fields(choice, field.path)
         if "items" in inner:
-            yield from _find_fields(inner["items"], (*way, f"{name}[]"))
+            yield from _find_fields(inner["items"], (*path, f"{name}[]"))
 
 
 def value_words(part: dict[str, Any]) -> str:
@@ -408,8 +408,8 @@ def _blocks(mapping: dict[str, Any], indent: str) -> str:
 
 def _example(field: Field) -> str:
     """Return a field's examples: in a block if it has nested fields or is at the top."""
-    name, examples = field.way[-1], field.part["examples"]
-    if len(field.way) == 1:
+    name, examples = field.path[-1], field.part["examples"]
+    if len(field.path) == 1:
         first, *others = ["".join(block(name, example)) for example in examples]
         return f"\n```yaml\n{first}{''.join(textwrap.indent(other, '# ') for other in others)}```\n"
     beside = _GOES_WITH.get(name)
@@ -423,7 +423,7 @@ def _entry(field: Field) -> str:
         f"- Value: {value_words(field.part)}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False
     )
     return (
-        f"{'#' * min(4, 2 + len(field.way))} `{field.title}`\n\n"
+        f"{'#' * min(4, 2 + len(field.path))} `{field.title}`\n\n"
         f"{words}\n\n{value}\n- Default: {field.default}\n{_example(field)}"
     )
 

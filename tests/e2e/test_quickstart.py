@@ -363,8 +363,8 @@ def mismatch(shown: list[str], actual: list[str]) -> str | None:
 def test_every_block_has_its_place() -> None:
     """A block is a command, a file with its name, or the output of the command before it."""
     unnamed = [block.line for block in BLOCKS if block.language not in {"sh", "text"} and block.file is None]
-    astray = [shown.line for _, command, shown in SHOWN.values() if command.language != "sh"]
-    assert (unnamed, astray) == ([], [])
+    misplaced = [shown.line for _, command, shown in SHOWN.values() if command.language != "sh"]
+    assert (unnamed, misplaced) == ([], [])
     assert {block.language for block in BLOCKS} == {"sh", "text", "yaml", "json", "python"}
 
 
@@ -433,12 +433,12 @@ def test_every_request_is_allowed(outcome: Outcome) -> None:
 def test_every_grant_is_needed(outcome: Outcome) -> None:
     """The page's policies are minimal: without any one of their grants, some request is refused."""
     allowed = [access for access in outcome.needed if outcome.policies.allow(access)]
-    needless = {
+    unneeded = {
         grant
         for changed, grant in outcome.policies.less_one()
         if all(changed.allow(access) for access in allowed)
     }
-    assert needless == set(NEEDED_BY_OTHERS)
+    assert unneeded == set(NEEDED_BY_OTHERS)
 
 
 def test_the_printed_policies_are_enough(outcome: Outcome) -> None:
@@ -462,8 +462,8 @@ def test_no_grant_is_wider_than_a_folder() -> None:
     wide = [
         text
         for document in documents
-        for way, text in grants(document)
-        if ("*" in text and ("Action" in way or not text.endswith("/*"))) or text.count("*") > 1
+        for path, text in grants(document)
+        if ("*" in text and ("Action" in path or not text.endswith("/*"))) or text.count("*") > 1
     ]
     assert len(documents) > 4
     assert wide == []

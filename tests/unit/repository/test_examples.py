@@ -21,10 +21,10 @@ EVERY_FIELD = FOLDER / "every_field.yaml"
 SIDES = ("source", "destination")
 FIRST_LINE = "# yaml-language-server: $schema=../s3copy_tasks/config/copy_job.schema.json"
 
-Way = tuple[str, ...]
+FieldPath = tuple[str, ...]
 
 
-def fields_of_schema(part: dict[str, Any], path: Way = ()) -> Iterator[Way]:
+def fields_of_schema(part: dict[str, Any], path: FieldPath = ()) -> Iterator[FieldPath]:
     """Yield every field of the schema, with those of list items and of choices."""
     for name, field in part.get("properties", {}).items():
         yield (*path, name)
@@ -33,7 +33,7 @@ def fields_of_schema(part: dict[str, Any], path: Way = ()) -> Iterator[Way]:
         yield from fields_of_schema(below, path)
 
 
-def fields_of_document(part: Any, path: Way = ()) -> Iterator[Way]:
+def fields_of_document(part: Any, path: FieldPath = ()) -> Iterator[FieldPath]:
     """Yield every field that a document sets; null does not set a field."""
     if isinstance(part, list):
         for item in part:
@@ -45,7 +45,7 @@ def fields_of_document(part: Any, path: Way = ()) -> Iterator[Way]:
                 yield from fields_of_document(value, (*path, name))
 
 
-def name_fields(paths: Iterable[Way]) -> set[str]:
+def name_fields(paths: Iterable[FieldPath]) -> set[str]:
     """Return names of fields; source and destination are both `side`: each field needs one example."""
     return {".".join(("side", *path[1:]) if path[0] in SIDES else path) for path in paths}
 

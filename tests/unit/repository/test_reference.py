@@ -23,7 +23,7 @@ from tools.reference import Field, fields
 
 DOCS = reference.PAGE.parent
 FIELDS = list(fields())
-TOP_FIELDS = [field for field in FIELDS if len(field.way) == 1]
+TOP_FIELDS = [field for field in FIELDS if len(field.path) == 1]
 DECLARED = set(Code)
 ROW = re.compile(
     r"^\| `(?P<code>[a-z-]+)` \| (?P<meaning>.+) \| (?P<example>.+) \| (?P<fix>.+) \|$", re.MULTILINE
