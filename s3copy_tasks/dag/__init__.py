@@ -1,1 +1,1 @@
-"""Airflow's edge: Dags and the bodies of their tasks."""
+"""The Airflow side: Dags, the functions of their tasks, the operator, the plugin and the page."""

@@ -1,6 +1,6 @@
-"""What differs between Airflow 3.0 and 3.4: names that moved, and what a version can't do.
+"""The differences between Airflow 3.0 and 3.4: names that moved, and features that some versions lack.
 
-Every name that moved is imported here and nowhere else. Type checkers see the newest version.
+Names that moved are imported only here. Type checkers see the newest version.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ __all__ = [
 
 
 def queued_deadline(after: timedelta, callback: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Return a `DeadlineAlert` that calls an async function `after` a run was queued, if it has not ended.
+    """Return a `DeadlineAlert` that calls an async function if a run has not ended `after` it was queued.
 
-    Only where Airflow `HAS_DEADLINES`.
+    Only if Airflow `HAS_DEADLINES`.
     """
     if TYPE_CHECKING or AIRFLOW >= (3, 2):
         from airflow.sdk import (  # type: ignore[attr-defined] # noqa: PLC0415 - its stub lacks them
@@ -82,7 +82,7 @@ def queued_deadline(after: timedelta, callback: Callable[..., Any], arguments: d
     # With a timedelta Airflow 3.3 can't clear a run: https://github.com/apache/airflow/issues/70368
     interval = after.total_seconds() if AIRFLOW == (3, 3) else after
     return DeadlineAlert(
-        # A logical date is missing where a run is started by hand, and is a day earlier where cron starts it.
+        # A run that is started by hand may have no logical date; with cron it is a day earlier.
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=interval,
         callback=AsyncCallback(callback, arguments),
@@ -90,7 +90,7 @@ def queued_deadline(after: timedelta, callback: Callable[..., Any], arguments: d
 
 
 def hook_lineage_collector() -> Any:
-    """Return Airflow's collector of what tasks read and wrote; Airflow 3.0 imports it for over a second."""
+    """Return Airflow's collector of what tasks read and wrote; Airflow 3.0 imports it in over a second."""
     if TYPE_CHECKING or AIRFLOW >= (3, 2):
         from airflow.sdk.lineage import get_hook_lineage_collector  # noqa: PLC0415
     else:
@@ -99,9 +99,9 @@ def hook_lineage_collector() -> Any:
 
 
 def event_extra(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the extra of an asset event can hold of these values.
+    """Return those values that the extra of an asset event can hold.
 
-    Airflow 3.0 fails a task whose event, by an alias, holds lists or dicts: they are left out there.
+    Airflow 3.0 fails a task whose event, through an alias, has lists or dicts: there they are left out.
     """
     if AIRFLOW >= (3, 1):
         return dict(values)
@@ -109,25 +109,25 @@ def event_extra(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lock_supervisor_calls() -> None:
-    """Let one thread at a time ask a task's supervisor, as Airflow does itself since 3.2.
+    """Let one thread at a time send requests to a task's supervisor, as Airflow itself does since 3.2.
 
-    Before, two threads get each other's answers, or wait forever. The Amazon provider, `Connection` and
-    secret masking ask by themselves, so the lock must be where they all pass. It is reentrant: a signal
-    handler that asks while its own thread waits does not hang. It may get that thread's answer, as it did
-    without the lock.
+    Earlier, two threads could get each other's answers, or wait forever. The Amazon provider, `Connection`
+    and secret masking send requests of their own, so the lock must be in the function that all of them use.
+    It is reentrant: a signal handler that sends a request while its own thread waits does not hang. It may
+    get that thread's answer, as it could without the lock.
     """
-    from airflow.sdk.execution_time.comms import CommsDecoder  # noqa: PLC0415 - private; this is its one use
+    from airflow.sdk.execution_time.comms import CommsDecoder  # noqa: PLC0415 - private; used only here
 
     _lock_send(CommsDecoder)
 
 
 def _lock_test_supervisor() -> None:
-    """Let one thread at a time ask the supervisor of `dag.test()`, in all versions.
+    """Let one thread at a time send requests to the supervisor of `dag.test()`, in all versions.
 
-    It hides itself while it answers, so that its own lookups do not come back to it: of two threads at
-    once, the second finds it hidden, and hides it for good.
+    The supervisor hides itself while it answers, so that its own lookups do not reach it. If two threads
+    send at once, the second finds it hidden, and hides it for good.
     """
-    with suppress(ImportError):  # private, and not needed where tasks run as they do in production
+    with suppress(ImportError):  # private, and not needed in production
         from airflow.sdk.execution_time.supervisor import InProcessSupervisorComms  # noqa: PLC0415
 
         _lock_send(InProcessSupervisorComms)

@@ -1,4 +1,4 @@
-"""What a task does besides its work, and must not fail for: Airflow's memory, progress, lineage."""
+"""Runs what must not fail a task: Airflow's memory, progress, lineage and statistics."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ log = structlog.get_logger(__name__)
 
 
 @contextmanager
-def aside(otherwise: str) -> Iterator[None]:
-    """Log what goes wrong as the warning `otherwise`, and go on."""
+def warn_on_failure(event: str) -> Iterator[None]:
+    """Log an exception as the warning `event`, and go on."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - whatever Airflow raises: copying needs none of it
-        log.warning(otherwise, error=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever Airflow raises: copying does not depend on it
+        log.warning(event, error=str(error))

@@ -1,4 +1,4 @@
-"""A job becomes a Dag; a folder of configs becomes many. Nothing here touches the network or the clock."""
+"""Builds the Dag of a job, and the Dags of a folder of configs, without using the network or the clock."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.dag import tasks
 from s3copy_tasks.dag.airflow_versions import CronDataIntervalTimetable, conf
-from s3copy_tasks.dag.notify import deadline_of, on_publish, on_summary
-from s3copy_tasks.dag.registered import importer_place
+from s3copy_tasks.dag.notify import build_deadline, publish_callbacks, summary_callbacks
+from s3copy_tasks.dag.registered import find_importer
 from s3copy_tasks.errors import Code, ConfigError
 
 if TYPE_CHECKING:
@@ -48,21 +48,21 @@ def config_dir(default: Path) -> Path:
 def job_dags(folder: Path) -> dict[str, DAG]:
     """Return the Dags of a folder's valid jobs by id; on a worker only the one that it runs.
 
-    None in the Dag processor where Airflow imports the jobs by itself: each would be there twice. A worker
+    Returns none in the Dag processor if Airflow imports the jobs itself: each would be there twice. A worker
     is asked only for a Dag that came from here.
 
     Raises:
-        ConfigError: on a worker, when the one Dag asked for is broken. In the Dag processor never: an
-            error of this file would take all other jobs away.
+        ConfigError: on a worker, if the config of the requested Dag is invalid. Never in the Dag processor:
+            an error in this file would remove all other jobs.
     """
     wanted = get_parsing_context().dag_id
     if wanted is None:
-        if importer_place():
+        if find_importer():
             return {}
         return {dag.dag_id: dag for dag in map(build_dag, load_folder(folder).jobs)}
     files = [file for file in job_files(folder) if DAG_PREFIX + file.stem == wanted]
     loaded = [load_job(file) for file in files]
-    broken = [problem for one in loaded if isinstance(one, list) for problem in one]
+    broken = [problem for problems in loaded if isinstance(problems, list) for problem in problems]
     if broken:
         raise _invalid(broken)
     dags = [build_dag(job) for job in loaded if not isinstance(job, list)]
@@ -70,14 +70,14 @@ def job_dags(folder: Path) -> dict[str, DAG]:
 
 
 def raise_problems(folder: Path) -> None:
-    """Raise one report of everything that is wrong in a folder: Airflow shows it as an import error.
+    """Raise one report of all problems in a folder: Airflow shows it as an import error.
 
     Raises:
-        ConfigError: some config is invalid, or Airflow imports the jobs by itself.
+        ConfigError: a config is invalid, or Airflow imports the jobs itself.
     """
     if get_parsing_context().dag_id is not None:
         return
-    place = importer_place()
+    place = find_importer()
     if place:
         raise ConfigError(_TWICE.format(place=place), code=Code.INVALID_CONFIG)
     problems = load_folder(folder).problems
@@ -86,17 +86,17 @@ def raise_problems(folder: Path) -> None:
 
 
 def _invalid(problems: tuple[Problem, ...] | list[Problem]) -> ConfigError:
-    return ConfigError(report_of(problems), code=Code.INVALID_CONFIG)
+    return ConfigError(format_import_error(problems), code=Code.INVALID_CONFIG)
 
 
-def report_of(problems: Iterable[Problem]) -> str:
-    """Return what an import error says of invalid configs; the page finds it by its first line."""
+def format_import_error(problems: Iterable[Problem]) -> str:
+    """Return the text of an import error for invalid configs; the page finds it by its first line."""
     return "invalid copy configs\n" + as_text(problems).rstrip()
 
 
 def build_dag(job: CopyJob) -> DAG:
     """Return a job's Dag: preflight, plan, mapped copies, summarize, publish."""
-    copied = AssetAlias(DAG_PREFIX + job.name)  # an Asset of s3:// would import boto3 at every parse
+    copied = AssetAlias(DAG_PREFIX + job.name)  # an Asset with an s3:// URI would import boto3 at every parse
     with DAG(
         dag_id=DAG_PREFIX + job.name,
         description=job.description or None,
@@ -108,10 +108,10 @@ def build_dag(job: CopyJob) -> DAG:
         tags=["s3copy", *job.tags],
         default_args={"owner": job.owner, "retries": job.retries},
         params=_params(job),
-        **deadline_of(job),
+        **build_deadline(job),
     ) as dag:
 
-        @task(multiple_outputs=False, doc_json=job.config)  # so that the page knows jobs that never ran
+        @task(multiple_outputs=False, doc_json=job.config)  # the page shows it for jobs that never ran
         def preflight() -> dict[str, Any]:
             return tasks.preflight(job, get_current_context())
 
@@ -127,11 +127,11 @@ def build_dag(job: CopyJob) -> DAG:
         def copy_batch(job: dict[str, Any], batch: dict[str, Any]) -> None:
             tasks.copy_batch(job, batch, get_current_context())
 
-        @task(trigger_rule="all_done", retries=0, multiple_outputs=False, **on_summary(job))
+        @task(trigger_rule="all_done", retries=0, multiple_outputs=False, **summary_callbacks(job))
         def summarize() -> Any:
             return tasks.summarize(get_current_context())
 
-        @task(outlets=[copied], **on_publish(job))
+        @task(outlets=[copied], **publish_callbacks(job))
         def publish() -> None:
             tasks.publish(get_current_context(), copied)
 
@@ -144,7 +144,7 @@ def build_dag(job: CopyJob) -> DAG:
 
 
 def _schedule(job: CopyJob) -> Any:
-    """Cron by data intervals, whatever the site's option says: docs/design/who-renders.md."""
+    """Return the schedule; cron always has data intervals: docs/design/who-renders.md says why."""
     if job.schedule_assets:
         uris = [asset_uri(text) for text in job.schedule_assets]
         return [Asset(name=uri, uri=uri) for uri in uris]

@@ -1,7 +1,7 @@
 """Copy jobs without a Dag file: the importer of YAML files for a Dag bundle, since Airflow 3.4.
 
-Airflow calls such importers experimental. docs/importer.md says how it is configured, and
-docs/design/importer.md why it does what it does.
+Airflow calls such importers experimental. docs/importer.md says how to configure it, and
+docs/design/importer.md gives the reasons for what it does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from s3copy_tasks.config.layers import ENDINGS, defaults_files
 from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.secret import masked_lines
 from s3copy_tasks.dag.airflow_versions import HAS_IMPORTERS, airflow_version
-from s3copy_tasks.dag.factory import build_dag, report_of
+from s3copy_tasks.dag.factory import build_dag, format_import_error
 
 if not HAS_IMPORTERS:
     raise ImportError(
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 
 
 class CopyConfig(FilesystemDagDefinition):  # type: ignore[misc] # Any before Airflow 3.4
-    """A job's file. Its Dag depends on its folder's defaults, too."""
+    """A job's file. Its Dag also depends on the defaults of its folder."""
 
     @property
     def freshness_token(self) -> str:
-        """Return another text whenever the file or its folder's defaults were changed, made or removed."""
+        """Return a text that changes if the file or its folder's defaults are changed, added or removed."""
         states = [_state_of(file) for file in (self.path, *defaults_files(self.path.parent))]
         return ",".join(states)
 
@@ -61,33 +61,33 @@ def _state_of(file: Path) -> str:
 
 
 class CopyJobImporter(AbstractDagImporter):  # type: ignore[misc] # Any before Airflow 3.4
-    """Makes a Dag of each copy config of a bundle, in any of its folders.
+    """Builds a Dag for each copy config of a bundle, in any of its folders.
 
     Attributes:
-        supported_extensions: Airflow's name for the endings of files; the bundle's configuration may set it.
+        supported_extensions: file name extensions; the bundle's configuration may set them.
     """
 
     def __init__(self) -> None:
         self.supported_extensions = list(ENDINGS)
 
     def can_handle(self, definition: Any) -> bool:
-        """Say whether a file is a job, by its name."""
+        """Return whether a file is a job, by its name."""
         return self._is_job_name(Path(str(definition)))
 
     def list_dag_definitions(self, bundle: Any, *, safe_mode: bool = True) -> Iterator[CopyConfig]:  # noqa: ARG002 - Airflow's
-        """Yield the jobs of a bundle, or of one file in place of its folder, without reading any.
+        """Yield the jobs of a bundle, or of one file in place of its folder, without reading any file.
 
-        Names that begin with "_" or "." are left out, also of folders, and so is what .airflowignore names.
-        Airflow's main loop waits for this. What its own walk of folders raises leaves the bundle's Dags as
-        they are.
+        Files and folders whose names begin with "_" or "." are left out, and so is what .airflowignore lists.
+        Airflow's main loop waits for this. If Airflow's own walk of the folders raises an error, the bundle's
+        Dags stay as they are.
         """
         root = Path(bundle.path)
         yield from (CopyConfig(path) for path in self._paths(root) if self._is_job(path, root))
 
     def import_definition(self, definition: Any, bundle: Any) -> DagImportResult:
-        """Return the Dag of a file, or everything that is wrong with it as one error; never raises.
+        """Return the Dag of a file, or all its problems as one error; never raises.
 
-        An exception that left this would be seen in the log only.
+        An exception raised here would only appear in the log.
         """
         result = DagImportResult(definition=definition)
         try:
@@ -96,18 +96,18 @@ class CopyJobImporter(AbstractDagImporter):  # type: ignore[misc] # Any before A
                 result.errors.append(_error(definition, loaded))
             else:
                 result.dags.append(build_dag(loaded))
-        except Exception as error:  # noqa: BLE001 - shown as Airflow shows those of Dag files
+        except Exception as error:  # noqa: BLE001 - shown like an error in a Dag file
             words, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
             result.errors.append(DagImportError(repr(definition), words, stacktrace=trace))
         return result
 
     def get_source_code(self, definition: Any, dag_id: str | None = None) -> DagSourceCode:  # noqa: ARG002 - Airflow's
-        """Return the YAML for the Code tab; a comment may hold what looks secret, which is struck out."""
+        """Return the YAML for the Code tab; what looks like a secret in a comment is masked."""
         lines = definition.read_bytes().decode("utf-8-sig").split("\n")
         return DagSourceCode(source_code="\n".join(masked_lines(lines)), language="yaml")
 
     def _load(self, file: Path, bundle: Any) -> CopyJob | list[Problem]:
-        """Return the job of a file, or its problems; another file that gives the same job is one."""
+        """Return the job of a file, or its problems; a second file with the same job name is a problem."""
         loaded = load_job(file)
         same = self._same_name(file, bundle)
         if not same:
@@ -116,7 +116,7 @@ class CopyJobImporter(AbstractDagImporter):  # type: ignore[misc] # Any before A
         return sorted([*own, name_taken(file, same)], key=lambda problem: problem.place)
 
     def _same_name(self, file: Path, bundle: Any) -> list[Path]:
-        """Return the other files of a bundle that give the same job; a task does not ask."""
+        """Return the other files of a bundle with the same job name; none in a task."""
         if get_parsing_context().dag_id is not None:
             return []
         root = Path(bundle.path)
@@ -127,14 +127,14 @@ class CopyJobImporter(AbstractDagImporter):  # type: ignore[misc] # Any before A
         return (found.path for found in find_file_dag_definitions(root, self.supported_extensions))
 
     def _is_job(self, file: Path, root: Path) -> bool:
-        return self._is_job_name(file) and not _is_aside(file, root)
+        return self._is_job_name(file) and not _is_in_skipped_folder(file, root)
 
     def _is_job_name(self, file: Path) -> bool:
         return file.suffix in self.supported_extensions and is_job_name(file.name)
 
 
-def _is_aside(file: Path, root: Path) -> bool:
-    """Say whether a file is in a folder that holds no jobs, such as .github."""
+def _is_in_skipped_folder(file: Path, root: Path) -> bool:
+    """Return whether a file is in a folder that is skipped, such as .github."""
     folders: tuple[str, ...] = ()
     with suppress(ValueError):
         folders = file.relative_to(root).parts[:-1]
@@ -142,10 +142,10 @@ def _is_aside(file: Path, root: Path) -> bool:
 
 
 def _error(definition: Any, problems: list[Problem]) -> DagImportError:
-    """Return what `s3copy validate` says of a file."""
+    """Return the problems of a file, as `s3copy validate` prints them."""
     return DagImportError(
         repr(definition),
-        report_of(problems),
+        format_import_error(problems),
         error_type="config",
         line_number=problems[0].line,
         column_number=problems[0].column,

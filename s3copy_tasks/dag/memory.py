@@ -1,9 +1,9 @@
-"""What a try of a task knows of those before it: when the first began, and what uploads they left open.
+"""What an attempt of a task knows about earlier attempts: when the first began, and which uploads are open.
 
-From Airflow 3.3 on, Airflow's own memory of a task tells it. Below, there is none: the run's start stands for
-that of the first try, and uploads are found by listing them.
+From version 3.3 on, Airflow has a memory for each task instance, which keeps both. Earlier versions have
+none: there the start of the run replaces the start of the first attempt, and uploads are found by a listing.
 
-Airflow's memory may fail; a try then knows nothing of the others, says so in its log, and goes on.
+If Airflow's memory fails, an attempt knows nothing about earlier ones, logs that, and goes on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from s3copy_tasks.copy.uploads import ListedUploads, NoRecord, OpenUpload
 from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE
-from s3copy_tasks.dag.best_effort import aside
+from s3copy_tasks.dag.best_effort import warn_on_failure
 from s3copy_tasks.engine.paced_store import paced
 
 if TYPE_CHECKING:
@@ -34,33 +34,33 @@ EARLIER = "s3copy_earlier_try"
 UPLOADS = "s3copy_open_uploads"
 
 
-class Tries(Protocol):
-    """Knows of the earlier tries of one task instance."""
+class EarlierAttempts(Protocol):
+    """Knows the earlier attempts of one task instance."""
 
-    def continued(self, job: EffectiveJob) -> tuple[EffectiveJob, bool]:
-        """Return the job as the first try began it, and whether there was one: its copies count once."""
+    def continue_job(self, job: EffectiveJob) -> tuple[EffectiveJob, bool]:
+        """Return the job as the first attempt began it, and whether there was one: its copies count once."""
 
     def uploads(self, job: EffectiveJob, sides: Sides, sender: Sender) -> UploadRecord:
-        """Return what knows the uploads that earlier tries left at the destination."""
+        """Return the record of the uploads that earlier attempts left at the destination."""
 
     def forget(self) -> None:
-        """Let the next try of the task begin anew: it was cleared by hand."""
+        """Let the next attempt of the task start from the beginning: it was cleared by hand."""
 
 
-def tries_of(context: Context) -> Tries:
-    """Return what knows of a task's earlier tries, as far as this Airflow can tell; ask it first."""
-    return RememberedTries(context) if HAS_TASK_STATE else CountedTries(context)
+def recall_attempts(context: Context) -> EarlierAttempts:
+    """Return what this Airflow knows about a task's earlier attempts; call it before the first check."""
+    return RememberedAttempts(context) if HAS_TASK_STATE else CountedAttempts(context)
 
 
-class RememberedTries:
-    """The earlier tries in Airflow's memory: see `Tries`."""
+class RememberedAttempts:
+    """The earlier attempts in Airflow's memory: see `EarlierAttempts`."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def continued(self, job: EffectiveJob) -> tuple[EffectiveJob, bool]:
-        """Return the job as the first try began it, and whether there was one: its copies count once."""
-        with aside("tries are not remembered"):
+    def continue_job(self, job: EffectiveJob) -> tuple[EffectiveJob, bool]:
+        """Return the job as the first attempt began it, and whether there was one: its copies count once."""
+        with warn_on_failure("tries are not remembered"):
             store = self._context["task_state_store"]
             earlier: Any = store.get(EARLIER)
             if earlier and earlier["digest"] == job.digest:
@@ -70,21 +70,21 @@ class RememberedTries:
         return job, False
 
     def uploads(self, _job: EffectiveJob, _sides: Sides, _sender: Sender) -> UploadRecord:
-        """Return the uploads that Airflow remembers."""
+        """Return the record of uploads in Airflow's memory."""
         return TaskUploads(self._context)
 
     def forget(self) -> None:
-        """Let the next try of the task begin anew: it was cleared by hand."""
-        with aside("tries are not forgotten"):
+        """Let the next attempt of the task start from the beginning: it was cleared by hand."""
+        with warn_on_failure("tries are not forgotten"):
             self._context["task_state_store"].delete(EARLIER)
 
 
-class CountedTries:
-    """The earlier tries by their number alone, for an Airflow without a memory of them: see `Tries`.
+class CountedAttempts:
+    """The earlier attempts by their number alone, for an Airflow without a memory: see `EarlierAttempts`.
 
     Args:
         context: of the task.
-        clock: Airflow's; read once, before the checks read S3's.
+        clock: of Airflow; read once, before the checks read S3's clock.
     """
 
     def __init__(self, context: Context, clock: Callable[[], datetime] = utc_now) -> None:
@@ -92,36 +92,36 @@ class CountedTries:
         self._began = clock()
         self._is_first = (context["ti"].try_number or 1) == 1
 
-    def continued(self, job: EffectiveJob) -> tuple[EffectiveJob, bool]:
-        """Return the job as if the first try had begun with the Dag run, and whether there was one.
+    def continue_job(self, job: EffectiveJob) -> tuple[EffectiveJob, bool]:
+        """Return the job as if the first attempt had begun with the Dag run, and whether there was one.
 
-        The run's start is of Airflow's clock: where S3's is ahead, it is moved forward. It is never moved
-        back, so at worst something is copied again.
+        The run's start is by Airflow's clock. If S3's clock is ahead, the start is moved forward; it is never
+        moved back, so at worst something is copied again.
         """
         if self._is_first or job.run_started is None:
             return job, False
-        with aside("tries are not remembered"):
-            started: Any = self._context["dag_run"].start_date  # None where the run never began
+        with warn_on_failure("tries are not remembered"):
+            started: Any = self._context["dag_run"].start_date  # None if the run never began
             ahead = max(job.run_started - self._began, timedelta(0))
             first = min((started + ahead).replace(microsecond=0), job.run_started)
             return replace(job, run_started=first), True
         return job, False
 
     def uploads(self, job: EffectiveJob, sides: Sides, sender: Sender) -> UploadRecord:
-        """Return the uploads that a listing finds; a first try has none to look for."""
+        """Return a record that lists the open uploads; for a first attempt an empty one."""
         if self._is_first:
             return NoRecord()
         initiator = None
-        with aside("who signs the copies is not known"):
+        with warn_on_failure("who signs the copies is not known"):
             initiator = sides.destination.signer()
         return ListedUploads(job, paced(sides.stores, sender), initiator)
 
     def forget(self) -> None:
-        """Do nothing: where a task of a run that has ended is cleared, the run begins anew."""
+        """Do nothing: if a task of an ended run is cleared, the run starts again."""
 
 
 class TaskUploads:
-    """The open uploads of one task instance: `s3copy_tasks.copy.uploads.UploadRecord` in Airflow's memory."""
+    """The open uploads of one task instance, in Airflow's memory: an `UploadRecord` of `copy/uploads.py`."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -129,14 +129,14 @@ class TaskUploads:
         self._open: dict[str, OpenUpload] = {}
 
     def left(self, _: Batch, /) -> Sequence[OpenUpload]:
-        """Return the uploads that an earlier try left open, whichever batch they are of."""
-        with self._lock, aside("uploads of earlier tries are not known"):
+        """Return the uploads that earlier attempts left open, of any batch."""
+        with self._lock, warn_on_failure("uploads of earlier tries are not known"):
             plain: Any = self._context["task_state_store"].get(UPLOADS) or []
-            self._open |= {one["upload_id"]: OpenUpload(**one) for one in plain}
+            self._open |= {upload["upload_id"]: OpenUpload(**upload) for upload in plain}
         return list(self._open.values())
 
     def opened(self, upload: OpenUpload) -> None:
-        """Remember an upload, before its first part."""
+        """Remember an upload before its first part."""
         with self._lock:
             self._open[upload.upload_id] = upload
             self._keep()
@@ -148,7 +148,7 @@ class TaskUploads:
             self._keep()
 
     def _keep(self) -> None:
-        with aside("open uploads are not remembered"):
+        with warn_on_failure("open uploads are not remembered"):
             store = self._context["task_state_store"]
             if self._open:
                 store.set(UPLOADS, [asdict(upload) for upload in self._open.values()])

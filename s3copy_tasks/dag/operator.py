@@ -1,4 +1,4 @@
-"""The operator for people who write their own Dags. Thin: the same code as the generated Dags."""
+"""The operator for users who write their own Dags; it calls the same code as the generated Dags."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from s3copy_tasks.core.operation import OperationState, S3CopyOperation
 from s3copy_tasks.core.store import Stores
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.airflow_versions import AirflowFailException
-from s3copy_tasks.dag.memory import tries_of
-from s3copy_tasks.dag.outcome import airflow_errors, is_tried_again, judge, report_run, without_job
-from s3copy_tasks.dag.telemetry.lineage import everything, tell_lineage
+from s3copy_tasks.dag.memory import recall_attempts
+from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, will_retry, without_job
+from s3copy_tasks.dag.telemetry.lineage import list_entries, report_lineage
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import paced
 from s3copy_tasks.engine.sender import Sender
@@ -48,26 +48,26 @@ class S3CrossAccountCopyOperator(BaseOperator):
     """Copy one object, or everything below a prefix, from one bucket to another, on S3's side.
 
     Roles, buckets and permissions on both sides are checked before the first copy. The metrics are the
-    return value, and in every ending the XCom `metrics`; a task with failed objects copies the rest, and
+    return value, and always also the XCom `metrics`; a task with failed objects copies the rest, and
     then fails. A retry copies only what is missing.
 
     Args:
-        source_bucket: name of the bucket. Templated, as are the other three places.
+        source_bucket: name of the bucket. Templated, like the next three.
         source_key: key of the object; with `recursive` a prefix that ends with "/", empty for the whole
             bucket.
         destination_bucket: name of the bucket.
-        destination_key: key of the copy; with `recursive` the prefix that takes the source's place.
+        destination_key: key of the copy; with `recursive` the prefix that replaces the source's prefix.
         recursive: copy everything below the prefix.
         source_aws_conn_id: Airflow connection of type aws whose extra holds the role to assume. Templated.
             None means the environment's own credentials.
         dest_aws_conn_id: the same for the destination. Its principal signs the copies, so it must be able to
             read the source, too. Templated.
         batch_size: objects per batch, 1 to 1,000: the unit of progress in the log.
-        overwrite: True copies over what is at the destination, False leaves it.
-        **kwargs: of every Airflow operator.
+        overwrite: True replaces objects at the destination, False leaves them.
+        **kwargs: arguments of any Airflow operator.
 
     Attributes:
-        operation: what is copied and how far it has come; None before `execute`.
+        operation: what is copied, and its state; None before `execute`.
     """
 
     template_fields: Sequence[str] = (
@@ -115,58 +115,60 @@ class S3CrossAccountCopyOperator(BaseOperator):
 
         Raises:
             AirflowFailException: the inputs are wrong, something is missing or not allowed, or objects failed
-                that another try can't mend.
-            AirflowException: objects failed that another try may mend.
+                and a retry can't fix them.
+            AirflowException: objects failed, and a retry may fix them.
             TransientError: S3 can't be reached.
         """
-        operation_id, tries = _operation_id(context), tries_of(context)
+        operation_id, earlier = _operation_id(context), recall_attempts(context)
         with airflow_errors():
             options = TransferOptions()
-            # Before the checks: they can be killed, too.
+            # Before the checks, which can be killed, too.
             self._sender = Sender(options.concurrency, per_second=options.max_requests_per_second)
             try:
-                job, sides = self._checked(operation_id)
+                job, sides = self._check_inputs(operation_id)
             except BaseException as error:
                 metrics = without_plan(operation_id, "preflight", as_copy_error(error))
                 failed = report(metrics, job=self.task_id, config_digest=self._digest, dry_run=False)
                 self._end(OperationState.VALIDATION_FAILED, without_job(failed), context, error)
                 raise
             self._move(OperationState.COPYING)
-            job, retried = tries.continued(job)
-            attempt = Attempt(retried=retried, uploads=tries.uploads(job, sides, self._sender))
-            tell_lineage(job, everything(job))
+            job, retried = earlier.continue_job(job)
+            attempt = Attempt(retried=retried, uploads=earlier.uploads(job, sides, self._sender))
+            report_lineage(job, list_entries(job))
             run = InProcessRun(job, sides.stores, self._sender, attempt=attempt)
-            return self._copied(run, context)
+            return self._copy_objects(run, context)
 
     def validate_inputs(self) -> bool:
         """Return True.
 
         Raises:
-            ValueError: names every input that is wrong.
+            ValueError: lists every wrong input.
         """
         self._operation()
         return True
 
     def get_s3_objects_to_copy(self) -> list[ListedObject]:
-        """Return the source's objects that a run would copy now, in key order; writes nothing.
+        """Return the source objects that a run would copy now, in key order; writes nothing.
 
         Raises:
             ValueError: an input is wrong.
-            MissingError: there is no such object, where the operation is not recursive.
+            MissingError: the object does not exist, and the operation is not recursive.
             CopyError: a listing failed.
         """
         job = self._operation().job(self.task_id, "listing")
         listing = Listing(job, paced(self._sides(job).stores, Sender(job.transfer.concurrency)))
-        found = list(listing.below_prefix(0)) if self.recursive else [_found(listing.object_at(0), job)]
-        return [_listed(one.source) for one in found if not isinstance(one.decision, SkipReason)]
+        found = (
+            list(listing.below_prefix(0)) if self.recursive else [_require_object(listing.object_at(0), job)]
+        )
+        return [_to_listed(item.source) for item in found if not isinstance(item.decision, SkipReason)]
 
     def copy_single_object(
         self, source_bucket: str, source_key: str, dest_bucket: str, dest_key: str
     ) -> CopyResult:
         """Copy one object with this operator's connections and `overwrite`.
 
-        Nothing is checked beforehand. What S3 refuses is said by `error_message`; an object that `overwrite`
-        leaves alone is a success of 0 bytes.
+        Nothing is checked beforehand. An error of S3 is returned as `error_message`; an object that
+        `overwrite` keeps is a success of 0 bytes.
         """
         collector = MetricsCollector()
         collector.start_operation("single")
@@ -189,7 +191,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
             Thread(target=self._sender.stop).start()  # a signal handler must not wait for a lock
 
     def _operation(self, *places: str) -> S3CopyOperation:
-        """Return the operation, or that of one object at other places: source, then destination."""
+        """Return the operation, or one for a single object at other places: source, then destination."""
         configured = self.source_bucket, self.source_key, self.destination_bucket, self.destination_key
         source_bucket, source_key, destination_bucket, destination_key = places or configured
         return S3CopyOperation(
@@ -212,7 +214,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
             self._known[places] = Sides.from_job(job)
         return self._known[places]
 
-    def _checked(self, operation_id: str) -> tuple[EffectiveJob, Sides]:
+    def _check_inputs(self, operation_id: str) -> tuple[EffectiveJob, Sides]:
         from s3copy_tasks.preflight.preflight import preflight  # noqa: PLC0415 - boto3 stays out of parsing
 
         self.operation = self._digest = None
@@ -229,26 +231,26 @@ class S3CrossAccountCopyOperator(BaseOperator):
         events.preflight_passed(job, proven.not_proven, proven.relay)
         return proven.job, sides
 
-    def _copied(self, run: InProcessRun, context: Context) -> RunDetails:
+    def _copy_objects(self, run: InProcessRun, context: Context) -> RunDetails:
         try:
             run.carry_out()
             judge(run.metrics, run.job.max_failed_objects)
         except BaseException as error:
             self._end(OperationState.COPY_FAILED, run.details, context, error)
-            if isinstance(error, AirflowFailException):  # no retry comes: who clears the task begins anew
-                tries_of(context).forget()
+            if isinstance(error, AirflowFailException):  # final: a cleared task starts from the beginning
+                recall_attempts(context).forget()
             raise
         ended = run.details
         self._end(OperationState.COMPLETED, ended, context)
-        tries_of(context).forget()
+        recall_attempts(context).forget()
         return ended
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave connections behind: each process makes its own."""
+        """Leave connections out: each process makes its own."""
         return super().__getstate__() | {"_known": {}, "_sender": None}  # type: ignore[no-untyped-call, no-any-return]
 
     def _move(self, state: OperationState) -> None:
-        if self.operation is not None:  # it is None where its inputs were refused
+        if self.operation is not None:  # it is None if its inputs are wrong
             self.operation = self.operation.moved_to(state)
 
     def _end(
@@ -258,46 +260,46 @@ class S3CrossAccountCopyOperator(BaseOperator):
         context: Context,
         error: BaseException | None = None,
     ) -> None:
-        """Say what the operation came to: state, XCom, log line, statistics."""
+        """Report the result: state, XCom, log line, statistics."""
         self._move(state)
-        final = error is None or not is_tried_again(error, context)
+        final = error is None or not will_retry(error, context)
         report_run(details, context, failed=error is not None, final=final)
 
 
 def _operation_id(context: Context) -> str:
-    """Name an operation: it is the same in every try."""
+    """Return the id of the operation, which is the same in every attempt."""
     ti = context["ti"]
     index = "" if (ti.map_index or 0) < 0 or ti.map_index is None else f"[{ti.map_index}]"
     return f"{ti.run_id}.{ti.task_id}{index}"
 
 
-def _found(one: Decided | None, job: EffectiveJob) -> Decided:
-    if one is None:
-        msg = f"there is no object {job.source}/{job.objects[0].source}"
+def _require_object(found: Decided | None, job: EffectiveJob) -> Decided:
+    if found is None:
+        msg = f"the object {job.source}/{job.objects[0].source} does not exist"
         raise MissingError(msg, code="NoSuchKey")
-    return one
+    return found
 
 
 def _copy_one(job: EffectiveJob, stores: Stores, collector: MetricsCollector) -> CopyError | None:
-    """Copy a job's one object and count it; return the error that it ended with.
+    """Copy the only object of a job and count it; return its error.
 
     Raises:
-        CopyError: it can't be looked at.
+        CopyError: its head failed.
     """
     sides = paced(stores, Sender(job.transfer.concurrency))
-    one = _found(Listing(job, sides).object_at(0), job)
-    outcome = wait_for(Copier(job, sides, Transfer(job, sides, NoRecord())).carry_out(one))
-    count_outcome(outcome, None, one.source.key, collector)
+    found = _require_object(Listing(job, sides).object_at(0), job)
+    outcome = wait_for(Copier(job, sides, Transfer(job, sides, NoRecord())).carry_out(found))
+    count_outcome(outcome, None, found.source.key, collector)
     if outcome is None:
-        return MissingError(f"{job.source}/{one.source.key} is gone", code="NoSuchKey")
+        return MissingError(f"{job.source}/{found.source.key} is gone", code="NoSuchKey")
     return outcome if isinstance(outcome, CopyError) else None
 
 
-def _listed(one: S3Object) -> ListedObject:
+def _to_listed(found: S3Object) -> ListedObject:
     return {
-        "bucket": one.bucket,
-        "key": one.key,
-        "size": one.size,
-        "last_modified": one.last_modified,
-        "etag": one.etag,
+        "bucket": found.bucket,
+        "key": found.key,
+        "size": found.size,
+        "last_modified": found.last_modified,
+        "etag": found.etag,
     }

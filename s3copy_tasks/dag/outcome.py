@@ -1,4 +1,4 @@
-"""How a task ends: errors as Airflow's, retried where that may help, and what a run reports."""
+"""How a task ends: converts errors to Airflow's, decides on retries, and reports a run."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def airflow_errors() -> Iterator[None]:
-    """Turn our errors into Airflow's.
+    """Convert the errors of this package to Airflow's.
 
     Raises:
-        TransientError: as it came; Airflow tries again.
-        AirflowFailException: any other of ours.
+        TransientError: unchanged; Airflow retries.
+        AirflowFailException: for any other CopyError.
     """
     try:
         yield
@@ -41,9 +41,9 @@ def airflow_errors() -> Iterator[None]:
         raise AirflowFailException(str(error)) from None
 
 
-def is_tried_again(error: BaseException, context: Context) -> bool:
-    """Say whether Airflow will try a task again that ends with this error."""
-    final = (AirflowFailException, CopyError)  # ours are no other than that, but for the transient ones
+def will_retry(error: BaseException, context: Context) -> bool:
+    """Return whether Airflow will retry a task that ends with this error."""
+    final = (AirflowFailException, CopyError)  # a CopyError is final unless it is transient
     if isinstance(error, final) and not isinstance(error, TransientError):
         return False
     ti = context["ti"]
@@ -51,10 +51,10 @@ def is_tried_again(error: BaseException, context: Context) -> bool:
 
 
 @contextmanager
-def stopped_by_sigterm(sender: Sender) -> Iterator[None]:
-    """Stop sending when Airflow ends the task: some seconds are left to abort uploads and push metrics.
+def stop_on_sigterm(sender: Sender) -> Iterator[None]:
+    """Stop sending when Airflow terminates the task: some seconds are left to abort uploads and push metrics.
 
-    Airflow's own handler calls the operator's `on_kill`, which a `@task` function has not.
+    Airflow's own handler calls the operator's `on_kill`, which a `@task` function does not have.
     """
     if current_thread() is not main_thread():
         yield
@@ -73,11 +73,11 @@ def stopped_by_sigterm(sender: Sender) -> Iterator[None]:
 
 
 def judge(metrics: TransferMetrics, max_failed_objects: int) -> None:
-    """Return where at most so many objects failed and none is unknown.
+    """Raise unless at most `max_failed_objects` objects failed and none is unknown.
 
     Raises:
-        AirflowException: more failed, and some of them another try may mend.
-        AirflowFailException: more failed, and trying again would not help.
+        AirflowException: more failed, and a retry may fix some of them.
+        AirflowFailException: more failed, and a retry would not help.
     """
     reason = verdict(metrics, max_failed_objects)
     if reason is not None:
@@ -90,13 +90,13 @@ def without_job(report: RunReport) -> RunDetails:
 
 
 def report_run(details: RunDetails, context: Context, *, failed: bool, final: bool = True) -> None:
-    """Push a run's metrics, and those by entry and by batch; log the one event that says how it ended.
+    """Push a run's metrics, in total, by entry and by batch; log the one event that says how it ended.
 
     Args:
         details: of the run.
         context: of the task.
         failed: whether the run has failed.
-        final: whether no other attempt of it will come; statistics count the last one only.
+        final: whether this is the last attempt; statistics count only that one.
     """
     lists = {ENTRIES, BATCHES}
     report = cast("RunReport", {key: value for key, value in details.items() if key not in lists})

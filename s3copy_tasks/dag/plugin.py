@@ -1,6 +1,6 @@
-"""The plugin that Airflow loads by itself: the page of all copy jobs, and a tab of each job's Dag.
+"""The plugin that Airflow finds by its entry point: the page of all copy jobs, and a tab for each job's Dag.
 
-Every component of Airflow imports this class, so nothing of the page is imported before somebody looks at it.
+Every component of Airflow imports this class, so the code of the page is imported at its first request.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Page:
-    """The web app, which is made at its first request."""
+    """The web app, which is built at its first request."""
 
     async def __call__(
         self,
@@ -24,14 +24,14 @@ class Page:
         receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
-        """Answer one request, by ASGI."""
+        """Answer an ASGI request."""
         from s3copy_tasks.dag.page.app import page  # noqa: PLC0415 - only the API server needs it
 
         await page()(scope, receive, send)
 
 
 class S3CopyPlugin(AirflowPlugin):
-    """Names the package in `airflow plugins`, with its version, and adds the page to Airflow's UI."""
+    """Lists the package and its version in `airflow plugins`, and adds the page to Airflow's UI."""
 
     name = "s3copy"
     if HAS_PAGES:

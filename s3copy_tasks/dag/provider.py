@@ -1,4 +1,4 @@
-"""What Airflow asks of a provider, while it still reads its own configuration: nothing is imported here."""
+"""The provider's metadata. Airflow reads it early, with its own configuration: nothing is imported here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def provider_info() -> dict[str, Any]:
-    """Return what Airflow asks of a provider: here, the section `[s3copy]` of its configuration."""
+    """Return the provider's metadata with the section `[s3copy]` of Airflow's configuration."""
     return {
         "package-name": "s3copy-tasks",
         "name": "S3 copy jobs",

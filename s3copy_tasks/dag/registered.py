@@ -1,4 +1,4 @@
-"""Says whether Airflow imports the copy jobs by itself: then the Dag files must make none."""
+"""Finds out whether Airflow imports the copy jobs itself: then the Dag files must build none."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IMPORTER = "s3copy_tasks.dag.importer.CopyJobImporter"
-"""How Airflow's configuration names the importer."""
+"""The importer's name in Airflow's configuration."""
 
 _SECTION, _BUNDLES, _EVERYWHERE = "dag_processor", "dag_bundle_config_list", "dag_importer_configs"
 
 
-def importer_place() -> str | None:
-    """Return where Airflow's configuration names the importer, for a message; None where it does not.
+def find_importer() -> str | None:
+    """Return where Airflow's configuration names the importer, for a message; None if it does not.
 
-    Never raises: Airflow itself says what is wrong with its configuration.
+    Never raises: Airflow itself reports errors in its configuration.
     """
     if not HAS_IMPORTERS:
         return None
@@ -47,6 +47,6 @@ def _items(value: Any) -> Iterator[Any]:
 
 
 def _names_importer(importers: Any) -> bool:
-    """Look for the importer in Airflow's list: an entry is a dotted name, or a mapping that has it."""
-    classpaths = (one.get("classpath") if isinstance(one, dict) else one for one in _items(importers))
+    """Return whether Airflow's list has the importer: an entry is a dotted name, or a mapping with one."""
+    classpaths = (item.get("classpath") if isinstance(item, dict) else item for item in _items(importers))
     return IMPORTER in classpaths

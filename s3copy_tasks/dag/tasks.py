@@ -1,6 +1,6 @@
-"""What the tasks of a job's Dag do.
+"""The tasks of a job's Dag.
 
-Thin: each reads its context, calls the same code as the command line, and turns its errors into Airflow's.
+Each reads its context, calls the same code as the command line, and converts errors to Airflow's.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.dag.airflow_versions import AirflowFailException, AirflowSkipException, event_extra
-from s3copy_tasks.dag.memory import tries_of
-from s3copy_tasks.dag.notify import warn_of_ignored
+from s3copy_tasks.dag.memory import recall_attempts
+from s3copy_tasks.dag.notify import warn_of_ignored_fields
 from s3copy_tasks.dag.notify.recipients import check_recipients
-from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, stopped_by_sigterm, without_job
-from s3copy_tasks.dag.telemetry.lineage import entries_of, tell_lineage
-from s3copy_tasks.dag.telemetry.progress import progress_told
+from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, stop_on_sigterm, without_job
+from s3copy_tasks.dag.telemetry.lineage import find_entries, report_lineage
+from s3copy_tasks.dag.telemetry.progress import report_progress
 from s3copy_tasks.dag.xcom import (
     CONFIG,
     METRICS,
     OUTSIDE,
-    batch_metrics,
     dump,
+    dump_batch_metrics,
+    dump_failed_step,
     dump_job,
-    failed_step,
     load,
     load_batch_metrics,
     load_failed_step,
@@ -58,13 +58,13 @@ log = structlog.get_logger(__name__)
 
 
 def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
-    """Render the job, prove that it can run, and return it as every later task takes it."""
+    """Render the job, prove that it can run, and return it for the later tasks."""
     from s3copy_tasks.preflight.preflight import preflight as check  # noqa: PLC0415
 
     params = context["params"]
     _push_config(job, context)
-    with airflow_errors(), _reason_pushed("preflight", job, context):
-        warn_of_ignored(job)
+    with airflow_errors(), _push_reason("preflight", job, context):
+        warn_of_ignored_fields(job)
         check_recipients(job)
         effective = render_job(
             job,
@@ -81,7 +81,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
 
 
 def _push_config(job: CopyJob, context: Context) -> None:
-    """Push what this run goes by, and where each value was written, before anything can refuse it."""
+    """Push the config of this run, with the file and line of each value, before any check can fail."""
     values = provenance(job)
     if values is None:
         log.warning("the config has changed since it was read: its values are not explained", job=job.name)
@@ -91,12 +91,12 @@ def _push_config(job: CopyJob, context: Context) -> None:
 
 
 @contextmanager
-def _reason_pushed(step: str, job: CopyJob | EffectiveJob, context: Context) -> Iterator[None]:
-    """Push why a step before the copies failed, so that the summary says it, and not only the step's log."""
+def _push_reason(step: str, job: CopyJob | EffectiveJob, context: Context) -> Iterator[None]:
+    """Push the error of a step before the copies, so that not only the step's log has it."""
     try:
         yield
     except CopyError as error:
-        reason = failed_step(
+        reason = dump_failed_step(
             without_plan(context["run_id"], step, error),
             job=job.name,
             config_digest=job.digest,
@@ -107,16 +107,16 @@ def _reason_pushed(step: str, job: CopyJob | EffectiveJob, context: Context) -> 
 
 
 def template_names(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the names that a config's templates may use."""
+    """Return the names that a config's templates may use, with their values."""
     names = {name: context[name] for name in NAMES if context.get(name) is not None}
     return names | {"dag_run": RunDates(context["dag_run"].run_after), "params": dict(context["params"])}
 
 
 def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
-    """Return the batches, and push the metrics of everything outside of them."""
+    """Return the batches, and push the metrics of all objects that are in none."""
     effective, start = load(EffectiveJob, job), utc_now()
     sender = sender_of(effective, batches_at_once=1)
-    with airflow_errors(), _reason_pushed("plan", effective, context):
+    with airflow_errors(), _push_reason("plan", effective, context):
         planned = plan_job(effective, _sides(effective).stores, sender=sender)
     outside = outside_metrics(effective, planned, start, utc_now(), sender.counted())
     events.objects_discovered(effective, planned)
@@ -125,41 +125,41 @@ def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
 
 
 def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> None:
-    """Copy one batch; push its metrics whatever happens, then judge it.
+    """Copy one batch; always push its metrics, then judge it.
 
     Raises:
-        AirflowFailException: more objects failed than may, and trying again would not help.
-        AirflowException: the same, and it may help.
+        AirflowFailException: more objects failed than the limit, and a retry would not help.
+        AirflowException: more objects failed than the limit, and a retry may help.
     """
-    effective, mine = load(EffectiveJob, job), load(Batch, batch)
-    context["label"] = mine.label  # type: ignore[typeddict-unknown-key] # map_index_template
+    effective, loaded = load(EffectiveJob, job), load(Batch, batch)
+    context["label"] = loaded.label  # type: ignore[typeddict-unknown-key] # map_index_template
     collector = MetricsCollector()
-    sender = sender_of(effective, batches_at_once=min(mine.of, effective.transfer.max_active_batches))
+    sender = sender_of(effective, batches_at_once=min(loaded.of, effective.transfer.max_active_batches))
 
     def push(metrics: TransferMetrics) -> None:
-        context["ti"].xcom_push(key=METRICS, value=batch_metrics(mine, metrics))
+        context["ti"].xcom_push(key=METRICS, value=dump_batch_metrics(loaded, metrics))
 
     with (
         airflow_errors(),
-        counted_batch(effective, mine, collector, push),
-        stopped_by_sigterm(sender),
-        progress_told(effective, mine, collector, context),
+        counted_batch(effective, loaded, collector, push),
+        stop_on_sigterm(sender),
+        report_progress(effective, loaded, collector, context),
     ):
-        tell_lineage(effective, entries_of(effective, mine.ranges))
+        report_lineage(effective, find_entries(effective, loaded.ranges))
         sides = _sides(effective)
-        uploads = tries_of(context).uploads(effective, sides, sender)
+        uploads = recall_attempts(context).uploads(effective, sides, sender)
         attempt = Attempt(retried=(context["ti"].try_number or 1) > 1, uploads=uploads)
-        run_batch(effective, mine, sides.stores, metrics=collector, attempt=attempt, sender=sender)
+        run_batch(effective, loaded, sides.stores, metrics=collector, attempt=attempt, sender=sender)
     judge(collector.metrics(), effective.max_failed_objects)
 
 
 def summarize(context: Context) -> RunDetails:
-    """Add up the run, push its metrics, then judge it. Runs in every ending of the tasks before.
+    """Add up the run, push its metrics, then judge it. Runs however the earlier tasks ended.
 
     Raises:
         AirflowFailException: the run has failed, with exact counts.
     """
-    metrics, ended, max_failed_objects = _added_up(context)
+    metrics, ended, max_failed_objects = _add_up(context)
     reason = verdict(metrics, max_failed_objects)
     report_run(ended, context, failed=reason is not None)
     if reason is not None:
@@ -169,8 +169,8 @@ def summarize(context: Context) -> RunDetails:
     return ended
 
 
-def _added_up(context: Context) -> tuple[TransferMetrics, RunDetails, int]:
-    """Return the run's metrics in both shapes, and how many objects may fail."""
+def _add_up(context: Context) -> tuple[TransferMetrics, RunDetails, int]:
+    """Return the run's metrics, their report, and the limit of failed objects."""
     ti = context["ti"]
     plain = ti.xcom_pull(task_ids="preflight")
     batches = ti.xcom_pull(task_ids="plan") if plain is not None else None
@@ -193,12 +193,12 @@ def _without_plan(context: Context, step: str) -> tuple[TransferMetrics, RunDeta
 
 
 def publish(context: Context, copied: AssetAlias) -> None:
-    """Tell whoever waits for the destination's assets what was copied.
+    """Emit events of the destination's assets, with what was copied.
 
     Raises:
-        AirflowSkipException: nothing was copied, so nothing changed there.
+        AirflowSkipException: nothing was copied, so the destination has not changed.
     """
-    from airflow.sdk import Asset  # noqa: PLC0415 - an Asset of s3:// imports boto3
+    from airflow.sdk import Asset  # noqa: PLC0415 - an Asset with an s3:// URI imports boto3
 
     ti = context["ti"]
     summary = ti.xcom_pull(task_ids="summarize", key=METRICS)

@@ -184,7 +184,7 @@ class TestFailures:
             "daily.yaml: notify.on_failure[0].slack: SlackWebhookNotifier can't be imported"
         )
         assert first.endswith("pip install 's3copy-tasks[slack]'")
-        assert last == "Nobody would be told of a failure there"
+        assert last == "These recipients would not be notified of a failure"
 
 
 def test_a_run_that_has_ended_is_not_late(gateway: Gateway) -> None:

@@ -11,7 +11,7 @@ import pytest
 from s3copy_tasks.copy.runner import copy_batch, counted_batch
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.multipart import Limits
-from s3copy_tasks.dag.outcome import stopped_by_sigterm
+from s3copy_tasks.dag.outcome import stop_on_sigterm
 from s3copy_tasks.engine.sender import Sender
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_sigterm_in_the_middle_of_a_multipart_copy(sides: Sides, proxy: Proxy) -
     with (
         pytest.raises(InterruptedError),
         counted_batch(job, batch, collector),
-        stopped_by_sigterm(sender),
+        stop_on_sigterm(sender),
     ):
         copy_batch(job, batch, sides.stores(job), metrics=collector, limits=LIMITS, sender=sender)
     assert signal.getsignal(signal.SIGTERM) is before

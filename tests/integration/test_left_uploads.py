@@ -13,7 +13,7 @@ from s3copy_tasks.copy.uploads import Attempt, NoRecord
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import ObjectEntry, Overwrite, TransferOptions
 from s3copy_tasks.core.multipart import Limits
-from s3copy_tasks.dag.memory import CountedTries
+from s3copy_tasks.dag.memory import CountedAttempts
 from s3copy_tasks.iam.statements import signer_of
 from s3copy_tasks.s3.connections import Sides
 from tests.faults.bench import DESTINATION, DESTINATION_ACCOUNT, FaultBench, connect
@@ -88,7 +88,7 @@ class Tries:
         )
         source: Any = SimpleNamespace(store=self.bench.stores.source)
         sender = impatient(1)
-        record = CountedTries(context).uploads(
+        record = CountedAttempts(context).uploads(
             self.job, Sides(source=source, destination=destination), sender
         )
         return self._copy(record, sender, retried=True)
@@ -250,5 +250,5 @@ def first_try(bench: FaultBench, job: EffectiveJob, batch: Batch) -> TransferMet
     context: Any = {"ti": SimpleNamespace(try_number=1)}
     destination: Any = SimpleNamespace(store=bench.stores.destination)
     sides = Sides(source=destination, destination=destination)
-    bench.uploads = CountedTries(context).uploads(job, sides, impatient())
+    bench.uploads = CountedAttempts(context).uploads(job, sides, impatient())
     return bench.copy(job, batch)

@@ -701,7 +701,7 @@ class TestCopySingleObject:
         result = copy_one(sides, "data/gone", bucket)
         assert (result["success"], result["bytes_transferred"]) == (False, 0)
         place = f"s3://{bucket or sides.source_bucket}/data/gone"
-        assert result["error_message"] == f"NoSuchKey: there is no object {place}"
+        assert result["error_message"] == f"NoSuchKey: the object {place} does not exist"
 
     def test_vanished(self, sides: Sides, proxy: Proxy) -> None:
         """An object that goes while it is copied is no success."""

@@ -1,4 +1,4 @@
-"""When somebody is told of a run, and of which: docs/design/alerts.md says why just there."""
+"""When notifications of a run are sent: docs/design/alerts.md gives the reasons."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.config.notify import Recipient
     from s3copy_tasks.report.message import Message
 
-    Words = Callable[[Run, Mapping[str, Any] | None], Message]
+    BuildMessage = Callable[[Run, Mapping[str, Any] | None], Message]
 
 log = structlog.get_logger(__name__)
 
@@ -34,59 +34,59 @@ _ENDED = frozenset({"success", "failed"})
 
 
 class RunNotifier(BaseNotifier):
-    """Tells recipients how a run of a job ended, with the numbers of its summary.
+    """Notifies recipients how a run of a job ended, with the numbers of its summary.
 
     Args:
-        job: whose run it is.
-        recipients: who is told, one or more.
-        words: what is said.
+        job: the job of the run.
+        recipients: one or more.
+        build_message: builds the message from the run and its metrics.
     """
 
-    def __init__(self, job: CopyJob, recipients: Sequence[Recipient], words: Words) -> None:
+    def __init__(self, job: CopyJob, recipients: Sequence[Recipient], build_message: BuildMessage) -> None:
         super().__init__()
         self._job = job
         self._recipients = recipients
-        self._words = words
+        self._build_message = build_message
 
     def notify(self, context: Context) -> None:
-        """Tell them; nothing is raised where that fails."""
+        """Notify the recipients; a failure of that is not raised."""
         ti = context["ti"]
         rendered = ti.xcom_pull(task_ids="preflight")
         job = load(EffectiveJob, rendered) if rendered else self._job
         run_id = context["run_id"]
         run = Run(job=self._job.name, run_id=run_id, places=places_of(job), link=_link(ti.dag_id, run_id))
-        send(self._recipients, self._words(run, ti.xcom_pull(task_ids="summarize", key=METRICS)))
+        send(self._recipients, self._build_message(run, ti.xcom_pull(task_ids="summarize", key=METRICS)))
 
 
 def _link(dag_id: str, run_id: str) -> str | None:
-    """Return the address of a run's page, where the site says what its own is."""
+    """Return the address of a run's page, if the site sets its own address."""
     base = conf.get("api", "base_url", fallback=None)
     return f"{base.rstrip('/')}/dags/{quote(dag_id)}/runs/{quote(run_id, safe='')}" if base else None
 
 
-def on_summary(job: CopyJob) -> dict[str, Any]:
-    """Return the callbacks of `summarize`: it judges the run, so its failure is the run's."""
-    return _failure(job, failed)
+def summary_callbacks(job: CopyJob) -> dict[str, Any]:
+    """Return the callbacks of `summarize`: it judges the run, so if it fails, the run has failed."""
+    return _failure_callbacks(job, failed)
 
 
-def on_publish(job: CopyJob) -> dict[str, Any]:
-    """Return the callbacks of `publish`: it is the last to run, and only where the summary is good."""
-    callbacks = _failure(job, not_published)
+def publish_callbacks(job: CopyJob) -> dict[str, Any]:
+    """Return the callbacks of `publish`: it runs last, and only if `summarize` succeeded."""
+    callbacks = _failure_callbacks(job, not_published)
     if job.notify.on_success:
-        told = RunNotifier(job, job.notify.on_success, succeeded)
-        callbacks |= {"on_success_callback": told, "on_skipped_callback": told}
+        notifier = RunNotifier(job, job.notify.on_success, succeeded)
+        callbacks |= {"on_success_callback": notifier, "on_skipped_callback": notifier}
     return callbacks
 
 
-def _failure(job: CopyJob, words: Words) -> dict[str, Any]:
+def _failure_callbacks(job: CopyJob, build_message: BuildMessage) -> dict[str, Any]:
     recipients = job.notify.on_failure
-    return {"on_failure_callback": RunNotifier(job, recipients, words)} if recipients else {}
+    return {"on_failure_callback": RunNotifier(job, recipients, build_message)} if recipients else {}
 
 
-def deadline_of(job: CopyJob) -> dict[str, Any]:
-    """Return a Dag's argument `deadline`: the alert of a run that has not ended in time.
+def build_deadline(job: CopyJob) -> dict[str, Any]:
+    """Return a Dag's argument `deadline`: the alert for a run that has not ended in time.
 
-    Empty where the job has no deadline, or Airflow has none: `warn_of_ignored` says so in each run.
+    Empty if the job has no deadline, or Airflow has none: `warn_of_ignored_fields` logs that in each run.
     """
     after = job.notify.deadline
     if after is None or not HAS_DEADLINES:
@@ -100,8 +100,8 @@ def deadline_of(job: CopyJob) -> dict[str, Any]:
     return {"deadline": queued_deadline(after, tell_late, arguments)}
 
 
-def warn_of_ignored(job: CopyJob) -> None:
-    """Log what the config asks for and this version of Airflow can't do."""
+def warn_of_ignored_fields(job: CopyJob) -> None:
+    """Log fields of the config that this version of Airflow does not support."""
     if job.notify.deadline is not None and not HAS_DEADLINES:
         log.warning("notify.deadline is ignored: it needs Airflow 3.1 or later", job=job.name)
 
@@ -114,21 +114,21 @@ async def tell_late(
     after_seconds: int,
     context: dict[str, Any],
 ) -> None:
-    """Tell that a run is late; called by Airflow's triggerer, with what `deadline_of` gave it.
+    """Report a late run to recipients; Airflow's triggerer calls this with the arguments of `build_deadline`.
 
     Args:
         job: its name.
-        places: what goes where.
+        places: the sources and destinations.
         recipients: as `plain` returns them.
-        after_seconds: of the deadline, since the run was queued.
-        context: of Airflow: JSON types, with `dag_run`.
+        after_seconds: the deadline, in seconds after the run was queued.
+        context: from Airflow: JSON types, with `dag_run`.
     """
     run = context["dag_run"]
     if run["state"] in _ENDED:
         log.info("a run that has ended is not late", run_id=run["dag_run_id"], state=run["state"])
         return
     link = _link(run["dag_id"], run["dag_run_id"])
-    told = Run(job=job, run_id=run["dag_run_id"], places=tuple(places), link=link)
-    message = late(told, timedelta(seconds=after_seconds), run["queued_at"])
-    # Notifiers have async forms, but that of SNS needs a package that the provider does not bring.
+    late_run = Run(job=job, run_id=run["dag_run_id"], places=tuple(places), link=link)
+    message = late(late_run, timedelta(seconds=after_seconds), run["queued_at"])
+    # Notifiers have async methods, but the one for SNS needs a package that its provider does not install.
     await asyncio.to_thread(send, recipients_of(recipients), message)

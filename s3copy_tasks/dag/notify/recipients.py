@@ -1,4 +1,4 @@
-"""Recipients of messages, by Airflow's own providers, which are imported when they send: not at parse."""
+"""Sends messages through Airflow's providers, which are imported to send, not when a Dag is parsed."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ log = structlog.get_logger(__name__)
 
 _ERROR_CHARACTERS_MAX = 2_000
 _ADDRESS = re.compile(r"\S+://\S+|(?<=url: )\S+")
-"""Who knows a webhook's may write there."""
+"""Matches addresses in errors. The address of a webhook is a secret: anyone who knows it may post there."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Provided:
-    """A class of a provider that tells one kind of recipient.
+    """A class of a provider that sends to one kind of recipient.
 
     Attributes:
-        module: where it is.
-        name: of the class.
-        requirement: what pip installs to bring it.
+        module: the module of the class.
+        name: the name of the class.
+        requirement: what to install with pip.
     """
 
     module: str
     name: str
     requirement: str
 
-    def imported(self) -> type[Any]:
-        """Import it.
+    def import_class(self) -> type[Any]:
+        """Return the class.
 
         Raises:
-            ImportError: names the package to install, and the command that does.
+            ImportError: names the package, and the command that installs it.
         """
         try:
             found: type[Any] = getattr(import_module(self.module), self.name)
         except (ImportError, AttributeError) as error:
             package = f"apache-airflow-providers-{self.module.split('.')[2]}"
-            words = f"install {package}: pip install '{self.requirement}'"
-            raise ImportError(f"{self.name} can't be imported here ({error}): {words}") from None
+            hint = f"install {package}: pip install '{self.requirement}'"
+            raise ImportError(f"{self.name} can't be imported here ({error}): {hint}") from None
         return found
 
 
@@ -65,20 +65,20 @@ _PROVIDED = {
     "sns": _Provided(
         "airflow.providers.amazon.aws.notifications.sns", "SnsNotifier", "apache-airflow-providers-amazon"
     ),
-    # Not HttpNotifier: that came with version 5.5 of the provider, and Airflow 3.0 came with 5.3.
+    # Not HttpNotifier: it needs version 5.5 of the provider, and Airflow 3.0 has 5.3.
     "webhook": _Provided("airflow.providers.http.hooks.http", "HttpHook", "s3copy-tasks[http]"),
 }
 _SUBJECT_CHARACTERS_MAX = 99
-"""Of SNS, in ASCII. https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
+"""The limit of SNS, in ASCII. https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
 _WEBHOOK_SECONDS_MAX = 10
 _CONTEXT: dict[str, None] = {"dag": None}
-"""SmtpNotifier 2.2 looks for a Dag, to render the connection's `from_email`."""
+"""SmtpNotifier 2.2 needs the key `dag`, to render the connection's `from_email`."""
 
 
 def send(recipients: Sequence[Recipient], message: Message) -> None:
-    """Tell every recipient, side by side: one that hangs or fails keeps nobody from being told.
+    """Send to all recipients at once: one that hangs or fails does not hold up the others.
 
-    A failure is logged, and raised never: what a run came to does not depend on who could be told.
+    A failure is logged and never raised: the result of a run does not depend on its notifications.
     """
     with ThreadPoolExecutor(len(recipients)) as pool:
         list(pool.map(lambda recipient: _send(recipient, message), recipients))
@@ -87,17 +87,17 @@ def send(recipients: Sequence[Recipient], message: Message) -> None:
 def _send(recipient: Recipient, message: Message) -> None:
     fields = {"kind": recipient.kind, "connection": recipient.connection, "subject": message.subject}
     try:
-        _tell(recipient, message)
+        _notify(recipient, message)
     except Exception as error:  # noqa: BLE001 - whatever a provider raises
-        words = _ADDRESS.sub("(an address)", str(error)[:_ERROR_CHARACTERS_MAX])
-        log.error("notification not sent", error=f"{type(error).__name__}: {words}", **fields)
+        reason = _ADDRESS.sub("(an address)", str(error)[:_ERROR_CHARACTERS_MAX])
+        log.error("notification not sent", error=f"{type(error).__name__}: {reason}", **fields)
     else:
         log.info("notification sent", **fields)
 
 
-def _tell(recipient: Recipient, message: Message) -> None:
-    """Tell one recipient, in markup of its own."""
-    provided = _PROVIDED[recipient.kind].imported()
+def _notify(recipient: Recipient, message: Message) -> None:
+    """Send a message to one recipient, in the markup of its kind."""
+    provided = _PROVIDED[recipient.kind].import_class()
     if isinstance(recipient, Webhook):
         provided(method="POST", http_conn_id=recipient.connection).run(
             recipient.path,
@@ -106,11 +106,11 @@ def _tell(recipient: Recipient, message: Message) -> None:
         )
     else:
         notifier = provided(**_arguments(recipient, message))
-        notifier.notify(_CONTEXT)  # not called: that would render strangers' text as a template
+        notifier.notify(_CONTEXT)  # not called: that would render untrusted text as a template
 
 
 def _arguments(recipient: Sns | Email | Slack, message: Message) -> dict[str, Any]:
-    """Return what a notifier is made of."""
+    """Return the arguments of a notifier."""
     match recipient:
         case Sns():
             return {
@@ -128,8 +128,8 @@ def _arguments(recipient: Sns | Email | Slack, message: Message) -> dict[str, An
                 "html_content": f"<pre>{escape(message.text)}</pre>",
             }
         case Slack():
-            words = message.text.replace("```", "` ` `")  # else it would end the block
-            text = f"*{escape(message.subject, quote=False)}*\n```{escape(words, quote=False)}```"
+            body = message.text.replace("```", "` ` `")  # else it would end the block
+            text = f"*{escape(message.subject, quote=False)}*\n```{escape(body, quote=False)}```"
             return {"slack_webhook_conn_id": recipient.connection, "text": text}
 
 
@@ -138,23 +138,29 @@ def _ascii(text: str) -> str:
 
 
 def check_recipients(job: CopyJob) -> None:
-    """Check that everybody who is named can be told, as far as that shows before there is anything to tell.
+    """Check all recipients of a job, as far as that is possible without sending a message.
 
     Raises:
-        ConfigError: names every connection that Airflow has not, and every package that is not installed.
+        ConfigError: lists every missing connection, and every package that is not installed.
     """
-    problems = [f"{path}{problem}" for path, one in job.notify.recipients() for problem in _problems(one)]
+    problems = [
+        f"{path}{problem}"
+        for path, recipient in job.notify.recipients()
+        for problem in _find_problems(recipient)
+    ]
     if problems:
-        words = "\n".join(f"{job.file.name}: {problem}" for problem in problems)
-        raise ConfigError(f"{words}\nNobody would be told of a failure there", code=Code.INVALID_CONFIG)
+        lines = "\n".join(f"{job.file.name}: {problem}" for problem in problems)
+        raise ConfigError(
+            f"{lines}\nThese recipients would not be notified of a failure", code=Code.INVALID_CONFIG
+        )
 
 
-def _problems(recipient: Recipient) -> Iterator[str]:
+def _find_problems(recipient: Recipient) -> Iterator[str]:
     from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined] # noqa: PLC0415 - slow
     from airflow.sdk import Connection  # noqa: PLC0415 - slow
 
     try:
-        _PROVIDED[recipient.kind].imported()
+        _PROVIDED[recipient.kind].import_class()
     except ImportError as error:
         yield f": {error}"
     if recipient.connection is None:

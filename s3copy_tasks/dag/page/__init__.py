@@ -1,1 +1,1 @@
-"""The page in Airflow's UI: what every copy job does, by what the API server has already."""
+"""The page in Airflow's UI: shows every copy job, from what the API server already has."""

@@ -1,4 +1,4 @@
-"""Who may see what: Airflow's own rules, asked of its auth manager on every request."""
+"""Who may see what, by Airflow's own rules: its auth manager is asked in every request."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from fastapi import Depends, HTTPException, status
 from sqlalchemy.orm import Session
 
 _SHOWN = (DagAccessEntity.RUN, DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
-"""Besides Dags, what the page shows of them."""
+"""What the page shows besides Dags."""
 
 EVERYWHERE = [Depends(requires_access_view(AccessView.PLUGINS))]
-"""What every route asks for: a user, who may see plugins."""
+"""What every route requires: a user who may see plugins."""
 
 OF_ONE_DAG = [
     Depends(requires_access_dag("GET")),
     *(Depends(requires_access_dag("GET", entity)) for entity in _SHOWN),
 ]
-"""What a route with `dag_id` in its path asks for, besides."""
+"""What a route with `dag_id` in its path requires, too."""
 
 
 def sees_runs(user: GetUserDep) -> None:
-    """Let pass who may read runs, task instances and XComs of Dags, as Airflow's own lists over Dags do.
+    """Check that a user may read runs, task instances and XComs, as Airflow's own lists across Dags do.
 
     Raises:
-        HTTPException: 403.
+        HTTPException: status 403.
     """
     manager = get_auth_manager()
     for entity in _SHOWN:
@@ -40,12 +40,12 @@ def readable_dags(user: BaseUser, session: Session) -> set[str]:
 
 
 def sees_import_errors(user: BaseUser) -> bool:
-    """Say whether a user may see import errors at all; which ones depends on the Dags of their files."""
+    """Return whether a user may see import errors at all; which ones depends on the Dags of their files."""
     manager = get_auth_manager()
     return manager.is_authorized_view(access_view=AccessView.IMPORT_ERRORS, user=user)
 
 
 def sees_errors_without_dags(user: BaseUser) -> bool:
-    """Say whether a user may see import errors of files without Dags: its own right since Airflow 3.4."""
+    """Return whether a user may see import errors without Dags: a separate right since Airflow 3.4."""
     view = getattr(AccessView, "IMPORT_ERRORS_ALL", None)
     return view is None or get_auth_manager().is_authorized_view(access_view=view, user=user)

@@ -1,4 +1,4 @@
-"""The routes of the page. Every answer is HTML made here: no script, nothing of other hosts, not kept."""
+"""The routes of the page. Answers are HTML, without scripts or links to other hosts, and are not cached."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from s3copy_tasks.dag.page import access, charts, detail, queries, words
 from s3copy_tasks.dag.page.configs import Configs
 from s3copy_tasks.dag.page.figures import Figures
 from s3copy_tasks.dag.page.overview import State, figures_by_run, job_row, overview
-from s3copy_tasks.dag.page.problems import Invalid, invalid_configs
+from s3copy_tasks.dag.page.problems import Invalid, parse_problems
 from s3copy_tasks.dag.page.rows import Run
-from s3copy_tasks.dag.page.settings import route_of, schedule_of, settings_of
+from s3copy_tasks.dag.page.settings import describe_schedule, find_route, list_settings
 from s3copy_tasks.dag.xcom import METRICS, PROGRESS
 
 log = structlog.get_logger(__name__)
@@ -49,9 +49,9 @@ _HEADERS = {
 _WORDS = {
     status.HTTP_401_UNAUTHORIZED: "Log in to Airflow, then reload this page.",
     status.HTTP_403_FORBIDDEN: "You may not see this.",
-    status.HTTP_404_NOT_FOUND: "There is no copy job here. Other Dags have no such page.",
+    status.HTTP_404_NOT_FOUND: "No copy job here. This page is only for the Dags of copy jobs.",
     status.HTTP_422_UNPROCESSABLE_CONTENT: "This address is not valid.",
-    status.HTTP_500_INTERNAL_SERVER_ERROR: "The page could not be made. The API server's log says why.",
+    status.HTTP_500_INTERNAL_SERVER_ERROR: "The page could not be built. The API server's log says why.",
 }
 _configs = Configs()
 _NO_NUL = r"^[^\x00]*$"
@@ -73,11 +73,11 @@ def page() -> FastAPI:
 def all_jobs(session: SessionDep, user: GetUserDep, state: str | None = None) -> HTMLResponse:
     """Show all jobs that the user may read, and the invalid configs."""
     readable = access.readable_dags(user, session)
-    jobs = [job for job in queries.jobs(session) if job.dag_id in readable]
+    jobs = [job for job in queries.find_jobs(session) if job.dag_id in readable]
     dag_ids = [job.dag_id for job in jobs]
     runs = queries.last_runs(session, dag_ids)
     figures = _figures(session, list(runs.values()))
-    configs = _configs.of(session, dag_ids)
+    configs = _configs.load(session, dag_ids)
     rows = [
         job_row(job, run, figures.get(run.pk) if run else None, configs.get(job.dag_id, {}))
         for job in jobs
@@ -100,27 +100,27 @@ def one_job(
     run_id: Annotated[str | None, Query(max_length=250, pattern=_NO_NUL)] = None,
     before: Annotated[int | None, Query(ge=1, le=_PK_MAX)] = None,
 ) -> HTMLResponse:
-    """Show one job: its runs, and the one that was chosen, or else the last."""
-    found = queries.jobs(session, dag_id)
+    """Show one job: its runs, and the chosen run or the last."""
+    found = queries.find_jobs(session, dag_id)
     if not found:
         raise HTTPException(status.HTTP_404_NOT_FOUND)
-    runs = queries.runs_of(session, dag_id, detail.RUNS_SHOWN + 1, before)
-    chosen = queries.run_of(session, dag_id, run_id) if run_id else next(iter(runs), None)
+    runs = queries.find_runs(session, dag_id, detail.RUNS_SHOWN + 1, before)
+    chosen = queries.find_run(session, dag_id, run_id) if run_id else next(iter(runs), None)
     if run_id and chosen is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND)
     shown, now = runs[: detail.RUNS_SHOWN], datetime.now(UTC)
     figures = _figures(session, [*shown, *([chosen] if chosen else [])])
     rows = detail.run_rows(shown, figures, now)
-    config = _configs.of(session, [dag_id]).get(dag_id, {})
+    config = _configs.load(session, [dag_id]).get(dag_id, {})
     return _html(
         "job.html",
         job=found[0],
-        route=route_of(config),
-        schedule=schedule_of(config) if config else "",
+        route=find_route(config),
+        schedule=describe_schedule(config) if config else "",
         rows=rows,
         charts=detail.charts(rows),
         chosen=_chosen(session, chosen, figures, now) if chosen else None,
-        settings=settings_of(config),
+        settings=list_settings(config),
         run_id=run_id,
         before=before,
         older=shown[-1].pk if len(runs) > len(shown) else None,
@@ -132,7 +132,7 @@ def _chosen(session: Session, run: Run, figures: Mapping[int, Figures], now: dat
     by_tasks = queries.pushed_by_tasks(session, run.pk, ("entries", "batches", "config"))
     return detail.run_view(
         detail.run_rows([run], figures, now)[0],
-        queries.tasks_of(session, run),
+        queries.find_tasks(session, run),
         by_tasks,
         by_batches.get(run.pk, {}),
         now,
@@ -140,7 +140,7 @@ def _chosen(session: Session, run: Run, figures: Mapping[int, Figures], now: dat
 
 
 def _figures(session: Session, runs: Sequence[Run]) -> dict[int, Figures]:
-    """Return the figures of runs; the batches are asked only where a run is under way."""
+    """Return the figures of runs; batches are read only for runs under way."""
     under_way = [run.pk for run in runs if run.end is None]
     return figures_by_run(
         runs,
@@ -152,20 +152,22 @@ def _figures(session: Session, runs: Sequence[Run]) -> dict[int, Figures]:
 def _invalid_configs(session: Session, user: BaseUser, readable: set[str]) -> list[Invalid]:
     """Return the problems that the user may see, by Airflow's rule for import errors, each once.
 
-    Airflow's importer has an error for each file, so broken defaults are in the error of each of their jobs.
+    The importer reports an error for each file, so invalid defaults are in the errors of all their jobs.
     """
     if not access.sees_import_errors(user):
         return []
     sees_all = access.sees_errors_without_dags(user)
     reported = [
-        one for one in queries.import_errors(session) if one.dag_ids <= readable and (one.dag_ids or sees_all)
+        error
+        for error in queries.import_errors(session)
+        if error.dag_ids <= readable and (error.dag_ids or sees_all)
     ]
-    problems = (problem for one in reported for problem in invalid_configs(one.stacktrace))
+    problems = (problem for error in reported for problem in parse_problems(error.stacktrace))
     return list(dict.fromkeys(problems))
 
 
 def _html(template: str, *, code: int = status.HTTP_200_OK, **values: Any) -> HTMLResponse:
-    page = _templates().get_template(template).render(now=datetime.now(UTC), style=Markup(_STYLE), **values)  # noqa: S704 - ours
+    page = _templates().get_template(template).render(now=datetime.now(UTC), style=Markup(_STYLE), **values)  # noqa: S704 - from this package
     return HTMLResponse(page, status_code=code, headers=_HEADERS)
 
 
@@ -188,13 +190,13 @@ def _templates() -> Environment:
 
 
 def _visible(value: Any) -> Any:
-    """Return what a template shows: control characters and turned writing directions become visible."""
+    """Return a value for a template: control characters and changes of text direction become visible."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _error(code: int) -> HTMLResponse:
-    words_of = _WORDS.get(code, "This can't be answered.")
-    return _html("error.html", code=code, words=words_of)
+    sentence = _WORDS.get(code, "This request failed.")
+    return _html("error.html", code=code, words=sentence)
 
 
 async def _refused(_: Request, error: Exception) -> HTMLResponse:

@@ -1,4 +1,4 @@
-"""Where the bars of a chart are: across in percent, so that they fit any window; down in pixels."""
+"""Positions of the bars of charts: horizontal in percent, so that they fit any window; vertical in pixels."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Bar(Generic[T]):
         x: left edge, in percent.
         width: in percent.
         y: upper edge, in pixels.
-        height: in pixels; 0 where there is nothing to show.
-        of: what it stands for.
+        height: in pixels; 0 if there is nothing to show.
+        of: the value that it shows.
     """
 
     x: float
@@ -40,9 +40,9 @@ def columns(values: Sequence[T], amount: Callable[[T], float | None], slots: int
     """Return a bar for each value, from left to right, ending at the right edge.
 
     Args:
-        values: the first stands leftmost.
-        amount: of a value; None where nobody knows it.
-        slots: for how many bars there is room.
+        values: the first is leftmost.
+        amount: returns the amount of a value; None if unknown.
+        slots: the number of bars for which there is room.
     """
     top = max((amount(value) or 0 for value in values), default=0) or 1
     slot = 100 / max(slots, 1)
@@ -64,14 +64,14 @@ def columns(values: Sequence[T], amount: Callable[[T], float | None], slots: int
 
 
 def lanes(values: Sequence[T], span: Callable[[T], tuple[float, float] | None]) -> list[Bar[T]]:
-    """Return a bar for each value that has begun: each in the uppermost lane that is free by then.
+    """Return a bar for each value that has begun: each in the uppermost lane that is free at its start.
 
     Args:
-        values: anything with a span of time.
-        span: start and end in seconds; None where it has not begun.
+        values: what has a span of time.
+        span: returns start and end in seconds; None if the value has not begun.
     """
     spans = [(found, value) for value in values if (found := span(value)) is not None]
-    spans.sort(key=lambda one: one[0])
+    spans.sort(key=lambda item: item[0])
     if not spans:
         return []
     start = spans[0][0][0]
@@ -94,8 +94,8 @@ def lanes(values: Sequence[T], span: Callable[[T], tuple[float, float] | None]) 
 
 
 def ticks(seconds: float) -> list[tuple[float, float]]:
-    """Return the marks of a time axis: where in percent, and which second; six at most, none at its end."""
-    step = next((one for one in _STEPS if seconds / one <= _TICKS_MAX), _STEPS[-1])
+    """Return the marks of a time axis: position in percent, and second; few, and none at its end."""
+    step = next((length for length in _STEPS if seconds / length <= _TICKS_MAX), _STEPS[-1])
     while seconds / step > _TICKS_MAX:
         step *= 2
     count = int(seconds / step) if seconds > 0 else 0

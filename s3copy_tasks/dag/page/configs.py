@@ -1,4 +1,4 @@
-"""The effective configs of jobs, read from their serialized Dags once for each version of a Dag."""
+"""The effective configs of jobs, read from the serialized Dags, once for each version of a Dag."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from s3copy_tasks.dag.page import queries
-from s3copy_tasks.dag.page.settings import config_of
+from s3copy_tasks.dag.page.settings import read_config
 
 _KEPT_MAX = 5_000
 
@@ -16,21 +16,23 @@ _KEPT_MAX = 5_000
 class Configs:
     """Remembers configs by the hash of their Dag.
 
-    Parsing the JSON of 200 Dags is a third of an answer, and so much garbage that collecting it takes longer.
+    Parsing the JSON of 200 Dags takes a third of the time of an answer, and leaves so much garbage that
+    collecting it takes even longer.
     """
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, Any]] = {}
 
-    def of(self, session: Session, dag_ids: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Return the config of each Dag; it is empty where a Dag carries none."""
+    def load(self, session: Session, dag_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return the config of each Dag; it is empty if the serialized Dag has none."""
         hashes = queries.dag_hashes(session, dag_ids)
-        known = {one: self._known[one] for one in hashes.values() if one in self._known}
-        missing = [dag_id for dag_id, one in hashes.items() if one not in known]
+        known = {dag_hash: self._known[dag_hash] for dag_hash in hashes.values() if dag_hash in self._known}
+        missing = [dag_id for dag_id, dag_hash in hashes.items() if dag_hash not in known]
         if missing:
-            read = {one: config_of(data) for one, data in queries.serialized(session, missing).items()}
+            serialized = queries.serialized(session, missing)
+            read = {dag_hash: read_config(data) for dag_hash, data in serialized.items()}
             if len(self._known) + len(read) > _KEPT_MAX:
                 self._known.clear()
             self._known.update(read)
             known |= read
-        return {dag_id: known.get(one, {}) for dag_id, one in hashes.items()}
+        return {dag_id: known.get(dag_hash, {}) for dag_id, dag_hash in hashes.items()}

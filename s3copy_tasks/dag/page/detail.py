@@ -1,4 +1,4 @@
-"""One job: its runs, and one of them with its batches, skips, failures and config."""
+"""One job: its runs, and one run with its batches, skips, failures and config."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from s3copy_tasks.dag.page.charts import LANE_HEIGHT, Bar, columns, lanes, ticks
-from s3copy_tasks.dag.page.figures import Figures, figures_of
+from s3copy_tasks.dag.page.figures import Figures, parse_figures
 from s3copy_tasks.dag.page.overview import batch_figures
 from s3copy_tasks.dag.page.rows import Run, Task
-from s3copy_tasks.dag.page.settings import Setting, settings_explained
+from s3copy_tasks.dag.page.settings import Setting, list_explained_settings
 from s3copy_tasks.dag.page.shapes import mappings
 
 RUNS_SHOWN = 30
@@ -20,7 +20,7 @@ STEPS = ("preflight", "plan", "copy_batch", "summarize", "publish")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
-    """A run with its figures; None where it has pushed none."""
+    """A run with its figures; they are None if it has pushed none."""
 
     run: Run
     figures: Figures | None
@@ -29,13 +29,13 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """The tasks of one id in a run.
+    """The task instances with one id in a run.
 
     Attributes:
         name: the task's id.
-        state: the worst of its instances, else the least far.
-        instances: how many there are.
-        seconds: from the first start to the last end; None where none has begun.
+        state: the worst state of its instances, else the least advanced.
+        instances: their number.
+        seconds: from the first start to the last end; None if none has begun.
     """
 
     name: str
@@ -51,11 +51,11 @@ class Batch:
     Attributes:
         number: from 0; its map index.
         label: what it copies.
-        state: of its task.
-        start: of its task; None where it has not begun.
-        end: of its task; now where it is under way.
-        tries: of its task.
-        figures: what it came to, so far where it is under way.
+        state: state of its task.
+        start: start of its task; None if it has not begun.
+        end: end of its task; now if it is under way.
+        tries: number of attempts.
+        figures: its result, so far if it is under way.
     """
 
     number: int
@@ -68,7 +68,7 @@ class Batch:
 
     @property
     def seconds(self) -> float | None:
-        """How long its last try took, or has taken."""
+        """The duration of its last attempt, so far if it is under way."""
         return (self.end - self.start).total_seconds() if self.start and self.end else None
 
 
@@ -90,11 +90,11 @@ class RunView:
         row: the run and its figures.
         steps: its tasks.
         batches: by number.
-        timeline: those that have begun, in lanes.
+        timeline: batches that have begun, in lanes.
         height: of the timeline, in pixels.
-        ticks: of the timeline's axis: where in percent, and which second.
-        entries: of the job.
-        settings: the config that it went by; empty where `preflight` pushed none.
+        ticks: marks of the timeline's axis: position in percent, and second.
+        entries: the entries of the job.
+        settings: the config that it used; empty if `preflight` pushed none.
     """
 
     row: RunRow
@@ -113,8 +113,8 @@ class Chart:
 
     Attributes:
         name: of the measure.
-        unit: how its numbers are shown: `number`, `size` or `duration`.
-        top: the greatest.
+        unit: the format of its numbers: `number`, `size` or `duration`.
+        top: the largest value.
         bars: a bar for each run, the oldest first.
     """
 
@@ -125,7 +125,7 @@ class Chart:
 
 
 def run_rows(runs: Sequence[Run], figures: Mapping[int, Figures], now: datetime) -> list[RunRow]:
-    """Put runs and figures together; a run under way has taken the time until now."""
+    """Return rows of runs with their figures; the duration of a run under way is until now."""
     return [
         RunRow(
             run=run,
@@ -137,7 +137,7 @@ def run_rows(runs: Sequence[Run], figures: Mapping[int, Figures], now: datetime)
 
 
 def charts(rows: Sequence[RunRow]) -> list[Chart]:
-    """Return the measures of runs, given the latest first; the oldest stands leftmost."""
+    """Return the charts of runs, which are given latest first; the oldest is leftmost."""
     oldest_first = list(reversed(rows))
     return [
         Chart(
@@ -167,17 +167,17 @@ def steps(tasks: Sequence[Task], now: datetime) -> list[Step]:
     worst = ("failed", "upstream_failed", "up_for_retry", "running", "queued", "scheduled", "waiting")
     found = []
     for name in STEPS:
-        mine = [task for task in tasks if task.task_id == name]
-        if not mine:
+        instances = [task for task in tasks if task.task_id == name]
+        if not instances:
             continue
-        states = {task.state for task in mine}
-        starts = [task.start for task in mine if task.start]
-        ends = [task.end or now for task in mine if task.start]
+        states = {task.state for task in instances}
+        starts = [task.start for task in instances if task.start]
+        ends = [task.end or now for task in instances if task.start]
         found.append(
             Step(
                 name=name,
-                state=next((state for state in worst if state in states), mine[0].state),
-                instances=len(mine),
+                state=next((state for state in worst if state in states), instances[0].state),
+                instances=len(instances),
                 seconds=(max(ends) - min(starts)).total_seconds() if starts else None,
             )
         )
@@ -191,25 +191,27 @@ def batches(
 
     Args:
         tasks: of the run.
-        summarized: what `summarize` pushed as `batches`; anything else counts for nothing.
+        summarized: what `summarize` pushed as `batches`; any other shape is ignored.
         pushed: what each batch pushed, by its number.
-        now: the end of what is under way.
+        now: the end of batches under way.
     """
-    accounts = {one["batch"]: one for one in mappings(summarized) if isinstance(one.get("batch"), int)}
+    metrics_by_batch = {
+        metrics["batch"]: metrics for metrics in mappings(summarized) if isinstance(metrics.get("batch"), int)
+    }
     found = []
     for task in sorted(tasks, key=lambda task: task.index):
         if task.task_id != "copy_batch" or task.index < 0:
             continue
-        account = accounts.get(task.index, {})
+        metrics = metrics_by_batch.get(task.index, {})
         found.append(
             Batch(
                 number=task.index,
-                label=str(account.get("label") or task.label or ""),
+                label=str(metrics.get("label") or task.label or ""),
                 state=task.state,
                 start=task.start,
                 end=task.end or (now if task.start else None),
                 tries=task.tries,
-                figures=figures_of(account) or batch_figures(pushed.get(task.index, {})),
+                figures=parse_figures(metrics) or batch_figures(pushed.get(task.index, {})),
             )
         )
     return found
@@ -222,20 +224,21 @@ def run_view(
     by_batches: Mapping[int, Mapping[str, Any]],
     now: datetime,
 ) -> RunView:
-    """Put together what is known of a run.
+    """Return the view of a run.
 
     Args:
         row: the run.
         tasks: all its task instances.
         pushed: what `preflight` and `summarize` pushed, by key.
         by_batches: what each batch pushed, by its number.
-        now: the end of what is under way.
+        now: the end of batches under way.
     """
     found = batches(tasks, pushed.get("batches"), by_batches, now)
-    begun = [(one.start, one.end) for one in found if one.start and one.end]
+    begun = [(batch.start, batch.end) for batch in found if batch.start and batch.end]
     span = (max(e for _, e in begun) - min(s for s, _ in begun)).total_seconds() if begun else 0.0
     bars = lanes(
-        found, lambda one: (one.start.timestamp(), one.end.timestamp()) if one.start and one.end else None
+        found,
+        lambda batch: (batch.start.timestamp(), batch.end.timestamp()) if batch.start and batch.end else None,
     )
     return RunView(
         row=row,
@@ -245,7 +248,7 @@ def run_view(
         height=max((bar.y + LANE_HEIGHT for bar in bars), default=0),
         ticks=tuple(ticks(span)),
         entries=tuple(entries(pushed.get("entries"))),
-        settings=tuple(settings_explained(pushed.get("config"))),
+        settings=tuple(list_explained_settings(pushed.get("config"))),
     )
 
 
@@ -253,11 +256,11 @@ def entries(pushed: Any) -> list[Entry]:
     """Return the entries that `summarize` pushed."""
     return [
         Entry(
-            name=str(one.get("entry", "")),
-            source=str(one.get("source", "")),
-            destination=str(one.get("destination", "")),
+            name=str(entry.get("entry", "")),
+            source=str(entry.get("source", "")),
+            destination=str(entry.get("destination", "")),
             figures=figures,
         )
-        for one in mappings(pushed)
-        if (figures := figures_of(one)) is not None
+        for entry in mappings(pushed)
+        if (figures := parse_figures(entry)) is not None
     ]

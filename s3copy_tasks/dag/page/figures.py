@@ -1,4 +1,4 @@
-"""What tasks have pushed, as figures. A run may be old, failed, dry or under way: any key may be missing."""
+"""Reads figures from XComs. A run may be old, failed, dry or under way, so any key may be missing."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ _GREATEST = 2**63
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What a run, an entry or a batch came to, or has come to so far.
+    """The result of a run, an entry or a batch, or its progress so far.
 
     Attributes:
-        found: objects of the source that were looked at.
-        planned: objects to copy, as planned; None where nobody said.
+        found: objects at the source that were listed or headed.
+        planned: objects that the plan found for the batch; None if unknown.
         copied: objects that are at the destination.
-        verified: of these, proven equal.
+        verified: copied objects that were proven equal.
         skipped: objects by reason.
         failed: objects that could not be copied.
         vanished: objects that were gone when their turn came.
-        unknown: objects whose task died without an account.
+        unknown: objects whose task died before it reported metrics.
         transferred: bytes of the copied objects.
         seconds: from the first step to the last; None while under way.
-        objects_per_second: copied; None where nobody knows.
-        bytes_per_second: copied; None where nobody knows.
-        requests: that were sent to S3; None where nobody counted.
-        requests_by_kind: the same by S3's operation.
-        retried: of these, sent again.
-        throttled: of these, answered with the wish for fewer.
-        latency: seconds by `p50`, `p95`, `p99`, of requests that copy.
-        dollars: what the requests cost; None where nobody knows.
+        objects_per_second: copied; None if unknown.
+        bytes_per_second: copied; None if unknown.
+        requests: requests sent to S3; None if they were not counted.
+        requests_by_kind: requests by operation of S3.
+        retried: requests that were sent again.
+        throttled: requests that S3 throttled.
+        latency: seconds by `p50`, `p95`, `p99`, for requests that copy.
+        dollars: cost of the requests; None if unknown.
         errors_by_code: exact counts.
-        errors: the first failures as text, with their keys.
-        dry_run: nothing was to be copied.
-        under_way: these are figures so far; skips and verified objects come at the end.
+        errors: the first failures as text, with keys.
+        dry_run: whether the run only planned.
+        under_way: whether these are figures so far; skipped and verified objects are added at the end.
     """
 
     found: int = 0
@@ -72,18 +72,18 @@ class Figures:
 
     @property
     def bad(self) -> int:
-        """Objects that are not where they should be, and no skip says why."""
+        """Objects that may be missing at the destination, and were not skipped."""
         return self.failed + self.unknown
 
 
-def figures_of(value: Any) -> Figures | None:
-    """Return the figures of what `summarize` or a batch pushed, or of an entry in it.
+def parse_figures(value: Any) -> Figures | None:
+    """Return the figures in what `summarize` or a batch pushed, or in one of its entries.
 
     Returns:
-        None where it is nothing of that kind.
+        None if the value is something else.
     """
     if not isinstance(value, dict) or not value.keys() & {"total_files_found", "operation_id"}:
-        return None  # a batch's account leaves zeros out
+        return None  # a batch's metrics leave zeros out
     copied, transferred = _count(value, "files_copied_successfully"), _count(value, "total_bytes_transferred")
     seconds = _duration(value)
     requests, errors = value.get("requests"), value.get("errors_encountered")
@@ -113,8 +113,8 @@ def figures_of(value: Any) -> Figures | None:
     )
 
 
-def figures_under_way(value: Any) -> Figures | None:
-    """Return the figures of a batch's `progress`; None where it is nothing of that kind."""
+def parse_progress(value: Any) -> Figures | None:
+    """Return the figures in a batch's `progress`; None if the value is something else."""
     if not isinstance(value, dict) or "copied" not in value:
         return None
     return Figures(
@@ -128,8 +128,8 @@ def figures_under_way(value: Any) -> Figures | None:
     )
 
 
-def so_far(parts: Iterable[Figures]) -> Figures | None:
-    """Return the sum of a running job's batches; None of none. What adds up only at the end is left out."""
+def add_up_figures(parts: Iterable[Figures]) -> Figures | None:
+    """Return the sum over batches, without skipped and verified objects; None if there are no batches."""
     parts = list(parts)
     if not parts:
         return None
@@ -159,15 +159,15 @@ def _number(value: Mapping[str, Any], name: str) -> float | None:
 
 
 def _is_sane(value: float) -> bool:
-    """Say whether a number can be counted and shown: an XCom may hold any, also none that JSON knows."""
+    """Return whether a number can be added and shown: an XCom may hold any, even what JSON does not allow."""
     return not isinstance(value, bool) and abs(value) <= _GREATEST
 
 
 def _duration(value: Mapping[str, Any]) -> float | None:
-    """Return seconds as they were pushed; a batch's account has start and end only."""
+    """Return the pushed seconds; the metrics of a batch have only start and end."""
     try:
-        begun, ended = (datetime.fromisoformat(value[name]) for name in ("start_time", "end_time"))
-        between = (ended - begun).total_seconds()
+        began, ended = (datetime.fromisoformat(value[name]) for name in ("start_time", "end_time"))
+        between = (ended - began).total_seconds()
     except (KeyError, TypeError, ValueError):
         between = None
     seconds = _number(value, "duration_seconds")
@@ -175,7 +175,7 @@ def _duration(value: Mapping[str, Any]) -> float | None:
 
 
 def _rate(value: Mapping[str, Any], name: str, amount: int, seconds: float | None) -> float | None:
-    """Return a rate as it was pushed; runs of earlier versions pushed none."""
+    """Return the pushed rate; runs of earlier versions pushed none, so it is computed."""
     rate = _number(value, name)
     if rate is None and seconds:
         return amount / seconds
@@ -185,7 +185,7 @@ def _rate(value: Mapping[str, Any], name: str, amount: int, seconds: float | Non
 def _counts(value: Mapping[str, Any], name: str) -> dict[str, int]:
     """Return counts by name, the largest first, without zeros."""
     counts = {str(key): count for key, count in mapping(value.get(name)).items() if _whole(count)}
-    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _seconds(value: Any) -> dict[str, float]:

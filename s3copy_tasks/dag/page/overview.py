@@ -1,4 +1,4 @@
-"""All jobs at a glance: a row for each, what needs attention first."""
+"""The table of all jobs: one row each, those that need attention first."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from s3copy_tasks.dag.page.figures import Figures, figures_of, figures_under_way, so_far
+from s3copy_tasks.dag.page.figures import Figures, add_up_figures, parse_figures, parse_progress
 from s3copy_tasks.dag.page.rows import Job, Run
-from s3copy_tasks.dag.page.settings import Route, route_of, schedule_of
+from s3copy_tasks.dag.page.settings import Route, describe_schedule, find_route
 from s3copy_tasks.dag.xcom import METRICS, PROGRESS
 
 
 class State(StrEnum):
-    """How a job stands, by its last run. In the order in which rows are shown."""
+    """The state of a job's last run, in the order in which rows are shown."""
 
     FAILED = "failed"
     RUNNING = "running"
@@ -31,10 +31,10 @@ class JobRow:
     Attributes:
         job: the Dag.
         state: of its last run.
-        run: the last one; None where it never ran.
-        figures: of the last run, so far where it is under way; None where it has pushed none.
-        route: where it reads and writes; None where its Dag does not say.
-        schedule: in a few words.
+        run: the last run; None if the job never ran.
+        figures: of the last run, so far if it is under way; None if it has pushed none.
+        route: where it reads and writes; None if its config is unknown.
+        schedule: a short description.
     """
 
     job: Job
@@ -47,11 +47,11 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The table and what it comes to.
+    """The table and its totals.
 
     Attributes:
-        rows: those that were asked for, what needs attention first.
-        counts: all jobs that the user may see, by state, in the order of `State`.
+        rows: the requested jobs, those that need attention first.
+        counts: the number of all jobs that the user may see, by state, in the order of `State`.
     """
 
     rows: tuple[JobRow, ...]
@@ -59,12 +59,12 @@ class Overview:
 
     @property
     def total(self) -> int:
-        """All jobs that the user may see."""
+        """The number of all jobs that the user may see."""
         return sum(self.counts.values())
 
 
-def state_of(run: Run | None) -> State:
-    """Return how a job stands; a state that Airflow may add later counts as under way."""
+def find_state(run: Run | None) -> State:
+    """Return the state of a job; a state that this package does not know counts as running."""
     if run is None:
         return State.NEVER
     try:
@@ -74,19 +74,19 @@ def state_of(run: Run | None) -> State:
 
 
 def job_row(job: Job, run: Run | None, figures: Figures | None, config: dict[str, Any]) -> JobRow:
-    """Put together what is known of a job; its config may be empty."""
+    """Return the row of a job; its config may be empty."""
     return JobRow(
         job=job,
-        state=state_of(run),
+        state=find_state(run),
         run=run,
         figures=figures,
-        route=route_of(config),
-        schedule=schedule_of(config) if config else "",
+        route=find_route(config),
+        schedule=describe_schedule(config) if config else "",
     )
 
 
 def overview(rows: Iterable[JobRow], only: State | None) -> Overview:
-    """Return the rows of a state, or all, and how many there are of each."""
+    """Return the rows with one state, or all, and the number of jobs in each state."""
     order = list(State)
     rows = sorted(rows, key=lambda row: (order.index(row.state), row.job.name))
     counts = Counter(row.state for row in rows)
@@ -99,11 +99,11 @@ def overview(rows: Iterable[JobRow], only: State | None) -> Overview:
 def figures_by_run(
     runs: Sequence[Run], summaries: Mapping[int, Any], batches: Mapping[int, Mapping[int, Mapping[str, Any]]]
 ) -> dict[int, Figures]:
-    """Return the figures of runs by their `pk`: the summary's, else what the batches have come to so far."""
+    """Return the figures of runs by `pk`: those of the summary, else the sum of the batches so far."""
     found: dict[int, Figures] = {}
     for run in runs:
-        figures = figures_of(summaries.get(run.pk)) or so_far(
-            account for one in batches.get(run.pk, {}).values() if (account := batch_figures(one))
+        figures = parse_figures(summaries.get(run.pk)) or add_up_figures(
+            part for pushed in batches.get(run.pk, {}).values() if (part := batch_figures(pushed))
         )
         if figures:
             found[run.pk] = figures
@@ -111,7 +111,7 @@ def figures_by_run(
 
 
 def batch_figures(pushed: Mapping[str, Any]) -> Figures | None:
-    """Return what a batch has come to: its own account, else its progress."""
-    account = pushed.get(METRICS)
-    inner = account.get(METRICS) if isinstance(account, dict) else None
-    return figures_of(inner) or figures_under_way(pushed.get(PROGRESS))
+    """Return the figures of a batch: its metrics, else its progress."""
+    metrics = pushed.get(METRICS)
+    inner = metrics.get(METRICS) if isinstance(metrics, dict) else None
+    return parse_figures(inner) or parse_progress(pushed.get(PROGRESS))

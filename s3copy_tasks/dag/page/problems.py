@@ -1,9 +1,9 @@
-"""Invalid configs as import errors have them, of the reporter or the importer: places, words, the lines."""
+"""Reads problems of configs from the text of import errors, of the Dag files and of the importer."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 HEADLINE = "invalid copy configs"
 _FIRST = re.compile(
@@ -14,14 +14,14 @@ _EXCERPT = re.compile(r" {3,}[0-9 ]+\| ")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invalid:
-    """One thing to mend in a config.
+    """One problem of a config.
 
     Attributes:
         file: name without folders.
-        place: line and column as `5:12`; empty where the problem is the file.
+        place: line and column as `5:12`; empty if the problem is the whole file.
         words: what is wrong and what to write instead.
         code: of the problem.
-        excerpt: the line that it is about, and a caret below.
+        excerpt: the line with the problem, and a caret below.
     """
 
     file: str
@@ -31,8 +31,8 @@ class Invalid:
     excerpt: tuple[str, ...] = ()
 
 
-def invalid_configs(stacktrace: str) -> list[Invalid]:
-    """Return the problems in an import error's text; none where it is somebody else's error."""
+def parse_problems(stacktrace: str) -> list[Invalid]:
+    """Return the problems in an import error's text; none if the error is not about configs."""
     _, found, report = stacktrace.partition(HEADLINE + "\n")
     if not found:
         return []
@@ -45,10 +45,7 @@ def invalid_configs(stacktrace: str) -> list[Invalid]:
             excerpts.append([])
         elif problems and line.strip():
             excerpts[-1].append(line)
-    return [
-        Invalid(file=one.file, place=one.place, words=one.words, code=one.code, excerpt=tuple(lines))
-        for one, lines in zip(problems, excerpts, strict=True)
-    ]
+    return [replace(problem, excerpt=tuple(lines)) for problem, lines in zip(problems, excerpts, strict=True)]
 
 
 def _invalid(first: re.Match[str]) -> Invalid:

@@ -1,4 +1,4 @@
-"""What the page reads of Airflow's database. Each function is one query, however many runs there are."""
+"""What the page reads from Airflow's database. Each function sends one query, for any number of runs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ TAG = "s3copy"
 _BEGUN = ("running", "success", "failed", "up_for_retry", "deferred")
 
 
-def jobs(session: Session, dag_id: str | None = None) -> list[Job]:
-    """Return our Dags, sorted: those with our prefix and our tag that Airflow still finds in a file."""
+def find_jobs(session: Session, dag_id: str | None = None) -> list[Job]:
+    """Return the Dags of copy jobs, sorted: those with the prefix and the tag, and still in a file."""
     tagged = select(DagTag.dag_id).where(DagTag.name == TAG)
     query = (
         select(DagModel.dag_id, DagModel.description, DagModel.is_paused, DagModel.next_dagrun_create_after)
@@ -39,28 +39,28 @@ def jobs(session: Session, dag_id: str | None = None) -> list[Job]:
         query = query.where(DagModel.dag_id == dag_id)
     return [
         Job(
-            dag_id=one,
-            name=one.removeprefix(DAG_PREFIX),
+            dag_id=found_id,
+            name=found_id.removeprefix(DAG_PREFIX),
             description=text or "",
             is_paused=is_paused,
             next_run=due,
         )
-        for one, text, is_paused, due in session.execute(query)
+        for found_id, text, is_paused, due in session.execute(query)
     ]
 
 
 def dag_hashes(session: Session, dag_ids: Collection[str]) -> dict[str, str]:
-    """Return the hash of the latest serialized Dag of each."""
+    """Return the hash of the latest serialized Dag, by Dag id."""
     query = _latest(SerializedDagModel.dag_id, SerializedDagModel.dag_hash, dag_ids=dag_ids)
     return {row.dag_id: row.dag_hash for row in session.execute(query)}
 
 
 def serialized(session: Session, dag_ids: Collection[str]) -> dict[str, Any]:
-    """Return the latest serialized Dag of each, by its hash."""
+    """Return the latest serialized Dags, by hash."""
     return {row.dag_hash: row.data for row in session.scalars(_latest(SerializedDagModel, dag_ids=dag_ids))}
 
 
-def _latest(*what: Any, dag_ids: Collection[str]) -> Any:
+def _latest(*columns: Any, dag_ids: Collection[str]) -> Any:
     """Return a query of the latest versions of Dags."""
     latest = (
         select(DagVersion.dag_id, func.max(DagVersion.version_number).label("number"))
@@ -69,7 +69,7 @@ def _latest(*what: Any, dag_ids: Collection[str]) -> Any:
         .subquery()
     )
     return (
-        select(*what)
+        select(*columns)
         .join(DagVersion, SerializedDagModel.dag_version_id == DagVersion.id)
         .join(latest, (DagVersion.dag_id == latest.c.dag_id) & (DagVersion.version_number == latest.c.number))
     )
@@ -80,7 +80,7 @@ _RUN = (
     DagRun.dag_id,
     DagRun.run_id,
     DagRun.run_type,
-    DagRun._state,  # noqa: SLF001 - the column; the attribute is no column
+    DagRun._state,  # noqa: SLF001 - the column; the attribute is not a column
     DagRun.start_date,
     DagRun.end_date,
     DagRun.run_after,
@@ -104,18 +104,18 @@ def _runs(session: Session, query: Any) -> list[Run]:
 
 
 def last_runs(session: Session, dag_ids: Collection[str]) -> dict[str, Run]:
-    """Return the run of each Dag that was made last, as Airflow's own list of Dags does."""
+    """Return the latest created run of each Dag, as Airflow's own list of Dags does."""
     last = select(func.max(DagRun.id)).where(DagRun.dag_id.in_(dag_ids)).group_by(DagRun.dag_id)
     return {run.dag_id: run for run in _runs(session, select(*_RUN).where(DagRun.id.in_(last)))}
 
 
-def runs_of(session: Session, dag_id: str, number: int, before: int | None) -> list[Run]:
-    """Return a job's latest runs, the latest first; only such that were made before one, if that is given."""
+def find_runs(session: Session, dag_id: str, number: int, before: int | None) -> list[Run]:
+    """Return a job's latest runs, the latest first; with `before`, only runs that were created earlier."""
     query = select(*_RUN).where(DagRun.dag_id == dag_id).order_by(DagRun.id.desc()).limit(number)
     return _runs(session, query if before is None else query.where(DagRun.id < before))
 
 
-def run_of(session: Session, dag_id: str, run_id: str) -> Run | None:
+def find_run(session: Session, dag_id: str, run_id: str) -> Run | None:
     """Return one run of a job."""
     found = _runs(session, select(*_RUN).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
     return found[0] if found else None
@@ -124,7 +124,7 @@ def run_of(session: Session, dag_id: str, run_id: str) -> Run | None:
 def summaries(session: Session, run_pks: Collection[int]) -> dict[int, Any]:
     """Return the metrics that `summarize` has pushed, by run.
 
-    A run that was cleared and is under way again still has those of the time before: they do not count.
+    A run that was cleared and runs again still has its earlier metrics: they do not count.
     """
     query = (
         select(XComModel.dag_run_id, XComModel.value)
@@ -141,7 +141,7 @@ def summaries(session: Session, run_pks: Collection[int]) -> dict[int, Any]:
 
 
 def pushed_by_tasks(session: Session, run_pk: int, keys: Sequence[str]) -> dict[str, Any]:
-    """Return what `preflight` and `summarize` of a run have pushed, by key."""
+    """Return the XComs of a run's `preflight` and `summarize`, by key."""
     query = select(XComModel.key, XComModel.value).where(
         XComModel.dag_run_id == run_pk,
         XComModel.task_id.in_(("preflight", "summarize")),
@@ -154,9 +154,9 @@ def pushed_by_tasks(session: Session, run_pk: int, keys: Sequence[str]) -> dict[
 def pushed_by_batches(
     session: Session, run_pks: Collection[int], keys: Sequence[str]
 ) -> dict[int, dict[int, dict[str, Any]]]:
-    """Return what the batches of runs have pushed: by run, by batch, by key.
+    """Return the XComs of the batches of runs: by run, by batch, by key.
 
-    One that was cleared and has not begun again still has what it pushed before: that does not count.
+    A batch that was cleared and has not begun again still has its earlier XComs: they do not count.
     """
     query = (
         select(XComModel.dag_run_id, XComModel.map_index, XComModel.key, XComModel.value)
@@ -174,7 +174,7 @@ def pushed_by_batches(
     return found
 
 
-def tasks_of(session: Session, run: Run) -> list[Task]:
+def find_tasks(session: Session, run: Run) -> list[Task]:
     """Return the task instances of a run."""
     query = select(
         TaskInstance.task_id,
@@ -183,7 +183,7 @@ def tasks_of(session: Session, run: Run) -> list[Task]:
         TaskInstance.start_date,
         TaskInstance.end_date,
         TaskInstance.try_number,
-        TaskInstance._rendered_map_index,  # noqa: SLF001 - the column; the attribute is no column
+        TaskInstance._rendered_map_index,  # noqa: SLF001 - the column; the attribute is not a column
     ).where(TaskInstance.dag_id == run.dag_id, TaskInstance.run_id == run.run_id)
     return [
         Task(
@@ -200,7 +200,7 @@ def tasks_of(session: Session, run: Run) -> list[Task]:
 
 
 def import_errors(session: Session) -> Iterable[Reported]:
-    """Return the import errors that tell of invalid configs."""
+    """Return the import errors that report invalid configs."""
     query = (
         select(ParseImportError.id, ParseImportError.stacktrace, DagModel.dag_id)
         .join(

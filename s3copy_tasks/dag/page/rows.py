@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A Dag that is one of ours; `name` is the stem of its file."""
+    """The Dag of a copy job; `name` is the stem of its config file."""
 
     dag_id: str
     name: str
@@ -19,7 +19,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A Dag run; `pk` grows with every new one."""
+    """A Dag run; `pk` grows with every new run."""
 
     pk: int
     dag_id: str
@@ -33,7 +33,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A task instance of a run; `index` is -1 where it is not mapped, `label` what Airflow shows for it."""
+    """A task instance of a run; `index` is -1 if it is not mapped, `label` is what Airflow shows."""
 
     task_id: str
     index: int
@@ -46,7 +46,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """An import error that tells of invalid configs, and the Dags of its file."""
+    """An import error that reports invalid configs, and the Dags of its file."""
 
     stacktrace: str
     dag_ids: frozenset[str]

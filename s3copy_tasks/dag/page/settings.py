@@ -1,4 +1,4 @@
-"""A job's effective config, as rows and as the few words that a table has room for."""
+"""A job's effective config, as rows, and in short for the table of all jobs."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Setting:
 
     Attributes:
         path: such as `transfer.concurrency`.
-        value: as JSON, texts without quotes.
-        origin: file and line, or `default`; empty where nobody knows.
-        is_default: nobody wrote it.
+        value: as JSON, strings without quotes.
+        origin: file and line, or `default`; empty if unknown.
+        is_default: whether it is the schema's default.
     """
 
     path: str
@@ -44,8 +44,8 @@ class Setting:
     is_default: bool
 
 
-def config_of(serialized: Any) -> dict[str, Any]:
-    """Return the effective config that a serialized Dag carries on its preflight; empty if it has none."""
+def read_config(serialized: Any) -> dict[str, Any]:
+    """Return the effective config in a serialized Dag, at its task `preflight`; empty if it has none."""
     for task in mappings(mapping(mapping(serialized).get("dag")).get("tasks")):
         inner = mapping(task.get("__var", task))
         if inner.get("task_id") == "preflight":
@@ -53,8 +53,8 @@ def config_of(serialized: Any) -> dict[str, Any]:
     return {}
 
 
-def route_of(config: dict[str, Any]) -> Route | None:
-    """Return where a job reads and writes; None where the config does not say."""
+def find_route(config: dict[str, Any]) -> Route | None:
+    """Return where a job reads and writes; None if the config is empty."""
     if not config:
         return None
     entries = [entry for name in ("prefixes", "objects") for entry in mappings(config.get(name))]
@@ -66,8 +66,8 @@ def route_of(config: dict[str, Any]) -> Route | None:
     return Route(source=source, destination=destination, more=max(0, len(entries) - 1))
 
 
-def schedule_of(config: dict[str, Any]) -> str:
-    """Return when a job runs, in a few words."""
+def describe_schedule(config: dict[str, Any]) -> str:
+    """Return a short description of when a job runs."""
     schedule, zone = config.get("schedule"), config.get("timezone") or "UTC"
     if isinstance(schedule, dict):
         assets = items(schedule.get("assets"))
@@ -77,16 +77,16 @@ def schedule_of(config: dict[str, Any]) -> str:
     return str(schedule) if zone == "UTC" else f"{schedule} {zone}"
 
 
-def settings_of(config: dict[str, Any]) -> list[Setting]:
-    """Return the rows of a config whose files nobody has at hand."""
+def list_settings(config: dict[str, Any]) -> list[Setting]:
+    """Return the rows of a config whose files are not available."""
     return [
         Setting(path=path, value=_written(value), origin="", is_default=False)
         for path, value in _leaves(config, "")
     ]
 
 
-def settings_explained(pushed: Any) -> list[Setting]:
-    """Return the rows that `preflight` pushed, with where each was written; none where it pushed none."""
+def list_explained_settings(pushed: Any) -> list[Setting]:
+    """Return the rows that `preflight` pushed, with file and line; none if it pushed none."""
     return [_explained(value) for value in mappings(mapping(pushed).get("values")) if "path" in value]
 
 

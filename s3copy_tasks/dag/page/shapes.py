@@ -1,4 +1,4 @@
-"""JSON in the shape that is expected of it; in any other shape it counts as empty."""
+"""Reads JSON in an expected shape; a value of any other shape counts as empty."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """Return a mapping, else an empty one."""
+    """Return the value if it is a mapping, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def items(value: Any) -> list[Any]:
-    """Return a list, else an empty one."""
+    """Return the value if it is a list, else an empty one."""
     return value if isinstance(value, list) else []
 
 
 def mappings(value: Any) -> list[dict[str, Any]]:
     """Return the mappings of a list."""
-    return [one for one in items(value) if isinstance(one, dict)]
+    return [item for item in items(value) if isinstance(item, dict)]
 
 
 def plain(value: Any) -> Any:
-    """Return an XCom's value, also where Airflow has stored it as text; no class is ever made of it."""
+    """Return an XCom's value, even if Airflow stored it as text; never builds an instance of a class."""
     if isinstance(value, str):
         try:
             return json.loads(value)

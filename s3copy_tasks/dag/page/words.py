@@ -1,4 +1,4 @@
-"""Numbers and times as people read them at a glance; a dash is what nobody knows."""
+"""Formats numbers and times so that they can be read at a glance; a dash means unknown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rate(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds in the two units that matter: `3.4 s`, `2 min 05 s`, `1 h 03 min`, `2 d 4 h`."""
+    """Return seconds in their two largest units: `3.4 s`, `2 min 05 s`, `1 h 03 min`, `2 d 4 h`."""
     if seconds is None:
         return UNKNOWN
     whole = int(seconds)
@@ -42,7 +42,7 @@ def duration(seconds: float | None) -> str:
 
 
 def distance(then: datetime, now: datetime) -> str:
-    """Return how far a time is away, in one unit: `3 min ago`, `in 5 h`, `now`."""
+    """Return the time between a moment and now, in one unit: `3 min ago`, `in 5 h`, `now`."""
     seconds = abs((then - now).total_seconds())
     for unit, length in (("d", _DAY), ("h", _HOUR), ("min", _MINUTE)):
         if seconds >= length * (2 if unit == "d" else 1):
@@ -52,7 +52,7 @@ def distance(then: datetime, now: datetime) -> str:
 
 
 def moment(then: datetime, now: datetime) -> str:
-    """Return a time in UTC: `25 Nov 02:00`, with its year where that is not this one."""
+    """Return a time in UTC: `25 Nov 02:00`, with its year if it is not the current one."""
     local = then.astimezone(UTC)
     return local.strftime("%d %b %H:%M" if local.year == now.year else "%d %b %Y %H:%M").lstrip("0")
 

@@ -1,1 +1,1 @@
-"""What a run reports while it runs: metrics, lineage and progress."""
+"""What a run reports to Airflow: metrics, lineage and progress."""

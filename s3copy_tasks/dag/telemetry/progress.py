@@ -1,4 +1,4 @@
-"""Tells every few seconds how far a batch has come: in its task's log, and as an XCom for the page."""
+"""Reports the progress of a batch every few seconds: in its task's log, and as an XCom for the page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.collector import utc_now
-from s3copy_tasks.dag.best_effort import aside
+from s3copy_tasks.dag.best_effort import warn_on_failure
 from s3copy_tasks.dag.xcom import PROGRESS
 from s3copy_tasks.report import events
 
@@ -24,7 +24,7 @@ SECONDS = 5.0
 
 
 @contextmanager
-def progress_told(
+def report_progress(
     job: EffectiveJob,
     batch: Batch,
     metrics: MetricsCollector,
@@ -32,35 +32,35 @@ def progress_told(
     *,
     wait: Callable[[float], bool] | None = None,
 ) -> Iterator[None]:
-    """Tell of a batch while it is copied, from a thread of its own; tell nothing after that.
+    """Report the progress of a batch while it is copied, in a thread.
 
-    Airflow's connection to a task's supervisor has a lock, so a push may come from any thread. One that fails
-    is a warning in the log, and the next is tried.
+    Airflow's connection to a task's supervisor has a lock, so any thread may push. A failed push is logged as
+    a warning, and the next one follows as usual.
 
     Args:
         job: the run.
-        batch: that is copied.
+        batch: the batch that is copied.
         metrics: counts its objects.
         context: of the task.
-        wait: waits that many seconds and returns whether the batch has ended; None waits by the clock.
+        wait: waits for a number of seconds and returns whether the batch has ended; None waits by the clock.
     """
     ended = Event()
     wait = wait or ended.wait
 
-    def tell() -> None:
+    def report() -> None:
         while not wait(SECONDS):
-            with aside("progress is not shown"):
+            with warn_on_failure("progress is not shown"):
                 progress = _progress(batch, metrics)
                 events.batch_progress(job, batch, progress)
                 context["ti"].xcom_push(key=PROGRESS, value=progress)
 
-    teller = Thread(target=tell, name="progress", daemon=True)
-    teller.start()
+    reporter = Thread(target=report, name="progress", daemon=True)
+    reporter.start()
     try:
         yield
     finally:
         ended.set()
-        teller.join()
+        reporter.join()
 
 
 def _progress(batch: Batch, metrics: MetricsCollector) -> dict[str, Any]:

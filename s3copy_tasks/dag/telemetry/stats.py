@@ -1,6 +1,6 @@
-"""Sends what a run came to where Airflow's own statistics go: StatsD, DogStatsD or OpenTelemetry.
+"""Sends the metrics of a run to where Airflow's own statistics go: StatsD, DogStatsD or OpenTelemetry.
 
-Once in a run, at its end: a batch that is tried again would count twice, and the summary is tried once.
+This is done once in a run, at its end: a retried batch would count twice, and the summary has one attempt.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.dag.airflow_versions import conf, stats
-from s3copy_tasks.dag.best_effort import aside
+from s3copy_tasks.dag.best_effort import warn_on_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,14 +40,14 @@ _MEASURED = ("objects_per_second", "bytes_per_second", "cost_usd", "peak_in_flig
 def send_stats(report: RunReport, *, failed: bool) -> None:
     """Send the metrics of a run that has ended, tagged with its job and its state: docs/metrics.md.
 
-    As with Airflow's own, `[metrics] legacy_names_on` adds the names that hold the job, for backends without
-    tags.
+    As for Airflow's own metrics, `[metrics] legacy_names_on` adds names that contain the job, for backends
+    without tags.
     """
-    with aside("statistics are not sent"):
-        _Sent(report["job"] or "unknown", "failed" if failed else "success").all_of(report)
+    with warn_on_failure("statistics are not sent"):
+        _RunStats(report["job"] or "unknown", "failed" if failed else "success").send(report)
 
 
-class _Sent:
+class _RunStats:
     """Names and tags of one run's statistics."""
 
     def __init__(self, job: str, state: str) -> None:
@@ -56,7 +56,7 @@ class _Sent:
         if conf.getboolean("metrics", "legacy_names_on", fallback=True):  # an option since Airflow 3.2
             self._prefixes.append(f"s3copy.job.{_safe(job).replace('.', '__')}.")
 
-    def all_of(self, report: RunReport) -> None:
+    def send(self, report: RunReport) -> None:
         for name, tags, count in _counts(report):
             for prefix in self._prefixes:
                 stats.incr(prefix + name, count, tags=self._tags | tags)
@@ -68,18 +68,18 @@ class _Sent:
 
 
 def _counts(report: RunReport) -> Iterator[tuple[str, dict[str, str], int]]:
-    """Yield what adds up over runs."""
+    """Yield the values that add up over runs."""
     plain: Mapping[str, Any] = report
     yield "runs", {}, 1
     for name, key in _COUNTED.items():
         yield name, {}, plain[key]
     for name, (key, tag) in _COUNTED_BY.items():
-        for which, count in plain[key].items():
-            yield name, {tag: _safe(which)}, count
+        for value, count in plain[key].items():
+            yield name, {tag: _safe(value)}, count
 
 
 def _gauges(report: RunReport) -> Iterator[tuple[str, float]]:
-    """Yield what doesn't; a latency that nothing has is no gauge."""
+    """Yield the values that do not; a latency that is None is left out."""
     plain: Mapping[str, Any] = report
     for name in _MEASURED:
         yield name, plain[name]
@@ -89,5 +89,5 @@ def _gauges(report: RunReport) -> Iterator[tuple[str, float]]:
 
 
 def _safe(text: str) -> str:
-    """Return untrusted input as a part of a name, in the characters that Airflow allows there."""
+    """Return untrusted input as part of a name, with the characters that Airflow allows in names."""
     return _NOT_IN_NAMES.sub("_", text)

@@ -21,7 +21,7 @@ from s3copy_tasks.config.catalog import load_folder
 from s3copy_tasks.config.read.hints import written
 from s3copy_tasks.core.job import digest_of
 from s3copy_tasks.dag.factory import build_dag, job_dags, raise_problems
-from s3copy_tasks.dag.page.settings import config_of
+from s3copy_tasks.dag.page.settings import read_config
 from s3copy_tasks.errors import ConfigError
 from tests.support.airflow.dag_store import serialization
 from tests.support.airflow.stack import DAGS, ROOT
@@ -202,7 +202,7 @@ def test_the_serialised_dag_tells_the_effective_config(tmp_path: Path) -> None:
     """Whoever has no files, such as the page, finds there all values of a job, before it ever ran."""
     write(tmp_path)
     serialised = serialization().to_dict(job_dags(tmp_path)["s3copy__daily"])
-    config = config_of(serialised)
+    config = read_config(serialised)
     assert config["source"]["bucket"] == "ops-granules"
     assert config["prefixes"][0]["source"] == "daily/{{ ds }}/"
     assert config["overwrite"] == "changed"

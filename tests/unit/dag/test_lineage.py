@@ -8,7 +8,7 @@ import pytest
 
 from s3copy_tasks.core.batch import KeyRange
 from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
-from s3copy_tasks.dag.telemetry.lineage import entries_of, everything, tell_lineage
+from s3copy_tasks.dag.telemetry.lineage import find_entries, list_entries, report_lineage
 from tests.support.builders.bench import make_job
 from tests.support.builders.logs import log_lines
 
@@ -33,16 +33,16 @@ CASES: dict[str, tuple[list[KeyRange], list[Any]]] = {
 @pytest.mark.parametrize(("ranges", "entries"), CASES.values(), ids=CASES)
 def test_entries_of_a_batch(ranges: list[KeyRange], entries: list[Any]) -> None:
     """A batch's lineage has each of its prefixes once, and of the single objects those that it copies."""
-    assert list(entries_of(JOB, ranges)) == entries
+    assert list(find_entries(JOB, ranges)) == entries
 
 
 def test_everything() -> None:
     """A whole run's lineage has every entry."""
-    assert everything(JOB) == [*PREFIXES, *OBJECTS]
+    assert list_entries(JOB) == [*PREFIXES, *OBJECTS]
 
 
 def test_without_a_reader() -> None:
     """Where nobody reads lineage nothing is told, and nothing is said."""
     with log_lines() as lines:
-        tell_lineage(JOB, everything(JOB))
+        report_lineage(JOB, list_entries(JOB))
     assert [line for line in lines if line["event"] == "lineage is not told"] == []

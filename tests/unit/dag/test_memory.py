@@ -13,7 +13,7 @@ import pytest
 from s3copy_tasks.copy.uploads import ListedUploads, NoRecord, OpenUpload
 from s3copy_tasks.core.batch import Batch, KeyRange
 from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE
-from s3copy_tasks.dag.memory import CountedTries, RememberedTries, TaskUploads, tries_of
+from s3copy_tasks.dag.memory import CountedAttempts, RememberedAttempts, TaskUploads, recall_attempts
 from s3copy_tasks.s3.connections import Sides
 from tests.support.builders.bench import Bench, impatient, make_job
 from tests.support.builders.logs import log_lines
@@ -103,20 +103,20 @@ def of_try(number: int, started: datetime | None = STARTED, **more: Any) -> Any:
 
 def test_the_memory_is_asked_where_there_is_one() -> None:
     """From Airflow 3.3 on its memory tells of earlier tries; before, their number has to do."""
-    tries = tries_of(of_try(2, task_state_store=StateStore()))
-    assert isinstance(tries, RememberedTries if HAS_TASK_STATE else CountedTries)
+    tries = recall_attempts(of_try(2, task_state_store=StateStore()))
+    assert isinstance(tries, RememberedAttempts if HAS_TASK_STATE else CountedAttempts)
 
 
 def test_a_remembered_try_is_continued_until_it_is_forgotten() -> None:
     """A later try begins where the first did, one with other inputs by itself, and so does a cleared one."""
     context, first = of_try(1, task_state_store=StateStore()), make_job()
     later = replace(first, run_started=DAY_ONE + MINUTE)
-    assert RememberedTries(context).continued(first) == (first, False)
-    assert RememberedTries(context).continued(later) == (first, True)
+    assert RememberedAttempts(context).continue_job(first) == (first, False)
+    assert RememberedAttempts(context).continue_job(later) == (first, True)
     other = replace(later, digest="another")
-    assert RememberedTries(context).continued(other) == (other, False)
-    RememberedTries(context).forget()
-    assert RememberedTries(context).continued(later) == (later, False)
+    assert RememberedAttempts(context).continue_job(other) == (other, False)
+    RememberedAttempts(context).forget()
+    assert RememberedAttempts(context).continue_job(later) == (later, False)
 
 
 @pytest.mark.parametrize(
@@ -130,26 +130,26 @@ def test_a_remembered_try_is_continued_until_it_is_forgotten() -> None:
 )
 def test_the_run_stands_for_its_first_try(ahead: timedelta, expected: datetime) -> None:
     """The start of the Dag run is moved to S3's clock where that is ahead, and never beyond S3's now."""
-    tries = CountedTries(of_try(2), Clock(DAY_ONE))
+    tries = CountedAttempts(of_try(2), Clock(DAY_ONE))
     job = make_job(run_started=DAY_ONE + ahead)
-    assert tries.continued(job) == (replace(job, run_started=expected), True)
+    assert tries.continue_job(job) == (replace(job, run_started=expected), True)
 
 
 def test_a_start_is_a_whole_second() -> None:
     """S3 dates objects in whole seconds; a fraction of the run's start would make them older than it."""
-    tries = CountedTries(of_try(2, STARTED + timedelta(milliseconds=900)), Clock(DAY_ONE))
-    assert tries.continued(make_job())[0].run_started == STARTED
+    tries = CountedAttempts(of_try(2, STARTED + timedelta(milliseconds=900)), Clock(DAY_ONE))
+    assert tries.continue_job(make_job())[0].run_started == STARTED
 
 
 @pytest.mark.parametrize("context", [of_try(1), of_try(2, None)], ids=["first", "no start"])
-def test_nothing_is_continued(context: Any) -> None:
+def test_nothing_is_continue_job(context: Any) -> None:
     """A first try owes nothing to others, and one whose run has no start can't tell what it owes."""
     with log_lines():
-        assert CountedTries(context, Clock(DAY_ONE)).continued(make_job()) == (make_job(), False)
+        assert CountedAttempts(context, Clock(DAY_ONE)).continue_job(make_job()) == (make_job(), False)
 
 
 class Destination:
-    """A side as `CountedTries` needs it; `signer` fails where it is an error."""
+    """A side as `CountedAttempts` needs it; `signer` fails where it is an error."""
 
     def __init__(self, signer: str | Exception) -> None:
         self.store = Bench().stores.destination
@@ -166,7 +166,7 @@ def test_a_first_try_lists_no_uploads() -> None:
     unknown: Any = Destination(ConnectionError("STS is gone"))
     sides = Sides(source=unknown, destination=unknown)
     sender = impatient()
-    assert type(CountedTries(of_try(1)).uploads(make_job(), sides, sender)) is NoRecord
+    assert type(CountedAttempts(of_try(1)).uploads(make_job(), sides, sender)) is NoRecord
     with log_lines() as lines:
-        assert isinstance(CountedTries(of_try(2)).uploads(make_job(), sides, sender), ListedUploads)
+        assert isinstance(CountedAttempts(of_try(2)).uploads(make_job(), sides, sender), ListedUploads)
     assert [line["event"] for line in lines] == ["who signs the copies is not known"]

@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk import Context
 
 from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
-from s3copy_tasks.dag.outcome import is_tried_again
+from s3copy_tasks.dag.outcome import will_retry
 from s3copy_tasks.errors import AccessError, TransientError
 from tests.support.airflow.operators import Attempt
 
@@ -27,4 +27,4 @@ ENDINGS: dict[str, tuple[BaseException, int, bool]] = {
 def test_is_tried_again(error: BaseException, try_number: int, again: bool) -> None:  # noqa: FBT001
     """Of two retries, none comes after an error that stays, and none after the third try: then it counts."""
     ti = Attempt(try_number=try_number, max_tries=2)
-    assert is_tried_again(error, cast("Context", {"ti": ti})) is again
+    assert will_retry(error, cast("Context", {"ti": ti})) is again

@@ -87,7 +87,7 @@ def test_other_dags_have_no_page(page: Page, dag_id: str) -> None:
     """The tab of a Dag that is none of ours says so."""
     reply = page.get(f"{JOBS}/{dag_id}")
     assert reply.status_code == 404
-    assert "no copy job here" in words(reply)
+    assert "No copy job here" in words(reply)
 
 
 VIEWERS_SEE = AIRFLOW < (3, 4)

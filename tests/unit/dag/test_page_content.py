@@ -59,7 +59,7 @@ def test_one_run_in_full(page: Page) -> None:
         "AccessDenied after 1 attempt: &lt;b&gt;no&lt;/b&gt;",
         "2 ✕ failed 2/2 daily/ 4 4.0 MB 0.4 2 28.0 s",
         "prefixes[0]",
-        "2,468 sent, 1 of them again",
+        "2,468 sent, 1 of them as retries",
         "they cost $0.0067",
         "50% took less than 0.041 s",
         "CopyObject 1,234",
@@ -80,7 +80,7 @@ def test_a_run_can_be_chosen(page: Page) -> None:
 def test_a_job_that_never_ran_shows_its_config(page: Page) -> None:
     """What the Dag processor stored is enough for source, destination and the values."""
     text = words(page.get(f"{JOBS}/{NEVER}"))
-    assert "It has never run." in text
+    assert "This job has never run." in text
     assert "s3://ops-granules/daily/ → to s3://partner-granules/backup/ and 1 more" in text
     assert "page_never &amp; &lt;b&gt;" in text
     assert "destination.bucket partner-granules" in text

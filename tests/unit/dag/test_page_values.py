@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.dag.page import charts, detail, words
-from s3copy_tasks.dag.page.figures import Figures, figures_of, figures_under_way, so_far
-from s3copy_tasks.dag.page.overview import State, figures_by_run, job_row, overview, state_of
-from s3copy_tasks.dag.page.problems import invalid_configs
+from s3copy_tasks.dag.page.figures import Figures, add_up_figures, parse_figures, parse_progress
+from s3copy_tasks.dag.page.overview import State, figures_by_run, find_state, job_row, overview
+from s3copy_tasks.dag.page.problems import parse_problems
 from s3copy_tasks.dag.page.rows import Job, Run, Task
 from s3copy_tasks.dag.page.settings import (
-    config_of,
-    route_of,
-    schedule_of,
-    settings_explained,
-    settings_of,
+    describe_schedule,
+    find_route,
+    list_explained_settings,
+    list_settings,
+    read_config,
 )
 from s3copy_tasks.dag.page.shapes import plain
 from s3copy_tasks.dag.xcom import dump
@@ -96,7 +96,7 @@ def job(name: str) -> Job:
 
 def test_figures_are_those_of_the_summary() -> None:
     """What `summarize` pushes is shown as it is: counts, rates, reasons by size, codes, cost."""
-    figures = figures_of(
+    figures = parse_figures(
         {
             "total_files_found": 20,
             "files_copied_successfully": 10,
@@ -125,10 +125,10 @@ def test_figures_are_those_of_the_summary() -> None:
 
 def test_rates_of_older_runs_are_worked_out() -> None:
     """A run that pushed no rates has some all the same, and one of no seconds has none."""
-    figures = figures_of({"total_files_found": 8, "files_copied_successfully": 8, "duration_seconds": 4.0})
+    figures = parse_figures({"total_files_found": 8, "files_copied_successfully": 8, "duration_seconds": 4.0})
     assert figures is not None
     assert figures.objects_per_second == 2.0
-    at_once = figures_of({"total_files_found": 8, "files_copied_successfully": 8, "duration_seconds": 0.0})
+    at_once = parse_figures({"total_files_found": 8, "files_copied_successfully": 8, "duration_seconds": 0.0})
     assert at_once is not None
     assert at_once.objects_per_second is None
 
@@ -144,10 +144,10 @@ def test_a_batch_s_own_account_is_read() -> None:
             files_copied_successfully=3,
         )
     )
-    figures = figures_of(account)
+    figures = parse_figures(account)
     assert figures is not None
     assert (figures.found, figures.copied, figures.seconds, figures.objects_per_second) == (3, 3, 2.0, 1.5)
-    nothing = figures_of({"operation_id": "r"})
+    nothing = parse_figures({"operation_id": "r"})
     assert nothing is not None
     assert (nothing.found, nothing.copied, nothing.seconds) == (0, 0, None)
 
@@ -155,9 +155,9 @@ def test_a_batch_s_own_account_is_read() -> None:
 @given(value=JSON | PUSHED, other=JSON | PUSHED)
 def test_any_value_is_borne(value: Any, other: Any) -> None:
     """An XCom of any shape makes no error: it may be older, newer, or somebody else's."""
-    figures_of(value)
-    figures_under_way(value)
-    settings_explained(value)
+    parse_figures(value)
+    parse_progress(value)
+    list_explained_settings(value)
     detail.entries([value, other])
     figures_by_run([run()], {1: value}, {1: {0: {"metrics": value, "progress": other}}})
     pushed = {"entries": value, "batches": [value, other], "config": other}
@@ -175,7 +175,7 @@ def test_a_number_that_is_none_counts_as_unknown(value: float) -> None:
         "bytes_per_second",
         "cost_usd",
     )
-    found = figures_of(
+    found = parse_figures(
         {"operation_id": "r", "latency_seconds": {"p50": value}, **dict.fromkeys(names, value)}
     )
     assert found == Figures()
@@ -184,15 +184,15 @@ def test_a_number_that_is_none_counts_as_unknown(value: float) -> None:
 @given(serialized=JSON | st.fixed_dictionaries({"dag": st.fixed_dictionaries({"tasks": st.lists(JSON)})}))
 def test_any_serialized_dag_is_borne(serialized: Any) -> None:
     """A Dag of another version may be serialized otherwise."""
-    assert config_of(serialized) == {}
+    assert read_config(serialized) == {}
 
 
 @given(config=st.dictionaries(st.sampled_from(["source", "prefixes", "schedule", "timezone"]), JSON))
 def test_any_config_is_borne(config: dict[str, Any]) -> None:
     """A config of another version may have other fields."""
-    route_of(config)
-    schedule_of(config)
-    settings_of(config)
+    find_route(config)
+    describe_schedule(config)
+    list_settings(config)
 
 
 def test_text_of_json_is_read_and_makes_no_classes() -> None:
@@ -211,7 +211,7 @@ def test_a_run_under_way_shows_what_its_batches_have_copied() -> None:
     figures = figures_by_run([run(end=None)], {}, {1: {0: ended, 1: running}})[1]
     assert (figures.copied, figures.failed, figures.transferred) == (8, 1, 7)
     assert (figures.objects_per_second, figures.under_way) == (2.0, True)
-    assert so_far([]) is None
+    assert add_up_figures([]) is None
 
 
 def test_the_summary_counts_before_the_batches() -> None:
@@ -229,7 +229,7 @@ def test_what_needs_attention_comes_first() -> None:
     failed = overview(rows, State.FAILED)
     assert [row.job.name for row in failed.rows] == ["b", "e"]
     assert (failed.total, failed.counts[State.SUCCESS]) == (6, 1)
-    assert state_of(run(state="restarting")) is State.RUNNING
+    assert find_state(run(state="restarting")) is State.RUNNING
 
 
 def test_config_words() -> None:
@@ -242,14 +242,14 @@ def test_config_words() -> None:
         "schedule": "0 2 * * *",
         "timezone": "Europe/Berlin",
     }
-    route = route_of(config)
+    route = find_route(config)
     assert route is not None
     assert (route.source, route.destination, route.more) == ("s3://a/x/", "s3://b/y/", 1)
-    assert schedule_of(config) == "0 2 * * * Europe/Berlin"
-    assert schedule_of(config | {"timezone": "UTC"}) == "0 2 * * *"
-    assert schedule_of({"schedule": None}) == "by hand"
-    assert schedule_of({"schedule": {"assets": ["s3://a/x"]}}) == "after s3://a/x"
-    assert ("prefixes[0].source", "x/") in [(one.path, one.value) for one in settings_of(config)]
+    assert describe_schedule(config) == "0 2 * * * Europe/Berlin"
+    assert describe_schedule(config | {"timezone": "UTC"}) == "0 2 * * *"
+    assert describe_schedule({"schedule": None}) == "by hand"
+    assert describe_schedule({"schedule": {"assets": ["s3://a/x"]}}) == "after s3://a/x"
+    assert ("prefixes[0].source", "x/") in [(one.path, one.value) for one in list_settings(config)]
 
 
 def test_the_import_error_becomes_problems(tmp_path: Path) -> None:
@@ -257,17 +257,17 @@ def test_the_import_error_becomes_problems(tmp_path: Path) -> None:
     file = write(tmp_path, "version: 2\nownr: x\n", "daily.yaml")
     problems = problems_of(file)
     trace = f"Traceback:\ns3copy_tasks.errors.ConfigError: X: invalid copy configs\n{as_text(problems)}"
-    found = invalid_configs(trace)
+    found = parse_problems(trace)
     assert [(one.file, one.code) for one in found] == [("daily.yaml", one.code) for one in problems]
     version = next(one for one in found if one.place == "1:10")
     assert version.words.startswith("version: must be 1")
     assert version.excerpt == ("     1 | version: 2", "       |          ^")
-    assert invalid_configs("ImportError: no module named x") == []
+    assert parse_problems("ImportError: no module named x") == []
 
 
 def test_a_problem_without_a_place_is_shown() -> None:
     """A folder that can't be read has no line."""
-    (one,) = invalid_configs(
+    (one,) = parse_problems(
         "invalid copy configs\n/a/b: the folder can't be read: No such file [file-unreadable]"
     )
     assert (one.file, one.place, one.excerpt) == ("b", "", ())

@@ -11,7 +11,7 @@ from s3copy_tasks.core.batch import Batch, KeyRange
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.objects import SkipReason
-from s3copy_tasks.dag.telemetry.progress import SECONDS, progress_told
+from s3copy_tasks.dag.telemetry.progress import SECONDS, report_progress
 from tests.support.airflow.operators import Attempt
 from tests.support.builders.bench import make_job
 from tests.support.builders.logs import log_lines
@@ -68,7 +68,7 @@ def collector() -> MetricsCollector:
 
 def told(collector: MetricsCollector, ti: Attempt, wait: Ticks) -> list[dict[str, Any]]:
     """Return the lines of a batch that ends when `wait` says so."""
-    with log_lines() as lines, progress_told(make_job(), BATCH, collector, in_task(ti), wait=wait):
+    with log_lines() as lines, report_progress(make_job(), BATCH, collector, in_task(ti), wait=wait):
         pass  # leaving waits for the thread
     return lines
 
@@ -118,6 +118,6 @@ def test_a_push_that_fails_is_a_warning(collector: MetricsCollector) -> None:
 def test_nothing_is_told_of_a_short_batch(collector: MetricsCollector) -> None:
     """A batch that ends within 5 s ends at once, whatever it ends with."""
     ti = Attempt()
-    with pytest.raises(ValueError, match="bug"), progress_told(make_job(), BATCH, collector, in_task(ti)):
+    with pytest.raises(ValueError, match="bug"), report_progress(make_job(), BATCH, collector, in_task(ti)):
         raise ValueError("bug")
     assert ti.pushed == {}

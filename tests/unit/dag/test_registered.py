@@ -11,7 +11,7 @@ import pytest
 
 from s3copy_tasks.dag.airflow_versions import HAS_IMPORTERS
 from s3copy_tasks.dag.factory import job_dags, raise_problems
-from s3copy_tasks.dag.registered import IMPORTER, importer_place
+from s3copy_tasks.dag.registered import IMPORTER, find_importer
 from s3copy_tasks.errors import ConfigError
 from tests.support.airflow.imported import bundles, forget_importers, importer_of
 from tests.support.builders.documents import document, write
@@ -43,7 +43,7 @@ def test_an_older_airflow_is_told() -> None:
 @without_importers
 def test_an_older_airflow_ignores_the_importer(registered: Path) -> None:
     """There nobody reads it, so the Dag files make the Dags."""
-    assert importer_place() is None
+    assert find_importer() is None
     assert set(job_dags(registered)) == {"s3copy__daily"}
 
 
@@ -103,11 +103,11 @@ def test_the_importer_is_found_in_any_form(
 ) -> None:
     """Airflow takes a name or a mapping, for a bundle or for all; anything else is Airflow's to refuse."""
     monkeypatch.setenv(option, json.dumps(value))
-    assert importer_place() == place
+    assert find_importer() == place
 
 
 @pytest.mark.parametrize("text", ["", "[", "null"])
 def test_what_is_no_json_names_no_importer(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow says what is wrong with its option; a Dag file that raised would take Dags away."""
     monkeypatch.setenv(BUNDLES, text)
-    assert importer_place() is None
+    assert find_importer() is None
