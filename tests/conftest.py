@@ -1,4 +1,4 @@
-"""Airflow gets a home of its own before anything imports it, and no Dags, examples or connections."""
+"""Airflow gets an empty home before it is imported, without Dags, examples or connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ os.environ |= {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored below what a shell starts with &
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts pytest with & makes it ignored
 
 from tests.support.s3.proxy import Proxy
 from tests.support.s3.servers import DEFAULT, SERVERS, Endpoint, lacks, running
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-# A busy machine is slow, not wrong.
+# A busy machine is slow: that is not a failure.
 settings.register_profile("s3copy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("s3copy")
 
@@ -42,20 +42,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, on another server than the default, what it has no part in."""
+    """On a server other than the default, leave out tests that do not depend on the server."""
     if config.getoption("--s3-server") == DEFAULT:
         return
-    apart = [
+    deselected = [
         item
         for item in items
         if "server" not in getattr(item, "fixturenames", ()) or item.get_closest_marker("one_server")
     ]
-    config.hook.pytest_deselected(items=apart)
-    items[:] = [item for item in items if item not in apart]
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = [item for item in items if item not in deselected]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test that needs what the server can't do."""
+    """Skip a test that needs something that the server can't do."""
     name = item.config.getoption("--s3-server")
     for mark in item.iter_markers("needs"):
         for ability in mark.args:
@@ -66,14 +66,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def server(pytestconfig: pytest.Config) -> Iterator[Endpoint]:
-    """One S3 server for all tests; each makes buckets of its own."""
+    """One S3 server for all tests; each test makes its own buckets."""
     with running(pytestconfig.getoption("--s3-server")) as endpoint:
         yield endpoint
 
 
 @pytest.fixture
 def proxy(server: Endpoint) -> Iterator[Proxy]:
-    """A proxy before the server that remembers the requests."""
+    """A proxy in front of the server that remembers the requests."""
     with Proxy(server.url) as proxy:
         yield proxy
 

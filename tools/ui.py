@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tests.support.airflow.stack import ADMIN, BUILD, NOBODY, ROOT, VIEWER, AirflowStack
+from tests.support.airflow.stack import ADMIN, BUILD, NO_ROLE, ROOT, VIEWER, AirflowStack
 from tests.support.s3.servers import (
     DESTINATION_ACCOUNT,
     READER,
@@ -65,7 +65,7 @@ OBJECTS = {
     for kind in ("nc", "tmp")[: 2 if number % 40 == 0 else 1]
 } | {f"imagery/field_{number:02}.tif": bytes(number * 5_000) for number in range(40)}
 ARCHIVED = ("imagery/2019/field_01.tif", "imagery/2019/field_02.tif", "imagery/<script>alert(1)</script>.tif")
-_MAY = {ADMIN: "may do everything", VIEWER: "may read", NOBODY: "may log in, and no more"}
+_MAY = {ADMIN: "may do everything", VIEWER: "may read", NO_ROLE: "may log in, and no more"}
 CHANGED = [f"daily/2026-11-24/granule_{number:03}.nc" for number in range(24)]
 
 

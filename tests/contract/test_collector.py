@@ -1,4 +1,4 @@
-"""The metrics collector by the contract's four methods."""
+"""The metrics collector, with the contract's four methods."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def started(operation_id: str = "op-1", clock: Clock | None = None) -> MetricsCo
 
 
 def record(collector: MetricsCollector, event: int | str) -> None:
-    """Record bytes as a success, words as a failure."""
+    """Record an int as the bytes of a success, a text as a failure."""
     if isinstance(event, str):
         collector.record_file_failure(event)
     else:
@@ -117,7 +117,7 @@ def test_example() -> None:
 
 @given(events=EVENTS)
 def test_sums(events: list[int | str]) -> None:
-    """Counts and bytes are the sums of what was recorded, and every error's words come back."""
+    """Counts and bytes are the sums of what was recorded, and every error's text comes back."""
     collector = started()
     for event in events:
         record(collector, event)
@@ -127,7 +127,7 @@ def test_sums(events: list[int | str]) -> None:
 @settings(max_examples=20)
 @given(events=EVENTS, threads=st.integers(2, 6))
 def test_sums_of_threads(events: list[int | str], threads: int) -> None:
-    """From many threads at once, nothing is lost and nothing counts twice."""
+    """With many threads at once, nothing is lost and nothing is counted twice."""
     collector, ready = started(), Barrier(threads)
 
     def work(share: list[int | str]) -> None:
@@ -141,7 +141,7 @@ def test_sums_of_threads(events: list[int | str], threads: int) -> None:
 
 
 def test_many_errors() -> None:
-    """Every error is counted; the dict names the first hundred."""
+    """Every error is counted; the dict has the first hundred."""
     collector = started()
     for number in range(1_000):
         collector.record_file_failure(f"{number:04}")
@@ -152,14 +152,14 @@ def test_many_errors() -> None:
 
 
 @pytest.mark.parametrize("recording", RECORDINGS.values(), ids=RECORDINGS)
-def test_start_comes_first(recording: Callable[[MetricsCollector], object]) -> None:
-    """Nothing can be counted for no operation."""
+def test_nothing_is_counted_before_the_start(recording: Callable[[MetricsCollector], object]) -> None:
+    """Counting before an operation has started is an error."""
     with pytest.raises(RuntimeError, match="start_operation"):
         recording(MetricsCollector())
 
 
 def test_starting_again() -> None:
-    """Another operation begins at zero, with its own id and its own start."""
+    """Another operation starts at zero, with its own id and its own start time."""
     clock = Clock()
     collector = started("one", clock)
     collector.record_file_success(7)

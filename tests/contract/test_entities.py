@@ -1,4 +1,4 @@
-"""The contract's entities: what they hold, what they refuse, and how an operation moves on."""
+"""The contract's entities: their fields, what they refuse, and the states of an operation."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ BAD_OPERATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a folder for one object": (ONE | {"destination_key": "backup/"}, "destination_key"),
     "a prefix without its end": (ALL | {"source_key": "daily"}, "source_key"),
     "a destination without its end": (ALL | {"destination_key": "backup"}, "destination_key"),
-    "a prefix that is no text": (ALL | {"destination_key": 5}, "destination_key"),
+    "a prefix that is not text": (ALL | {"destination_key": 5}, "destination_key"),
     "a source key too long": (ONE | {"source_key": "k" * 1_025}, "source_key"),
     "a destination key too long": (ONE | {"destination_key": "é" * 513}, "destination_key"),
     "a source prefix too long": (ALL | {"source_key": "k" * 1_024 + "/"}, "source_key"),
@@ -91,7 +91,7 @@ BAD_OPERATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "overwrite in words": (ONE | {"overwrite": "never"}, "overwrite"),
     "overwrite as None": (ONE | {"overwrite": None}, "overwrite"),
     "an empty connection": (ONE | {"source_aws_conn_id": ""}, "source_aws_conn_id"),
-    "a connection that is no text": (ONE | {"dest_aws_conn_id": 5}, "dest_aws_conn_id"),
+    "a connection that is not text": (ONE | {"dest_aws_conn_id": 5}, "dest_aws_conn_id"),
 }
 OVERLAPS: dict[str, dict[str, Any]] = {
     "the same key": ONE | {"destination_key": ONE["source_key"]},
@@ -120,30 +120,30 @@ class TestOperation:
 
     @pytest.mark.parametrize("values", GOOD_OPERATIONS.values(), ids=GOOD_OPERATIONS)
     def test_good(self, values: dict[str, Any]) -> None:
-        """What the contract allows is an operation."""
+        """An operation accepts what the contract allows."""
         assert S3CopyOperation(**values).state is OperationState.INITIALIZED
 
     @pytest.mark.parametrize(("values", "field"), BAD_OPERATIONS.values(), ids=BAD_OPERATIONS)
     def test_bad(self, values: dict[str, Any], field: str) -> None:
-        """What the contract refuses is a ValueError of one line that begins with the field."""
+        """What the contract refuses raises a ValueError of one line that begins with the field."""
         with pytest.raises(ValueError, match=rf"\A{field}: [^\n]+\Z"):
             S3CopyOperation(**values)
 
     @pytest.mark.parametrize("field", ["source_bucket", "destination_bucket"])
     @pytest.mark.parametrize("name", GOOD_BUCKETS)
     def test_good_buckets(self, field: str, name: str) -> None:
-        """What S3 allows is a bucket."""
+        """A bucket may have any name that S3 allows."""
         assert getattr(S3CopyOperation(**ONE | {field: name}), field) == name
 
     @pytest.mark.parametrize("field", ["source_bucket", "destination_bucket"])
     @pytest.mark.parametrize("name", BAD_BUCKETS.values(), ids=BAD_BUCKETS)
     def test_bad_buckets(self, field: str, name: Any) -> None:
-        """What S3 does not allow is refused by name."""
+        """The error for a name that S3 does not allow has the field."""
         with pytest.raises(ValueError, match=rf"\A{field}: "):
             S3CopyOperation(**ONE | {field: name})
 
     def test_every_bad_field_is_named_at_once(self) -> None:
-        """One error names all that is wrong, a line for each field."""
+        """One error has a line for each bad field."""
         texts: dict[str, Any] = dict.fromkeys((*ONE, "source_aws_conn_id", "dest_aws_conn_id"), "")
         bad = texts | {"recursive": 0, "batch_size": 0, "overwrite": 1}
         with pytest.raises(ValueError, match="source_bucket") as refused:
@@ -152,14 +152,14 @@ class TestOperation:
         assert sorted(named) == sorted(bad)
 
     def test_long_keys_are_named_beside_the_rest(self) -> None:
-        """A key that is too long does not wait for the other fields to be mended."""
+        """A key that is too long is reported together with the other fields."""
         with pytest.raises(ValueError, match="batch_size") as refused:
             S3CopyOperation(**ONE | {"source_key": "k" * 1_025, "batch_size": 0})
         assert "source_key: 1025 bytes" in str(refused.value)
 
     @pytest.mark.parametrize("values", OVERLAPS.values(), ids=OVERLAPS)
     def test_overlaps(self, values: dict[str, Any]) -> None:
-        """In one bucket, a destination that overlaps the source is refused; in two it is none."""
+        """A destination that overlaps the source is refused in the same bucket, and allowed in another."""
         S3CopyOperation(**values)
         with pytest.raises(
             ValueError,
@@ -167,7 +167,7 @@ class TestOperation:
         ):
             S3CopyOperation(**values | {"destination_bucket": values["source_bucket"]})
 
-    def test_what_the_runner_takes(self) -> None:
+    def test_the_job_of_an_operation(self) -> None:
         """An operation becomes a job of one entry that copies always or never, batch by batch."""
         one = S3CopyOperation(**ONE | {"batch_size": 7, "source_aws_conn_id": "reader"}).job("copy", "op-1")
         assert (one.name, one.run_id, one.overwrite) == ("copy", "op-1", Overwrite.ALWAYS)
@@ -181,8 +181,8 @@ class TestOperation:
         assert (below.objects, below.overwrite) == ((), Overwrite.NEVER)
         assert below.digest != one.digest
 
-    def test_the_digest_is_that_of_the_inputs(self) -> None:
-        """How far an operation has come does not change what it copies."""
+    def test_the_digest_depends_on_the_inputs_only(self) -> None:
+        """The state of an operation does not change what it copies."""
         operation = S3CopyOperation(**ONE)
         moved = operation.moved_to(OperationState.VALIDATING)
         assert moved.job("copy", "op-1") == operation.job("copy", "op-1")
@@ -201,7 +201,7 @@ PAIRS = {f"{one} to {other}": (one, other) for one, other in product(S, S)}
 
 @pytest.mark.parametrize(("one", "other"), PAIRS.values(), ids=PAIRS)
 def test_states(one: OperationState, other: OperationState) -> None:
-    """An operation goes INITIALIZED, VALIDATING, COPYING, COMPLETED, or fails on the way; nothing else."""
+    """An operation moves from INITIALIZED to VALIDATING, COPYING and COMPLETED, or fails; no other moves."""
     operation = S3CopyOperation(**ONE, state=one)
     if (one, other) in MOVES:
         moved = operation.moved_to(other)
@@ -228,7 +228,7 @@ def config_pattern(side: str) -> str:
 @example(name="a" * 63)
 @example(name="a" * 64)
 def test_one_rule_for_buckets(side: str, name: str) -> None:
-    """Operator and YAML take the same names; in a schema `$` is the very end, as in ECMA-262."""
+    """Operator and YAML accept the same names; in a schema `$` is the end of the text, as in ECMA-262."""
     by_schema = re.search(config_pattern(side).replace("$", r"\Z"), name, re.ASCII)
     assert bool(BUCKET_NAME.fullmatch(name)) is bool(by_schema)
 
@@ -277,13 +277,13 @@ BAD_METRICS: dict[str, dict[str, Any]] = {
     },
     "skipped below 0": {"files_skipped": {SkipReason.EXISTS: -1}, "total_files_found": -1},
     "the end before the start": {"start_time": DAY, "end_time": DAY - timedelta(microseconds=1)},
-    "more found than accounted for": {"total_files_found": 2, "files_copied_successfully": 1},
-    "less found than accounted for": {"total_files_found": 1, "files_unknown": 2},
+    "more found than counted": {"total_files_found": 2, "files_copied_successfully": 1},
+    "fewer found than counted": {"total_files_found": 1, "files_unknown": 2},
 }
 
 
 class TestMetrics:
-    """TransferMetrics; that they add up is tested beside them."""
+    """TransferMetrics; their addition is tested elsewhere."""
 
     def test_fields(self) -> None:
         """Metrics have the contract's fields."""
@@ -338,18 +338,18 @@ class TestObject:
     """S3Object."""
 
     def test_fields(self) -> None:
-        """An object has the contract's fields; metadata are None where nobody asked."""
+        """An object has the contract's fields; metadata are None if they were not requested."""
         one = S3Object(**OBJECT)
         assert {name: getattr(one, name) for name in OBJECT} == OBJECT
         assert one.metadata is None
 
     @pytest.mark.parametrize(("changes", "in_parts"), GOOD_OBJECTS.values(), ids=GOOD_OBJECTS)
     def test_good(self, changes: dict[str, Any], *, in_parts: bool) -> None:
-        """What S3 lists is an object; its ETag tells whether it came in parts."""
+        """An object accepts what S3 lists; its ETag shows whether it was uploaded in parts."""
         assert S3Object(**OBJECT | changes).is_multipart is in_parts
 
     @pytest.mark.parametrize(("changes", "message"), BAD_OBJECTS.values(), ids=BAD_OBJECTS)
     def test_bad(self, changes: dict[str, Any], message: str) -> None:
-        """What S3 would never list is refused."""
+        """An object refuses what S3 never lists."""
         with pytest.raises(ValueError, match=message):
             S3Object(**OBJECT | changes)

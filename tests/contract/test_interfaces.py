@@ -1,4 +1,4 @@
-"""The names and shapes that people build on: the contract's, word for word."""
+"""The public names and shapes of the contract, exactly."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_templated() -> None:
 
 @pytest.mark.parametrize(("real", "interface", "name", "parameters"), METHODS.values(), ids=METHODS)
 def test_methods(real: type, interface: type, name: str, parameters: list[str]) -> None:
-    """A method takes what the contract says, in class and protocol; more is optional and by name only."""
+    """A method has the contract's parameters, in class and protocol; others are optional and keyword-only."""
     promised = parameters_of(getattr(interface, name))
     assert [(one.name, one.default) for one in promised] == [(each, REQUIRED) for each in parameters]
     actual = parameters_of(getattr(real, name))
@@ -108,8 +108,8 @@ def test_methods(real: type, interface: type, name: str, parameters: list[str]) 
         pytest.param(MetricsCollectorInterface, COLLECTOR_METHODS, id="collector"),
     ],
 )
-def test_interfaces_ask_for_nothing_else(interface: type, methods: dict[str, list[str]]) -> None:
-    """A protocol has the contract's methods and no others, and an object without one of them is none."""
+def test_interfaces_have_no_other_methods(interface: type, methods: dict[str, list[str]]) -> None:
+    """A protocol has exactly the contract's methods, and an object must have all of them."""
     assert {name for name in vars(interface) if not name.startswith("_")} == set(methods)
     everything: dict[str, Any] = dict.fromkeys(methods, lambda: None)
     assert isinstance(type("Whole", (), everything)(), interface)
@@ -118,14 +118,14 @@ def test_interfaces_ask_for_nothing_else(interface: type, methods: dict[str, lis
         assert not isinstance(type("Part", (), some)(), interface)
 
 
-def test_the_operator_is_one() -> None:
+def test_the_operator_has_the_interface() -> None:
     """The operator is an `S3CopyOperatorInterface`, for a type checker and at run time."""
     interface: S3CopyOperatorInterface = make_operator()
     assert isinstance(interface, S3CopyOperatorInterface)
     assert not isinstance(interface, MetricsCollectorInterface)
 
 
-def test_the_collector_is_one() -> None:
+def test_the_collector_has_the_interface() -> None:
     """The collector is a `MetricsCollectorInterface`, for a type checker and at run time."""
     interface: MetricsCollectorInterface = MetricsCollector()
     assert isinstance(interface, MetricsCollectorInterface)
@@ -165,13 +165,13 @@ def test_public_names(name: str) -> None:
 
 
 def test_unknown_names() -> None:
-    """A name that the package does not have is an AttributeError that says it."""
+    """An unknown name raises an AttributeError that has the name."""
     with pytest.raises(AttributeError, match="module 's3copy_tasks' has no attribute 'S3CopyOperatr'"):
         getattr(s3copy_tasks, "S3CopyOperatr")  # noqa: B009 - mypy knows that it is not there
 
 
 def test_importing_is_cheap() -> None:
-    """The package imports neither Airflow nor boto3; the operator imports Airflow, and boto3 not yet."""
+    """The package imports neither Airflow nor boto3; the operator imports Airflow, but not boto3."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", IMPORTED], capture_output=True, text=True, check=True
     )

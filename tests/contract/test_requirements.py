@@ -1,4 +1,4 @@
-"""Every requirement, and every rule of S3, has its row, and every test that a row names exists."""
+"""Every requirement and every rule of S3 has a row, and every test in a row exists."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def names_in(file: Path) -> set[str]:
 
 
 def test_every_requirement_has_its_row() -> None:
-    """What was asked for is there, in order, each once."""
+    """All requirements are there, in order, each once."""
     assert [requirement for requirement, _, _ in rows()] == ASKED_FOR
 
 
 @pytest.mark.parametrize(("requirement", "how", "tests"), rows(), ids=[row[0] for row in rows()])
 def test_every_requirement_is_proven(requirement: str, how: str, tests: list[str]) -> None:
-    """A row says how, and names a test or a benchmark that exists."""
+    """A row says how the requirement is met, and names a test or a benchmark that exists."""
     assert how
     assert_exist(requirement, tests)
 
@@ -79,7 +79,7 @@ def test_every_rule_has_its_row() -> None:
 
 @pytest.mark.parametrize(("number", "text", "tests"), rules(), ids=[row[0] for row in rules()])
 def test_every_rule_is_proven(number: str, text: str, tests: list[str]) -> None:
-    """A rule names tests that exist, or says that it comes later."""
+    """A rule names tests that exist, or says that it is planned."""
     if "Later:" in text:
         assert tests == []
     else:
@@ -87,14 +87,14 @@ def test_every_rule_is_proven(number: str, text: str, tests: list[str]) -> None:
 
 
 def assert_exist(requirement: str, tests: list[str]) -> None:
-    """There is at least one, and all are there."""
+    """Check that there is at least one test, and that all exist."""
     assert tests
     for test in tests:
         name, _, function = test.partition("::")
         file = ROOT / name
-        assert file.is_file(), f"{requirement}: there is no {name}"
+        assert file.is_file(), f"{requirement}: {name} does not exist"
         if function:
             assert function.rpartition("::")[2].startswith("test_")
             assert function in names_in(file), f"{requirement}: {name} has no {function}"
         else:
-            assert file.name.startswith("bench_"), f"{requirement}: {name} is no benchmark"
+            assert file.name.startswith("bench_"), f"{requirement}: {name} is not a benchmark"

@@ -1,4 +1,4 @@
-"""One Airflow for all end-to-end tests: starting it takes half a minute."""
+"""One Airflow for all end-to-end tests, because its start takes half a minute."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def wire(server: Endpoint) -> Iterator[Proxy]:
 
 @pytest.fixture(scope="session")
 def gateway() -> Iterator[Gateway]:
-    """Whoever is told of runs, by the connection `ops_gateway`."""
+    """The receiver of notifications, with the connection `ops_gateway`."""
     with Gateway() as gateway:
         yield gateway
 
@@ -46,7 +46,7 @@ def airflow(
 
 @pytest.fixture
 def jobs(airflow: AirflowStack, server: Endpoint, wire: Proxy) -> Iterator[Jobs]:
-    """Writes jobs with buckets of their own, runs them, and takes them away again."""
+    """Makes jobs with separate buckets, runs them, and deletes them at the end."""
     wire.forget()
     made = Jobs(airflow, server, Path(airflow.config_dir))
     yield made

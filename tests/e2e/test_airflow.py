@@ -19,7 +19,7 @@ TEN = {f"data/{i}": b"x" * i for i in range(10)}
 
 
 def kill_a_batch(airflow: AirflowStack, job: Job, run_id: str) -> None:
-    """Kill the process that runs a copy task, as the kernel does when memory is short."""
+    """Kill the process of a copy task, as the kernel does when it is out of memory."""
     running = [
         row
         for row in airflow.tasks(job.dag_id, run_id)
@@ -29,7 +29,7 @@ def kill_a_batch(airflow: AirflowStack, job: Job, run_id: str) -> None:
 
 
 def test_thousands_of_objects_survive_a_killed_batch(jobs: Jobs, airflow: AirflowStack) -> None:
-    """20 prefixes, 4,000 objects, SIGKILL in mid-batch: complete, exact, and only what was missing again."""
+    """20 prefixes, 4,000 objects, SIGKILL during a batch: all arrive, and only missing ones go again."""
     objects = {f"data/p{i % 20:02}/{i:05} ü.bin": f"{i}".encode() * (i % 50) for i in range(4_000)}
     job = jobs.make(
         objects,
@@ -49,8 +49,8 @@ def test_thousands_of_objects_survive_a_killed_batch(jobs: Jobs, airflow: Airflo
     assert metrics["total_bytes_transferred"] == sum(map(len, objects.values()))
     assert metrics["files_copied_earlier"] > 100
     assert (metrics["files_failed"], metrics["files_unknown"], metrics["files_skipped"]) == (0, 0, {})
-    copies = written[job.destination] - 1  # making the bucket is a PUT, too
-    assert 4_000 <= copies <= 4_000 + 2 * 16, "only what was missing, and what was in flight, goes again"
+    copies = written[job.destination] - 1  # creating the bucket is a PUT, too
+    assert 4_000 <= copies <= 4_000 + 2 * 16, "only missing objects, and those in flight, are copied again"
 
     again = job.run()
     assert again.state == "success"
@@ -60,10 +60,10 @@ def test_thousands_of_objects_survive_a_killed_batch(jobs: Jobs, airflow: Airflo
     assert again.tasks["publish"] == ["skipped"]
 
 
-def test_failed_objects_fail_the_run_with_exact_counts_and_a_second_run_mends_it(
+def test_failed_objects_fail_the_run_with_exact_counts_and_a_second_run_copies_them(
     jobs: Jobs, wire: Proxy, airflow: AirflowStack
 ) -> None:
-    """The rest is copied all the same; the next run copies what is missing, and the asset hears of it."""
+    """The other objects are copied; the next run copies the missing ones, and emits an asset event."""
     job = jobs.make(TEN)
     denied = {"copy/3", "copy/7"}
     wire.answer = lambda request: (
@@ -76,7 +76,7 @@ def test_failed_objects_fail_the_run_with_exact_counts_and_a_second_run_mends_it
     assert (run.metrics["files_copied_successfully"], run.metrics["files_failed"]) == (8, 2)
     assert run.metrics["errors_by_code"] == {"AccessDenied": 2}
     assert [error.partition(":")[0] for error in run.metrics["errors"]] == ["data/3", "data/7"]
-    assert wire.kinds()["CopyObject"] == 10, "a denied copy is not worth a retry"
+    assert wire.kinds()["CopyObject"] == 10, "a denied copy is not retried"
 
     def events() -> list[tuple[str, int]]:
         return [
@@ -88,15 +88,15 @@ def test_failed_objects_fail_the_run_with_exact_counts_and_a_second_run_mends_it
     assert events() == []
     wire.answer = lambda request: None
     wire.forget()
-    mended = job.run()
-    assert mended.state == "success"
+    fixed = job.run()
+    assert fixed.state == "success"
     assert wire.kinds()["CopyObject"] == 2
     assert job.copied() == job.expected()
     assert events() == [(f"s3://{job.destination}/copy", 2)]
 
 
-def test_transient_failures_are_mended_by_airflows_retry(jobs: Jobs, wire: Proxy) -> None:
-    """A batch that fails for a transient reason is tried again, and copies only what is missing."""
+def test_transient_failures_are_fixed_by_airflows_retry(jobs: Jobs, wire: Proxy) -> None:
+    """A batch that fails with a transient error is retried, and copies only what is missing."""
     job = jobs.make(TEN)
     refused: list[str] = []
 
@@ -115,7 +115,7 @@ def test_transient_failures_are_mended_by_airflows_retry(jobs: Jobs, wire: Proxy
 
 
 def test_failed_plan_ends_in_a_failed_run_with_a_summary(jobs: Jobs) -> None:
-    """Two sources for one destination key fail the plan before any copy; the summary says so."""
+    """Two sources with the same destination key fail the plan before any copy; the summary has the error."""
     job = jobs.make(
         {"data/a/x": b"1", "data/b/x": b"2"},
         prefixes=[
@@ -133,7 +133,7 @@ def test_failed_plan_ends_in_a_failed_run_with_a_summary(jobs: Jobs) -> None:
 
 
 def test_failed_preflight_ends_in_a_failed_run_with_a_summary(jobs: Jobs) -> None:
-    """A missing source is said in preflight, and nothing was started."""
+    """Preflight reports a missing source, and nothing is copied."""
     job = jobs.make({}, prefixes=[{"source": "typo/", "destination": "copy/"}])
     run = job.run()
     assert run.state == "failed"
@@ -144,9 +144,9 @@ def test_failed_preflight_ends_in_a_failed_run_with_a_summary(jobs: Jobs) -> Non
 def test_lost_worker_ends_in_a_failed_run_with_a_summary(
     jobs: Jobs, wire: Proxy, airflow: AirflowStack, gateway: Gateway
 ) -> None:
-    """Objects of a batch whose process died for good are unknown, never copied; the others count.
+    """Objects of a batch that was killed without a retry are unknown, not copied; the others count.
 
-    That is told once, and what the message advises mends the run: what failed is cleared, and copied.
+    One message is sent, and its advice fixes the run: the failed tasks are cleared, and copy the rest.
     """
     here = [{"webhook": {"connection": "ops_gateway"}}]
     job = jobs.make(
@@ -178,9 +178,9 @@ def test_lost_worker_ends_in_a_failed_run_with_a_summary(
 
     wire.forget()
     airflow.clear_failed(job.dag_id, run_id)
-    mended = job.end(run_id)
-    assert (mended.state, mended.metrics["files_copied_successfully"]) == ("success", 10)
-    assert wire.kinds()["CopyObject"] <= 4, "what the lost batch had copied is there"
+    fixed = job.end(run_id)
+    assert (fixed.state, fixed.metrics["files_copied_successfully"]) == ("success", 10)
+    assert wire.kinds()["CopyObject"] <= 4, "what the lost batch had copied is not copied again"
     airflow.until(lambda: len(gateway.of(job.name)) > 1, 30, "two messages")
     failed, succeeded = gateway.of(job.name)
     assert failed["subject"] == f"s3copy {job.name} failed: 5 of 10 objects unknown"
@@ -191,10 +191,8 @@ def test_lost_worker_ends_in_a_failed_run_with_a_summary(
     assert versions == 1, "callbacks and deadline give the Dag no new version at every parse"
 
 
-def test_an_edit_in_mid_run_changes_nothing_in_that_run(
-    jobs: Jobs, wire: Proxy, airflow: AirflowStack
-) -> None:
-    """What preflight rendered is what every later task does, whatever the file says by then."""
+def test_an_edit_during_a_run_does_not_change_the_run(jobs: Jobs, wire: Proxy, airflow: AirflowStack) -> None:
+    """All later tasks use the job that preflight rendered, even if the file has changed."""
     transfer = {"batch_objects": 5, "concurrency": 1, "max_active_batches": 1}
     job = jobs.make(TEN, transfer=transfer)
     planned, edited = Event(), Event()
@@ -217,7 +215,7 @@ def test_an_edit_in_mid_run_changes_nothing_in_that_run(
 
 
 def test_params_choose_prefixes_force_and_dry_run(jobs: Jobs, wire: Proxy) -> None:
-    """An engineer re-runs a part, forces it, or only looks, without touching the YAML."""
+    """A user re-runs a part, forces copies, or makes a dry run, without a change of the YAML."""
     job = jobs.make(
         {"data/a/1": b"1", "data/b/2": b"22"},
         prefixes=[

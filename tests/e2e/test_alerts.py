@@ -1,4 +1,4 @@
-"""Who is told of a run by a whole Airflow: by its triggerer."""
+"""Notifications of a complete Airflow, with its triggerer."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ TEN = {f"data/{i}": b"x" * i for i in range(10)}
 HERE = [{"webhook": {"connection": "ops_gateway"}}]
 
 
-def test_a_late_run_is_told_and_goes_on(
+def test_a_late_run_is_reported_and_goes_on(
     jobs: Jobs, wire: Proxy, airflow: AirflowStack, gateway: Gateway
 ) -> None:
-    """The triggerer tells of a run that has not ended in time; the run ends as it would have."""
+    """The triggerer reports a run that has not ended in time; the run is not affected."""
     job = jobs.make(TEN, notify={"on_failure": HERE, "deadline": "3s"})
-    told = Event()
+    reported = Event()
 
     def answer(request: Request) -> Reply | None:
         if request.kind == "CopyObject":
-            told.wait(120)
+            reported.wait(120)
         return None
 
     wire.answer = answer
@@ -34,7 +34,7 @@ def test_a_late_run_is_told_and_goes_on(
     try:
         airflow.until(lambda: len(gateway.of(job.name)) > 0, 100, "a message")
     finally:
-        told.set()
+        reported.set()
     run = job.end(run_id)
     assert run.state == "success"
     (late,) = gateway.of(job.name)

@@ -1,4 +1,4 @@
-"""Broken configs in a running Airflow: they are reported with their place, and take no other job away.
+"""Invalid configs in a running Airflow: they are reported with their place, and remove no other job.
 
 The Dag processor reads both files of dags/ every 5 seconds.
 """
@@ -38,26 +38,26 @@ SECONDS = 60
 
 
 class Errors:
-    """Airflow's import errors, as its REST API has them."""
+    """Airflow's import errors, from its REST API."""
 
     def __init__(self, airflow: AirflowStack) -> None:
         self._airflow = airflow
 
     def report(self) -> str:
-        """Return the reporter's report; no other file may have an error."""
+        """Return the report of the reporter; no other file may have an error."""
         errors = self._airflow.get("importErrors")["import_errors"]
         assert {error["filename"].rpartition("/")[2] for error in errors} <= {"s3copy_config_errors.py"}
         return "".join(error["stack_trace"] for error in errors)
 
     def until(self, condition: Callable[[str], bool], what: str) -> str:
-        """Wait until the report is as it should be, and return it."""
+        """Wait until the report meets a condition, and return it."""
         self._airflow.until(lambda: condition(self.report()), SECONDS, what)
         return self.report()
 
 
 @pytest.fixture
 def errors(jobs: Jobs, airflow: AirflowStack) -> Iterator[Errors]:
-    """The errors of one test: there are none before it; what it leaves goes with its files."""
+    """The errors of one test: there are none before, and none after its files are deleted."""
     found = Errors(airflow)
     found.until(lambda report: not report, "folder without problems")
     yield found
@@ -71,7 +71,7 @@ def dags(airflow: AirflowStack) -> set[str]:
 
 
 def last_parsed(airflow: AirflowStack, job: Job) -> str:
-    """Return when the Dag processor read a job's Dag for the last time; a broken one it has not."""
+    """Return when the Dag processor last parsed a job's Dag; an invalid config has none."""
     return str(airflow.get(f"dags/{job.dag_id}")["last_parsed_time"])
 
 
@@ -80,15 +80,15 @@ def wait_for_dags(airflow: AirflowStack, *made: Job) -> None:
         airflow.wait_for_dag(job.dag_id)
 
 
-def test_broken_configs_beside_ten_good_ones(jobs: Jobs, airflow: AirflowStack, errors: Errors) -> None:
-    """One is broken from the start, one breaks in mid-run: both are reported, and the ten go on."""
+def test_invalid_configs_beside_ten_valid_ones(jobs: Jobs, airflow: AirflowStack, errors: Errors) -> None:
+    """One is invalid from the start, one becomes invalid during a run: both are reported, the ten go on."""
     made = [jobs.make(TEN) for _ in range(10)]
     breaking = jobs.make(TEN)
     wait_for_dags(airflow, *made, breaking)
     jobs.write("broken.yaml", BROKEN)
     report = errors.until(bool, "the report")
     assert f"{jobs.folder}/{MISNAMED}" in report
-    assert report.count(f"{jobs.folder}/") == 2, "the field, and the one that is missing for it"
+    assert report.count(f"{jobs.folder}/") == 2, "the unknown field, and the missing one"
 
     run_id = made[0].start()
     breaking.write(overwrite="newer")
@@ -101,7 +101,7 @@ def test_broken_configs_beside_ten_good_ones(jobs: Jobs, airflow: AirflowStack, 
     assert (run.state, run.metrics["files_copied_successfully"]) == ("success", 10)
     assert made[0].copied() == made[0].expected()
     airflow.until(
-        lambda: min(last_parsed(airflow, job) for job in made) > reported, SECONDS, "ten Dags read as ever"
+        lambda: min(last_parsed(airflow, job) for job in made) > reported, SECONDS, "ten Dags parsed again"
     )
 
     jobs.write("broken.yaml", BROKEN.replace("buckt", "bucket"))
@@ -111,10 +111,10 @@ def test_broken_configs_beside_ten_good_ones(jobs: Jobs, airflow: AirflowStack, 
     assert {job.dag_id for job in (*made, breaking)} <= dags(airflow)
 
 
-def test_broken_defaults_are_reported_where_they_stand(
+def test_invalid_defaults_are_reported_in_their_own_file(
     jobs: Jobs, airflow: AirflowStack, errors: Errors
 ) -> None:
-    """What is wrong stands in _defaults.yaml, so the report says it of that file, and once."""
+    """The problem is in _defaults.yaml, so it is reported once, for that file."""
     made = [jobs.make(TEN) for _ in range(2)]
     jobs.write("_defaults.yaml", "owner: data-ops\ntransfer:\n  concurrency: 0\n")
     report = errors.until(bool, "the report")
@@ -129,10 +129,10 @@ def test_broken_defaults_are_reported_where_they_stand(
     )
 
 
-def test_two_jobs_that_write_one_place_are_reported_and_run(
+def test_two_jobs_that_write_to_the_same_place_are_reported_and_run(
     jobs: Jobs, airflow: AirflowStack, errors: Errors
 ) -> None:
-    """A clash between jobs takes no Dag away: both stay, and run; another place for one of them clears it."""
+    """A conflict between jobs removes no Dag: both stay, and run; another place for one of them solves it."""
     first, second = jobs.make(TEN), jobs.make(TEN)
     target = {"bucket": first.destination, "connection": "aws_destination"}
     second.write(destination=target)

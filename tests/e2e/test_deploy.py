@@ -1,4 +1,4 @@
-"""docs/deploy.md is true: its commands lead a new user from nothing to a green run."""
+"""The commands in docs/deploy.md lead a new user from nothing to a successful run."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def commands(section: str) -> list[str]:
     return [dedent(block) for block in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)]
 
 
-def test_the_page_names_what_there_is() -> None:
-    """This version of the package, and constraints that are tried."""
+def test_the_page_names_existing_versions() -> None:
+    """The page has this version of the package, and constraints that are tested."""
     assert set(re.findall(r"s3copy-tasks\[slack\]==([\d.]+\d)", PAGE)) == {__version__}
     for found in ADDRESS.finditer(PAGE):
         assert (ROOT / "requirements" / "airflow" / f"{found['airflow']}-py{found['python']}.txt").is_file()
 
 
-@pytest.mark.skipif(WHEEL not in os.environ, reason=f"{WHEEL} names no wheel: make test-airflow does")
+@pytest.mark.skipif(WHEEL not in os.environ, reason=f"{WHEEL} is not set: make test-airflow sets it")
 def test_from_nothing_to_a_green_run(tmp_path: Path) -> None:
-    """The blocks run in order, in an empty folder; S3 is moto's, where all may assume each role."""
+    """The blocks run in order, in an empty folder; S3 is moto, where any principal may assume any role."""
     script = "\n".join(block for section in FOLLOWED for block in commands(section))
     assert PINNED in script
     script = script.replace(PINNED, f"s3copy-tasks[slack] @ file://{os.environ[WHEEL]}")
@@ -76,7 +76,7 @@ def test_from_nothing_to_a_green_run(tmp_path: Path) -> None:
 
 
 def constraints(found: re.Match[str]) -> Path:
-    """Return the project's copy of a file of constraints that the page names by its address."""
+    """Return the project's copy of a file of constraints, whose address is in the page."""
     return ROOT / "requirements" / "airflow" / f"{found['airflow']}-py{found['python']}.txt"
 
 

@@ -1,4 +1,4 @@
-"""Airflow 3.4's importer in a running Airflow: a bundle of YAML files, and no Dag file.
+"""The importer in a running Airflow 3.4: a bundle of YAML files.
 
 The Dag processor lists the bundle, and reads each of its files, every 5 seconds.
 """
@@ -44,7 +44,7 @@ SECONDS = 60
 
 @pytest.fixture(scope="module")
 def importing(server: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
-    """An Airflow whose bundles are those of docs/importer.md, the Dag files of dags/ beside them."""
+    """An Airflow with the bundles in docs/importer.md, and with the Dag files of dags/."""
     folder = tmp_path_factory.mktemp("importing")
     configs = folder / "copy_configs"
     configs.mkdir()
@@ -55,7 +55,7 @@ def importing(server: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def jobs(importing: AirflowStack, server: Endpoint) -> Iterator[Jobs]:
-    """Three jobs' folder."""
+    """Makes jobs in the bundle's folder."""
     made = Jobs(importing, server, importing.config_dir)
     yield made
     made.remove()
@@ -64,11 +64,11 @@ def jobs(importing: AirflowStack, server: Endpoint) -> Iterator[Jobs]:
 def errors(airflow: AirflowStack) -> dict[tuple[str, str], str]:
     """Return the import errors by bundle and file."""
     found = airflow.get("importErrors")["import_errors"]
-    return {(one["bundle_name"], one["filename"]): one["stack_trace"] for one in found}
+    return {(error["bundle_name"], error["filename"]): error["stack_trace"] for error in found}
 
 
 def files(airflow: AirflowStack) -> dict[str, str]:
-    """Return the file of each Dag, by its id, as its bundle has it."""
+    """Return the file of each Dag, relative to its bundle, by Dag id."""
     return {dag["dag_id"]: dag["relative_fileloc"] for dag in airflow.get("dags", limit=100)["dags"]}
 
 
@@ -85,7 +85,7 @@ def code(airflow: AirflowStack, job: Job) -> str:
 
 
 def test_a_bundle_of_configs(jobs: Jobs, importing: AirflowStack) -> None:
-    """Three jobs and a broken file beside the Dag files: each job one Dag, each error its own; one runs."""
+    """With three jobs and an invalid file, each job is a Dag, each error is separate, and a job runs."""
     made = [jobs.make(FIVE) for _ in range(3)]
     jobs.write("broken.yaml", BROKEN)
     for job in made:
@@ -113,7 +113,7 @@ def test_a_bundle_of_configs(jobs: Jobs, importing: AirflowStack) -> None:
 
 @pytest.fixture
 def viewer(importing: AirflowStack) -> Iterator[AirflowApi]:
-    """Somebody who may read every Dag, and is no admin."""
+    """A user who may read every Dag, but is not an admin."""
     api = AirflowApi(importing.url)
     api.log_in(VIEWER, importing.passwords[VIEWER])
     yield api
@@ -127,10 +127,10 @@ def invalid(user: AirflowApi) -> set[str]:
     return set(re.findall(r"<li>\s*<p><b><bdi>(.*?)</bdi>", reply.text))
 
 
-def test_the_page_shows_each_error_to_whom_airflow_does(
+def test_the_page_shows_errors_by_airflows_rule(
     jobs: Jobs, importing: AirflowStack, viewer: AirflowApi
 ) -> None:
-    """A config that was a Dag once is shown to whoever may read that; one that never was, to admins."""
+    """Users who may read the Dag of a config see its error; for a config without a Dag, only admins do."""
     job = jobs.make(FIVE)
     importing.wait_for_dag(job.dag_id)
     job.write(overwrite="newer")

@@ -1,4 +1,4 @@
-"""A worker that is killed in the middle of a multipart copy, in a real Airflow of any version."""
+"""A worker that is killed during a multipart copy, in a real Airflow of any version."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 SOURCE, DESTINATION, KEY = "ops-granules", "partner-granules", "copy/large"
 DAG = "s3copy__large"
-SOMEBODY = "arn:aws:iam::444455556666:user/somebody"
+ANOTHER = "arn:aws:iam::444455556666:user/another"
 
 
 class Held:
-    """The third part of the first attempt is held until its worker is dead."""
+    """Holds the third part of the first attempt until its worker is dead."""
 
     def __init__(self) -> None:
         self.reached, self.killed = Event(), Event()
@@ -44,12 +44,12 @@ class Held:
 
 @pytest.fixture
 def s3() -> SmallS3:
-    """A source with one object that only a multipart copy can copy, and uploads that are not ours."""
+    """A source with one object that needs a multipart copy, and uploads of other origins."""
     s3 = SmallS3()
     s3.put(SOURCE, "data/large", 6 * GIB)
     s3.put(DESTINATION, "kept", 1)
     an_hour_ago = time.time() - 3_600
-    s3.uploads["of somebody"] = Upload(DESTINATION, KEY, time.time() + 60, {}, initiator=SOMEBODY)
+    s3.uploads["of another user"] = Upload(DESTINATION, KEY, time.time() + 60, {}, initiator=ANOTHER)
     s3.uploads["of another key"] = Upload(DESTINATION, "copy/larger", time.time() + 60, {})
     s3.uploads["of an earlier run"] = Upload(DESTINATION, KEY, an_hour_ago, {})
     return s3
@@ -62,7 +62,7 @@ def held() -> Held:
 
 @pytest.fixture
 def airflow(s3: SmallS3, held: Held, tmp_path: Path) -> Iterator[AirflowStack]:
-    """A real Airflow with the job of that object."""
+    """A real Airflow with a job for that object."""
     configs = tmp_path / "copy_configs"
     configs.mkdir()
     write(
@@ -84,7 +84,7 @@ def airflow(s3: SmallS3, held: Held, tmp_path: Path) -> Iterator[AirflowStack]:
 
 
 def test_a_retry_ends_the_upload_of_a_killed_worker(s3: SmallS3, held: Held, airflow: AirflowStack) -> None:
-    """The object arrives, its first upload is gone, and all other uploads are as they were."""
+    """The object is copied, its first upload is aborted, and all other uploads are unchanged."""
     others = set(s3.uploads)
     airflow.wait_for_dag(DAG)
     run_id = airflow.trigger(DAG)

@@ -1,4 +1,4 @@
-"""`make ui` as a user meets it: printed address and password, Airflow's login, the page in a browser."""
+"""`make ui` as a user sees it: printed address and passwords, Airflow's login, the page in a browser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from selenium.webdriver.common.by import By
 
 from tests.support.airflow.agreement import OF_STATSD
 from tests.support.airflow.api import AirflowApi
-from tests.support.airflow.stack import ADMIN, BUILD, NOBODY, ROOT, VIEWER
+from tests.support.airflow.stack import ADMIN, BUILD, NO_ROLE, ROOT, VIEWER
 from tests.support.airflow.statsd import StatsD
 from tools import browser
 
@@ -29,20 +29,22 @@ SCREENSHOTS = BUILD / "screenshots"
 START_SECONDS, STOP_SECONDS = 400, 60
 NOTHING = "\N{EN DASH}"
 SCRIPT = "imagery/<script>alert(1)</script>.tif"
-TELEPHONE = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
 DARK = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
 
 
 @dataclass(frozen=True)
 class Ui:
-    """A `make ui` that has made its runs.
+    """A running `make ui` after its runs.
 
     Attributes:
-        process: make, which leads a group of its own as in a shell.
-        output: where it prints.
-        url: that was printed, as were the passwords by user, and the runs of granules, imagery, and granules.
-        admin: the REST API, as seen by the admin.
-        statsd: to which Airflow tells our metrics.
+        process: make, which leads its own process group as in a shell.
+        output: the file with its output.
+        url: the printed address of Airflow.
+        passwords: the printed passwords, by user.
+        runs: the printed ids of the runs: of granules, of imagery, and again of granules.
+        admin: the REST API, as the admin.
+        statsd: receives the metrics.
     """
 
     process: subprocess.Popen[bytes]
@@ -59,21 +61,21 @@ class Ui:
         return found
 
     def event(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        """Return the line that `summarize` logged of a run."""
+        """Return the line that `summarize` logged about a run."""
         log = self.admin.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/summarize/logs/1")
         lines: list[dict[str, Any]] = log["content"]
         (line,) = [line for line in lines if line["event"] in {"operation completed", "operation failed"}]
         return line
 
     def status(self, path: str, user: str) -> int:
-        """Return how a page is answered to a user."""
+        """Return the status of a page for a user."""
         with closing(AirflowApi(self.url)) as api:
             api.log_in(user, self.passwords[user])
             return api.http.get(path).status_code
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Press Ctrl-C: a terminal sends it to the whole group."""
+    """Send SIGINT to the process group, as Ctrl-C in a terminal does."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)
     process.wait(STOP_SECONDS)
@@ -81,7 +83,7 @@ def interrupt(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def make_ui(output: Path, statsd: StatsD) -> Iterator[subprocess.Popen[bytes]]:
-    """Start it, and wait until its three runs have ended."""
+    """Start `make ui`, and wait until its three runs have ended."""
     with output.open("wb") as printed:
         process = subprocess.Popen(
             ["make", "ui"],
@@ -104,12 +106,12 @@ def make_ui(output: Path, statsd: StatsD) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture(scope="module")
 def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
-    """One for all tests here."""
+    """One `make ui` for all tests here."""
     output = tmp_path_factory.mktemp("ui") / "output"
     with StatsD() as statsd, make_ui(output, statsd) as process:
         printed = output.read_text()
         url = re.findall(r"http://[\d.:]+", printed)[0]
-        passwords = dict(re.findall(rf"^ +({ADMIN}|{VIEWER}|{NOBODY}) +(\S+)", printed, re.MULTILINE))
+        passwords = dict(re.findall(rf"^ +({ADMIN}|{VIEWER}|{NO_ROLE}) +(\S+)", printed, re.MULTILINE))
         with closing(AirflowApi(url)) as admin:
             admin.log_in(ADMIN, passwords[ADMIN])
             runs = re.findall(r"run (manual__\S+): ", printed)
@@ -118,10 +120,10 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
 
 @pytest.fixture(scope="module")
 def chromium(ui: Ui) -> Iterator[Chrome]:
-    """A browser in which the admin has logged in as one does."""
+    """A browser in which the admin has logged in with the form."""
     missing = browser.missing()
     if missing is not None:
-        pytest.skip(f"{missing} not installed: make test does that, where it may")
+        pytest.skip(f"{missing} not installed: make test installs it, if it may")
     with browser.running() as chromium:
         chromium.get(f"{ui.url}/plugin/s3copy")
         chromium.find_element(By.NAME, "username").send_keys(ADMIN)
@@ -131,18 +133,18 @@ def chromium(ui: Ui) -> Iterator[Chrome]:
 
 
 def enter(chromium: Chrome, title: str) -> None:
-    """Go into one of Airflow's frames."""
+    """Switch to one of Airflow's frames."""
     chromium.switch_to.frame(chromium.find_element(By.CSS_SELECTOR, f"iframe[title='{title}']"))
 
 
 def shoot(chromium: Chrome, name: str) -> None:
-    """Keep what is seen."""
+    """Save a screenshot."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     assert chromium.save_screenshot(SCREENSHOTS / f"{name}.png")
 
 
-def test_the_numbers_are_what_was_copied(ui: Ui) -> None:
-    """All, then what changed; of the other job all but what is in the archive."""
+def test_the_numbers_match_what_was_copied(ui: Ui) -> None:
+    """The first run copies all objects, the second what changed; the other job all but archived objects."""
     first, failed, second = (
         ui.metrics(dag_id, run_id)
         for dag_id, run_id in zip((GRANULES, IMAGERY, GRANULES), ui.runs, strict=True)
@@ -159,27 +161,27 @@ def test_the_numbers_are_what_was_copied(ui: Ui) -> None:
 
 
 @pytest.mark.parametrize(("dag_id", "nth"), [(GRANULES, 0), (IMAGERY, 1), (GRANULES, 2)])
-def test_the_log_says_what_xcom_says(ui: Ui, dag_id: str, nth: int) -> None:
-    """The promised log event has every one of the metrics."""
+def test_the_log_matches_xcom(ui: Ui, dag_id: str, nth: int) -> None:
+    """The promised log event has all metrics."""
     event, metrics = ui.event(dag_id, ui.runs[nth]), ui.metrics(dag_id, ui.runs[nth])
     assert {key: event.get(key) for key in metrics} == metrics
     assert event["event"] == ("operation failed" if dag_id == IMAGERY else "operation completed")
 
 
-def test_statsd_hears_what_xcom_says(ui: Ui) -> None:
-    """Counters add up over a job's runs; a gauge is that of the last one."""
+def test_statsd_matches_xcom(ui: Ui) -> None:
+    """Counters add up over a job's runs; a gauge has the value of the last run."""
     for dag_id, runs in ((GRANULES, ui.runs[::2]), (IMAGERY, ui.runs[1:2])):
         prefix = f"airflow.s3copy.job.{dag_id.removeprefix('s3copy__')}."
         metrics = [ui.metrics(dag_id, run_id) for run_id in runs]
-        told = {name: ui.statsd.counters[prefix + name] for name in OF_STATSD}
-        assert told == {name: sum(one[key] for one in metrics) for name, key in OF_STATSD.items()}
+        counted = {name: ui.statsd.counters[prefix + name] for name in OF_STATSD}
+        assert counted == {name: sum(run[key] for run in metrics) for name, key in OF_STATSD.items()}
         assert ui.statsd.latest[f"{prefix}cost_usd"] == pytest.approx(metrics[-1]["cost_usd"])
         assert ui.statsd.latest[f"{prefix}duration"] == pytest.approx(metrics[-1]["duration_seconds"] * 1_000)
 
 
-def test_the_assets_hear_what_xcom_says(ui: Ui) -> None:
-    """Each destination's event carries the metrics but the errors; a failed run has none."""
-    heard = {
+def test_asset_events_match_xcom(ui: Ui) -> None:
+    """Each destination's event has the metrics without the errors; a failed run has no event."""
+    extras = {
         (event["uri"], event["source_run_id"]): event["extra"]
         for event in ui.admin.get("assets/events", limit=100)["asset_events"]
     }
@@ -190,27 +192,27 @@ def test_the_assets_hear_what_xcom_says(ui: Ui) -> None:
         for run_id in ui.runs[::2]
         for day in (23, 24)
     }
-    assert heard == expected
+    assert extras == expected
 
 
 @pytest.mark.parametrize("path", ["/s3copy/jobs", f"/s3copy/jobs/{GRANULES}"])
-def test_the_page_is_for_who_may_see_it(ui: Ui, path: str) -> None:
-    """Not for strangers, nor with a made-up login, nor without a role; a viewer and an admin see it."""
-    strangers: list[dict[str, str]] = [{}, {"Authorization": "Bearer x"}, {"Cookie": "_token=x"}]
-    answered = [httpx.get(ui.url + path, headers=headers).status_code for headers in strangers]
+def test_the_page_is_only_for_users_with_a_role(ui: Ui, path: str) -> None:
+    """A viewer and an admin see the page; users without a login, a valid login or a role do not."""
+    anonymous: list[dict[str, str]] = [{}, {"Authorization": "Bearer x"}, {"Cookie": "_token=x"}]
+    answered = [httpx.get(ui.url + path, headers=headers).status_code for headers in anonymous]
     assert answered == [401, 403, 403]
-    allowed = {user: ui.status(path, user) for user in (NOBODY, VIEWER, ADMIN)}
-    assert allowed == {NOBODY: 403, VIEWER: 200, ADMIN: 200}
+    allowed = {user: ui.status(path, user) for user in (NO_ROLE, VIEWER, ADMIN)}
+    assert allowed == {NO_ROLE: 403, VIEWER: 200, ADMIN: 200}
 
 
 def console(chromium: Chrome) -> list[dict[str, Any]]:
-    """Return what the browser has complained of since it was last asked."""
+    """Return the browser's log lines since the last call."""
     lines: list[dict[str, Any]] = chromium.get_log("browser")  # type: ignore[no-untyped-call]
     return lines
 
 
 def table(chromium: Chrome, css: str) -> list[dict[str, str]]:
-    """Return a table's rows, as text by the heads of the columns."""
+    """Return a table's rows, as text by column heading."""
     chromium.find_element(By.CSS_SELECTOR, css)
     found: list[dict[str, str]] = chromium.execute_script(
         """
@@ -224,8 +226,8 @@ def table(chromium: Chrome, css: str) -> list[dict[str, str]]:
     return found
 
 
-def test_who_logs_in_sees_all_jobs(chromium: Chrome) -> None:
-    """The jobs with the numbers of their last runs, and the broken config, within Airflow."""
+def test_all_jobs_after_login(chromium: Chrome) -> None:
+    """Airflow shows the jobs with the numbers of their last runs, and the invalid config."""
     enter(chromium, "Copy jobs")
     rows = {row["Job"]: row for row in table(chromium, "table.jobs")}
     assert {name: (row["Copied"], row["Failed"], row["Schedule"]) for name, row in rows.items()} == {
@@ -240,7 +242,7 @@ def test_who_logs_in_sees_all_jobs(chromium: Chrome) -> None:
 
 
 def test_a_job_is_a_click_away(ui: Ui, chromium: Chrome) -> None:
-    """Its page opens in the same frame, and Airflow's address bar follows."""
+    """Its page opens in the same frame, and the address changes with it."""
     chromium.get(f"{ui.url}/plugin/s3copy")
     enter(chromium, "Copy jobs")
     chromium.find_element(By.LINK_TEXT, "imagery").click()
@@ -250,8 +252,8 @@ def test_a_job_is_a_click_away(ui: Ui, chromium: Chrome) -> None:
     assert chromium.current_url.endswith(f"/jobs/{IMAGERY}")
 
 
-def test_the_tab_of_a_dag_shows_what_xcom_says(ui: Ui, chromium: Chrome) -> None:
-    """Every run of the job, the latest first, with the numbers that its tasks have pushed."""
+def test_the_tab_of_a_dag_matches_xcom(ui: Ui, chromium: Chrome) -> None:
+    """Every run of the job, the latest first, has the numbers that its tasks have pushed."""
     chromium.get(f"{ui.url}/dags/{GRANULES}/plugin/s3copy_job")
     enter(chromium, "Copies")
     shown = table(chromium, "section[aria-labelledby=runs-title] table")
@@ -270,7 +272,7 @@ def test_the_tab_of_a_dag_shows_what_xcom_says(ui: Ui, chromium: Chrome) -> None
 
 
 def test_a_script_in_a_key_is_text(ui: Ui, chromium: Chrome) -> None:
-    """The page has no script, shows the key as it is, and would not run what somebody got into it."""
+    """The page has no script, shows the key as it is, and would not run an injected script."""
     chromium.get(f"{ui.url}/s3copy/jobs/{IMAGERY}")
     assert f"{SCRIPT}: InvalidObjectState" in chromium.find_element(By.TAG_NAME, "main").text
     console(chromium)
@@ -287,23 +289,23 @@ def test_a_script_in_a_key_is_text(ui: Ui, chromium: Chrome) -> None:
 
 
 @pytest.mark.parametrize("name", ["jobs", f"jobs/{IMAGERY}", f"jobs/{GRANULES}", "jobs/s3copy__none"])
-def test_the_page_is_whole_on_any_screen(ui: Ui, chromium: Chrome, name: str) -> None:
-    """In the dark, and on a telephone, where nothing is wider than it; no policy refuses what is ours."""
+def test_the_page_fits_any_screen(ui: Ui, chromium: Chrome, name: str) -> None:
+    """In dark mode, and on a phone without horizontal scrolling; its own content violates no policy."""
     chromium.get(f"{ui.url}/s3copy/{name}")
     picture = name.replace("/s3copy__", "-")
     chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", DARK)
     shoot(chromium, f"{picture}-dark")
     chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", TELEPHONE)
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
     shoot(chromium, f"{picture}-narrow")
     width = chromium.execute_script("return document.documentElement.scrollWidth")
     chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    assert width == TELEPHONE["width"]
+    assert width == PHONE["width"]
     assert [line for line in console(chromium) if "Content Security Policy" in line["message"]] == []
 
 
 def descendants(pid: int) -> set[int]:
-    """Return all living processes that a process has started, and those that they have."""
+    """Return a process and all its running descendants."""
     rows = subprocess.check_output(["ps", "-eo", "pid=,ppid=,stat="], text=True).splitlines()
     parents = {int(own): int(parent) for own, parent, state in map(str.split, rows) if state[0] != "Z"}
     found, new = set(), {pid}
@@ -313,8 +315,8 @@ def descendants(pid: int) -> set[int]:
     return found & parents.keys()
 
 
-def living(pids: set[int]) -> str:
-    """Return the commands of those that live."""
+def commands_of(pids: set[int]) -> str:
+    """Return the commands of those processes that still run."""
     listed = subprocess.run(
         ["ps", "-o", "stat=,args=", "-p", ",".join(map(str, pids))],
         text=True,
@@ -324,13 +326,13 @@ def living(pids: set[int]) -> str:
     return "\n".join(line for line in listed.stdout.splitlines() if not line.startswith("Z"))
 
 
-def test_ctrl_c_ends_it_all(ui: Ui) -> None:
-    """Nothing that it started is left running, and no file."""
+def test_ctrl_c_ends_everything(ui: Ui) -> None:
+    """No process that it started is left running, and no file is left."""
     started = descendants(ui.process.pid)
     (home,) = re.findall(r"logs are in (\S+) while it runs", ui.output.read_text())
     assert len(started) > 5
     assert (ROOT / home).is_dir()
     interrupt(ui.process)
-    assert living(started) == ""
+    assert commands_of(started) == ""
     assert not (ROOT / home).parent.exists()
     assert "nothing is left running" in ui.output.read_text()

@@ -1,4 +1,4 @@
-"""One run, told at every place: XCom, log, StatsD, asset event and OpenLineage say the same."""
+"""The metrics of a run are the same in XCom, log, StatsD, asset event and OpenLineage."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.one_server
 
 
 @dataclass
-class Told:
-    """What a run said of itself."""
+class Reported:
+    """Everything that a run reported."""
 
     run: dict[str, Any]
     statsd: StatsD
@@ -33,8 +33,8 @@ class Told:
 
 
 @pytest.fixture
-def told(sides: Sides, tmp_path: Path) -> Told:
-    """A run of two prefixes, one with a copy already there."""
+def reported(sides: Sides, tmp_path: Path) -> Reported:
+    """A run of two prefixes, with a filter."""
     for number in range(6):
         sides.put(f"data/a/{number}", b"x" * number)
     sides.put("data/b/1", b"new")
@@ -65,17 +65,17 @@ def told(sides: Sides, tmp_path: Path) -> Told:
             "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(lineage),
             "PYTHONWARNINGS": "ignore",
         }
-        command = [sys.executable, "-m", "tests.support.airflow.told", str(config), str(empty)]
+        command = [sys.executable, "-m", "tests.support.airflow.run_report", str(config), str(empty)]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
-    said = [line for line in done.stdout.splitlines() if line.startswith('{"state": ')]  # Airflow talks, too
-    run = json.loads(said[-1])
-    return Told(run, statsd, [json.loads(line) for line in events.read_text().splitlines()])
+    printed = [line for line in done.stdout.splitlines() if line.startswith('{"state": ')]  # not Airflow's
+    run = json.loads(printed[-1])
+    return Reported(run, statsd, [json.loads(line) for line in events.read_text().splitlines()])
 
 
-def test_one_run_says_the_same_at_every_place(told: Told, sides: Sides) -> None:
+def test_a_run_reports_the_same_numbers_everywhere(reported: Reported, sides: Sides) -> None:
     """XCom, return value, log event, StatsD, asset event and lineage of a run agree."""
-    run, metrics = told.run, told.run["xcom"]["metrics"]
+    run, metrics = reported.run, reported.run["xcom"]["metrics"]
     assert run["state"] == "success"
     assert (metrics["total_files_found"], metrics["files_copied_successfully"]) == (7, 6)
     assert metrics["files_skipped"] == {"excluded": 1}
@@ -95,13 +95,13 @@ def test_one_run_says_the_same_at_every_place(told: Told, sides: Sides) -> None:
 
     completed = [line for line in run["events"] if line["event"] == "operation completed"]
     assert [{k: v for k, v in line.items() if k not in {"event", "level"}} for line in completed] == [metrics]
-    assert_statsd_agrees(told.statsd, metrics)
+    assert_statsd_agrees(reported.statsd, metrics)
     assert [event["uri"] for event in run["asset_events"]] == [
         f"s3://{sides.destination_bucket}/copy/{entry}" for entry in "ab"
     ]
     for event in run["asset_events"]:
         assert_asset_event_agrees(event, metrics)
-    assert_lineage(told.lineage, sides)
+    assert_lineage(reported.lineage, sides)
 
 
 def assert_lineage(events: list[dict[str, Any]], sides: Sides) -> None:

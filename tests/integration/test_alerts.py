@@ -1,4 +1,4 @@
-"""Who is told of a run: by the notifiers of Airflow's providers, at servers that listen on loopback."""
+"""Notifications of runs: sent by Airflow's providers, received by servers on loopback."""
 
 from __future__ import annotations
 
@@ -62,41 +62,41 @@ def topic(server: Endpoint) -> Topic:
 def _connections(
     gateway: Gateway, mailbox: Mailbox, topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    for one in (gateway, mailbox, topic):
-        for name, value in one.connections().items():
+    for receiver in (gateway, mailbox, topic):
+        for name, value in receiver.connections().items():
             monkeypatch.setenv(name, value)
     yield
     gateway.posts.clear()
     gateway.status = 200
     mailbox.mails.clear()
-    topic.heard()
+    topic.receive()
 
 
-def told(*recipients: Recipient) -> list[dict[str, Any]]:
-    """Tell recipients, and return the log lines of that."""
+def notify(*recipients: Recipient) -> list[dict[str, Any]]:
+    """Send a message to recipients, and return the log lines about it."""
     with log_lines() as lines:
         send(recipients, MESSAGE)
     return [line for line in lines if line["event"].startswith("notification")]
 
 
 class TestKinds:
-    """Strangers' text arrives as it is: never rendered, and never as the recipient's own markup."""
+    """Untrusted text arrives as it is: never rendered, and never as markup of the recipient."""
 
     def test_sns(self, topic: Topic) -> None:
-        """The topic's region is its ARN's, and a subject of SNS is ASCII."""
+        """The region is from the topic's ARN, and the subject is ASCII."""
         send([Sns(connection="aws_alerts", topic=topic.arn)], MESSAGE)
-        (heard,) = topic.heard()
-        assert heard["Subject"] == "s3copy daily failed: 1 of 2 objects ? look"
-        assert heard["Message"] == f"{MESSAGE.subject}\n\n{MESSAGE.text}"
+        (received,) = topic.receive()
+        assert received["Subject"] == "s3copy daily failed: 1 of 2 objects ? look"
+        assert received["Message"] == f"{MESSAGE.subject}\n\n{MESSAGE.text}"
 
     def test_a_long_subject_of_sns(self, topic: Topic) -> None:
-        """SNS takes fewer than 100 characters, and refuses the whole message else."""
+        """SNS allows fewer than 100 characters, and rejects a message with a longer subject."""
         message = Message(subject="x" * 200, text="", facts={})
         send([Sns(connection="aws_alerts", topic=topic.arn)], message)
-        assert topic.heard()[0]["Subject"] == "x" * 99
+        assert topic.receive()[0]["Subject"] == "x" * 99
 
     def test_email(self, mailbox: Mailbox) -> None:
-        """One mail goes to all addresses, from the connection's sender; its HTML shows the text."""
+        """All addresses get one mail, from the connection's sender, with the text as HTML."""
         send([Email(connection="smtp_default", to=["a@example.org", "b@example.org"])], MESSAGE)
         (mail,) = mailbox.mails
         assert (mail["From"], mail["To"]) == ("s3copy@example.org", "a@example.org, b@example.org")
@@ -104,19 +104,19 @@ class TestKinds:
         assert f"{TEMPLATE}: &lt;b&gt;Denied&lt;/b&gt; &amp; &lt;!channel&gt;" in html
 
     def test_slack(self, gateway: Gateway) -> None:
-        """What would call the whole channel is shown as it is written."""
+        """Text that would notify the whole channel is shown as text."""
         send([Slack(connection="slack_alerts")], MESSAGE)
         ((path, post),) = gateway.posts
         assert path == "/services/T0/B0/not-a-token"
         assert f"{TEMPLATE}: &lt;b&gt;Denied&lt;/b&gt; &amp; &lt;!channel&gt;" in post["text"]
 
-    def test_slack_s_block_holds_the_text(self, gateway: Gateway) -> None:
-        """A key can't end the block in which it stands, and go on in words of its own."""
+    def test_a_slack_block_contains_the_whole_text(self, gateway: Gateway) -> None:
+        """A key can't end the block that contains it."""
         send([Slack(connection="slack_alerts")], replace(MESSAGE, text="p/``` *all is well* `````` x"))
         assert gateway.posts[0][1]["text"].count("```") == 2
 
     def test_webhook(self, gateway: Gateway) -> None:
-        """Programs get the facts beside the text."""
+        """A webhook gets the facts and the text."""
         send([Webhook(connection="ops_gateway", path="alerts/s3copy")], MESSAGE)
         facts = {"subject": MESSAGE.subject, "text": MESSAGE.text, **MESSAGE.facts}
         assert gateway.posts == [("/alerts/s3copy", facts)]
@@ -128,15 +128,15 @@ PROVIDERS: dict[str, tuple[Recipient, str]] = {
     "amazon.aws.notifications.sns": (Sns(topic="arn"), "apache-airflow-providers-amazon"),
     "http.hooks.http": (Webhook(connection="ops_gateway"), "s3copy-tasks[http]"),
 }
-"""Who is told by which module, and what pip installs to bring it."""
+"""The recipient, and what to install with pip, by the module that sends."""
 
 
 class TestFailures:
-    """Who can't be told is logged by kind and connection; the others are told, and nothing is raised."""
+    """A failure is logged with kind and connection, and not raised; other recipients get the message."""
 
-    def test_a_connection_that_is_not_there(self, gateway: Gateway) -> None:
-        """One recipient's trouble is no other's."""
-        lines = told(Slack(connection="nowhere"), Webhook(connection="ops_gateway"))
+    def test_a_missing_connection(self, gateway: Gateway) -> None:
+        """A failure of one recipient does not affect the others."""
+        lines = notify(Slack(connection="nowhere"), Webhook(connection="ops_gateway"))
         failed = next(line for line in lines if line["event"] == "notification not sent")
         assert (failed["kind"], failed["connection"], failed["level"]) == ("slack", "nowhere", "error")
         assert "nowhere" in failed["error"]
@@ -145,35 +145,35 @@ class TestFailures:
         ]
         assert len(gateway.posts) == 1
 
-    def test_a_gateway_that_refuses(self, gateway: Gateway) -> None:
-        """A status that is no success is a failure."""
+    def test_a_gateway_that_answers_403(self, gateway: Gateway) -> None:
+        """An answer with an error status is a failure."""
         gateway.status = 403
-        (line,) = told(Webhook(connection="ops_gateway"))
+        (line,) = notify(Webhook(connection="ops_gateway"))
         assert line["event"] == "notification not sent"
         assert "403" in line["error"]
 
     def test_an_address_is_not_logged(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Who knows a webhook's address may write there."""
-        address = {"conn_type": "http", "host": "http://127.0.0.1:1/not-to-be-told"}
+        """The address of a webhook is a secret: anyone who knows it may post there."""
+        address = {"conn_type": "http", "host": "http://127.0.0.1:1/not-to-be-logged"}
         monkeypatch.setenv("AIRFLOW_CONN_DEAF", json.dumps(address))
-        (line,) = told(Webhook(connection="deaf", path="nor-this"))
+        (line,) = notify(Webhook(connection="deaf", path="nor-this"))
         assert line["event"] == "notification not sent"
-        assert "not-to-be-told" not in line["error"]
+        assert "not-to-be-logged" not in line["error"]
         assert "nor-this" not in line["error"]
 
     @pytest.mark.parametrize("module", PROVIDERS)
-    def test_a_package_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
-        """The package to install is named, and the command that does."""
+    def test_a_missing_package(self, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+        """The log names the package, and the command that installs it."""
         recipient, requirement = PROVIDERS[module]
         monkeypatch.setitem(sys.modules, f"airflow.providers.{module}", None)
-        (line,) = told(recipient)
+        (line,) = notify(recipient)
         package = f"apache-airflow-providers-{module.split('.', maxsplit=1)[0]}"
         assert line["error"].endswith(f": install {package}: pip install '{requirement}'")
 
-    def test_a_package_that_is_not_installed_is_found_before_the_copy(
+    def test_a_missing_package_is_found_before_the_copy(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        """Preflight names the recipient's place in the file, and the command that installs its package."""
+        """Preflight names the recipient's path in the file, and the command that installs its package."""
         monkeypatch.setitem(sys.modules, "airflow.providers.slack.notifications.slack_webhook", None)
         notify = {"on_failure": [{"slack": {"connection": "slack_alerts"}}, *HERE]}
         job = job_of(write(tmp_path, document(notify=notify), "daily.yaml"))
@@ -188,7 +188,7 @@ class TestFailures:
 
 
 def test_a_run_that_has_ended_is_not_late(gateway: Gateway) -> None:
-    """Airflow keeps the deadline of a failed run, whose failure was told."""
+    """Airflow keeps the deadline of a failed run, for which a message was sent."""
     recipients = plain([Webhook(connection="ops_gateway")])
     states = ["running", "failed", "success"]
     for state in states:
@@ -200,7 +200,7 @@ def test_a_run_that_has_ended_is_not_late(gateway: Gateway) -> None:
 
 @dataclass
 class Ran:
-    """A run of a job whose every recipient is one webhook."""
+    """A run of a job whose only recipient is a webhook."""
 
     result: DagResult
     posts: list[dict[str, Any]]
@@ -230,12 +230,12 @@ def run(sides: Sides, run_dag: RunDag, folder: Path, gateway: Gateway, **changes
 
 
 class TestRuns:
-    """Each ending of a run is told once, with the numbers of its summary."""
+    """Each end of a run is reported once, with the numbers of its summary."""
 
     def test_failed_copies(
         self, sides: Sides, proxy: Proxy, run_dag: RunDag, tmp_path: Path, gateway: Gateway
     ) -> None:
-        """The keys that failed are named as they are, and what to do is said."""
+        """The message has the failed keys unchanged, and says what to do."""
         for key in ("a", "b", TEMPLATE):
             sides.put(f"data/{key}")
         denied = Reply.error(403, "AccessDenied", "{{ var.value.secret }}")
@@ -252,13 +252,13 @@ class TestRuns:
         assert ran.post["metrics"] == ran.metrics
 
     def test_failed_preflight(self, sides: Sides, run_dag: RunDag, tmp_path: Path, gateway: Gateway) -> None:
-        """Nothing was copied, and that is said."""
+        """The message says that nothing was copied."""
         ran = run(sides, run_dag, tmp_path, gateway)
         assert ran.post["subject"] == "s3copy daily failed: NothingFound, nothing was copied"
         assert f"no object below s3://{sides.source_bucket}/data/" in ran.post["text"]
 
     def test_failed_plan(self, sides: Sides, run_dag: RunDag, tmp_path: Path, gateway: Gateway) -> None:
-        """Why there is no plan is told."""
+        """The message says why the plan failed."""
         sides.put("data/a/x")
         sides.put("data/b/x")
         entries = [{"source": f"data/{name}/", "destination": "copy/"} for name in "ab"]
@@ -269,7 +269,7 @@ class TestRuns:
     def test_success_and_nothing_to_copy(
         self, sides: Sides, run_dag: RunDag, tmp_path: Path, gateway: Gateway
     ) -> None:
-        """A run that copies, and one that has nothing to do, are told once each."""
+        """A run that copies and a run with nothing to do each send one message."""
         sides.put("data/a", b"xyz")
         ran = run(sides, run_dag, tmp_path, gateway)
         assert (ran.result.state, ran.post["state"]) == ("success", "success")
@@ -279,28 +279,28 @@ class TestRuns:
         again = run(sides, run_dag, tmp_path, gateway)
         assert again.post["subject"] == "s3copy daily succeeded: nothing to copy"
 
-    def test_only_those_who_asked(
+    def test_success_is_only_reported_on_request(
         self, sides: Sides, run_dag: RunDag, tmp_path: Path, gateway: Gateway
     ) -> None:
-        """A success is told to nobody unless the job says so."""
+        """A success is only reported if the job has recipients for it."""
         sides.put("data/a")
         ran = run(sides, run_dag, tmp_path, gateway, notify={"on_failure": HERE})
         assert (ran.result.state, ran.posts) == ("success", [])
 
-    def test_a_recipient_that_fails_changes_no_state(
+    def test_a_failing_recipient_changes_no_state(
         self, sides: Sides, run_dag: RunDag, tmp_path: Path, gateway: Gateway
     ) -> None:
-        """A run that has succeeded stays green when nobody can be told."""
+        """A successful run stays successful if no message can be sent."""
         sides.put("data/a")
         gateway.status = 500
         ran = run(sides, run_dag, tmp_path, gateway)
         assert ran.result.state == "success"
         assert set(ran.result.states.values()) == {"success"}
 
-    def test_a_connection_that_is_not_there_is_found_before_the_copy(
+    def test_a_missing_connection_is_found_before_the_copy(
         self, sides: Sides, run_dag: RunDag, tmp_path: Path, gateway: Gateway
     ) -> None:
-        """Preflight refuses a job whose failure nobody would hear of, and tells the others."""
+        """Preflight refuses a job with an unreachable recipient, and notifies the others."""
         sides.put("data/a")
         nowhere = [{"slack": {"connection": "nowhere"}}, *HERE]
         ran = run(sides, run_dag, tmp_path, gateway, notify={"on_failure": nowhere})

@@ -1,4 +1,4 @@
-"""What a run's first task tells of the config that the run goes by."""
+"""The config of a run, as its first task pushes it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.one_server
-def test_the_config_is_told_before_anything_can_refuse_it(
+def test_the_config_is_pushed_before_any_check_can_fail(
     sides: Sides, run_dag: RunDag, tmp_path: Path
 ) -> None:
-    """Also a run that preflight refuses has its values with file and line: they are what must be mended."""
+    """A run that preflight refuses has its values with file and line, too: they are what has to be fixed."""
     wrong = document(source={"bucket": "no-such-bucket", "connection": "aws_source"}, failure={"retries": 0})
     job = job_of(write(tmp_path, wrong))
     done = run_dag(build_dag(job))

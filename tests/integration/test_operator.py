@@ -1,4 +1,4 @@
-"""The operator, by Airflow's own machinery and by itself, against a real S3 server over HTTP."""
+"""The operator, in Airflow and called directly, with a real S3 server over HTTP."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BROKEN = Reply.error(500, "InternalError")
 
 
 def failing(key: str, reply: Reply, times: int = 99) -> Callable[[Request], Reply | None]:
-    """Answer the first copies of one key by `reply`."""
+    """Answer the first copies of one key with `reply`."""
     seen: Counter[str] = Counter()
 
     def answer(request: Request) -> Reply | None:
@@ -48,7 +48,7 @@ def failing(key: str, reply: Reply, times: int = 99) -> Callable[[Request], Repl
 
 
 def early_clock(proxy: Proxy, answer: Callable[[Request], Reply | None]) -> None:
-    """Let the run start an hour ago by the server's clock: nothing it copies is dated at its start."""
+    """Let the run start earlier by the server's clock: no copy has the date of its start."""
 
     def earlier(request: Request) -> Reply | None:
         if request.kind != "ListObjectsV2":
@@ -60,7 +60,7 @@ def early_clock(proxy: Proxy, answer: Callable[[Request], Reply | None]) -> None
 
 
 def copies(proxy: Proxy) -> Counter[str]:
-    """Return how often each key was asked to be copied."""
+    """Return the number of copy requests by key."""
     return Counter(request.key for request in proxy.of_kind("CopyObject"))
 
 
@@ -76,14 +76,14 @@ def outcome(metrics: Any) -> tuple[int, int, int, int]:
 
 @pytest.fixture(scope="module")
 def shared(server: Endpoint) -> Iterator[tuple[Proxy, Sides]]:
-    """One proxy and two buckets for all tests here: their sessions are dearer than the rest."""
+    """One proxy and two buckets for all tests here: their sessions are the most expensive part."""
     with Proxy(server.url) as proxy:
         yield proxy, Sides(server, server.behind(proxy.url))
 
 
 @pytest.fixture
 def proxy(shared: tuple[Proxy, Sides]) -> Proxy:
-    """The proxy, which answers nothing by itself."""
+    """The proxy, which forwards every request."""
     proxy, _ = shared
     proxy.answer = lambda _: None
     return proxy
@@ -91,7 +91,7 @@ def proxy(shared: tuple[Proxy, Sides]) -> Proxy:
 
 @pytest.fixture
 def sides(shared: tuple[Proxy, Sides], proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Sides:
-    """The buckets, empty; what was requested before is forgotten."""
+    """The empty buckets; earlier requests are forgotten."""
     _, sides = shared
     empty(sides)
     for name, value in sides.environment.items():
@@ -102,10 +102,10 @@ def sides(shared: tuple[Proxy, Sides], proxy: Proxy, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.one_server
 class TestInAirflow:
-    """Templates, mapping, XComs and retries are Airflow's own."""
+    """Templates, mapping, XComs and retries by Airflow."""
 
     def test_single_object(self, sides: Sides, run_dag: RunDag) -> None:
-        """One object arrives with its metadata; return value and XCom tell of it (FR-011, FR-012)."""
+        """One object arrives with its metadata; return value and XCom count it (FR-011, FR-012)."""
         sides.put("data/a.nc", b"granule", Metadata={"orbit": "7"}, ContentType="application/x-netcdf")
         with DAG("single", schedule=None) as dag:
             make_operator(sides, source_key="data/a.nc", destination_key="b/c.nc", recursive=False)
@@ -144,7 +144,7 @@ class TestInAirflow:
         assert set(sides.copied()) == {"templates/2026/a"}
 
     def test_mapped(self, sides: Sides, proxy: Proxy, run_dag: RunDag) -> None:
-        """Mapped operators are operations of their own; one that finds nothing fails alone."""
+        """Mapped operators are separate operations; only the one that finds nothing fails."""
         sides.put("a/1")
         with DAG("mapped", schedule=None) as dag:
             S3CrossAccountCopyOperator.partial(
@@ -159,8 +159,8 @@ class TestInAirflow:
         done = run_dag(dag)
         assert done.states == {("copy", 0): "success", ("copy", 1): "failed"}
         metrics = [done.xcom("copy", "metrics", map_index=index) for index in range(2)]
-        assert [one["operation_id"] for one in metrics] == [f"{done.run_id}.copy[{i}]" for i in range(2)]
-        assert [outcome(one) for one in metrics] == [(1, 1, 0, 0), (0, 0, 0, 0)]
+        assert [each["operation_id"] for each in metrics] == [f"{done.run_id}.copy[{i}]" for i in range(2)]
+        assert [outcome(each) for each in metrics] == [(1, 1, 0, 0), (0, 0, 0, 0)]
         assert metrics[1]["errors_by_code"] == {"NothingFound": 1}
         returned = [done.xcom("copy", map_index=index) for index in range(2)]
         assert returned[0].items() >= metrics[0].items()
@@ -169,7 +169,7 @@ class TestInAirflow:
 
     @pytest.mark.parametrize("overwrite", [True, False], ids=["always", "never"])
     def test_retries(self, sides: Sides, proxy: Proxy, run_dag: RunDag, *, overwrite: bool) -> None:
-        """A retry copies what is missing and nothing else; its figures count every object once."""
+        """A retry copies only what is missing; its metrics count every object once."""
         for number in range(5):
             sides.put(f"data/{number}", b"xy")
         early_clock(proxy, failing("copy/3", BROKEN, times=3))
@@ -185,14 +185,14 @@ class TestInAirflow:
         assert metrics["total_bytes_transferred"] == 10
 
     def test_timeout(self, sides: Sides, proxy: Proxy, run_dag: RunDag) -> None:
-        """When Airflow's timeout strikes, sending stops, and every object is accounted for."""
+        """After Airflow's timeout, sending stops, and every object is counted."""
         put_many(sides.source_bucket, {f"data/{number:02}": b"x" for number in range(40)})
         with DAG("timeout", schedule=None) as dag:
             make_operator(sides, batch_size=20, execution_timeout=timedelta(hours=1))
 
         def strike(request: Request) -> Reply | None:
             if (request.kind, request.key) == ("CopyObject", "copy/25"):
-                os.kill(os.getpid(), signal.SIGALRM)  # as the clock does when the hour is over
+                os.kill(os.getpid(), signal.SIGALRM)  # as after an hour
             return None
 
         proxy.answer = strike
@@ -234,22 +234,22 @@ class TestInAirflow:
         assert len(keys) == 2 + 2 * 3
         pushed = [done.xcom("copy", key) for key in ("return_value", "metrics")]
         assert (pushed[0], outcome(pushed[1])) == (None, (3, 2, 1, 0))
-        said = {line["event"] for line in log_events}
-        assert {"operation started", "object failed", "operation failed"} <= said
-        lines = [line for line in log_events if line["level"] != "debug"]  # where Airflow talks to itself
+        logged = {line["event"] for line in log_events}
+        assert {"operation started", "object failed", "operation failed"} <= logged
+        lines = [line for line in log_events if line["level"] != "debug"]  # Airflow's own debug lines
         shown = "\n".join([repr(lines), caplog.text, json.dumps(pushed)])
         assert [key for key in keys if key in shown] == []
 
 
 class TestCopies:
-    """What arrives, and what is counted."""
+    """What is copied, and what is counted."""
 
     def test_prefix(self, sides: Sides) -> None:
         """Everything below the prefix arrives with its structure, metadata and markers (FR-004, FR-009)."""
         for key in ("data/", "data/a", "data/deep/er/b", "data/deep/"):
             sides.put(key, key.encode(), Metadata={"name": key})
         sides.put("data-of-others/c")
-        metrics = Attempt().of(make_operator(sides))
+        metrics = Attempt().execute(make_operator(sides))
         found = {"copy/": b"data/", "copy/a": b"data/a", "copy/deep/": b"data/deep/"}
         assert sides.copied() == {**found, "copy/deep/er/b": b"data/deep/er/b"}
         head = sides.destination.head_object(Bucket=sides.destination_bucket, Key="copy/deep/er/b")
@@ -257,19 +257,19 @@ class TestCopies:
         assert (outcome(metrics), metrics["total_bytes_transferred"]) == ((4, 4, 0, 0), 35)
 
     def test_server_side(self, sides: Sides, proxy: Proxy) -> None:
-        """No object passes by the worker: one byte proves reading, and no body is sent (FR-001)."""
+        """No object passes through the worker: one byte is read as a check, and no body is sent (FR-001)."""
         sides.put("data/a", b"x" * 2**20)
-        Attempt().of(make_operator(sides))
+        Attempt().execute(make_operator(sides))
         assert len(sides.copied()["copy/a"]) == 2**20
         assert [request.headers["range"] for request in proxy.of_kind("GetObject")] == ["bytes=0-0"]
         assert {request.body for request in proxy.requests if request.target != "/"} == {b""}
 
     def test_overwrite_never(self, sides: Sides, proxy: Proxy) -> None:
-        """`overwrite=False` leaves what is there, however it differs, and counts it as `exists` (FR-015)."""
+        """`overwrite=False` keeps existing objects, even if they differ, counted as `exists` (FR-015)."""
         sides.put("data/a", b"new")
         sides.put("data/b", b"new")
         sides.destination.put_object(Bucket=sides.destination_bucket, Key="copy/a", Body=b"older")
-        metrics = Attempt().of(make_operator(sides, overwrite=False))
+        metrics = Attempt().execute(make_operator(sides, overwrite=False))
         assert sides.copied() == {"copy/a": b"older", "copy/b": b"new"}
         assert (outcome(metrics), metrics["files_skipped"]) == ((2, 1, 0, 0), {"exists": 1})
         assert copies(proxy) == {"copy/b": 1}
@@ -278,15 +278,15 @@ class TestCopies:
         """By default a second operation copies everything again (FR-015)."""
         sides.put("data/a")
         for run_id in ("run-1", "run-2"):
-            metrics = Attempt(run_id=run_id).of(make_operator(sides))
+            metrics = Attempt(run_id=run_id).execute(make_operator(sides))
             assert outcome(metrics) == (1, 1, 0, 0)
         assert (copies(proxy), metrics["files_copied_earlier"]) == ({"copy/a": 2}, 0)
 
     @pytest.mark.needs("back_door")
     def test_batches(self, sides: Sides, log_events: list[dict[str, Any]]) -> None:
-        """`batch_size` is the unit of progress: batch i of n begins and ends with its counts (FR-014)."""
+        """`batch_size` is the unit of progress: batch i of n starts and ends with its counts (FR-014)."""
         put_many(sides.source_bucket, {f"data/{number:03}": b"x" for number in range(250)})
-        metrics = Attempt().of(make_operator(sides, batch_size=100))
+        metrics = Attempt().execute(make_operator(sides, batch_size=100))
         assert outcome(metrics) == (250, 250, 0, 0)
         progress = [
             (line["event"], line["batch"], line["of"], line.get("copied", line.get("objects")))
@@ -301,9 +301,9 @@ class TestCopies:
 
     @pytest.mark.needs("accounts")
     def test_two_accounts(self, sides: Sides, proxy: Proxy) -> None:
-        """Each role is assumed from its connection: the source's lists, the destination's copies (FR-002)."""
+        """Each connection assumes its role: the source's role lists, the destination's copies (FR-002)."""
         sides.put("data/a")
-        Attempt().of(make_operator(sides, new_sessions=True))
+        Attempt().execute(make_operator(sides, new_sessions=True))
 
         def signer(request: Request) -> str:
             return request.headers["authorization"].partition("Credential=")[2].partition("/")[0]
@@ -322,22 +322,22 @@ class TestCopies:
         sides.put("data/a")
         for name, value in {
             "AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT00000",
-            "AWS_SECRET_ACCESS_KEY": "nobodys",
+            "AWS_SECRET_ACCESS_KEY": "not-a-secret",
             "AWS_ENDPOINT_URL": proxy.url,
         }.items():
             monkeypatch.setenv(name, value)
-        Attempt().of(make_operator(sides, source_aws_conn_id=None, dest_aws_conn_id=None))
+        Attempt().execute(make_operator(sides, source_aws_conn_id=None, dest_aws_conn_id=None))
         assert set(sides.copied()) == {"copy/a"}
         (copy,) = proxy.of_kind("CopyObject")
         assert "Credential=AKIAENVIRONMENT00000/" in copy.headers["authorization"]
         assert b"AssumeRole" not in b"".join(request.body for request in proxy.requests)
 
     def test_states(self, sides: Sides) -> None:
-        """The operation says how far it has come: nothing before, COMPLETED at the end."""
+        """The operator has the operation's state: none before `execute`, COMPLETED at the end."""
         sides.put("data/a")
         operator = make_operator(sides)
         assert operator.operation is None
-        Attempt().of(operator)
+        Attempt().execute(operator)
         assert operator.operation is not None
         assert operator.operation.state is OperationState.COMPLETED
 
@@ -360,26 +360,26 @@ MISSING: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "prefix": ({"source_key": "gone/"}, "NothingFound", r"no object below s3://source-\d+/gone/"),
     "connection": (
-        {"dest_aws_conn_id": "nobody"},
+        {"dest_aws_conn_id": "missing"},
         "RoleNotAssumed",
-        "destination.connection: Airflow has no connection 'nobody'",
+        "destination.connection: Airflow has no connection 'missing'",
     ),
 }
 
 
 @pytest.mark.one_server
 class TestRefusals:
-    """What is found before the first copy: nothing starts, and the reason is said."""
+    """Problems that are found before the first copy: nothing starts, and the error has the reason."""
 
     @pytest.mark.parametrize(("changes", "code", "message"), MISSING.values(), ids=MISSING)
     def test_missing(
         self, sides: Sides, proxy: Proxy, changes: dict[str, Any], code: str, message: str
     ) -> None:
-        """What is missing is named, nothing is copied, and the XCom `metrics` has the code (FR-013)."""
+        """The error names what is missing, nothing is copied, and XCom `metrics` has the code (FR-013)."""
         sides.put("data/a")
         operator, attempt = make_operator(sides, **changes), Attempt()
         with pytest.raises(AirflowFailException, match=message):
-            attempt.of(operator)
+            attempt.execute(operator)
         assert proxy.kinds()["CopyObject"] == proxy.kinds()["CreateMultipartUpload"] == 0
         assert sides.copied() == {}
         assert outcome(attempt.metrics) == (0, 0, 0, 0)
@@ -389,12 +389,12 @@ class TestRefusals:
         assert operator.operation.state is OperationState.VALIDATION_FAILED
 
     def test_destination_not_writable(self, sides: Sides, proxy: Proxy) -> None:
-        """Who may not do what at the destination is said before the first copy (FR-013)."""
+        """Before the first copy, the error says who lacks which permission at the destination (FR-013)."""
         sides.put("data/a")
         proxy.answer = lambda request: DENIED if request.kind == "CreateMultipartUpload" else None
         attempt = Attempt()
         with pytest.raises(AirflowFailException) as refused:
-            attempt.of(make_operator(sides))
+            attempt.execute(make_operator(sides))
         principal = WRITER.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/")
         assert f"{principal}/" in str(refused.value)
         assert "may not s3:PutObject" in str(refused.value)
@@ -404,34 +404,34 @@ class TestRefusals:
         assert principal in attempt.metrics["errors"][0]
 
     def test_bad_inputs(self, sides: Sides, proxy: Proxy, log_events: list[dict[str, Any]]) -> None:
-        """Bad inputs are all named, and no request is sent (FR-010)."""
+        """The error names all bad inputs, and no request is sent (FR-010)."""
         operator, attempt = make_operator(sides, source_bucket="A", batch_size=0, overwrite="no"), Attempt()
         with pytest.raises(AirflowFailException) as refused:
-            attempt.of(operator)
+            attempt.execute(operator)
         assert all(name in str(refused.value) for name in ("source_bucket", "batch_size", "overwrite"))
         assert proxy.requests == []
         assert attempt.metrics["errors_by_code"] == {"InvalidConfig": 1}
         assert [line["event"] for line in log_events if "operation" in line["event"]] == ["operation failed"]
 
     def test_bad_inputs_after_a_good_run(self, sides: Sides) -> None:
-        """An operator that is used again begins anew: what its last run came to is no obstacle."""
+        """An operator can be used again: the result of its last run does not matter."""
         sides.put("data/a")
         operator, attempt = make_operator(sides), Attempt()
-        attempt.of(operator)
+        attempt.execute(operator)
         operator.source_key = "data"
         with pytest.raises(AirflowFailException, match="source_key"):
-            attempt.of(operator)
+            attempt.execute(operator)
         assert attempt.metrics["errors_by_code"] == {"InvalidConfig": 1}
 
-    def test_what_nobody_expects(self, sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An error that is none of ours ends with metrics and a log line, too."""
+    def test_unexpected_errors(self, sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An error of another package ends with metrics and a log line, too."""
         for name, text in sides.environment.items():
             connection = json.loads(text)
             connection["extra"]["config_kwargs"] = {"of_no_use": 1}
             monkeypatch.setenv(name, json.dumps(connection))
         operator, attempt = make_operator(sides, new_sessions=True), Attempt()
         with pytest.raises(TypeError, match="of_no_use"):
-            attempt.of(operator)
+            attempt.execute(operator)
         assert attempt.metrics["errors_by_code"] == {"TypeError": 1}
         assert operator.operation is not None
         assert operator.operation.state is OperationState.VALIDATION_FAILED
@@ -439,17 +439,17 @@ class TestRefusals:
 
 @pytest.mark.one_server
 class TestFaults:
-    """What goes wrong while objects are copied."""
+    """Failures while objects are copied."""
 
     def test_attempts(self, sides: Sides, proxy: Proxy) -> None:
-        """A transient error is tried again, three times in all; Airflow may try the rest again (FR-005)."""
+        """A transient error gets three attempts; Airflow may retry the rest (FR-005)."""
         for key in ("a", "b", "c"):
             sides.put(f"data/{key}", b"xyz")
         passing, lasting = failing("copy/a", BROKEN, times=2), failing("copy/b", BROKEN)
         proxy.answer = lambda request: passing(request) or lasting(request)
         operator, attempt = make_operator(sides), Attempt()
         with pytest.raises(AirflowException, match="1 objects failed") as failed:
-            attempt.of(operator)
+            attempt.execute(operator)
         assert not isinstance(failed.value, AirflowFailException)
         assert copies(proxy) == {"copy/a": 3, "copy/b": 3, "copy/c": 1}
         assert outcome(attempt.metrics) == (3, 2, 1, 0)
@@ -460,13 +460,13 @@ class TestFaults:
         assert operator.operation.state is OperationState.COPY_FAILED
 
     def test_denied_object(self, sides: Sides, proxy: Proxy, log_events: list[dict[str, Any]]) -> None:
-        """A refused object stops no other; the task fails for good with exact metrics (FR-006 to FR-008)."""
+        """A denied object stops no others; the task fails for good, with exact metrics (FR-006 to FR-008)."""
         for number in range(10):
             sides.put(f"data/{number}", b"xyz")
         proxy.answer = failing("copy/4", DENIED)
         attempt = Attempt()
         with pytest.raises(AirflowFailException, match=r"1 objects failed .* 9 copied of 10 found"):
-            attempt.of(make_operator(sides, batch_size=3))
+            attempt.execute(make_operator(sides, batch_size=3))
         assert len(sides.copied()) == 9
         assert outcome(attempt.metrics) == (10, 9, 1, 0)
         assert attempt.metrics["total_bytes_transferred"] == 27
@@ -485,7 +485,7 @@ class TestFaults:
         proxy.answer = answer
         operator, attempt = make_operator(sides), Attempt()
         with pytest.raises(AirflowFailException, match="AccessDenied"):
-            attempt.of(operator)
+            attempt.execute(operator)
         assert attempt.metrics["errors_by_code"] == {"AccessDenied": 1}
         assert proxy.kinds()["CopyObject"] == 0
         assert operator.operation is not None
@@ -493,59 +493,59 @@ class TestFaults:
 
 
 @pytest.mark.one_server
-class TestTries:
-    """What one try leaves to the next."""
+class TestRetries:
+    """What one attempt leaves for the next."""
 
     @staticmethod
     def fail_first(sides: Sides, proxy: Proxy, kept: Kept) -> None:
-        """Let a first try copy `data/a` and fail at `data/b`, for a reason that may pass."""
+        """Let a first attempt copy `data/a` and fail at `data/b`, with a transient error."""
         sides.put("data/a")
         sides.put("data/b")
         early_clock(proxy, failing("copy/b", Reply.error(500, "InternalError")))
         with pytest.raises(AirflowException, match="InternalError"):
-            Attempt(kept).of(make_operator(sides))
+            Attempt(kept).execute(make_operator(sides))
         early_clock(proxy, lambda _: None)
         proxy.forget()
 
-    @pytest.mark.skipif(not HAS_TASK_STATE, reason="this Airflow remembers no tries")
+    @pytest.mark.skipif(not HAS_TASK_STATE, reason="this Airflow has no memory for tasks")
     def test_state_is_kept_until_it_succeeds(self, sides: Sides, proxy: Proxy) -> None:
-        """A second try counts what the first copied; after a success a third begins anew."""
+        """A second attempt counts what the first copied; after a success, a third starts afresh."""
         kept = Kept()
         self.fail_first(sides, proxy, kept)
-        second = Attempt(kept).of(make_operator(sides))
+        second = Attempt(kept).execute(make_operator(sides))
         assert (outcome(second), second["files_copied_earlier"]) == ((2, 2, 0, 0), 1)
         assert copies(proxy) == {"copy/b": 1}
         assert kept == {}
-        third = Attempt(kept).of(make_operator(sides))
+        third = Attempt(kept).execute(make_operator(sides))
         assert (outcome(third), third["files_copied_earlier"]) == ((2, 2, 0, 0), 0)
 
-    def test_a_failure_that_no_retry_mends_is_forgotten(self, sides: Sides, proxy: Proxy) -> None:
-        """Who clears a task that failed for good begins anew: what is there by then may be anybody's."""
+    def test_a_final_failure_is_forgotten(self, sides: Sides, proxy: Proxy) -> None:
+        """A task that is cleared after a final failure starts afresh: copies may have another origin."""
         kept = Kept()
         sides.put("data/a")
         early_clock(proxy, failing("copy/a", DENIED))
         with pytest.raises(AirflowFailException):
-            Attempt(kept).of(make_operator(sides))
+            Attempt(kept).execute(make_operator(sides))
         assert kept == {}
 
     def test_other_inputs(self, sides: Sides, proxy: Proxy) -> None:
-        """A try with other inputs owes nothing to what an earlier one copied."""
+        """An attempt with other inputs does not count what an earlier one copied."""
         kept = Kept()
         self.fail_first(sides, proxy, kept)
-        metrics = Attempt(kept).of(make_operator(sides, batch_size=7))
+        metrics = Attempt(kept).execute(make_operator(sides, batch_size=7))
         assert (outcome(metrics), metrics["files_copied_earlier"]) == ((2, 2, 0, 0), 0)
         assert copies(proxy) == {"copy/a": 1, "copy/b": 1}
 
-    def test_refused_tries_leave_nothing(self, sides: Sides) -> None:
-        """A try that never came to copying does not count as an earlier one."""
+    def test_attempts_that_fail_the_checks_leave_nothing(self, sides: Sides) -> None:
+        """An attempt that never started copying does not count as an earlier one."""
         kept = Kept()
         with pytest.raises(AirflowFailException):
-            Attempt(kept).of(make_operator(sides))
+            Attempt(kept).execute(make_operator(sides))
         assert kept == {}
 
 
 def kill_and_wait(operator: S3CrossAccountCopyOperator) -> None:
-    """Call `on_kill`, and return when it has taken effect."""
+    """Call `on_kill`, and return after it has taken effect."""
     operator.on_kill()
     if operator._sender is not None:
         operator._sender._pacer._stopping.wait(10)
@@ -553,10 +553,10 @@ def kill_and_wait(operator: S3CrossAccountCopyOperator) -> None:
 
 @pytest.mark.one_server
 class TestKill:
-    """Airflow calls `on_kill` in the thread that copies, and lets it run on."""
+    """Airflow calls `on_kill` in the thread that copies, which then goes on."""
 
     def test_in_mid_copy(self, sides: Sides, proxy: Proxy) -> None:
-        """After `on_kill` no copy starts, no upload stays open, and every object is accounted for."""
+        """After `on_kill` no copy starts, no upload stays open, and every object is counted."""
         put_many(sides.source_bucket, {f"data/{number:02}": b"x" for number in range(60)})
         operator, attempt = make_operator(sides, batch_size=20), Attempt()
 
@@ -567,7 +567,7 @@ class TestKill:
 
         proxy.answer = kill
         with pytest.raises(InterruptedError):
-            attempt.of(operator)
+            attempt.execute(operator)
         sent = proxy.kinds()["CopyObject"]
         assert 20 < sent <= 40
         assert outcome(attempt.metrics) == (60, sent, 0, 60 - sent)
@@ -579,7 +579,7 @@ class TestKill:
         assert operator.operation.state is OperationState.COPY_FAILED
 
     def test_before_the_first_copy(self, sides: Sides, proxy: Proxy) -> None:
-        """A task that is killed while it checks its inputs copies nothing, and says why."""
+        """A task that is killed during its checks copies nothing, and reports why."""
         sides.put("data/a")
         operator, attempt = make_operator(sides), Attempt()
 
@@ -590,7 +590,7 @@ class TestKill:
 
         proxy.answer = kill
         with pytest.raises(InterruptedError):
-            attempt.of(operator)
+            attempt.execute(operator)
         assert proxy.kinds()["CopyObject"] == 0
         assert attempt.metrics["errors_by_code"] == {"InterruptedError": 1}
         assert sides.open_uploads() == []
@@ -603,15 +603,15 @@ class TestKill:
 
 
 class TestMethods:
-    """The methods beside `execute`, called by themselves."""
+    """The other methods of the operator, called directly."""
 
     def test_validate_inputs(self, sides: Sides, proxy: Proxy) -> None:
-        """Good inputs are True, without a request."""
+        """Valid inputs return True, without a request."""
         assert make_operator(sides).validate_inputs() is True
         assert proxy.requests == []
 
     def test_validate_inputs_names_all(self, sides: Sides) -> None:
-        """Bad inputs are one ValueError that names every one of them."""
+        """Bad inputs raise one ValueError that names all of them."""
         operator = make_operator(
             sides, source_bucket="Bad_Name", source_key="data", destination_key=None, batch_size=1_001
         )
@@ -636,7 +636,7 @@ class TestMethods:
         assert {request.method for request in proxy.requests if request.target != "/"} == {"GET"}
 
     def test_objects_to_copy_leaves_out_what_exists(self, sides: Sides) -> None:
-        """With `overwrite=False`, what the destination has is nothing to copy."""
+        """With `overwrite=False`, objects that exist at the destination are left out."""
         sides.put("data/a")
         sides.put("data/b")
         sides.destination.put_object(Bucket=sides.destination_bucket, Key="copy/a", Body=b"")
@@ -649,7 +649,7 @@ class TestMethods:
         assert make_operator(sides).get_s3_objects_to_copy() == []
 
     def test_object_to_copy(self, sides: Sides) -> None:
-        """A single object is one row; where it is missing, that is an error."""
+        """A single object is one row; a missing one is an error."""
         sides.put("data/a", b"xyz")
         one: dict[str, Any] = {"recursive": False, "destination_key": "a"}
         (row,) = make_operator(sides, source_key="data/a", **one).get_s3_objects_to_copy()
@@ -670,10 +670,10 @@ def copy_one(sides: Sides, key: str = "data/a", bucket: str | None = None, **cha
 
 
 class TestCopySingleObject:
-    """One object, at places of its own: what S3 refuses is no exception."""
+    """One object, at given places: an error of S3 is returned, not raised."""
 
     def test_success(self, sides: Sides) -> None:
-        """A copied object is a success of its size, with its metadata."""
+        """A copied object is a success with its size, and keeps its metadata."""
         sides.put("data/a", b"xyz", Metadata={"k": "v"})
         assert copy_one(sides) == {"success": True, "bytes_transferred": 3, "error_message": None}
         assert sides.copied() == {"b": b"xyz"}
@@ -681,7 +681,7 @@ class TestCopySingleObject:
         assert head["Metadata"] == {"k": "v"}
 
     def test_existing(self, sides: Sides, proxy: Proxy) -> None:
-        """With `overwrite=False`, what is there is left: a success of 0 bytes, without a copy."""
+        """With `overwrite=False`, an existing object is kept: a success of 0 bytes, without a copy."""
         sides.put("data/a", b"xyz")
         sides.destination.put_object(Bucket=sides.destination_bucket, Key="b", Body=b"old")
         result = copy_one(sides, overwrite=False)
@@ -690,21 +690,21 @@ class TestCopySingleObject:
         assert proxy.kinds()["CopyObject"] == 0
 
     def test_overwritten(self, sides: Sides) -> None:
-        """By default what is there is replaced."""
+        """By default an existing object is replaced."""
         sides.put("data/a", b"xyz")
         sides.destination.put_object(Bucket=sides.destination_bucket, Key="b", Body=b"xyz")
         assert copy_one(sides)["bytes_transferred"] == 3
 
     @pytest.mark.parametrize("bucket", [None, "no-such-bucket"], ids=["key", "bucket"])
     def test_missing(self, sides: Sides, bucket: str | None) -> None:
-        """A key or a bucket that is not there is said by the message."""
+        """The message names a missing key or bucket."""
         result = copy_one(sides, "data/gone", bucket)
         assert (result["success"], result["bytes_transferred"]) == (False, 0)
         place = f"s3://{bucket or sides.source_bucket}/data/gone"
         assert result["error_message"] == f"NoSuchKey: the object {place} does not exist"
 
     def test_vanished(self, sides: Sides, proxy: Proxy) -> None:
-        """An object that goes while it is copied is no success."""
+        """An object that is deleted while it is copied is a failure."""
         sides.put("data/a")
         proxy.answer = failing("b", Reply.error(404, "NoSuchKey"))
         result = copy_one(sides)
@@ -712,7 +712,7 @@ class TestCopySingleObject:
         assert result["error_message"] == f"NoSuchKey: s3://{sides.source_bucket}/data/a is gone"
 
     def test_denied(self, sides: Sides, proxy: Proxy) -> None:
-        """A refusal is said with S3's code, after one request."""
+        """The message has S3's error code, after one request."""
         sides.put("data/a")
         proxy.answer = failing("b", DENIED)
         result = copy_one(sides)
@@ -721,17 +721,17 @@ class TestCopySingleObject:
         assert copies(proxy) == {"b": 1}
 
     def test_bad_places(self, sides: Sides, proxy: Proxy) -> None:
-        """Places that can't be are said, all of them, without a request."""
+        """The message names all invalid places, and no request is sent."""
         result = make_operator(sides).copy_single_object("Bad_Name", "", sides.destination_bucket, "b")
         assert (result["success"], result["bytes_transferred"]) == (False, 0)
         assert all(name in (result["error_message"] or "") for name in ("source_bucket", "source_key"))
         assert proxy.requests == []
 
     def test_unknown_connection(self, sides: Sides) -> None:
-        """A connection that Airflow does not have is said."""
-        result = copy_one(sides, source_aws_conn_id="nobody")
+        """The message names a connection that Airflow does not have."""
+        result = copy_one(sides, source_aws_conn_id="missing")
         assert result["success"] is False
-        assert "Airflow has no connection 'nobody'" in (result["error_message"] or "")
+        assert "Airflow has no connection 'missing'" in (result["error_message"] or "")
 
     def test_terminals_are_safe(self, sides: Sides) -> None:
         """A key's control characters come back escaped."""

@@ -1,4 +1,4 @@
-"""One copy, by the operator and by a Dag of a YAML file: one account and one set of log lines."""
+"""The same copy by the operator and by the Dag of a YAML file: same metrics and same log lines."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ METRICS = {
     "config_digest",
     "dry_run",
 }
-# What no two runs have in common, the requests that happened to be in flight at once among it.
+# What differs between any two runs, such as the number of requests in flight.
 OF_THE_RUN = {
     "operation_id",
     "start_time",
@@ -62,8 +62,8 @@ OF_THE_RUN = {
 
 
 @dataclass
-class Account:
-    """What a run says of itself, at every place where it says it."""
+class Report:
+    """What a run reports, at all places."""
 
     state: str
     returned: Any
@@ -73,7 +73,7 @@ class Account:
     lines: list[dict[str, Any]]
 
     @classmethod
-    def of_task(cls, done: DagResult, task_id: str, lines: list[dict[str, Any]]) -> Account:
+    def of_task(cls, done: DagResult, task_id: str, lines: list[dict[str, Any]]) -> Report:
         def pulled(key: str) -> Any:
             return done.xcom(task_id, key)
 
@@ -100,24 +100,24 @@ class Account:
         return {event: set().union(*self.of(event)) for event in PROMISED if self.of(event)}
 
     @property
-    def what_it_did(self) -> dict[str, Any]:
-        """The metrics without what differs from run to run."""
+    def comparable(self) -> dict[str, Any]:
+        """The metrics without what differs between runs."""
         return {name: value for name, value in self.pushed.items() if name not in OF_THE_RUN}
 
 
 def by_operator(
     sides: Sides, run_dag: RunDag, lines: list[dict[str, Any]], *, batch_size: int = 100
-) -> Account:
+) -> Report:
     with DAG("by_operator", schedule=None) as dag:
         make_operator(sides, destination_key="by-operator/", batch_size=batch_size)
     lines.clear()
     done = run_dag(dag)
-    return Account.of_task(done, "copy", lines)
+    return Report.of_task(done, "copy", lines)
 
 
 def by_yaml(
     sides: Sides, run_dag: RunDag, lines: list[dict[str, Any]], folder: Path, *, batch_size: int = 100
-) -> Account:
+) -> Report:
     job = document(
         source={"bucket": sides.source_bucket, "connection": "aws_source"},
         destination={"bucket": sides.destination_bucket, "connection": "aws_destination"},
@@ -129,11 +129,11 @@ def by_yaml(
     dag = build_dag(job_of(write(folder, job)))
     lines.clear()
     done = run_dag(dag)
-    return Account.of_task(done, "summarize", lines)
+    return Report.of_task(done, "summarize", lines)
 
 
-def assert_adds_up(run: Account) -> None:
-    """Entries come to the whole run; batches to what was copied: what they skip is planned, too."""
+def assert_adds_up(run: Report) -> None:
+    """Check that entries add up to the run, and batches to its copied objects."""
     for name in ("total_files_found", "files_copied_successfully", "files_failed", "total_bytes_transferred"):
         assert sum(one[name] for one in run.entries) == run.pushed[name]
     assert sum(sum(one["requests_by_kind"].values()) for one in run.entries) == run.pushed["requests"]
@@ -158,7 +158,7 @@ def test_a_copy(sides: Sides, run_dag: RunDag, log_events: list[dict[str, Any]],
         assert_adds_up(run)
         assert run.of("operation failed") == []
         assert run.fields["operation completed"] >= METRICS
-    assert operator.what_it_did == dag.what_it_did
+    assert operator.comparable == dag.comparable
     assert (dag.pushed["files_copied_successfully"], dag.pushed["total_bytes_transferred"]) == (6, 15)
     assert operator.fields == dag.fields
     assert set(operator.fields) == PROMISED - {"object failed", "operation failed"}
@@ -170,7 +170,7 @@ def test_a_copy(sides: Sides, run_dag: RunDag, log_events: list[dict[str, Any]],
 def test_a_copy_with_failures(
     sides: Sides, proxy: Proxy, run_dag: RunDag, log_events: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    """A run that fails says the same at every place, names each failed object, and copies the rest."""
+    """A run that fails reports the same everywhere, names each failed object, and copies the rest."""
     for number in range(6):
         sides.put(f"data/{number}", b"x" * number)
     denied = Reply.error(403, "AccessDenied", "Access Denied")
@@ -188,7 +188,7 @@ def test_a_copy_with_failures(
         assert failed == [("data/2", "AccessDenied", 1), ("data/5", "AccessDenied", 1)]
         ended = sorted((b["batch"], b["of"], b["copied"], b["failed"]) for b in run.of("batch finished"))
         assert ended == [(1, 2, 2, 1), (2, 2, 2, 1)]
-    assert operator.what_it_did == dag.what_it_did
+    assert operator.comparable == dag.comparable
     assert (dag.pushed["files_failed"], dag.pushed["total_bytes_transferred"]) == (2, 8)
     assert operator.fields == dag.fields
     assert set(operator.fields) == PROMISED - {"operation completed"}
@@ -198,7 +198,7 @@ def test_a_copy_with_failures(
 def test_a_copy_that_never_starts(
     sides: Sides, run_dag: RunDag, log_events: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    """A run that is refused says so with the same fields, whoever ran it."""
+    """A run that fails its checks reports that with the same fields, with operator and Dag."""
     operator = by_operator(sides, run_dag, log_events)
     dag = by_yaml(sides, run_dag, log_events, tmp_path)
     for run in (operator, dag):

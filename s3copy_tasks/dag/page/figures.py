@@ -129,7 +129,7 @@ def parse_progress(value: Any) -> Figures | None:
 
 
 def add_up_figures(parts: Iterable[Figures]) -> Figures | None:
-    """Return the sum over batches, without skipped and verified objects; None if there are no batches."""
+    """Return the sum over batches, without skipped and verified objects; None without batches."""
     parts = list(parts)
     if not parts:
         return None

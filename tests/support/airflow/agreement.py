@@ -1,4 +1,4 @@
-"""The numbers of one run at each place where they are told, and whether they are the same."""
+"""Checks that the numbers of a run are the same at each place where they are reported."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ OF_STATSD = {
 }
 
 
-def assert_statsd_agrees(told: StatsD, metrics: Mapping[str, Any]) -> None:
-    """Check what StatsD without tags was told of a job's only run against the XCom `metrics`."""
+def assert_statsd_agrees(statsd: StatsD, metrics: Mapping[str, Any]) -> None:
+    """Compare the metrics at StatsD, without tags and of a job's only run, with the XCom `metrics`."""
     prefix = f"airflow.s3copy.job.{metrics['job']}."
     for name, key in OF_STATSD.items():
-        assert told.counters[prefix + name] == metrics[key], name
-    assert told.counters[prefix + "objects.skipped"] == sum(metrics["files_skipped"].values())
-    assert told.counters[prefix + "errors"] == sum(metrics["errors_by_code"].values())
+        assert statsd.counters[prefix + name] == metrics[key], name
+    assert statsd.counters[prefix + "objects.skipped"] == sum(metrics["files_skipped"].values())
+    assert statsd.counters[prefix + "errors"] == sum(metrics["errors_by_code"].values())
     for name in ("objects_per_second", "bytes_per_second", "cost_usd", "peak_in_flight"):
-        assert told.latest[prefix + name] == metrics[name], name
+        assert statsd.latest[prefix + name] == metrics[name], name
     for name, seconds in metrics["latency_seconds"].items():
-        assert told.latest.get(f"{prefix}latency_seconds.{name}") == seconds
-    assert abs(told.latest[prefix + "duration"] - 1_000 * metrics["duration_seconds"]) < 1
+        assert statsd.latest.get(f"{prefix}latency_seconds.{name}") == seconds
+    assert abs(statsd.latest[prefix + "duration"] - 1_000 * metrics["duration_seconds"]) < 1
 
 
 def assert_asset_event_agrees(event: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
-    """Check the `extra` of an asset event: the metrics without the texts of the errors."""
+    """Check the `extra` of an asset event: the metrics without the error texts."""
     expected = event_extra({key: value for key, value in metrics.items() if key != "errors"})
     assert event["extra"].items() >= expected.items()

@@ -1,4 +1,4 @@
-"""Airflow's REST API, as a user of it."""
+"""A client of Airflow's REST API."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _ORDER = {name: i for i, name in enumerate(["preflight", "plan", "copy_batch", "
 
 
 class AirflowApi:
-    """One user's requests.
+    """The requests of a user.
 
     Args:
-        url: of the API server.
+        url: address of the API server.
 
     Attributes:
-        url: of the API server.
-        http: sends requests; after `log_in` as that user.
+        url: address of the API server.
+        http: sends requests, as the user of the last `log_in`.
     """
 
     def __init__(self, url: str) -> None:
@@ -25,17 +25,17 @@ class AirflowApi:
         self.http = httpx.Client(base_url=url, timeout=30)
 
     def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         self.http.close()
 
     def log_in(self, user: str, password: str) -> None:
-        """Be a user from now on."""
+        """Log in as a user."""
         reply = self.http.post("/auth/token", json={"username": user, "password": password})
         reply.raise_for_status()
         self.http.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
-        """Return what the REST API says."""
+        """Return the answer of the REST API."""
         reply = self.http.get(f"/api/v2/{path}", params=query)
         reply.raise_for_status()
         found: dict[str, Any] = reply.json()

@@ -1,4 +1,4 @@
-"""Stores Dags as the Dag processor of each version of Airflow does."""
+"""Stores Dags like the Dag processor, for each version of Airflow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def store_dags(dags: Iterable[DAG], folder: Path, bundle: str = "dags-folder") -> None:
-    """Store Dags in Airflow's database as those of a bundle; `folder` holds no other Dag files."""
+    """Store Dags in Airflow's database as Dags of a bundle; `folder` has no other Dag files."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415 - slow
 
     DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]

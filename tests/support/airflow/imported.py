@@ -1,4 +1,4 @@
-"""The Dag bundles of docs/importer.md, and the importers that Airflow makes of them, since 3.4."""
+"""The Dag bundles in docs/importer.md, and the importers that Airflow builds from them, since 3.4."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "importer.md"
 
 
 def bundles(folder: Path) -> list[dict[str, Any]]:
-    """Return what the page shows, with another folder of configs."""
+    """Return the bundles in docs/importer.md, with another folder of configs."""
     (text,) = re.findall(r"^```json\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     shown: list[dict[str, Any]] = json.loads(text)
     shown[-1]["kwargs"]["path"] = str(folder)
@@ -19,7 +19,7 @@ def bundles(folder: Path) -> list[dict[str, Any]]:
 
 
 def importer_of(name: str) -> Any:
-    """Return what Airflow imports a file of the bundle of configs with; None where nothing does."""
+    """Return Airflow's importer for a file of the bundle of configs; None if there is none."""
     from airflow.sdk.importers import (  # type: ignore[import-not-found] # noqa: PLC0415 - since 3.4
         get_importer_registry,
     )

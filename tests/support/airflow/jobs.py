@@ -1,4 +1,4 @@
-"""Jobs for a running Airflow: a config file, two buckets, and what became of a run."""
+"""Jobs for a running Airflow: a config file, two buckets, and the results of runs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Jobs:
 
         Args:
             objects: body by key.
-            direct: its requests to S3 pass by the proxy, which halves their rate.
+            direct: send requests to S3 without the proxy, which halves their rate.
             changes: to the fields of the config.
         """
         number = next(_numbers)
@@ -69,14 +69,14 @@ class Jobs:
         self._files.append(file)
 
     def remove(self) -> None:
-        """Take away every file that was written."""
+        """Delete every file that was written."""
         for file in self._files:
             file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job with a bucket on either side."""
+    """A job with one bucket on each side."""
 
     jobs: Jobs
     name: str
@@ -132,7 +132,7 @@ class Job:
         return contents(DESTINATION_ACCOUNT, self.destination)
 
     def expected(self) -> dict[str, tuple[bytes, dict[str, str]]]:
-        """Return what the destination holds after a clean run."""
+        """Return what the destination has after a run without failures."""
         return {
             "copy/" + key.removeprefix("data/"): found
             for key, found in contents(SOURCE_ACCOUNT, self.source).items()

@@ -1,4 +1,4 @@
-"""Operators between the buckets of `Sides`, and their `execute` without Airflow around it."""
+"""Operators between the buckets of `Sides`, and their `execute` without the rest of Airflow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def make_operator(sides: Sides, *, new_sessions: bool = False, **changes: Any) -
 
     Args:
         sides: the buckets.
-        new_sessions: assume the roles again; else the operators of `sides` share what costs half a second.
+        new_sessions: assume the roles again, in half a second; else operators of `sides` share sessions.
         changes: to the operator's arguments.
     """
     values: dict[str, Any] = {
@@ -44,7 +44,7 @@ def make_operator(sides: Sides, *, new_sessions: bool = False, **changes: Any) -
 
 
 def empty(sides: Sides) -> None:
-    """Delete every object of both buckets; they hold at most a page."""
+    """Delete every object of both buckets, which hold at most one page each."""
     buckets = ((sides.source, sides.source_bucket), (sides.destination, sides.destination_bucket))
     for client, bucket in buckets:
         rows = client.list_objects_v2(Bucket=bucket).get("Contents", [])
@@ -53,7 +53,7 @@ def empty(sides: Sides) -> None:
 
 
 class Kept(dict[str, Any]):
-    """What Airflow keeps for a task from one try to the next."""
+    """What Airflow keeps for a task from one attempt to the next."""
 
     def set(self, key: str, value: Any) -> None:
         self[key] = value
@@ -64,7 +64,7 @@ class Kept(dict[str, Any]):
 
 @dataclass
 class Attempt:
-    """One try of a task, as an operator sees it: a context with a task instance that takes XComs."""
+    """An attempt of a task, for an operator: a context with a task instance that keeps XComs."""
 
     kept: Kept = field(default_factory=Kept)
     run_id: str = "run-1"
@@ -77,8 +77,8 @@ class Attempt:
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = json.loads(json.dumps(value))
 
-    def of(self, operator: S3CrossAccountCopyOperator) -> RunReport:
-        """Execute an operator and return what it returns."""
+    def execute(self, operator: S3CrossAccountCopyOperator) -> RunReport:
+        """Execute an operator and return its result."""
         context = cast("Context", {"ti": self, "task_state_store": self.kept})
         return operator.execute(context)
 

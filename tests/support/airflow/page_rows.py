@@ -1,4 +1,4 @@
-"""Jobs, runs and what their tasks push, as rows of Airflow's database: what the page shows."""
+"""Writes jobs, runs and XComs for the page into Airflow's database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BUNDLE = "dags-folder"
 
 
 def add_jobs(folder: Path, documents: Mapping[str, dict[str, Any]]) -> list[str]:
-    """Write configs, make their Dags, and store these as the Dag processor does; return their ids."""
+    """Write configs, build their Dags, and store these like the Dag processor; return their ids."""
     folder.mkdir(exist_ok=True)
     for name, document in documents.items():
         write(folder, document, f"{name}.yaml")
@@ -39,7 +39,7 @@ def add_jobs(folder: Path, documents: Mapping[str, dict[str, Any]]) -> list[str]
 
 
 def metrics(copied: int = 0, *, failed: int = 0, seconds: float = 10.0, **more: Any) -> dict[str, Any]:
-    """Return what `summarize` pushes of a run that copied objects of 1 MB."""
+    """Return what `summarize` pushes for a run that copied objects of 1 MB."""
     skipped = more.pop("files_skipped", {"unchanged": 5})
     errors = more.pop("errors", [f"daily/{i:04}.nc: AccessDenied after 1 attempt: no" for i in range(failed)])
     return {
@@ -193,7 +193,7 @@ class Rows:
     def _pushed_by_attempts(
         self, dag_id: str, run_id: str, values: Mapping[tuple[str, int, str], Any]
     ) -> None:
-        """Write XComs as Airflow 3.4 keeps them: by the attempt of the task that pushed them."""
+        """Write XComs as Airflow 3.4 does: for the attempt of the task that pushed them."""
         from airflow.models import xcom  # noqa: PLC0415
 
         query = select(TaskInstance.task_id, TaskInstance.map_index, TaskInstance.id)

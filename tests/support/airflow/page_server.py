@@ -1,4 +1,4 @@
-"""Airflow's API server in this process, over SQLite, with jobs that the page shows."""
+"""Airflow's API server in this process, with SQLite, and with jobs for the page."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ USERS: dict[str, dict[str, list[str]]] = {
 
 
 class Answer(Protocol):
-    """What a client of HTTP returns, whichever Starlette finds."""
+    """The response of an HTTP client, with any HTTP package that Starlette uses."""
 
     @property
     def status_code(self) -> int: ...
@@ -48,13 +48,13 @@ class Answer(Protocol):
 
 
 def asking(app: FastAPI) -> TestClient:
-    with warnings.catch_warnings(action="ignore"):  # Starlette would have another package of the same kind
+    with warnings.catch_warnings(action="ignore"):  # Starlette prefers another HTTP package
         from fastapi.testclient import TestClient  # noqa: PLC0415
     return TestClient(app, raise_server_exceptions=False, follow_redirects=False)
 
 
 class Page:
-    """The API server, asked as one user or another."""
+    """The API server, with requests of different users."""
 
     def __init__(self, app: FastAPI) -> None:
         self.app = app
@@ -62,12 +62,12 @@ class Page:
     def get(
         self, path: str, user: str | None = "ann", role: str | None = "VIEWER", token: str = "", **query: Any
     ) -> Answer:
-        """Ask with the cookie that a browser sends from an iframe; without a user there is none."""
+        """Send a request with the cookie that a browser sends from an iframe; none without a user."""
         reply: Answer = self.client(user, role, token).get(path, params=query)
         return reply
 
     def client(self, user: str | None = "ann", role: str | None = "VIEWER", token: str = "") -> TestClient:
-        """Return a browser of its own, with a user's cookie, or another."""
+        """Return a new browser with a user's cookie, or with another token."""
         client = asking(self.app)
         if user or token:
             client.cookies.set("_token", token or self.token(user or "", role))
@@ -95,7 +95,7 @@ def rows() -> Iterator[Rows]:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Page]:
-    """Airflow's own app over SQLite, with jobs, runs and an import error."""
+    """Run Airflow's own app with SQLite, with jobs, runs and import errors."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(action="ignore"):  # Airflow's own
         from tests.support.airflow.restricted_auth import restricted  # noqa: PLC0415 - slow
 
@@ -130,7 +130,7 @@ def _fill(folder: Path) -> None:
         for filename in ("s3copy_config_errors.py", "imported.yaml"):
             table.import_error(filename, problems_of(broken))
         table.run(OTHER, "other", summarize__metrics=metrics(7))
-        table.run(MINE, "first", summarize__metrics="somebody else's", state="failed")
+        table.run(MINE, "first", summarize__metrics="of another origin", state="failed")
         table.run(
             MINE,
             RUN_ID,
@@ -155,7 +155,7 @@ def _fill(folder: Path) -> None:
 
 
 def shown(reply: Answer) -> set[str]:
-    """Return the jobs of these tests that an answer tells of in any way."""
+    """Return the jobs of these tests that an answer mentions in any way."""
     return {dag_id for dag_id in ALL if dag_id.removeprefix("s3copy__") in reply.text}
 
 

@@ -1,4 +1,4 @@
-"""Whoever is told of a run: what takes JSON by POST, a mailbox, and a queue that listens to a topic."""
+"""Servers that receive notifications: for JSON by POST, for mail, and a queue that listens to a topic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.s3.servers.endpoint import WORKER, Endpoint
 
 
 class Gateway(Listener):
-    """Takes JSON by POST.
+    """Receives JSON by POST.
 
     Attributes:
         posts: (path, document) of each request, in order.
@@ -46,11 +46,11 @@ class Gateway(Listener):
         super().__init__(server)
 
     def of(self, job: str) -> list[dict[str, Any]]:
-        """Return what was said of a job."""
+        """Return the documents about a job."""
         return [document for _, document in self.posts if document["job"] == job]
 
     def connections(self) -> dict[str, str]:
-        """Return the environment that gives Airflow the connections to it: of a webhook, and of Slack's."""
+        """Return environment variables with connections to it: for a webhook, and for Slack's webhook."""
         slack = {"conn_type": "slackwebhook", "host": f"http://127.0.0.1:{self.port}/services"}
         return {
             "AIRFLOW_CONN_OPS_GATEWAY": f"http://127.0.0.1:{self.port}",
@@ -59,10 +59,10 @@ class Gateway(Listener):
 
 
 class Mailbox(Listener):
-    """Takes mail, and knows no more of SMTP than that needs.
+    """Receives mail, with as little of SMTP as that needs.
 
     Attributes:
-        mails: what came, in order.
+        mails: received mails, in order.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Mailbox(Listener):
         super().__init__(server)
 
     def connections(self) -> dict[str, str]:
-        """Return the environment that gives Airflow the connection to it."""
+        """Return environment variables with the connection to it."""
         extra = {"from_email": "s3copy@example.org", "disable_tls": True, "disable_ssl": True}
         connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": self.port, "extra": extra}
         return {"AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(connection)}
@@ -95,7 +95,7 @@ class Mailbox(Listener):
 
 @dataclass
 class Topic:
-    """A topic of SNS on a test server, and a queue that hears what is published."""
+    """An SNS topic on a test server, and a queue that receives what is published."""
 
     server: Endpoint
     arn: str = field(init=False)
@@ -109,11 +109,11 @@ class Topic:
         queue_arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])
         sns.subscribe(TopicArn=self.arn, Protocol="sqs", Endpoint=queue_arn["Attributes"]["QueueArn"])
 
-    def heard(self) -> list[dict[str, Any]]:
-        """Take what was published: a mapping with `Subject` and `Message` each."""
+    def receive(self) -> list[dict[str, Any]]:
+        """Return the published messages: a mapping with `Subject` and `Message` for each."""
         reply = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10)
         return [json.loads(message["Body"]) for message in reply.get("Messages", [])]
 
     def connections(self) -> dict[str, str]:
-        """Return the environment that gives Airflow the connection to it."""
+        """Return environment variables with the connection to it."""
         return {"AIRFLOW_CONN_AWS_ALERTS": self.server.connection(None)}

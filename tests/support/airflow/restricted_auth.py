@@ -1,4 +1,4 @@
-"""An auth manager for tests: SimpleAuthManager, with users who may read some Dags only."""
+"""An auth manager for tests: SimpleAuthManager, with users who may only read some Dags."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VARIABLE = "S3COPY_TEST_RESTRICTED"
 
 
 def restricted(users: dict[str, dict[str, list[str]]]) -> dict[str, str]:
-    """Return the environment in which users are restricted; all others may do what their role may."""
+    """Return environment variables that restrict users; other users have all rights of their role."""
     return {VARIABLE: json.dumps(users), "AIRFLOW__CORE__AUTH_MANAGER": f"{__name__}.RestrictedAuthManager"}
 
 
@@ -31,7 +31,7 @@ def _of(user: SimpleAuthManagerUser) -> dict[str, list[str]] | None:
 
 
 class RestrictedAuthManager(SimpleAuthManager):
-    """Takes Dags, views and entities away from users whom the environment names."""
+    """Hides Dags, views and entities from the users in the environment variable."""
 
     def is_authorized_dag(
         self,
@@ -41,7 +41,7 @@ class RestrictedAuthManager(SimpleAuthManager):
         access_entity: DagAccessEntity | None = None,
         details: DagDetails | None = None,
     ) -> bool:
-        """Say whether a role may do it, and whether the user may read the Dag."""
+        """Return whether the role allows it, and the user may read the Dag."""
         rule = _of(user)
         if rule is not None:
             if access_entity is not None and access_entity.name in rule.get("without", []):
@@ -53,7 +53,7 @@ class RestrictedAuthManager(SimpleAuthManager):
         )
 
     def is_authorized_view(self, *, access_view: AccessView, user: SimpleAuthManagerUser) -> bool:
-        """Say whether a role may see it, and whether it was not taken away."""
+        """Return whether the role may see it, and it is not hidden from the user."""
         rule = _of(user)
         if rule is not None and access_view.name in rule.get("without", []):
             return False

@@ -1,4 +1,4 @@
-"""A whole Airflow on loopback, as four processes, with SQLite, LocalExecutor and real logins."""
+"""A complete Airflow on loopback: four processes, with SQLite, LocalExecutor and real logins."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ _SERVICES = {
         "--skip-serve-logs",
     ],  # else it listens on all addresses
 }
-ADMIN, VIEWER, NOBODY = "admin", "viewer", "nobody"
-_ROLES = {ADMIN: "admin", VIEWER: "viewer", NOBODY: ""}  # without a role one may log in, and no more
+ADMIN, VIEWER, NO_ROLE = "admin", "viewer", "norole"
+_ROLES = {ADMIN: "admin", VIEWER: "viewer", NO_ROLE: ""}  # without a role, a user may only log in
 
 
 class AirflowStack(AirflowApi):
-    """Airflow in a folder of its own, seen by its admin; everything it starts ends with it.
+    """Airflow in its own folder, used by its admin; all processes it starts end with it.
 
     Args:
-        home: a folder that nothing else uses.
+        home: an unused folder.
         config_dir: the folder of copy configs.
         env: more environment, such as connections.
 
     Attributes:
-        passwords: of `ADMIN`, `VIEWER` and `NOBODY`, as whom one may log in.
+        passwords: of the users `ADMIN`, `VIEWER` and `NO_ROLE`.
     """
 
     def __init__(self, home: Path, config_dir: Path, env: Mapping[str, str]) -> None:
@@ -91,7 +91,7 @@ class AirflowStack(AirflowApi):
         self.stop()
 
     def stop(self) -> None:
-        """End every process and all that they started."""
+        """End every process, with its child processes."""
         self.close()
         for process in self._processes.values():
             _signal_group(process, signal.SIGTERM)
@@ -103,7 +103,7 @@ class AirflowStack(AirflowApi):
             process.wait()
 
     def wait_for_dag(self, dag_id: str) -> None:
-        """Wait until the Dag processor has found a Dag, and let it run."""
+        """Wait until the Dag processor has found a Dag, and unpause it."""
 
         def known() -> bool:
             reply = self.http.get(f"/api/v2/dags/{dag_id}")
@@ -127,7 +127,7 @@ class AirflowStack(AirflowApi):
         seconds: float = 240,
         watch: Callable[[list[dict[str, Any]]], None] | None = None,
     ) -> str:
-        """Wait for a run and return its state; `watch` sees its task instances now and then."""
+        """Wait for a run and return its state; `watch` gets its task instances from time to time."""
         state = ""
 
         def ended() -> bool:
@@ -141,7 +141,7 @@ class AirflowStack(AirflowApi):
         return state
 
     def clear_failed(self, dag_id: str, run_id: str) -> None:
-        """Let the failed tasks of a run, and those that waited for them, run again."""
+        """Clear the failed tasks of a run, and those downstream, so that they run again."""
         reply = self.http.post(
             f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": True}
         )
@@ -153,7 +153,7 @@ class AirflowStack(AirflowApi):
         return "\n".join(file.read_text() for file in sorted(folder.rglob("*.log")))
 
     def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
-        """Wait for a condition, as long as Airflow lives."""
+        """Wait for a condition while Airflow runs."""
         deadline = time.monotonic() + seconds
         while not condition():
             dead = [name for name, process in self._processes.items() if process.poll() is not None]
@@ -163,7 +163,7 @@ class AirflowStack(AirflowApi):
             time.sleep(0.25)
 
     def _migrate(self) -> None:
-        """Take a copy of this version's empty database; made once, for that takes Airflow 10 s."""
+        """Copy this version's empty database; it is made once, because that takes 10 s."""
         empty, own = BUILD / f"airflow-{version('apache-airflow-core')}.db", self.home / "airflow.db"
         if not empty.exists():
             command = [str(BIN / "airflow"), "db", "migrate"]
@@ -172,7 +172,7 @@ class AirflowStack(AirflowApi):
                 raise RuntimeError(f"airflow db migrate: {done.stdout[-2000:]}{done.stderr[-2000:]}")
             BUILD.mkdir(exist_ok=True)
             made = shutil.copyfile(own, BUILD / f"{os.getpid()}.db")
-            made.replace(empty)  # in one step: others may be starting, too
+            made.replace(empty)  # atomically: other stacks may be starting, too
         shutil.copyfile(empty, own)
 
     def _start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
@@ -205,7 +205,7 @@ class AirflowStack(AirflowApi):
 
 
 def _settings(home: Path, port: int) -> dict[str, str]:
-    key = urlsafe_b64encode(secrets.token_bytes(32)).decode()  # else each process makes up its own
+    key = urlsafe_b64encode(secrets.token_bytes(32)).decode()  # else each process makes its own
     return {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),

@@ -1,4 +1,4 @@
-"""A StatsD server on loopback that adds up what it is told."""
+"""A StatsD server on loopback that adds up the metrics that it receives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.s3.listener import Listener
 
 
 class StatsD(Listener):
-    """Counters are added up, of gauges and timers the last value is kept; each by its name.
+    """Adds up counters, and keeps the last value of gauges and timers, by name.
 
     Attributes:
         counters: sums since the start.
@@ -19,19 +19,19 @@ class StatsD(Listener):
     def __init__(self) -> None:
         self.counters: defaultdict[str, float] = defaultdict(float)
         self.latest: dict[str, float] = {}
-        told = self
+        statsd = self
 
         class Handler(BaseRequestHandler):
             def handle(self) -> None:
                 for line in self.request[0].decode().splitlines():
-                    told._take(line)
+                    statsd._take(line)
 
         server = UDPServer(("127.0.0.1", 0), Handler)
         self._address = server.server_address
         super().__init__(server)
 
     def settings(self) -> dict[str, str]:
-        """Return the environment by which Airflow tells it of our metrics."""
+        """Return environment variables that make Airflow send the metrics of copy jobs to it."""
         host, port = self._address[:2]
         return {
             "AIRFLOW__METRICS__STATSD_ON": "True",

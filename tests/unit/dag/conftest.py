@@ -1,4 +1,4 @@
-"""One API server for all tests of the page."""
+"""An API server for all tests of the page."""
 
 from __future__ import annotations
 

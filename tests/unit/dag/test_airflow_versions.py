@@ -1,4 +1,4 @@
-"""What differs between versions of Airflow, and must not differ for those who use this package."""
+"""Differences between versions of Airflow that users of this package must not notice."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ SLOW_SECONDS = 0.002
 
 
 class SlowSupervisor:
-    """Answers what a task asks, but not before it has seen whether another thread asks meanwhile.
+    """Waits before it answers, to see whether another thread asks meanwhile.
 
-    Where one does, both get their answers in the wrong order: only a lock keeps them apart.
+    If one does, both get their answers in the wrong order: only a lock prevents that.
 
     Attributes:
-        at_once: the most questions that waited for an answer at a time.
+        at_once: the largest number of questions that waited for an answer at the same time.
     """
 
     def __init__(self) -> None:
-        self._mine, self.theirs = socket.socketpair()
-        self._mine.settimeout(30)
+        self._server_end, self.task_end = socket.socketpair()
+        self._server_end.settimeout(30)
         self.at_once = 0
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        self.theirs.close()
+        self.task_end.close()
         self._thread.join(30)
 
     def _run(self) -> None:
-        with self._mine:  # closed, whatever happens: nobody waits for an answer forever
+        with self._server_end:  # always closed: no thread waits forever
             self._answer()
 
     def _answer(self) -> None:
@@ -56,24 +56,26 @@ class SlowSupervisor:
         while (question := self._question()) is not None:
             waiting.append(question)
             self.at_once = max(self.at_once, len(waiting))
-            if len(waiting) > 1 or not select.select([self._mine], [], [], SLOW_SECONDS)[0]:
+            if len(waiting) > 1 or not select.select([self._server_end], [], [], SLOW_SECONDS)[0]:
                 for number, body in reversed(waiting):
                     answer = {"type": "VariableResult", "key": body["key"], "value": body["key"]}
-                    self._mine.sendall(_ResponseFrame(id=number, body=answer).as_bytes())
+                    self._server_end.sendall(_ResponseFrame(id=number, body=answer).as_bytes())
                 waiting.clear()
 
     def _question(self) -> tuple[int, dict[str, Any]] | None:
-        length = self._mine.recv(4, socket.MSG_WAITALL)
+        length = self._server_end.recv(4, socket.MSG_WAITALL)
         if not length:
             return None
-        number, body, *_ = msgspec.msgpack.decode(self._mine.recv(int.from_bytes(length), socket.MSG_WAITALL))
+        number, body, *_ = msgspec.msgpack.decode(
+            self._server_end.recv(int.from_bytes(length), socket.MSG_WAITALL)
+        )
         return number, body
 
 
 def test_threads_of_a_task_get_their_own_answers() -> None:
-    """Progress, connections and open uploads ask the supervisor from threads of their own."""
+    """Progress, connections and open uploads ask the supervisor from different threads."""
     supervisor = SlowSupervisor()
-    comms: Any = CommsDecoder(socket=supervisor.theirs)
+    comms: Any = CommsDecoder(socket=supervisor.task_end)
 
     def ask(thread: int) -> list[str]:
         names = [f"{thread}-{number}" for number in range(QUESTIONS)]
@@ -86,9 +88,9 @@ def test_threads_of_a_task_get_their_own_answers() -> None:
 
 
 class MeetingSupervisor:
-    """A supervisor of `dag.test()` that answers a first question when a second one has come meanwhile.
+    """A supervisor of `dag.test()` that answers the first question after a second one has come.
 
-    It waits 0.1 seconds for that, and answers the second one when the first has its answer.
+    It waits 0.1 seconds for that, and answers the second question after the first.
     """
 
     def __init__(self) -> None:
@@ -113,7 +115,7 @@ class MeetingSupervisor:
         self.comms.messages.append(None)
 
 
-def test_threads_of_a_tested_dag_do_not_hide_the_supervisor() -> None:
+def test_threads_in_dag_test_do_not_hide_the_supervisor() -> None:
     """`dag.test()`: the supervisor is still there for XComs after two threads asked at once."""
     supervisor = MeetingSupervisor()
     with set_supervisor_comms(supervisor.comms):
@@ -124,8 +126,8 @@ def test_threads_of_a_tested_dag_do_not_hide_the_supervisor() -> None:
 
 
 @pytest.mark.parametrize("name", airflow_versions.__all__)
-def test_every_name_is_there(name: str) -> None:
-    """Each version of Airflow has all that is imported by version."""
+def test_every_name_exists(name: str) -> None:
+    """Each version of Airflow has all names that this module imports by version."""
     assert getattr(airflow_versions, name) is not None
 
 
@@ -144,7 +146,7 @@ MOVED_NAMES = {"AsyncCallback", "CronDataIntervalTimetable", "DeadlineAlert", "T
 
 
 def imports_of(file: Path) -> set[str]:
-    """Return what a module imports of Airflow, as `module.name`, also inside of functions."""
+    """Return what a module imports from Airflow, as `module.name`, also in functions."""
     return {
         f"{node.module}.{name.name}"
         for node in ast.walk(ast.parse(file.read_text()))
@@ -153,8 +155,8 @@ def imports_of(file: Path) -> set[str]:
     }
 
 
-def test_what_moved_is_imported_in_one_module() -> None:
-    """A name that moved between versions comes from `airflow_versions`, which knows where it is."""
+def test_moved_names_are_imported_in_one_module() -> None:
+    """Names that moved between versions are imported from `airflow_versions`."""
     package = Path(s3copy_tasks.__file__).parent
     elsewhere = {
         (file.name, name)

@@ -1,4 +1,4 @@
-"""Configs become Dags: their shape, their schedule, their hash, and what a worker loads."""
+"""Dags of configs: their shape, their schedule, their hash, and what a worker loads."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_the_config_governs_the_dag(tmp_path: Path) -> None:
 
 
 def test_a_long_batch_label_is_set_by_the_task(tmp_path: Path) -> None:
-    """Airflow's grid shows a batch by its label, also when it failed."""
+    """Airflow's grid shows the label of a batch, also of a failed one."""
     assert dag_of(tmp_path).task_dict["copy_batch"].map_index_template == "{{ label }}"
 
 
@@ -149,7 +149,7 @@ def test_params_offer_the_prefixes_of_the_job(tmp_path: Path) -> None:
 
 
 def test_a_job_of_objects_alone_offers_no_prefixes(tmp_path: Path) -> None:
-    """Where there is nothing to pick, nothing is offered."""
+    """Without prefixes, the param is left out."""
     config = {key: value for key, value in CONFIG.items() if key != "prefixes"}
     (tmp_path / "one.yaml").write_text(yaml.safe_dump(config))
     assert set(job_dags(tmp_path)["s3copy__one"].params) == {"force", "dry_run"}
@@ -157,7 +157,7 @@ def test_a_job_of_objects_alone_offers_no_prefixes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("site", ["True", "False"])
 def test_cron_means_data_intervals_whatever_the_site_says(tmp_path: Path, site: str) -> None:
-    """The 02:00 run covers yesterday 02:00 to today 02:00, with the site's option either way."""
+    """The 02:00 run covers yesterday 02:00 to today 02:00, with either value of the site's option."""
     write(tmp_path)
     start, end, timetable = fresh(INTERVALS, tmp_path, AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS=site)
     assert timetable == "CronDataIntervalTimetable"
@@ -166,14 +166,14 @@ def test_cron_means_data_intervals_whatever_the_site_says(tmp_path: Path, site: 
 
 
 def test_the_hash_is_equal_across_processes(tmp_path: Path) -> None:
-    """Two processes give a Dag one version."""
+    """Two processes give a Dag the same version."""
     write(tmp_path)
     one, two = (fresh(SERIALIZE, tmp_path, PYTHONHASHSEED=seed) for seed in "12")
     assert one == two == {"s3copy__daily": dag_hash(tmp_path)}
 
 
-def test_the_hash_stays_with_the_effective_config(tmp_path: Path) -> None:
-    """A comment and a spelled-out default give the Dag no new version."""
+def test_the_hash_is_stable_for_one_effective_config(tmp_path: Path) -> None:
+    """A comment or an explicit default gives the Dag no new version."""
     file = write(tmp_path)
     before = dag_hash(tmp_path)
     file.write_text("# a comment\n" + yaml.safe_dump(CONFIG | {"overwrite": "changed"}))
@@ -183,23 +183,23 @@ def test_the_hash_stays_with_the_effective_config(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param({"overwrite": "never"}, id="what tasks do"),
+        pytest.param({"overwrite": "never"}, id="tasks"),
         pytest.param({"filters": {"exclude": ["*.x"]}}, id="a nested value"),
-        pytest.param({"failure": {"retries": 9}}, id="what Airflow does"),
-        pytest.param({"notify": CONFIG["notify"] | {"on_success": []}}, id="who is told"),
-        pytest.param({"notify": CONFIG["notify"] | {"deadline": "3h"}}, id="when one is late"),
+        pytest.param({"failure": {"retries": 9}}, id="Airflow"),
+        pytest.param({"notify": CONFIG["notify"] | {"on_success": []}}, id="recipients"),
+        pytest.param({"notify": CONFIG["notify"] | {"deadline": "3h"}}, id="deadline"),
     ],
 )
-def test_the_hash_follows_the_effective_config(tmp_path: Path, change: dict[str, Any]) -> None:
-    """Any effective change gives the Dag a new version, also one that only tasks would see."""
+def test_the_hash_changes_with_the_effective_config(tmp_path: Path, change: dict[str, Any]) -> None:
+    """Any effective change gives the Dag a new version, also one that only concerns tasks."""
     write(tmp_path)
     before = dag_hash(tmp_path)
     write(tmp_path, **change)
     assert dag_hash(tmp_path) != before
 
 
-def test_the_serialised_dag_tells_the_effective_config(tmp_path: Path) -> None:
-    """Whoever has no files, such as the page, finds there all values of a job, before it ever ran."""
+def test_the_serialized_dag_has_the_effective_config(tmp_path: Path) -> None:
+    """The page, which has no files, reads all values of a job from it, even before the first run."""
     write(tmp_path)
     serialised = serialization().to_dict(job_dags(tmp_path)["s3copy__daily"])
     config = read_config(serialised)
@@ -210,7 +210,7 @@ def test_the_serialised_dag_tells_the_effective_config(tmp_path: Path) -> None:
 
 
 def test_parsing_touches_neither_boto3_nor_the_network(tmp_path: Path) -> None:
-    """The Dag file imports no AWS library: the hook alone would cost seconds at every parse."""
+    """The Dag file imports no AWS library: the hook alone would take seconds at every parse."""
     write(tmp_path)
     code = f"""
 import json, runpy, sys
@@ -221,8 +221,8 @@ print(json.dumps([slow, "s3copy__daily" in names]))
     assert fresh(code, AIRFLOW__S3COPY__CONFIG_DIR=str(tmp_path)) == [[], True]
 
 
-def test_a_broken_config_takes_no_other_dag_away(tmp_path: Path) -> None:
-    """The loader gives the good jobs; the reporter raises the problems of the others."""
+def test_an_invalid_config_removes_no_other_dag(tmp_path: Path) -> None:
+    """The loader returns the valid jobs; the reporter raises the problems of the others."""
     write(tmp_path)
     (tmp_path / "broken.yaml").write_text("version: 2\n")
     assert set(job_dags(tmp_path)) == {"s3copy__daily"}
@@ -230,8 +230,8 @@ def test_a_broken_config_takes_no_other_dag_away(tmp_path: Path) -> None:
         raise_problems(tmp_path)
 
 
-def test_the_report_is_that_of_the_command(tmp_path: Path) -> None:
-    """Import Errors show what `s3copy validate` shows: place, path, words, code, the line and a caret."""
+def test_the_report_is_the_same_as_from_the_command(tmp_path: Path) -> None:
+    """Import errors show what `s3copy validate` shows: place, path, text, code, the line and a caret."""
     file = tmp_path / "broken.yaml"
     file.write_text("version: 1\nowner: @data-ops\n")
     with pytest.raises(ConfigError) as raised:
@@ -247,8 +247,8 @@ def test_the_report_is_that_of_the_command(tmp_path: Path) -> None:
     ]
 
 
-def test_a_problem_across_jobs_takes_no_dag_away(tmp_path: Path) -> None:
-    """Two jobs that write one place are reported, and both have their Dags."""
+def test_a_problem_between_jobs_removes_no_dag(tmp_path: Path) -> None:
+    """Two jobs that write to the same place are reported, and both have their Dags."""
     write(tmp_path, "daily")
     write(tmp_path, "hourly")
     assert set(job_dags(tmp_path)) == {"s3copy__daily", "s3copy__hourly"}
@@ -256,8 +256,8 @@ def test_a_problem_across_jobs_takes_no_dag_away(tmp_path: Path) -> None:
         raise_problems(tmp_path)
 
 
-def test_broken_defaults_take_their_folder_away_and_raise_nothing(tmp_path: Path) -> None:
-    """The loader never raises in the Dag processor; the reporter says what to mend."""
+def test_invalid_defaults_remove_their_folder_and_raise_nothing(tmp_path: Path) -> None:
+    """The loader never raises in the Dag processor; the reporter says what to fix."""
     write(tmp_path)
     (tmp_path / "_defaults.yaml").write_text("ownr: x\n")
     assert job_dags(tmp_path) == {}
@@ -276,13 +276,13 @@ def test_a_worker_reads_the_defaults_of_its_job(tmp_path: Path, monkeypatch: pyt
 
 
 def test_good_configs_report_nothing(tmp_path: Path) -> None:
-    """The reporter is silent when there is nothing to report."""
+    """The reporter raises nothing for valid configs."""
     write(tmp_path)
     raise_problems(tmp_path)
 
 
 def test_a_worker_loads_the_one_dag_that_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a worker other files are not even read: a broken one there matters to nobody."""
+    """A worker does not read other files: an invalid one has no effect there."""
     write(tmp_path)
     (tmp_path / "broken.yaml").write_text("version: 2\n")
     monkeypatch.setenv(PARSE_CONTEXT, "s3copy__daily")
@@ -291,29 +291,29 @@ def test_a_worker_loads_the_one_dag_that_it_runs(tmp_path: Path, monkeypatch: py
 
 
 def test_a_worker_says_why_its_dag_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A config broken in mid-run is the reason in the task's log."""
+    """If a config becomes invalid during a run, the task's log says why it failed."""
     (tmp_path / "broken.yaml").write_text("version: 2\n")
     monkeypatch.setenv(PARSE_CONTEXT, "s3copy__broken")
     with pytest.raises(ConfigError, match=r"broken\.yaml:1:10: version: must be 1"):
         job_dags(tmp_path)
 
 
-def test_someone_elses_dag_is_none_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that runs another Dag of the same bundle gets none from us."""
+def test_no_dags_on_a_worker_that_runs_another_dag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that runs another Dag of the same bundle gets no copy jobs."""
     write(tmp_path)
     monkeypatch.setenv(PARSE_CONTEXT, "etl")
     assert job_dags(tmp_path) == {}
 
 
-def test_the_doc_names_places_and_digest(tmp_path: Path) -> None:
-    """The Dag's page says what goes where, and which config it is."""
+def test_the_doc_has_places_and_digest(tmp_path: Path) -> None:
+    """The Dag's doc has sources, destinations and the digest of the config."""
     doc = dag_of(tmp_path).doc_md or ""
     assert "`s3://ops-granules/daily/{{ ds }}/` | `s3://partner-granules/backup/{{ ds }}/`" in doc
     assert "sha256" in doc
 
 
 def test_asset_schedules_become_assets(tmp_path: Path) -> None:
-    """A job may wait for assets in place of the clock."""
+    """A job may be scheduled by assets."""
     dag = dag_of(
         tmp_path,
         schedule={"assets": ["s3://ops-granules/daily"]},
@@ -330,7 +330,7 @@ def test_every_config_of_the_repository_is_a_dag() -> None:
 
 
 def test_build_dag_needs_no_file(tmp_path: Path) -> None:
-    """A job that was loaded is enough to build its Dag: an importer of YAML files is a few lines."""
+    """A loaded job is enough to build its Dag."""
     from s3copy_tasks.config.load import load_job  # noqa: PLC0415 - the one test that needs it
 
     job = load_job(write(tmp_path))
@@ -363,7 +363,7 @@ CHANGES = st.fixed_dictionaries(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(changes=CHANGES)
 def test_every_valid_config_is_a_dag(tmp_path: Path, changes: dict[str, Any]) -> None:
-    """What `validate` lets through Airflow takes, too: an error here would take all other jobs away."""
+    """Airflow accepts what `validate` accepts: an error here would remove all other jobs."""
     config = CONFIG | {"prefixes": [{"source": "daily/", "destination": "backup/"}]} | changes
     content = "".join(f"{name}: {written(value)}\n" for name, value in config.items())
     (tmp_path / "daily.yaml").write_text(content, encoding="utf-8")

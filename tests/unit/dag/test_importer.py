@@ -1,4 +1,4 @@
-"""Airflow's importer of YAML files: what a bundle comes to. Skipped before Airflow 3.4."""
+"""The importer of YAML files: the Dags and errors of a bundle. Skipped before Airflow 3.4."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 class Bag:
-    """What Airflow makes of a bundle, or of one file of it, as in the Dag processor and in tasks."""
+    """Airflow's Dag bag of a bundle, or of one of its files, as in the Dag processor and in tasks."""
 
     def __init__(self, folder: Path, path: Path | None = None) -> None:
         from airflow.dag_processing.dagbag import BundleDagBag  # noqa: PLC0415 - it moved in 3.2
@@ -61,7 +61,7 @@ class Bag:
 
 def listed(folder: Path) -> list[str]:
     found = importer.CopyJobImporter().list_dag_definitions(SimpleNamespace(path=folder))
-    return sorted(str(one.path.relative_to(folder)) for one in found)
+    return sorted(str(found_definition.path.relative_to(folder)) for found_definition in found)
 
 
 def definition(file: Path) -> Any:
@@ -78,7 +78,7 @@ def serialized_hash(dag: DAG) -> str:
 
 
 def test_jobs_are_found_by_their_names(folder: Path) -> None:
-    """As in a folder of the Dag files, and in folders below; nothing is read for it."""
+    """The names are as for the Dag files, also in folders below; no file is read."""
     for name in ("a.yaml", "b.yml", "team/c.yaml", "team/_defaults.yaml", "d.YAML", ".e.yaml", "f.json"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"\xff")
@@ -91,7 +91,7 @@ def test_jobs_are_found_by_their_names(folder: Path) -> None:
 
 
 def test_each_broken_file_has_its_own_error(folder: Path) -> None:
-    """The text is that of `s3copy validate`, with line and column; the good ones go on."""
+    """The text is from `s3copy validate`, with line and column; valid files are not affected."""
     write(folder, document(), "good.yaml")
     broken = write(folder, "version: 2\nownr: x\n", "broken.yaml")
     unread = write(folder, b"version: \xff\n", "unread.yaml")
@@ -104,7 +104,7 @@ def test_each_broken_file_has_its_own_error(folder: Path) -> None:
 
 
 def test_an_error_has_its_place(folder: Path) -> None:
-    """Airflow is told line and column by themselves, too."""
+    """Airflow also gets line and column as numbers."""
     broken = write(folder, "version: 2\n", "broken.yaml")
     result = importer.CopyJobImporter().import_definition(definition(broken), SimpleNamespace(path=folder))
     (error,) = result.errors
@@ -113,8 +113,8 @@ def test_an_error_has_its_place(folder: Path) -> None:
     assert result.dags == []
 
 
-def test_the_dag_is_that_of_the_dag_files(folder: Path) -> None:
-    """Id and serialized Dag are the same but for the file that it is from: switching loses no history."""
+def test_the_dag_is_the_same_as_from_the_dag_files(folder: Path) -> None:
+    """Id and serialized Dag are the same except for the file: switching loses no history."""
     file = write(folder, document(schedule="@daily", owner="data-ops"), "daily.yaml")
     (dag,) = Bag(folder, file).dags.values()
     (same,) = job_dags_without_importer(folder).values()
@@ -132,7 +132,7 @@ def job_dags_without_importer(folder: Path) -> dict[str, DAG]:
 
 
 def test_the_code_is_the_yaml(folder: Path) -> None:
-    """The Code tab shows what somebody wrote; what looks secret in a comment is struck out."""
+    """The Code tab shows the file; what looks like a secret in a comment is masked."""
     file = write(folder, document(), "plain.yaml")
     with_secret = write(folder, document(), "commented.yaml")
     text = with_secret.read_text()
@@ -143,8 +143,8 @@ def test_the_code_is_the_yaml(folder: Path) -> None:
     }
 
 
-def test_broken_defaults_take_their_folder_away_and_no_other(folder: Path) -> None:
-    """Each job below them says what to mend in them."""
+def test_invalid_defaults_remove_only_their_own_folder(folder: Path) -> None:
+    """Each job of the folder reports the problem of the defaults."""
     for name in ("a.yaml", "b.yaml"):
         write(folder, document(), name)
     (folder / "team").mkdir()
@@ -156,8 +156,8 @@ def test_broken_defaults_take_their_folder_away_and_no_other(folder: Path) -> No
     assert {text.count(f"{defaults}:1:1: unknown field 'ownr'") for text in bag.errors.values()} == {1}
 
 
-def test_defaults_make_their_jobs_another(folder: Path) -> None:
-    """Whoever keeps a Dag for as long as its file is unchanged sees that defaults came, changed and went."""
+def test_defaults_change_the_freshness_of_their_jobs(folder: Path) -> None:
+    """The freshness token changes if defaults are added, changed or removed, and with the file itself."""
     file = write(folder, document(), "a.yaml")
     tokens = [definition(file).freshness_token]
     defaults = folder / "_defaults.yml"
@@ -172,7 +172,7 @@ def test_defaults_make_their_jobs_another(folder: Path) -> None:
 
 
 def test_two_files_of_one_name_are_both_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In different folders, too; each names the other. A task that runs already does not look."""
+    """Also in different folders; each error names the other file. A running task does not check that."""
     (folder / "team").mkdir()
     first = write(folder, document(), "a.yaml")
     second = write(folder / "team", document(ownr="x"), "a.yml")
@@ -187,7 +187,7 @@ def test_two_files_of_one_name_are_both_refused(folder: Path, monkeypatch: pytes
 
 
 def test_one_file_is_read_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As tasks read it: with the defaults of its folder, whatever else lies beside it."""
+    """As in tasks: with the defaults of its folder, whatever other files are there."""
     (folder / "team").mkdir()
     file = write(folder / "team", document(), "a.yaml")
     write(folder / "team", "failure: {retries: 7}\n", "_defaults.yaml")
@@ -198,7 +198,7 @@ def test_one_file_is_read_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert bag.errors == {}
 
 
-def test_what_goes_wrong_is_told_and_not_raised(folder: Path) -> None:
+def test_errors_are_reported_and_not_raised(folder: Path) -> None:
     """A definition of another kind, such as a member of an archive, is an error like any other."""
     result = importer.CopyJobImporter().import_definition(
         SimpleNamespace(member="a.yaml"), SimpleNamespace(path=folder)
@@ -209,8 +209,8 @@ def test_what_goes_wrong_is_told_and_not_raised(folder: Path) -> None:
     assert not result.success
 
 
-def test_endings_may_be_fewer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bundle's configuration may leave .yml to somebody else."""
+def test_extensions_can_be_limited(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle's configuration may leave .yml files to another importer."""
     changed = bundles(folder)
     changed[-1]["importers"] = [{"classpath": IMPORTER, "extensions": [".yaml"]}]
     monkeypatch.setenv(OPTION, json.dumps(changed))

@@ -1,4 +1,4 @@
-"""Which places a task's lineage names."""
+"""The places in a task's lineage."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ OBJECTS = tuple(ObjectEntry(source=f"one/{n}", destination=f"two/{n}") for n in 
 JOB = make_job(prefixes=PREFIXES, objects=OBJECTS)
 
 
-def stretch(entry: int | None, after: str | int | None, through: str | int) -> KeyRange:
+def make_range(entry: int | None, after: str | int | None, through: str | int) -> KeyRange:
     return KeyRange(entry=entry, after=after, through=through, found=1, objects=1, bytes=1)
 
 
 CASES: dict[str, tuple[list[KeyRange], list[Any]]] = {
-    "one": ([stretch(1, None, "z")], [PREFIXES[1]]),
-    "two-ranges-of-one": ([stretch(1, None, "b"), stretch(1, "f", "z")], [PREFIXES[1]]),
-    "several": ([stretch(2, None, "b"), stretch(0, None, "z")], [PREFIXES[2], PREFIXES[0]]),
-    "first-objects": ([stretch(None, None, 1)], list(OBJECTS[:2])),
-    "later-objects": ([stretch(None, 1, 3), stretch(0, None, "z")], [*OBJECTS[2:4], PREFIXES[0]]),
+    "one": ([make_range(1, None, "z")], [PREFIXES[1]]),
+    "two-ranges-of-one": ([make_range(1, None, "b"), make_range(1, "f", "z")], [PREFIXES[1]]),
+    "several": ([make_range(2, None, "b"), make_range(0, None, "z")], [PREFIXES[2], PREFIXES[0]]),
+    "first-objects": ([make_range(None, None, 1)], list(OBJECTS[:2])),
+    "later-objects": ([make_range(None, 1, 3), make_range(0, None, "z")], [*OBJECTS[2:4], PREFIXES[0]]),
 }
 
 
 @pytest.mark.parametrize(("ranges", "entries"), CASES.values(), ids=CASES)
 def test_entries_of_a_batch(ranges: list[KeyRange], entries: list[Any]) -> None:
-    """A batch's lineage has each of its prefixes once, and of the single objects those that it copies."""
+    """A batch's lineage has each of its prefixes once, and the single objects that it copies."""
     assert list(find_entries(JOB, ranges)) == entries
 
 
-def test_everything() -> None:
+def test_list_entries() -> None:
     """A whole run's lineage has every entry."""
     assert list_entries(JOB) == [*PREFIXES, *OBJECTS]
 
 
-def test_without_a_reader() -> None:
-    """Where nobody reads lineage nothing is told, and nothing is said."""
+def test_lineage_without_a_reader() -> None:
+    """Without a reader of lineage nothing is reported, and no warning is logged."""
     with log_lines() as lines:
         report_lineage(JOB, list_entries(JOB))
     assert [line for line in lines if line["event"] == "lineage is not told"] == []

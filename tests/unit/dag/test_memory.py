@@ -1,4 +1,4 @@
-"""What is known between the tries of a task: by Airflow's memory, and where it has none."""
+"""What an attempt of a task knows about earlier attempts, with and without Airflow's memory."""
 
 from __future__ import annotations
 
@@ -57,22 +57,22 @@ def uploads(store: object) -> TaskUploads:
     return TaskUploads(context)
 
 
-def test_a_later_try_knows_what_an_earlier_left() -> None:
-    """Uploads that were opened and not closed are known to the next try, until it closes them."""
+def test_a_later_attempt_knows_open_uploads() -> None:
+    """Uploads that were opened and not closed are known to the next attempt, until it closes them."""
     store = StateStore()
-    first_try = uploads(store)
-    assert first_try.left(BATCH) == []
-    first_try.opened(FIRST)
-    first_try.opened(SECOND)
-    first_try.closed(FIRST)
-    second_try = uploads(store)
-    assert second_try.left(BATCH) == [SECOND]
-    second_try.closed(SECOND)
+    first_attempt = uploads(store)
+    assert first_attempt.left(BATCH) == []
+    first_attempt.opened(FIRST)
+    first_attempt.opened(SECOND)
+    first_attempt.closed(FIRST)
+    second_attempt = uploads(store)
+    assert second_attempt.left(BATCH) == [SECOND]
+    second_attempt.closed(SECOND)
     assert store.kept == {}
 
 
-def test_what_is_left_stays_known_while_others_are_opened() -> None:
-    """An upload of an earlier try that could not be aborted is not forgotten when a new one begins."""
+def test_open_uploads_stay_known_while_others_are_opened() -> None:
+    """An open upload of an earlier attempt is not forgotten when another upload begins."""
     store = StateStore()
     uploads(store).opened(FIRST)
     again = uploads(store)
@@ -82,8 +82,8 @@ def test_what_is_left_stays_known_while_others_are_opened() -> None:
     assert uploads(store).left(BATCH) == [FIRST]
 
 
-def test_a_broken_memory_stops_no_copy() -> None:
-    """Without Airflow's memory a try knows of no upload, says so, and goes on."""
+def test_a_broken_memory_does_not_stop_a_copy() -> None:
+    """If Airflow's memory fails, an attempt knows of no upload, logs that, and goes on."""
     broken = uploads(Broken())
     with log_lines() as lines:
         assert broken.left(BATCH) == []
@@ -96,20 +96,20 @@ def test_a_broken_memory_stops_no_copy() -> None:
     ]
 
 
-def of_try(number: int, started: datetime | None = STARTED, **more: Any) -> Any:
-    """Return the context of a try of a task."""
+def attempt_context(number: int, started: datetime | None = STARTED, **more: Any) -> Any:
+    """Return the context of an attempt of a task."""
     return {"ti": SimpleNamespace(try_number=number), "dag_run": SimpleNamespace(start_date=started), **more}
 
 
-def test_the_memory_is_asked_where_there_is_one() -> None:
-    """From Airflow 3.3 on its memory tells of earlier tries; before, their number has to do."""
-    tries = recall_attempts(of_try(2, task_state_store=StateStore()))
-    assert isinstance(tries, RememberedAttempts if HAS_TASK_STATE else CountedAttempts)
+def test_the_memory_is_used_if_airflow_has_it() -> None:
+    """From Airflow 3.3 on its memory knows earlier attempts; older versions only know their number."""
+    attempts = recall_attempts(attempt_context(2, task_state_store=StateStore()))
+    assert isinstance(attempts, RememberedAttempts if HAS_TASK_STATE else CountedAttempts)
 
 
-def test_a_remembered_try_is_continued_until_it_is_forgotten() -> None:
-    """A later try begins where the first did, one with other inputs by itself, and so does a cleared one."""
-    context, first = of_try(1, task_state_store=StateStore()), make_job()
+def test_a_remembered_attempt_is_continued_until_it_is_forgotten() -> None:
+    """A later attempt goes on from the first; one with other inputs, or after clearing, does not."""
+    context, first = attempt_context(1, task_state_store=StateStore()), make_job()
     later = replace(first, run_started=DAY_ONE + MINUTE)
     assert RememberedAttempts(context).continue_job(first) == (first, False)
     assert RememberedAttempts(context).continue_job(later) == (first, True)
@@ -122,34 +122,34 @@ def test_a_remembered_try_is_continued_until_it_is_forgotten() -> None:
 @pytest.mark.parametrize(
     ("ahead", "expected"),
     [
-        pytest.param(timedelta(0), STARTED, id="one time"),
+        pytest.param(timedelta(0), STARTED, id="same clocks"),
         pytest.param(MINUTE, STARTED + MINUTE, id="S3's is ahead"),
         pytest.param(-MINUTE, STARTED, id="S3's is behind"),
         pytest.param(-2 * timedelta(hours=1), DAY_ONE - timedelta(hours=2), id="S3's is before the run"),
     ],
 )
-def test_the_run_stands_for_its_first_try(ahead: timedelta, expected: datetime) -> None:
-    """The start of the Dag run is moved to S3's clock where that is ahead, and never beyond S3's now."""
-    tries = CountedAttempts(of_try(2), Clock(DAY_ONE))
+def test_the_run_start_replaces_the_first_attempt(ahead: timedelta, expected: datetime) -> None:
+    """The start of the run is moved to S3's clock if that is ahead, but never past S3's time."""
+    attempts = CountedAttempts(attempt_context(2), Clock(DAY_ONE))
     job = make_job(run_started=DAY_ONE + ahead)
-    assert tries.continue_job(job) == (replace(job, run_started=expected), True)
+    assert attempts.continue_job(job) == (replace(job, run_started=expected), True)
 
 
 def test_a_start_is_a_whole_second() -> None:
-    """S3 dates objects in whole seconds; a fraction of the run's start would make them older than it."""
-    tries = CountedAttempts(of_try(2, STARTED + timedelta(milliseconds=900)), Clock(DAY_ONE))
-    assert tries.continue_job(make_job())[0].run_started == STARTED
+    """S3 dates objects in whole seconds; with a fraction, the start would be later than their dates."""
+    attempts = CountedAttempts(attempt_context(2, STARTED + timedelta(milliseconds=900)), Clock(DAY_ONE))
+    assert attempts.continue_job(make_job())[0].run_started == STARTED
 
 
-@pytest.mark.parametrize("context", [of_try(1), of_try(2, None)], ids=["first", "no start"])
+@pytest.mark.parametrize("context", [attempt_context(1), attempt_context(2, None)], ids=["first", "no start"])
 def test_nothing_is_continue_job(context: Any) -> None:
-    """A first try owes nothing to others, and one whose run has no start can't tell what it owes."""
+    """A first attempt continues nothing, nor does a later one whose run has no start."""
     with log_lines():
         assert CountedAttempts(context, Clock(DAY_ONE)).continue_job(make_job()) == (make_job(), False)
 
 
 class Destination:
-    """A side as `CountedAttempts` needs it; `signer` fails where it is an error."""
+    """A side as `CountedAttempts` needs it; `signer` raises if it was given an error."""
 
     def __init__(self, signer: str | Exception) -> None:
         self.store = Bench().stores.destination
@@ -161,12 +161,14 @@ class Destination:
         return self._signer
 
 
-def test_a_first_try_lists_no_uploads() -> None:
-    """Only a retry looks for uploads; it does so also where nobody says who signs."""
+def test_a_first_attempt_lists_no_uploads() -> None:
+    """Only a retry lists uploads, even if it is unknown who signs."""
     unknown: Any = Destination(ConnectionError("STS is gone"))
     sides = Sides(source=unknown, destination=unknown)
     sender = impatient()
-    assert type(CountedAttempts(of_try(1)).uploads(make_job(), sides, sender)) is NoRecord
+    assert NoRecord is type(CountedAttempts(attempt_context(1)).uploads(make_job(), sides, sender))
     with log_lines() as lines:
-        assert isinstance(CountedAttempts(of_try(2)).uploads(make_job(), sides, sender), ListedUploads)
+        assert isinstance(
+            CountedAttempts(attempt_context(2)).uploads(make_job(), sides, sender), ListedUploads
+        )
     assert [line["event"] for line in lines] == ["who signs the copies is not known"]

@@ -16,15 +16,15 @@ ENDINGS: dict[str, tuple[BaseException, int, bool]] = {
     "denied": (AccessError("no", code="AccessDenied"), 1, False),
     "failed-for-good": (AirflowFailException("no"), 1, False),
     "transient": (TransientError("reset", code="InternalError"), 1, True),
-    "transient-at-the-last-try": (TransientError("reset", code="InternalError"), 3, False),
+    "transient-at-the-last-attempt": (TransientError("reset", code="InternalError"), 3, False),
     "too-many-failed": (AirflowException("2 objects failed"), 2, True),
     "killed": (InterruptedError("stopped"), 1, True),
-    "killed-at-the-last-try": (InterruptedError("stopped"), 3, False),
+    "killed-at-the-last-attempt": (InterruptedError("stopped"), 3, False),
 }
 
 
 @pytest.mark.parametrize(("error", "try_number", "again"), ENDINGS.values(), ids=ENDINGS)
-def test_is_tried_again(error: BaseException, try_number: int, again: bool) -> None:  # noqa: FBT001
-    """Of two retries, none comes after an error that stays, and none after the third try: then it counts."""
+def test_will_retry(error: BaseException, try_number: int, again: bool) -> None:  # noqa: FBT001
+    """With two retries, there is none after a final error, and none after the third attempt."""
     ti = Attempt(try_number=try_number, max_tries=2)
     assert will_retry(error, cast("Context", {"ti": ti})) is again

@@ -1,4 +1,4 @@
-"""Who sees what of the page, on every route, and what errors tell to strangers."""
+"""Who sees what on the page, on every route, and that error pages show no details."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.airflow.page_server import ALL, JOB, JOBS, MINE, OTHER, Page,
 
 
 def test_every_route_is_tested(page: Page) -> None:
-    """A route that is added must be added here, with what each user may see of it."""
+    """A new route must be added here, with what each user may see."""
     from s3copy_tasks.dag.page.app import page as app  # noqa: PLC0415
 
     paths = {getattr(route, "path", "") for route in app().routes}
@@ -38,10 +38,10 @@ def test_every_route_is_tested(page: Page) -> None:
         pytest.param("root", "ADMIN", JOB, 200, {MINE}, id="admin, one job"),
     ],
 )
-def test_each_user_sees_what_it_may(
+def test_each_user_sees_what_is_allowed(
     page: Page, user: str | None, role: str | None, path: str, code: int, seen: set[str]
 ) -> None:
-    """Nobody learns of a job that Airflow would not show to them, not even its name."""
+    """Users see no job that Airflow would not show to them, not even its name."""
     reply = page.get(path, user, role)
     assert (reply.status_code, shown(reply)) == (code, seen)
 
@@ -58,7 +58,7 @@ def test_a_garbage_token_sees_nothing(page: Page, path: str, token: str) -> None
 
 @pytest.mark.parametrize("path", [JOBS, JOB])
 def test_an_expired_token_sees_nothing(page: Page, path: str) -> None:
-    """A session that is over must log in again."""
+    """After a session has expired, the user must log in again."""
     reply = page.get(path, None, token=page.token("ann", seconds=-100))
     assert (reply.status_code, shown(reply)) == (401, set())
 
@@ -69,29 +69,29 @@ def test_a_token_in_the_header_is_enough(page: Page) -> None:
     assert shown(asking(page.app).get(JOBS, headers=header)) == {MINE}
 
 
-def test_a_query_opens_no_door(page: Page) -> None:
-    """Naming a Dag that one may read shows no other."""
+def test_query_parameters_give_no_access(page: Page) -> None:
+    """A readable Dag in the query gives no access to another Dag."""
     assert page.get(f"{JOBS}/{OTHER}", "bob", dag_id=MINE).status_code == 403
     assert shown(page.get(JOBS, "bob", dag_id=MINE)) == {MINE}
     assert page.get(JOB, "bob", run_id="other").status_code == 404
 
 
-def test_nobody_learns_whether_a_hidden_dag_exists(page: Page) -> None:
-    """A Dag that one may not read and one that is not there answer alike."""
+def test_a_hidden_dag_looks_like_a_missing_one(page: Page) -> None:
+    """The answers for a Dag that the user may not read and for a missing Dag are equal."""
     hidden, missing = page.get(f"{JOBS}/{OTHER}", "bob"), page.get(f"{JOBS}/s3copy__nothing", "bob")
     assert (hidden.status_code, words(hidden)) == (missing.status_code, words(missing))
 
 
 @pytest.mark.parametrize("dag_id", ["etl", "s3copy__nothing", "s3copy_page_mine", "%00"])
 def test_other_dags_have_no_page(page: Page, dag_id: str) -> None:
-    """The tab of a Dag that is none of ours says so."""
+    """The tab of a Dag that is not a copy job says so."""
     reply = page.get(f"{JOBS}/{dag_id}")
     assert reply.status_code == 404
     assert "No copy job here" in words(reply)
 
 
 VIEWERS_SEE = AIRFLOW < (3, 4)
-"""Since Airflow 3.4 import errors of files without Dags are for admins."""
+"""Since Airflow 3.4 only admins see import errors of files without Dags."""
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,15 @@ VIEWERS_SEE = AIRFLOW < (3, 4)
         ("ida", "VIEWER", False),
     ],
 )
-def test_invalid_configs_are_shown_by_airflow_s_rule(
+def test_invalid_configs_are_shown_by_airflows_rule(
     page: Page,
     user: str,
     role: str,
     is_shown: bool,  # noqa: FBT001
 ) -> None:
-    """Who may see import errors sees the problems with place and words, first on the page; nobody else.
+    """Only users who may see import errors see the problems, with place and text, first on the page.
 
-    It has four problems, and two import errors tell of them, as of broken defaults: each is said once.
+    Two import errors report the same four problems, as for invalid defaults: each is shown once.
     """
     text = words(page.get(JOBS, user, role))
     assert text.count("broken.yaml") == (4 if is_shown else 0)
@@ -120,8 +120,8 @@ def test_invalid_configs_are_shown_by_airflow_s_rule(
         assert text.index("broken.yaml") < text.index("page_mine")
 
 
-def test_a_failure_of_the_page_tells_strangers_nothing(page: Page) -> None:
-    """Words of an exception stay in the server's log."""
+def test_an_error_page_does_not_show_the_exception(page: Page) -> None:
+    """The text of an exception is only in the server's log."""
     from s3copy_tasks.dag.page.app import page as made  # noqa: PLC0415
 
     def broken() -> None:

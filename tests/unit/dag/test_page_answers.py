@@ -1,4 +1,4 @@
-"""Every kind of answer of the page: nothing in it can act, and it can be read without seeing it."""
+"""Every kind of answer of the page: it has no active content, and is accessible."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ ANSWERS: dict[str, tuple[dict[str, Any], int]] = {
 
 @pytest.fixture(params=ANSWERS)
 def answer(page: Page, request: pytest.FixtureRequest) -> Answer:
-    """Every kind of answer that the page gives."""
+    """An answer of the page, of every kind."""
     query, code = ANSWERS[request.param]
     reply = page.get(**query)
     assert reply.status_code == code
     return reply
 
 
-def test_no_answer_can_act(answer: Answer) -> None:
-    """No script, no style from elsewhere, no other host, in no other site's frame, kept by no cache."""
+def test_no_answer_is_active(answer: Answer) -> None:
+    """No script, no external style, no other host, no frame on another site, no caching."""
     style = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
     digest = b64encode(sha256(style[0].encode()).digest()).decode()
     assert answer.headers["content-security-policy"] == (
@@ -94,8 +94,8 @@ def test_no_answer_can_act(answer: Answer) -> None:
     assert all(re.match(r"(?:\.\./)?[\w.%?=&-]+|#\w+", link) for link in structure.links)
 
 
-def test_strangers_text_is_shown_and_does_nothing(page: Page) -> None:
-    """Keys, labels, codes and run ids are escaped; what turns or hides text becomes visible."""
+def test_untrusted_text_is_escaped(page: Page) -> None:
+    """Keys, labels, codes and run ids are escaped; characters that turn or hide text become visible."""
     reply = page.get(JOB, run_id=RUN_ID)
     assert reply.text.count("&lt;script&gt;alert(1)&lt;/script&gt;\\u202egnp.exe\\x1b[31m\\n") >= 5
     assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f]", reply.text)
@@ -103,7 +103,7 @@ def test_strangers_text_is_shown_and_does_nothing(page: Page) -> None:
 
 
 class Structure(HTMLParser):
-    """What an answer is made of; whether its elements are closed, and named for those who do not see them."""
+    """The elements of an answer; whether they are closed, and have names for screen readers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,8 +143,8 @@ class Structure(HTMLParser):
             self.mistakes.append(f"</{tag}>")
 
 
-def test_answers_are_whole_and_readable_without_seeing(answer: Answer) -> None:
-    """Elements are closed; tables have captions and scopes; pictures have names; labels exist, once."""
+def test_answers_are_well_formed_and_accessible(answer: Answer) -> None:
+    """Elements are closed; tables have captions and scopes; pictures have names; each label exists once."""
     structure = Structure()
     structure.feed(answer.text)
     assert (structure.mistakes, structure.open) == ([], [])

@@ -1,4 +1,4 @@
-"""What the page shows of jobs, runs and batches, and what that costs."""
+"""What the page shows of jobs, runs and batches, and how many queries it needs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def test_all_jobs_at_a_glance(page: Page) -> None:
-    """A row tells where from and where to, when, how it ended, what it copied, how fast, what failed."""
+    """A row has source, destination, time, state, objects copied, rate and failures."""
     text = words(page.get(JOBS, "bob"))
     row = text[text.index("page_mine") :]
     for part in (
@@ -42,7 +42,7 @@ def test_all_jobs_at_a_glance(page: Page) -> None:
 
 
 def test_jobs_by_state(page: Page) -> None:
-    """The counts above the table are links to the jobs of a state; a state that there is not shows all."""
+    """The counts above the table link to the jobs in a state; an unknown state shows all."""
     assert shown(page.get(JOBS, state="never ran")) - {HUGE} == {NEVER}
     assert shown(page.get(JOBS, state="failed")) == {MINE}
     assert shown(page.get(JOBS, "bob", state="success")) == set()
@@ -71,14 +71,14 @@ def test_one_run_in_full(page: Page) -> None:
 
 
 def test_a_run_can_be_chosen(page: Page) -> None:
-    """Each run is a link; one that pushed nothing that is known shows dashes in place of numbers."""
+    """Each run is a link; a run without known XComs shows dashes instead of numbers."""
     text = words(page.get(JOB, run_id="first"))
     assert "This run: first" in text
     assert f"Copied {UNKNOWN} Bytes {UNKNOWN} Objects per second {UNKNOWN} Failed {UNKNOWN}" in text
 
 
 def test_a_job_that_never_ran_shows_its_config(page: Page) -> None:
-    """What the Dag processor stored is enough for source, destination and the values."""
+    """The serialized Dag is enough for source, destination and the values."""
     text = words(page.get(f"{JOBS}/{NEVER}"))
     assert "This job has never run." in text
     assert "s3://ops-granules/daily/ → to s3://partner-granules/backup/ and 1 more" in text
@@ -86,8 +86,8 @@ def test_a_job_that_never_ran_shows_its_config(page: Page) -> None:
     assert "destination.bucket partner-granules" in text
 
 
-def test_a_run_under_way_shows_how_far_it_is(page: Page) -> None:
-    """What batches have copied so far is in the table of all jobs and in the tab."""
+def test_a_run_under_way_shows_its_progress(page: Page) -> None:
+    """The progress of batches is in the table of all jobs and in the tab."""
     from tests.support.airflow.page_rows import metrics  # noqa: PLC0415
 
     with rows() as table:
@@ -110,8 +110,8 @@ def test_a_run_under_way_shows_how_far_it_is(page: Page) -> None:
     assert "Copied 380 so far" in text
 
 
-def test_what_a_cleared_run_did_before_is_not_shown_as_its_progress(page: Page) -> None:
-    """A run that begins again has copied nothing yet, whatever it pushed when it ran before."""
+def test_earlier_metrics_of_a_cleared_run_are_not_shown(page: Page) -> None:
+    """A run that begins again has copied nothing yet, whatever it pushed earlier."""
     from tests.support.airflow.page_rows import metrics  # noqa: PLC0415
 
     with rows() as table:
@@ -133,7 +133,7 @@ def test_what_a_cleared_run_did_before_is_not_shown_as_its_progress(page: Page) 
 
 @contextmanager
 def counted() -> Iterator[list[str]]:
-    """Collect the queries that are sent meanwhile."""
+    """Collect the queries that are sent in the block."""
     from airflow import settings  # noqa: PLC0415
     from sqlalchemy import event  # noqa: PLC0415
 
@@ -148,8 +148,8 @@ def counted() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("path", [JOBS, f"{JOBS}/{HUGE}"])
-def test_queries_do_not_grow_with_runs(page: Page, path: str) -> None:
-    """Five runs of a job and two hundred cost the same number of queries, and few."""
+def test_the_number_of_queries_does_not_grow_with_runs(page: Page, path: str) -> None:
+    """Five runs of a job and two hundred need the same small number of queries."""
     from tests.support.airflow.page_rows import metrics  # noqa: PLC0415
 
     def fill(number: int) -> None:
@@ -171,7 +171,7 @@ def test_queries_do_not_grow_with_runs(page: Page, path: str) -> None:
 
 
 def test_runs_are_shown_page_by_page(page: Page) -> None:
-    """The last thirty runs, and a link to those before them, until there are none."""
+    """Each page has thirty runs, and a link to earlier runs if there are any."""
     path, seen, pages = f"{JOBS}/{HUGE}", 0, 0
     before: dict[str, str] = {}
     while True:

@@ -1,4 +1,4 @@
-"""What the page makes of XComs, configs and import errors, without Airflow's database."""
+"""How the page reads XComs, configs and import errors, without Airflow's database."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def job(name: str) -> Job:
     return Job(dag_id=f"s3copy__{name}", name=name, description="", is_paused=False, next_run=None)
 
 
-def test_figures_are_those_of_the_summary() -> None:
-    """What `summarize` pushes is shown as it is: counts, rates, reasons by size, codes, cost."""
+def test_figures_of_the_summary() -> None:
+    """What `summarize` pushes is shown as it is: counts, rates, sorted reasons, codes, cost."""
     figures = parse_figures(
         {
             "total_files_found": 20,
@@ -123,8 +123,8 @@ def test_figures_are_those_of_the_summary() -> None:
     assert (figures.latency, figures.errors) == ({"p50": 0.04}, ("a: AccessDenied",))
 
 
-def test_rates_of_older_runs_are_worked_out() -> None:
-    """A run that pushed no rates has some all the same, and one of no seconds has none."""
+def test_rates_of_older_runs_are_computed() -> None:
+    """A run that pushed no rates still has some; a run of 0 seconds has none."""
     figures = parse_figures({"total_files_found": 8, "files_copied_successfully": 8, "duration_seconds": 4.0})
     assert figures is not None
     assert figures.objects_per_second == 2.0
@@ -133,9 +133,9 @@ def test_rates_of_older_runs_are_worked_out() -> None:
     assert at_once.objects_per_second is None
 
 
-def test_a_batch_s_own_account_is_read() -> None:
-    """A batch pushes metrics as they travel between tasks; zeros may be left out."""
-    account = dump(
+def test_the_metrics_of_a_batch_are_read() -> None:
+    """A batch pushes its metrics as XComs have them; zeros may be left out."""
+    pushed = dump(
         TransferMetrics(
             operation_id="r",
             start_time=NOW,
@@ -144,7 +144,7 @@ def test_a_batch_s_own_account_is_read() -> None:
             files_copied_successfully=3,
         )
     )
-    figures = parse_figures(account)
+    figures = parse_figures(pushed)
     assert figures is not None
     assert (figures.found, figures.copied, figures.seconds, figures.objects_per_second) == (3, 3, 2.0, 1.5)
     nothing = parse_figures({"operation_id": "r"})
@@ -153,8 +153,8 @@ def test_a_batch_s_own_account_is_read() -> None:
 
 
 @given(value=JSON | PUSHED, other=JSON | PUSHED)
-def test_any_value_is_borne(value: Any, other: Any) -> None:
-    """An XCom of any shape makes no error: it may be older, newer, or somebody else's."""
+def test_any_value_is_tolerated(value: Any, other: Any) -> None:
+    """An XCom of any shape raises no error: it may be older, newer, or of another origin."""
     parse_figures(value)
     parse_progress(value)
     list_explained_settings(value)
@@ -166,8 +166,8 @@ def test_any_value_is_borne(value: Any, other: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), 10**400, -(10**400)], ids=repr)
-def test_a_number_that_is_none_counts_as_unknown(value: float) -> None:
-    """Whoever may write one XCom takes the page away from nobody."""
+def test_a_number_out_of_range_counts_as_unknown(value: float) -> None:
+    """One bad XCom can't break the page for its users."""
     names = (
         "total_files_found",
         "total_bytes_transferred",
@@ -182,28 +182,28 @@ def test_a_number_that_is_none_counts_as_unknown(value: float) -> None:
 
 
 @given(serialized=JSON | st.fixed_dictionaries({"dag": st.fixed_dictionaries({"tasks": st.lists(JSON)})}))
-def test_any_serialized_dag_is_borne(serialized: Any) -> None:
-    """A Dag of another version may be serialized otherwise."""
+def test_any_serialized_dag_is_tolerated(serialized: Any) -> None:
+    """A Dag of another version may be serialized differently."""
     assert read_config(serialized) == {}
 
 
 @given(config=st.dictionaries(st.sampled_from(["source", "prefixes", "schedule", "timezone"]), JSON))
-def test_any_config_is_borne(config: dict[str, Any]) -> None:
+def test_any_config_is_tolerated(config: dict[str, Any]) -> None:
     """A config of another version may have other fields."""
     find_route(config)
     describe_schedule(config)
     list_settings(config)
 
 
-def test_text_of_json_is_read_and_makes_no_classes() -> None:
-    """Airflow may store a value as text; what looks like one of its classes stays a dict."""
+def test_json_text_is_read_without_building_classes() -> None:
+    """Airflow may store a value as text; a dict that looks like one of its classes stays a dict."""
     assert plain('{"a": 1}') == {"a": 1}
     assert plain("no json") == "no json"
     assert plain('{"__classname__": "os.system"}') == {"__classname__": "os.system"}
 
 
 def test_a_run_under_way_shows_what_its_batches_have_copied() -> None:
-    """Batches that have ended count by their account, the others by their progress."""
+    """Batches that have ended count with their metrics, the others with their progress."""
     ended = {"metrics": {"batch": 0, "metrics": {"total_files_found": 5, "files_copied_successfully": 5}}}
     running = {
         "progress": {"found": 4, "of": 9, "copied": 3, "failed": 1, "bytes": 7, "objects_per_second": 2.0}
@@ -215,14 +215,14 @@ def test_a_run_under_way_shows_what_its_batches_have_copied() -> None:
 
 
 def test_the_summary_counts_before_the_batches() -> None:
-    """Once a run is summarized, only the summary counts."""
+    """After a run is summarized, only the summary counts."""
     summary = {"total_files_found": 2, "files_copied_successfully": 2}
     figures = figures_by_run([run()], {1: summary}, {1: {0: {"progress": {"copied": 99}}}})[1]
     assert (figures.copied, figures.under_way) == (2, False)
 
 
-def test_what_needs_attention_comes_first() -> None:
-    """Failed, running, queued, fine, never ran; by name in each; counts are of all, also when filtered."""
+def test_jobs_that_need_attention_come_first() -> None:
+    """Failed, running, queued, success, never ran, each by name; a filter does not change the counts."""
     states = {"a": "success", "b": "failed", "c": None, "d": "running", "e": "failed", "f": "queued"}
     rows = [job_row(job(name), run(state=s) if s else None, None, {}) for name, s in states.items()]
     assert "".join(row.job.name for row in overview(rows, None).rows) == "bedfac"
@@ -232,8 +232,8 @@ def test_what_needs_attention_comes_first() -> None:
     assert find_state(run(state="restarting")) is State.RUNNING
 
 
-def test_config_words() -> None:
-    """A row says where a job reads and writes and when it runs, also for objects, assets and no schedule."""
+def test_config_descriptions() -> None:
+    """A row shows route and schedule of a job, also with objects, with assets and without a schedule."""
     config = {
         "source": {"bucket": "a"},
         "destination": {"bucket": "b"},
@@ -253,7 +253,7 @@ def test_config_words() -> None:
 
 
 def test_the_import_error_becomes_problems(tmp_path: Path) -> None:
-    """Each problem has its file, place, words, code and lines; any other error has none."""
+    """Each problem has its file, place, text, code and lines; other errors have no problems."""
     file = write(tmp_path, "version: 2\nownr: x\n", "daily.yaml")
     problems = problems_of(file)
     trace = f"Traceback:\ns3copy_tasks.errors.ConfigError: X: invalid copy configs\n{as_text(problems)}"
@@ -273,8 +273,8 @@ def test_a_problem_without_a_place_is_shown() -> None:
     assert (one.file, one.place, one.excerpt) == ("b", "", ())
 
 
-def test_columns_end_at_the_right_and_scale_to_the_greatest() -> None:
-    """The latest stands rightmost; the greatest fills the height; what is little is seen; zero is not."""
+def test_columns_end_at_the_right_and_scale_to_the_largest() -> None:
+    """The latest is rightmost; the largest fills the height; small values are visible, zero is not."""
     bars = charts.columns([0, 1, 1000, None], lambda value: value, slots=10)
     assert [bar.height for bar in bars] == [0, 2.0, charts.BAR_HEIGHT, 0]
     assert bars[-1].x + bars[-1].width <= 100
@@ -282,8 +282,8 @@ def test_columns_end_at_the_right_and_scale_to_the_greatest() -> None:
     assert bars[2].y == 0
 
 
-def test_batches_at_once_stand_in_lanes() -> None:
-    """Batches that overlap stand below each other, one that begins later takes a free lane."""
+def test_batches_at_the_same_time_are_in_different_lanes() -> None:
+    """Batches that overlap are below each other; a later one takes a free lane."""
     bars = charts.lanes([(0, 10), (0, 4), (5, 8), None], lambda span: span)
     assert [(bar.of, bar.y / charts.LANE_HEIGHT) for bar in bars] == [((0, 4), 0), ((0, 10), 1), ((5, 8), 0)]
     assert (bars[1].x, bars[1].width) == (0, 100)
@@ -293,8 +293,8 @@ def test_batches_at_once_stand_in_lanes() -> None:
 @given(
     st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e5)).map(lambda t: (t[0], t[0] + t[1])), max_size=30)
 )
-def test_no_two_batches_share_a_place(spans: list[tuple[float, float]]) -> None:
-    """Bars of a lane never overlap in time, and all lie within the width."""
+def test_batches_of_one_lane_do_not_overlap(spans: list[tuple[float, float]]) -> None:
+    """Bars of a lane never overlap in time, and all are within the width."""
     bars = charts.lanes(spans, lambda span: span)
     for bar in bars:
         assert 0 <= bar.x <= 100
@@ -311,7 +311,7 @@ def test_a_time_axis_has_few_marks(seconds: float) -> None:
 
 
 def test_batches_are_tasks_with_what_they_pushed() -> None:
-    """State and times are Airflow's, figures and label the summary's, else what the batch has pushed."""
+    """State and times come from Airflow, figures and label from the summary, else from the batch."""
     tasks = [task(1, "running", 2, None), task(0, "success", 0, 9), task(2, "queued", None, None)]
     summarized = [{"batch": 0, "label": "1/3 a/", "total_files_found": 7, "files_copied_successfully": 7}]
     pushed = {1: {"progress": {"copied": 4, "of": 8}}}
@@ -325,7 +325,7 @@ def test_batches_are_tasks_with_what_they_pushed() -> None:
     assert copied == [(7, None), (4, 8), None]
 
 
-def test_steps_stand_in_their_order_with_their_worst_state() -> None:
+def test_steps_are_in_order_with_their_worst_state() -> None:
     """One failed batch makes the step failed, whatever the others do."""
     tasks = [task(0, "success", 0, 5), task(1, "failed", 0, 7), task(2, "running", 1, None)]
     (step,) = detail.steps(tasks, NOW + timedelta(seconds=9))
@@ -354,5 +354,5 @@ def test_steps_stand_in_their_order_with_their_worst_state() -> None:
     ],
 )
 def test_words(text: str, expected: str) -> None:
-    """Numbers, sizes and times read at a glance."""
+    """Numbers, sizes and times are short."""
     assert text == expected

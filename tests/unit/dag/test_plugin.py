@@ -1,4 +1,4 @@
-"""What Airflow loads by itself: the plugin, and the provider with its section of the configuration."""
+"""What Airflow finds by entry points: the plugin, and the provider with its section of the configuration."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ def plugin_errors() -> Any:
 
 
 def test_airflow_loads_the_plugin() -> None:
-    """Airflow finds the plugin by its entry point, and names the package with its version."""
+    """Airflow finds the plugin by its entry point, and shows the package with its version."""
     (loaded,) = [one for one in plugins_manager.get_plugin_info() if one["name"] == "s3copy"]
     assert f"s3copy-tasks=={__version__}" in str(loaded["source"])
     assert plugin_errors() == {}
 
 
 def test_the_entry_points() -> None:
-    """The package names its plugin and its provider to Airflow, and they can be loaded."""
+    """The package has entry points for its plugin and its provider, and they can be loaded."""
     (plugin,) = entry_points(group="airflow.plugins", name="s3copy")
     (provider,) = [one for one in entry_points(group="apache_airflow_provider") if "s3copy" in one.value]
     assert plugin.load() is S3CopyPlugin
     assert provider.load() is provider_info
 
 
-def test_the_page_costs_other_components_nothing() -> None:
-    """Scheduler, workers and Dag processor load the plugin, too, and nothing of the page with it."""
+def test_other_components_do_not_import_the_page() -> None:
+    """Scheduler, workers and Dag processor load the plugin, too, but not the code of the page."""
     code = """
 import sys
 import s3copy_tasks.dag.plugin
@@ -62,15 +62,15 @@ print([name for name in sys.modules if name.startswith("s3copy_tasks.dag.page")]
 
 @pytest.mark.skipif(not HAS_PAGES, reason="Airflow 3.0 has no pages for plugins")
 def test_airflow_shows_the_page() -> None:
-    """The page is in the menu and a tab of each Dag, below Airflow's own address, wherever that is."""
+    """The page is in the menu and a tab of each Dag, relative to Airflow's own address."""
     (app,) = S3CopyPlugin.fastapi_apps
     assert app["url_prefix"] == "/s3copy"
     views = {view["destination"]: view["href"] for view in S3CopyPlugin.external_views}
     assert views == {"nav": "s3copy/jobs", "dag": "s3copy/jobs/{DAG_ID}"}
 
 
-def test_the_provider_is_as_airflow_asks() -> None:
-    """What the provider says of itself is valid by Airflow's own schema."""
+def test_the_provider_matches_airflows_schema() -> None:
+    """The provider's metadata is valid by Airflow's own schema."""
     schema: dict[str, Any] = json.loads((files("airflow") / "provider_info.schema.json").read_text())
     jsonschema.validate(provider_info(), schema)
 
@@ -90,7 +90,7 @@ def test_the_option_is_described() -> None:
 
 
 def test_the_option_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The option names the folder of configs; without it, the default counts."""
+    """The option sets the folder of configs; without it, the default is used."""
     monkeypatch.delenv(OPTION, raising=False)
     assert config_dir(tmp_path / "default") == tmp_path / "default"
     monkeypatch.setenv(OPTION, str(tmp_path / "elsewhere"))

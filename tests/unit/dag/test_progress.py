@@ -1,4 +1,4 @@
-"""How far a running batch has come, in its log and as an XCom."""
+"""The progress of a running batch, in its log and as an XCom."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ PATIENCE_SECONDS = 10
 
 
 class Ticks:
-    """A wait that ends as often as it is told to, after something has happened; then the batch has ended."""
+    """A wait that runs one action each time, and then says that the batch has ended."""
 
-    def __init__(self, *happens: Callable[[], object]) -> None:
-        self.happens = list(happens)
+    def __init__(self, *actions: Callable[[], object]) -> None:
+        self.actions = list(actions)
         self.waited: list[float] = []
 
     def __call__(self, seconds: float) -> bool:
         self.waited.append(seconds)
-        if not self.happens:
+        if not self.actions:
             return True
-        self.happens.pop(0)()
+        self.actions.pop(0)()
         return False
 
 
@@ -66,10 +66,10 @@ def collector() -> MetricsCollector:
     return made
 
 
-def told(collector: MetricsCollector, ti: Attempt, wait: Ticks) -> list[dict[str, Any]]:
-    """Return the lines of a batch that ends when `wait` says so."""
+def report_batch(collector: MetricsCollector, ti: Attempt, wait: Ticks) -> list[dict[str, Any]]:
+    """Return the log lines of a batch that ends when `wait` returns True."""
     with log_lines() as lines, report_progress(make_job(), BATCH, collector, in_task(ti), wait=wait):
-        pass  # leaving waits for the thread
+        pass  # the exit waits for the thread
     return lines
 
 
@@ -78,7 +78,7 @@ def in_task(ti: Attempt) -> Context:
 
 
 def test_progress(collector: MetricsCollector) -> None:
-    """Every 5 s log and XCom say what is found, of how many, copied, failed, how fast, and when that was."""
+    """Every 5 s log and XCom report objects found, their total, copied and failed, the rate, and the time."""
     clock = collector._clock
     assert isinstance(clock, Clock)
 
@@ -93,7 +93,7 @@ def test_progress(collector: MetricsCollector) -> None:
         collector.record_file_failure(Failure.of(entry=0, key="k", code="c", message="m", attempts=1))
 
     ti, wait = Attempt(), Ticks(some, more)
-    lines = told(collector, ti, wait)
+    lines = report_batch(collector, ti, wait)
     assert wait.waited == [SECONDS] * 3
     assert [line["event"] for line in lines] == ["batch progress"] * 2
     shown = [{k: line[k] for k in ("batch", "found", "of", "copied", "failed", "bytes")} for line in lines]
@@ -107,16 +107,16 @@ def test_progress(collector: MetricsCollector) -> None:
     assert datetime.fromisoformat(pushed["at"]).tzinfo is not None
 
 
-def test_a_push_that_fails_is_a_warning(collector: MetricsCollector) -> None:
-    """What can't be shown stops neither the copy nor what is shown later."""
+def test_a_failed_push_is_a_warning(collector: MetricsCollector) -> None:
+    """A failed push stops neither the copy nor later pushes."""
     ti = Broken()
-    lines = told(collector, ti, Ticks(lambda: None, lambda: None))
+    lines = report_batch(collector, ti, Ticks(lambda: None, lambda: None))
     assert [line["event"] for line in lines] == ["batch progress", "progress is not shown", "batch progress"]
     assert ti.pushed["progress"]["found"] == 0
 
 
-def test_nothing_is_told_of_a_short_batch(collector: MetricsCollector) -> None:
-    """A batch that ends within 5 s ends at once, whatever it ends with."""
+def test_a_short_batch_reports_no_progress(collector: MetricsCollector) -> None:
+    """A batch that ends within 5 s does not wait, even if it ends with an error."""
     ti = Attempt()
     with pytest.raises(ValueError, match="bug"), report_progress(make_job(), BATCH, collector, in_task(ti)):
         raise ValueError("bug")

@@ -1,4 +1,4 @@
-"""The importer and the Dag files know of each other: the same jobs are never there twice."""
+"""The Dag files build no Dags if Airflow's importer does: no job is there twice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ without_importers = pytest.mark.skipif(HAS_IMPORTERS, reason="before Airflow 3.4
 
 @pytest.fixture
 def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with one good job and a broken one, of a bundle that has the importer."""
+    """A folder with a valid and an invalid job, in a bundle that has the importer."""
     monkeypatch.setenv(BUNDLES, json.dumps(bundles(tmp_path)))
     write(tmp_path, document(), "daily.yaml")
     write(tmp_path, "version: 2\n", "broken.yaml")
@@ -34,31 +34,31 @@ def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @without_importers
-def test_an_older_airflow_is_told() -> None:
-    """One sentence says what is missing, and what to do."""
+def test_an_older_airflow_gets_a_clear_error() -> None:
+    """The error says which version is needed, and what to do."""
     with pytest.raises(ImportError, match=r"importer needs Airflow 3\.4 or later, .* 3\.\d\.\d+\. Run"):
         importlib.import_module("s3copy_tasks.dag.importer")
 
 
 @without_importers
 def test_an_older_airflow_ignores_the_importer(registered: Path) -> None:
-    """There nobody reads it, so the Dag files make the Dags."""
+    """Older versions do not read its option, so the Dag files build the Dags."""
     assert find_importer() is None
     assert set(job_dags(registered)) == {"s3copy__daily"}
 
 
 @with_importers
-def test_the_page_is_true(registered: Path) -> None:
-    """docs/importer.md names a class that Airflow finds, for both endings."""
+def test_the_documented_importer_is_found(registered: Path) -> None:
+    """Airflow finds the class in docs/importer.md, for both file name extensions."""
     forget_importers()
     found = {type(importer_of(name)) for name in ("x.yaml", "x.yml")}
     forget_importers()
-    assert [f"{one.__module__}.{one.__qualname__}" for one in found] == [IMPORTER]
+    assert [f"{cls.__module__}.{cls.__qualname__}" for cls in found] == [IMPORTER]
 
 
 @with_importers
 def test_the_dag_files_make_no_dags(registered: Path) -> None:
-    """They never raise, and the reporter says where the jobs come from and what to do."""
+    """The loader never raises; the reporter says where the jobs come from and what to do."""
     assert job_dags(registered) == {}
     with pytest.raises(ConfigError) as raised:
         raise_problems(registered)
@@ -71,7 +71,7 @@ def test_the_dag_files_make_no_dags(registered: Path) -> None:
 
 @with_importers
 def test_a_worker_gets_the_dag_that_it_asks_for(registered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task that was scheduled from the Dag files ends as it began."""
+    """A task that was scheduled from the Dag files still runs."""
     monkeypatch.setenv(PARSE_CONTEXT, "s3copy__daily")
     assert set(job_dags(registered)) == {"s3copy__daily"}
     raise_problems(registered)
@@ -98,16 +98,16 @@ OF_ALL = "the importer of all Dag bundles ([dag_processor] dag_importer_configs)
         (EVERYWHERE, "not a list", None),
     ],
 )
-def test_the_importer_is_found_in_any_form(
+def test_find_importer_in_any_form(
     option: str, value: Any, place: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Airflow takes a name or a mapping, for a bundle or for all; anything else is Airflow's to refuse."""
+    """Airflow takes a name or a mapping, for a bundle or for all; it reports anything else itself."""
     monkeypatch.setenv(option, json.dumps(value))
     assert find_importer() == place
 
 
 @pytest.mark.parametrize("text", ["", "[", "null"])
-def test_what_is_no_json_names_no_importer(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Airflow says what is wrong with its option; a Dag file that raised would take Dags away."""
+def test_invalid_json_names_no_importer(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow itself reports the error; an exception in a Dag file would remove Dags."""
     monkeypatch.setenv(BUNDLES, text)
     assert find_importer() is None

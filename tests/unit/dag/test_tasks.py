@@ -1,4 +1,4 @@
-"""Tasks of a Dag by themselves: what they push for those that come after them."""
+"""Single tasks of a Dag: what they push for later tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Pushed:
-    """A task instance that keeps XComs where the next one finds them."""
+    """A task instance that keeps XComs for the next one."""
 
     try_number, max_tries = 1, 0
 
@@ -35,7 +35,7 @@ class Pushed:
 
 
 def test_a_batch_that_never_begins_is_unknown() -> None:
-    """A batch that is refused, before anything is listed, leaves its objects unknown: the run fails, too."""
+    """A batch that fails before it lists anything leaves its objects unknown: the run fails, too."""
     bench = Bench()
     bench.put(*(f"in/{number}" for number in range(7)))
     job = bench.started()

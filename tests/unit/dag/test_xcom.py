@@ -1,4 +1,4 @@
-"""Jobs, batches and metrics travel between tasks as JSON and come back equal."""
+"""Jobs, batches and metrics are passed between tasks as JSON and come back equal."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ FULL_JOB = EffectiveJob(
 JOBS = {"defaults": make_job(), "everything-set": FULL_JOB, "not-started": make_job(run_started=None)}
 
 
-def travelled(value: object) -> object:
+def round_trip(value: object) -> object:
     return load(type(value), json.loads(json.dumps(dump(value))))
 
 
 @pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
 def test_jobs(job: EffectiveJob) -> None:
     """A job comes back equal, its dates with their zone."""
-    assert travelled(job) == job
+    assert round_trip(job) == job
     assert load(EffectiveJob, dump_job(job)) == job
 
 
@@ -73,7 +73,7 @@ BOUNDS = st.one_of(st.none(), st.text(st.characters(codec="utf-8"), max_size=8),
     after=BOUNDS, through=st.text(st.characters(codec="utf-8"), max_size=8), first=st.none() | st.integers(0)
 )
 def test_batches(after: str | None, through: str, first: int | None) -> None:
-    """Bounds come back as they were: text stays text, even of digits, an index an index, None None, "" ""."""
+    """Bounds come back unchanged: text, even of digits, an index, None and ""."""
     batch = Batch(
         id=0,
         of=1,
@@ -84,10 +84,10 @@ def test_batches(after: str | None, through: str, first: int | None) -> None:
             KeyRange(entry=None, after=first, through=9, found=3, objects=2, bytes=0),
         ),
     )
-    back = travelled(batch)
+    back = round_trip(batch)
     assert back == batch
     assert isinstance(back, Batch)
-    assert [type(one.after) for one in back.ranges] == [type(after), type(first)]
+    assert [type(key_range.after) for key_range in back.ranges] == [type(after), type(first)]
 
 
 def test_metrics() -> None:
@@ -102,15 +102,15 @@ def test_metrics() -> None:
         Failure.of(entry=None, key="a\nb🛰", code="SlowDown", message="m", attempts=10), transient=True
     )
     metrics = collector.metrics()
-    back = travelled(metrics)
+    back = round_trip(metrics)
     assert back == metrics
     assert isinstance(back, TransferMetrics)
     assert back + metrics == metrics + metrics
-    assert travelled(TransferMetrics()) == TransferMetrics()
+    assert round_trip(TransferMetrics()) == TransferMetrics()
 
 
-def test_values_check_themselves_again() -> None:
-    """What was tampered with on the way is refused."""
+def test_values_are_validated_again() -> None:
+    """Values that were changed on the way are refused."""
     metrics = dump(TransferMetrics(operation_id="op"))
     with pytest.raises(ValidationError, match="accounts for 0"):
         load(TransferMetrics, metrics | {"total_files_found": 1})
@@ -122,7 +122,7 @@ def test_values_check_themselves_again() -> None:
 
 
 def test_large_jobs() -> None:
-    """A job of more than 1 MB is refused with what to do in its place."""
+    """A job of more than 1 MB is refused, and the error says what to do instead."""
     objects = tuple(ObjectEntry(source=f"{n:0500}", destination=f"{n:0501}") for n in range(1_000))
     with pytest.raises(ConfigError, match="Copy a prefix with filters"):
         dump_job(make_job(objects=objects))

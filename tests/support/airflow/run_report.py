@@ -1,6 +1,6 @@
-"""Runs a config's Dag in this process and prints all that the run said of itself, as JSON.
+"""Runs a config's Dag in this process and prints everything that the run reported, as JSON.
 
-A process of its own: Airflow reads once, from its environment, where statistics and lineage go.
+It is a separate process: Airflow reads only once from its environment where to send statistics and lineage.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 def main(config: Path, empty: Path) -> None:
     """Run the Dag of `config`; `empty` is a folder without Dags."""
-    from airflow import settings  # noqa: F401, PLC0415 - its import configures logging: let it be before
+    from airflow import settings  # noqa: F401, PLC0415 - its import configures logging, so it comes first
     from airflow.utils.db import initdb  # noqa: PLC0415
 
     from s3copy_tasks.dag.factory import build_dag  # noqa: PLC0415
@@ -31,18 +31,18 @@ def main(config: Path, empty: Path) -> None:
     def pulled(key: str) -> Any:
         return summarize.xcom_pull(task_ids="summarize", key=key, map_indexes=-1)
 
-    told = {
+    reported = {
         "state": str(run.state),
         "returned": pulled("return_value"),
         "xcom": {key: pulled(key) for key in ("metrics", "entries", "batches")},
         "events": [line for line in lines if line["event"].startswith("operation ")],
         "asset_events": asset_events(),
     }
-    sys.stdout.write("\n" + json.dumps(told) + "\n")
+    sys.stdout.write("\n" + json.dumps(reported) + "\n")
 
 
 def asset_events() -> list[dict[str, Any]]:
-    """Return every asset event of the database."""
+    """Return all asset events in the database."""
     from airflow.models.asset import AssetEvent  # noqa: PLC0415
     from airflow.utils.session import create_session  # noqa: PLC0415
 
