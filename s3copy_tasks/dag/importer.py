@@ -48,11 +48,11 @@ class CopyConfig(FilesystemDagDefinition):  # type: ignore[misc] # Any before Ai
     @property
     def freshness_token(self) -> str:
         """Return a text that changes if the file or its folder's defaults are changed, added or removed."""
-        states = [_state_of(file) for file in (self.path, *defaults_files(self.path.parent))]
+        states = [_file_state(file) for file in (self.path, *defaults_files(self.path.parent))]
         return ",".join(states)
 
 
-def _state_of(file: Path) -> str:
+def _file_state(file: Path) -> str:
     try:
         stat = file.stat()
     except OSError:

@@ -48,8 +48,8 @@ class S3CrossAccountCopyOperator(BaseOperator):
     """Copy one object, or everything below a prefix, from one bucket to another, on S3's side.
 
     Roles, buckets and permissions on both sides are checked before the first copy. The metrics are the
-    return value, and always also the XCom `metrics`; a task with failed objects copies the rest, and
-    then fails. A retry copies only what is missing.
+    return value, and, however the task ends, the XCom `metrics`. A task with failed objects copies the rest,
+    and then fails. A retry copies only what is missing.
 
     Args:
         source_bucket: name of the bucket. Templated, like the next three.

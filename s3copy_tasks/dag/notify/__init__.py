@@ -49,7 +49,7 @@ class RunNotifier(BaseNotifier):
         self._build_message = build_message
 
     def notify(self, context: Context) -> None:
-        """Notify the recipients; a failure of that is not raised."""
+        """Notify the recipients; never raises because a message can't be sent."""
         ti = context["ti"]
         rendered = ti.xcom_pull(task_ids="preflight")
         job = load(EffectiveJob, rendered) if rendered else self._job

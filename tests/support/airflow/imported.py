@@ -18,7 +18,7 @@ def bundles(folder: Path) -> list[dict[str, Any]]:
     return shown
 
 
-def importer_of(name: str) -> Any:
+def get_importer(name: str) -> Any:
     """Return Airflow's importer for a file of the bundle of configs; None if there is none."""
     from airflow.sdk.importers import (  # type: ignore[import-not-found] # noqa: PLC0415 - since 3.4
         get_importer_registry,

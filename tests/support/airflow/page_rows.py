@@ -91,7 +91,7 @@ class Rows:
             run_id: of the run.
             state: of the run.
             start: of the run.
-            seconds: that it took; None where it is under way.
+            seconds: its duration; None if it is under way.
             batches: state, start and end of each, in seconds from the run's start.
             **pushed: by `task__key`, such as `summarize__metrics`; a dict by number for `copy_batch__...`.
         """

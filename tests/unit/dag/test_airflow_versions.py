@@ -145,7 +145,7 @@ MOVED = (
 MOVED_NAMES = {"AsyncCallback", "CronDataIntervalTimetable", "DeadlineAlert", "TriggerRule", "conf"}
 
 
-def imports_of(file: Path) -> set[str]:
+def find_imports(file: Path) -> set[str]:
     """Return what a module imports from Airflow, as `module.name`, also in functions."""
     return {
         f"{node.module}.{name.name}"
@@ -162,7 +162,7 @@ def test_moved_names_are_imported_in_one_module() -> None:
         (file.name, name)
         for file in package.rglob("*.py")
         if file.name != "airflow_versions.py"
-        for name in imports_of(file)
+        for name in find_imports(file)
         if name.startswith(MOVED) or (name.startswith("airflow.sdk.") and name.split(".")[-1] in MOVED_NAMES)
     }
     assert elsewhere == set()

@@ -78,7 +78,7 @@ def write(folder: Path, name: str = "daily", **changes: Any) -> Path:
     return file
 
 
-def dag_of(folder: Path, **changes: Any) -> DAG:
+def load_dag(folder: Path, **changes: Any) -> DAG:
     write(folder, **changes)
     return job_dags(folder)["s3copy__daily"]
 
@@ -102,7 +102,7 @@ def fresh(code: str, *arguments: str | Path, **env: str) -> Any:
 
 def test_the_job_is_five_tasks_in_order(tmp_path: Path) -> None:
     """preflight, plan, mapped copies, summarize, publish: each downstream of what it needs."""
-    dag = dag_of(tmp_path)
+    dag = load_dag(tmp_path)
     upstream = {task_id: task.upstream_task_ids for task_id, task in dag.task_dict.items()}
     assert upstream == {
         "preflight": set(),
@@ -118,7 +118,7 @@ def test_the_job_is_five_tasks_in_order(tmp_path: Path) -> None:
 
 def test_the_config_governs_the_dag(tmp_path: Path) -> None:
     """Owner, tags, retries, pool and batches at once come from the YAML."""
-    dag = dag_of(
+    dag = load_dag(
         tmp_path,
         transfer={"max_active_batches": 3, "pool": "copies"},
         failure={"retries": 7},
@@ -137,12 +137,12 @@ def test_the_config_governs_the_dag(tmp_path: Path) -> None:
 
 def test_a_long_batch_label_is_set_by_the_task(tmp_path: Path) -> None:
     """Airflow's grid shows the label of a batch, also of a failed one."""
-    assert dag_of(tmp_path).task_dict["copy_batch"].map_index_template == "{{ label }}"
+    assert load_dag(tmp_path).task_dict["copy_batch"].map_index_template == "{{ label }}"
 
 
 def test_params_offer_the_prefixes_of_the_job(tmp_path: Path) -> None:
     """The form that starts a run offers the job's own prefixes, and takes no others."""
-    param = dag_of(tmp_path).params.get_param("prefixes")
+    param = load_dag(tmp_path).params.get_param("prefixes")
     assert param.schema["examples"] == ["daily/{{ ds }}/"]
     assert param.schema["items"]["enum"] == ["daily/{{ ds }}/"]
     assert param.value == []
@@ -307,14 +307,14 @@ def test_no_dags_on_a_worker_that_runs_another_dag(tmp_path: Path, monkeypatch: 
 
 def test_the_doc_has_places_and_digest(tmp_path: Path) -> None:
     """The Dag's doc has sources, destinations and the digest of the config."""
-    doc = dag_of(tmp_path).doc_md or ""
+    doc = load_dag(tmp_path).doc_md or ""
     assert "`s3://ops-granules/daily/{{ ds }}/` | `s3://partner-granules/backup/{{ ds }}/`" in doc
     assert "sha256" in doc
 
 
 def test_asset_schedules_become_assets(tmp_path: Path) -> None:
     """A job may be scheduled by assets."""
-    dag = dag_of(
+    dag = load_dag(
         tmp_path,
         schedule={"assets": ["s3://ops-granules/daily"]},
         prefixes=[{"source": "daily/", "destination": "backup/"}],

@@ -12,7 +12,7 @@ import pytest
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.dag.factory import job_dags
 from s3copy_tasks.dag.registered import IMPORTER
-from tests.support.airflow.imported import bundles, forget_importers, importer_of
+from tests.support.airflow.imported import bundles, forget_importers, get_importer
 from tests.support.builders.documents import document, problems_of, write
 
 if TYPE_CHECKING:
@@ -217,4 +217,4 @@ def test_extensions_can_be_limited(folder: Path, monkeypatch: pytest.MonkeyPatch
     for name in ("a.yaml", "b.yml"):
         write(folder, document(), name)
     assert set(Bag(folder).dags) == {"s3copy__a"}
-    assert importer_of("b.yml") is None
+    assert get_importer("b.yml") is None

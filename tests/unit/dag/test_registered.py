@@ -13,7 +13,7 @@ from s3copy_tasks.dag.airflow_versions import HAS_IMPORTERS
 from s3copy_tasks.dag.factory import job_dags, raise_problems
 from s3copy_tasks.dag.registered import IMPORTER, find_importer
 from s3copy_tasks.errors import ConfigError
-from tests.support.airflow.imported import bundles, forget_importers, importer_of
+from tests.support.airflow.imported import bundles, forget_importers, get_importer
 from tests.support.builders.documents import document, write
 
 BUNDLES = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
@@ -51,7 +51,7 @@ def test_an_older_airflow_ignores_the_importer(registered: Path) -> None:
 def test_the_documented_importer_is_found(registered: Path) -> None:
     """Airflow finds the class in docs/importer.md, for both file name extensions."""
     forget_importers()
-    found = {type(importer_of(name)) for name in ("x.yaml", "x.yml")}
+    found = {type(get_importer(name)) for name in ("x.yaml", "x.yml")}
     forget_importers()
     assert [f"{cls.__module__}.{cls.__qualname__}" for cls in found] == [IMPORTER]
 
