@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import count
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -299,23 +300,48 @@ def test_a_redirect_without_end(refusal: bytes) -> None:
     assert len(server.asked) == (2 if b"eu-north-1" in refusal else 1)
 
 
+def answer_by_clock(now: datetime, asked: Asked) -> bytes:
+    """Answer as S3 does: refuse what is signed by a clock that is more than 15 minutes off."""
+    signed = datetime.strptime(asked.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    if abs(now - signed) < timedelta(minutes=15):
+        return reply(b"" if asked.method == "HEAD" else COPIED, ETag='"e"')
+    body = b"" if asked.method == "HEAD" else b"<Error><Code>RequestTimeTooSkewed</Code></Error>"
+    return reply(body, 403, Date=format_datetime(now, usegmt=True))
+
+
 @pytest.mark.parametrize("operation", ["CopyObject", "HeadObject"])
 def test_a_wrong_clock(operation: str) -> None:
     """A clock that is off is corrected by the server's, once for all; a HEAD's 403 has no code."""
     real = datetime.now(UTC) + timedelta(hours=2)
-
-    def answer(asked: Asked) -> bytes:
-        signed = datetime.strptime(asked.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        if abs(real - signed) < timedelta(minutes=15):
-            return reply(COPIED, ETag='"e"') if operation == "CopyObject" else reply(ETag='"e"')
-        body = b"<Error><Code>RequestTimeTooSkewed</Code></Error>" if operation == "CopyObject" else b""
-        return reply(body, 403, Date=format_datetime(real, usegmt=True))
-
     params = COPY if operation == "CopyObject" else OF_KEY
-    with ScriptedServer(answer) as server:
+    with ScriptedServer(lambda asked: answer_by_clock(real, asked)) as server:
         results = calls(CurlClient(connecting(server.url)), (operation, params), (operation, params))
     assert not [result for result in results if isinstance(result, CopyError)]
     assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("operation", ["CopyObject", "HeadObject"])
+def test_a_wrong_clock_of_concurrent_requests(operation: str) -> None:
+    """Every request that was signed by the wrong clock is retried, also when another has corrected it."""
+    real, at_once = datetime.now(UTC) - timedelta(hours=2), 8
+    all_sent = Barrier(at_once)
+    params = COPY if operation == "CopyObject" else OF_KEY
+
+    def answer(asked: Asked) -> bytes:
+        if len(server.asked) <= at_once:
+            all_sent.wait(60)
+        return answer_by_clock(real, asked)
+
+    async def run(client: Client) -> list[Any]:
+        async with closing(client):
+            sent = [client.call(operation, params) for _ in range(at_once)]
+            results = await asyncio.gather(*sent, return_exceptions=True)
+            return [*results, await client.call(operation, params)]
+
+    with ScriptedServer(answer) as server:
+        results = asyncio.run(run(CurlClient(connecting(server.url))))
+    assert not [result for result in results if isinstance(result, BaseException)]
+    assert len(server.asked) == 2 * at_once + 1
 
 
 def test_a_denied_head_with_the_right_clock() -> None:

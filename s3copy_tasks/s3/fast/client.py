@@ -74,7 +74,7 @@ class CurlClient:
         corrected: set[type[Correction]] = set()
         while True:
             target = session.targets.get(request.bucket) or await session.find(request.bucket)
-            reply = await self._send(session, target, request)
+            reply, signed_at = await self._send(session, target, request)
             result = await self._read(session, operation, reply)
             if not isinstance(result, Refusal):
                 return result
@@ -82,7 +82,7 @@ class CurlClient:
                 result,
                 method=request.method,
                 region=target.region,
-                now=self._clock() + self._ahead_seconds,
+                signed_at=signed_at,
                 server_date=reply.headers.get("date"),
             )
             if correction is not None:
@@ -101,20 +101,25 @@ class CurlClient:
             self._session.client.close()
         self._curl = self._session = None
 
-    async def _send(self, session: _Session, target: Target, request: Request) -> Reply:
+    async def _send(self, session: _Session, target: Target, request: Request) -> tuple[Reply, float]:
+        """Send a request; return the reply, and the time that the request was signed with."""
         path = target.path or "/" if request.key is None else f"{target.path}/{request.key}"
         headers = {**request.headers, "host": target.host}
-        if target.signer is None:
+        credentials = None
+        if target.signer is not None:
+            credentials = session.fresh_credentials() or await session.fetch_credentials()
+        signed_at = self._clock() + self._ahead_seconds
+        if target.signer is None or credentials is None:
             lines = [f"{name}:{value}" for name, value in headers.items()]
         else:
             lines = target.signer.sign(
-                session.fresh_credentials() or await session.fetch_credentials(),
+                credentials,
                 request.method,
                 path,
                 request.query,
                 headers,
                 hash_of(request.body) if target.signs_bodies else UNSIGNED_PAYLOAD,
-                now=self._clock() + self._ahead_seconds,
+                now=signed_at,
             )
         status, received, body = await session.curl.send(
             request.method,
@@ -123,7 +128,7 @@ class CurlClient:
             request.body,
             once=request.once,
         )
-        return Reply(status, headers_of(received), body)
+        return Reply(status, headers_of(received), body), signed_at
 
     async def _read(self, session: _Session, operation: str, reply: Reply) -> Mapping[str, Any] | Refusal:
         """Read a reply; a page of a listing takes as long as fifty copies, so those wait for each other."""
@@ -139,7 +144,7 @@ class CurlClient:
         if isinstance(correction, RegionCorrection):
             await session.find(bucket, correction.region)
         else:
-            self._ahead_seconds += correction.ahead_seconds
+            self._ahead_seconds = correction.server_time - self._clock()
 
     def _refused(self, session: _Session, operation: str, refusal: Refusal) -> CopyError:
         error = from_reply(operation, refusal.code, refusal.message, refusal.status)

@@ -35,20 +35,20 @@ class RegionCorrection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockCorrection:
-    """The server has another time: all requests are signed with it.
+    """The server has another time: all later requests are signed with it.
 
     Attributes:
-        ahead_seconds: of the time that requests are signed with; negative where the server is behind it.
+        server_time: Unix time in seconds, when the server replied.
     """
 
-    ahead_seconds: float
+    server_time: float
 
 
 Correction = RegionCorrection | ClockCorrection
 
 
 def find_correction(
-    refusal: Refusal, *, method: str, region: str, now: float, server_date: str | None
+    refusal: Refusal, *, method: str, region: str, signed_at: float, server_date: str | None
 ) -> Correction | None:
     """Return what would make the request right; None where S3 refused it for another reason.
 
@@ -56,15 +56,16 @@ def find_correction(
         refusal: why S3 did not do it.
         method: of the request; to a HEAD, S3 answers by the status alone.
         region: that the request was signed for.
-        now: Unix time in seconds, as requests are signed with it.
+        signed_at: Unix time in seconds that this request was signed with; a concurrent request may have
+            corrected the clock since then.
         server_date: the Date header of the reply.
     """
     if _is_another_region(refusal, method) and refusal.region not in {None, region}:
         return RegionCorrection(region=str(refusal.region))
     if refusal.code == _SKEWED or (method == "HEAD" and refusal.status == _FORBIDDEN):
-        ahead_seconds = _seconds_between(now, server_date)
-        if abs(ahead_seconds) > _TOLERATED_SECONDS:
-            return ClockCorrection(ahead_seconds=ahead_seconds)
+        server_time = _parse_date(server_date)
+        if server_time is not None and abs(server_time - signed_at) > _TOLERATED_SECONDS:
+            return ClockCorrection(server_time=server_time)
     return None
 
 
@@ -74,9 +75,9 @@ def _is_another_region(refusal: Refusal, method: str) -> bool:
     return method == "HEAD" and refusal.status == _BAD_REQUEST
 
 
-def _seconds_between(now: float, date: str | None) -> float:
-    """Return by how much the server's clock is ahead; 0 where the server does not say."""
+def _parse_date(date: str | None) -> float | None:
+    """Return a Date header as Unix time in seconds; None if it is missing or not a valid date."""
     try:
-        return parsedate_to_datetime(date).timestamp() - now if date else 0.0
+        return parsedate_to_datetime(date).timestamp() if date else None
     except ValueError:
-        return 0.0
+        return None

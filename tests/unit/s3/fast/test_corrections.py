@@ -12,7 +12,7 @@ RIGHT_DATE = "Thu, 01 Jan 2026 00:00:00 GMT"
 LATER_DATE = "Thu, 01 Jan 2026 02:00:00 GMT"
 EARLIER_DATE = "Wed, 31 Dec 2025 23:00:00 GMT"
 THERE = RegionCorrection(region="ap-south-1")
-LATER = ClockCorrection(ahead_seconds=7200)
+LATER = ClockCorrection(server_time=NOW + 7200)
 
 # method, status, code, region in the reply, Date -> what is corrected
 CASES: dict[str, tuple[str, int, str | None, str | None, str | None, Correction | None]] = {
@@ -30,7 +30,7 @@ CASES: dict[str, tuple[str, int, str | None, str | None, str | None, Correction 
         "RequestTimeTooSkewed",
         None,
         EARLIER_DATE,
-        ClockCorrection(ahead_seconds=-3600),
+        ClockCorrection(server_time=NOW - 3600),
     ),
     "head with another time": ("HEAD", 403, None, "eu-west-1", LATER_DATE, LATER),
     "head that is denied": ("HEAD", 403, None, "eu-west-1", RIGHT_DATE, None),
@@ -54,5 +54,14 @@ def test_corrections(
 ) -> None:
     """A request is corrected where S3 says what would be right and that differs from what was sent."""
     refusal = Refusal(status=status, code=code, message=None, region=region)
-    found = find_correction(refusal, method=method, region="eu-west-1", now=NOW, server_date=date)
+    found = find_correction(refusal, method=method, region="eu-west-1", signed_at=NOW, server_date=date)
     assert found == expected
+
+
+def test_the_clock_was_corrected_meanwhile() -> None:
+    """What counts is the time that a request was signed with, not the time when its refusal is read."""
+    refusal = Refusal(status=403, code="RequestTimeTooSkewed", message=None, region=None)
+    found = find_correction(
+        refusal, method="PUT", region="eu-west-1", signed_at=NOW - 7200, server_date=RIGHT_DATE
+    )
+    assert found == ClockCorrection(server_time=NOW)
