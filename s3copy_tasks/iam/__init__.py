@@ -1,1 +1,1 @@
-"""Which rights a job needs, as policies."""
+"""The permissions that a job needs, as policies."""

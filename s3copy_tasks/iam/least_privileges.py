@@ -10,15 +10,15 @@ from s3copy_tasks.core.job import Location, ObjectOptions
 from s3copy_tasks.iam.statements import (
     LIST_UPLOADS,
     bucket_arn,
-    literal,
+    build_trust_statement,
+    escape_wildcards,
     read_actions,
-    trust_statement,
     write_actions,
 )
 
 _VERSION = "2012-10-17"
 ABORT_AFTER_DAYS = 7
-"""Days after which S3 drops an upload that nobody completed: what a killed worker leaves behind."""
+"""Days after which S3 drops an incomplete upload, such as one that a killed worker left behind."""
 
 
 Pattern: TypeAlias = Sequence[str | None]
@@ -30,11 +30,11 @@ class Side:
 
     Attributes:
         location: the bucket.
-        role: ARN of the role that its requests are signed by.
-        external_id: that the role is assumed with.
-        patterns: of its keys: literal text, with None for what is known only when a run renders it; a
+        role: ARN of the role that signs its requests.
+        external_id: sent when the role is assumed.
+        patterns: of its keys: literal text, with None for each part that only a run can render; a
             prefix ends with None.
-        versions: those of the keys that are named with a version.
+        versions: patterns of the keys that are named with a version.
     """
 
     location: Location
@@ -44,42 +44,43 @@ class Side:
     versions: Sequence[Pattern] = ()
 
     def arns(self, patterns: Sequence[Pattern]) -> list[str]:
-        """Return the resources that stand for keys."""
-        return [bucket_arn(self.role, self.location.bucket, keys) for keys in _written(patterns)]
+        """Return the ARNs of keys."""
+        return [bucket_arn(self.role, self.location.bucket, keys) for keys in _to_iam_patterns(patterns)]
 
     def key_patterns(self) -> list[str]:
         """Return the patterns as IAM writes them."""
-        return _written(self.patterns)
+        return _to_iam_patterns(self.patterns)
 
 
 def least_privileges(
     source: Side, destination: Side, options: ObjectOptions, *, lists_uploads: bool = False
 ) -> dict[str, Any]:
-    """Return every policy that a job needs and nothing beyond, by what it is attached to.
+    """Return every policy that a job needs, and no other, by what it is attached to.
 
-    The destination's principal signs the copies: it reads the source, by its own policy and, in another
-    account, by that of the source bucket. https://docs.aws.amazon.com/AmazonS3/latest/userguide/copy-object.html
+    The destination's principal signs the copies: it reads the source, and needs its own policy for
+    that and, in another account, the policy of the source bucket.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/copy-object.html
 
     Args:
-        source: lists and looks.
-        destination: copies.
-        options: what a copy sets.
-        lists_uploads: a retry finds the uploads that earlier tries left by listing them.
+        source: lists and reads.
+        destination: compares and copies.
+        options: of the copies.
+        lists_uploads: a retry lists open uploads to find those that earlier attempts left behind.
     """
-    lists, reading = _listing("ListSource", source), _reading(source, options)
-    writing = _writing(destination, options, lists_uploads=lists_uploads)
-    keys = _kms(options, destination)
+    lists, reads = _list_statement("ListSource", source), _read_statements(source, options)
+    writes = _write_statements(destination, options, lists_uploads=lists_uploads)
+    keys = _kms_statements(options, destination)
     readers, writers = [source.role, destination.role], [destination.role]
     found = (
-        _one_role(source, [lists, *reading, *writing, *keys])
+        _one_role(source, [lists, *reads, *writes, *keys])
         if source.role == destination.role
-        else _two_roles(source, [lists, *reading], destination, [*reading, *writing, *keys])
+        else _two_roles(source, [lists, *reads], destination, [*reads, *writes, *keys])
     )
-    read_by = [(lists, [source.role]), *((one, readers) for one in reading)]
+    read_by = [(lists, [source.role]), *((statement, readers) for statement in reads)]
     found |= _bucket_policy("source", source, read_by)
-    found |= _bucket_policy("destination", destination, [(one, writers) for one in writing])
+    found |= _bucket_policy("destination", destination, [(statement, writers) for statement in writes])
     if options.kms_key_id:
-        found["kms_key_policy_statements"] = [_granted(one, writers) for one in keys]
+        found["kms_key_policy_statements"] = [_add_principal(statement, writers) for statement in keys]
     found["destination_lifecycle"] = _lifecycle()
     return found
 
@@ -87,7 +88,7 @@ def least_privileges(
 def _one_role(side: Side, statements: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "role_policy": _policy(statements),
-        "trust_policy": _policy([trust_statement(side.external_id)]),
+        "trust_policy": _policy([build_trust_statement(side.external_id)]),
     }
 
 
@@ -99,9 +100,9 @@ def _two_roles(
 ) -> dict[str, Any]:
     return {
         "source_role_policy": _policy(source_statements),
-        "source_trust_policy": _policy([trust_statement(source.external_id)]),
+        "source_trust_policy": _policy([build_trust_statement(source.external_id)]),
         "destination_role_policy": _policy(destination_statements),
-        "destination_trust_policy": _policy([trust_statement(destination.external_id)]),
+        "destination_trust_policy": _policy([build_trust_statement(destination.external_id)]),
     }
 
 
@@ -115,8 +116,8 @@ def _lifecycle() -> dict[str, Any]:
     return {"Rules": [rule]}
 
 
-def _reading(source: Side, options: ObjectOptions) -> list[dict[str, Any]]:
-    """Return what reading the source takes; versions have actions of their own."""
+def _read_statements(source: Side, options: ObjectOptions) -> list[dict[str, Any]]:
+    """Return what reading the source requires; versions have their own actions."""
     statements = [_allow("ReadSource", read_actions(options), source.arns(source.patterns))]
     if source.versions:
         actions = read_actions(options, version=True)
@@ -124,35 +125,37 @@ def _reading(source: Side, options: ObjectOptions) -> list[dict[str, Any]]:
     return statements
 
 
-def _writing(destination: Side, options: ObjectOptions, *, lists_uploads: bool) -> list[dict[str, Any]]:
-    """Return what comparing with the destination and copying to it takes."""
+def _write_statements(
+    destination: Side, options: ObjectOptions, *, lists_uploads: bool
+) -> list[dict[str, Any]]:
+    """Return what comparing with the destination and copying to it require."""
     head_actions = ["s3:GetObject", *(["s3:GetObjectTagging"] if options.tags == "copy" else [])]
     keys = destination.arns(destination.patterns)
     statements = [
-        _listing("ListDestination", destination),
+        _list_statement("ListDestination", destination),
         _allow("WriteDestination", write_actions(options), keys),
-        _allow("LookAtDestination", head_actions, keys),
+        _allow("HeadDestination", head_actions, keys),
     ]
     if lists_uploads:
-        statements.append(_listing_uploads(destination))
+        statements.append(_list_uploads_statement(destination))
     return statements
 
 
-def _listing(sid: str, side: Side) -> dict[str, Any]:
+def _list_statement(sid: str, side: Side) -> dict[str, Any]:
     statement = _allow(sid, ["s3:ListBucket"], [bucket_arn(side.role, side.location.bucket)])
     if "*" not in side.key_patterns():
         statement["Condition"] = {"StringLike": {"s3:prefix": side.key_patterns()}}
     return statement
 
 
-def _listing_uploads(destination: Side) -> dict[str, Any]:
-    """Return what listing open uploads takes; S3 knows no condition for a prefix there."""
+def _list_uploads_statement(destination: Side) -> dict[str, Any]:
+    """Return what listing open uploads requires; S3 has no condition for a prefix there."""
     bucket = bucket_arn(destination.role, destination.location.bucket)
     return _allow("ListDestinationUploads", [LIST_UPLOADS], [bucket])
 
 
-def _kms(options: ObjectOptions, destination: Side) -> list[dict[str, Any]]:
-    """Return what encrypting by a key takes; parts of a multipart copy are decrypted to be joined."""
+def _kms_statements(options: ObjectOptions, destination: Side) -> list[dict[str, Any]]:
+    """Return what encrypting with a key requires; S3 decrypts the parts of a multipart copy to join them."""
     key = options.kms_key_id
     if not key:
         return []
@@ -172,18 +175,18 @@ def _allow(sid: str, actions: list[str], resources: list[str]) -> dict[str, Any]
     return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
 
 
-def _granted(statement: dict[str, Any], roles: Sequence[str]) -> dict[str, Any]:
-    """Return a statement as a resource's own policy has it."""
+def _add_principal(statement: dict[str, Any], roles: Sequence[str]) -> dict[str, Any]:
+    """Return a statement with its principals, as the policy of a bucket or a key has it."""
     unique = list(dict.fromkeys(roles))
-    who = unique[0] if len(unique) == 1 else unique
-    named = {"Sid": statement["Sid"], "Effect": "Allow", "Principal": {"AWS": who}}
+    principals = unique[0] if len(unique) == 1 else unique
+    named = {"Sid": statement["Sid"], "Effect": "Allow", "Principal": {"AWS": principals}}
     return named | {name: value for name, value in statement.items() if name not in named}
 
 
 def _bucket_policy(name: str, side: Side, needs: list[tuple[dict[str, Any], list[str]]]) -> dict[str, Any]:
-    """Return the policy of a bucket; {} where every role is of its account, whose own policy is enough."""
+    """Return the policy of a bucket; {} if all roles are in its account: their own policies are enough."""
     statements = [
-        _granted(statement, foreign)
+        _add_principal(statement, foreign)
         for statement, roles in needs
         if (foreign := [role for role in roles if role.split(":")[4] != side.location.account])
     ]
@@ -194,6 +197,8 @@ def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
     return {"Version": _VERSION, "Statement": statements}
 
 
-def _written(patterns: Sequence[Pattern]) -> list[str]:
-    texts = ("".join("*" if part is None else literal(part) for part in one) for one in patterns)
+def _to_iam_patterns(patterns: Sequence[Pattern]) -> list[str]:
+    texts = (
+        "".join("*" if part is None else escape_wildcards(part) for part in pattern) for pattern in patterns
+    )
     return sorted(set(texts))

@@ -1,4 +1,4 @@
-"""The policy statements that a refusal asks for."""
+"""The policy statements that are missing after a refusal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import ObjectOptions
 
 KEY_AND_ROLE = "the policies of the key and of the role"
-"""Where the right to use a KMS key is missing: both must allow it."""
+"""Where a permission to use a KMS key is missing: both must allow it."""
 LIST_UPLOADS = "s3:ListBucketMultipartUploads"
 _WORKERS = "arn:aws:iam::111111111111:role/the-role-that-your-airflow-workers-run-as"
 _ASSUMED_ROLE = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<role>[^/]+)/.*")
@@ -22,26 +22,26 @@ _KMS = re.compile(r"kms:[A-Za-z]+")
 _KMS_KEY = re.compile(r"arn:[^:\s]+:kms:[^\s\"']+")
 
 
-def role_of(principal: str) -> str:
-    """Return the ARN that a policy names: the role behind an assumed-role session, else what is given.
+def find_role(principal: str) -> str:
+    """Return the ARN for a policy: the role of an assumed-role session, else the principal itself.
 
-    A session does not tell the path of its role: `role_arn` in the config does.
+    A session does not contain the path of its role; `role_arn` in the config does.
     """
     match = _ASSUMED_ROLE.fullmatch(principal)
     return "arn:{partition}:iam::{account}:role/{role}".format(**match.groupdict()) if match else principal
 
 
-def signer_of(principal: str | None) -> str | None:
-    """Return an ARN by which two principals can be compared: that of a role without session and path.
+def normalize_principal(principal: str | None) -> str | None:
+    """Return a principal's ARN so that two can be compared: a role's has no session and no path.
 
-    None for what is no ARN, such as the canonical id of an account: it can't be compared.
+    None for what is not an ARN, such as the canonical id of an account: it can't be compared.
     """
-    arn = role_of(principal or "")
+    arn = find_role(principal or "")
     return _PATH_OF_ROLE.sub("", arn) if arn.startswith("arn:") else None
 
 
-def literal(text: str) -> str:
-    """Escape what IAM would take for a wildcard or a variable."""
+def escape_wildcards(text: str) -> str:
+    """Escape what IAM would read as a wildcard or a variable."""
     return _SPECIAL.sub(lambda found: "${" + found.group() + "}", text)
 
 
@@ -68,48 +68,48 @@ def write_actions(options: ObjectOptions) -> list[str]:
     return actions
 
 
-def explained(error: CopyError) -> CopyError:
-    """Return a refusal with the statement that is missing, where its words tell: S3 names the actions of KMS.
+def explain_refusal(error: CopyError) -> CopyError:
+    """Return a refusal with the missing statement, if S3's message names it, as for actions of KMS.
 
-    Preflight proves one object below each prefix; the next may be encrypted by another key.
+    Preflight checks one object below each prefix; the next may be encrypted with another key.
     """
-    allowed = kms_statement(error.reason, None) if isinstance(error, AccessError) else None
-    return error if allowed is None else lacking(error, missing(KEY_AND_ROLE, allowed))
+    allowed = build_kms_statement(error.reason, None) if isinstance(error, AccessError) else None
+    return error if allowed is None else add_remedy(error, build_remedy(KEY_AND_ROLE, allowed))
 
 
-def lacking(error: CopyError, remedy: str) -> AccessError:
-    """Return a refusal with its remedy, see `missing`; one that it had already stays in its words."""
+def add_remedy(error: CopyError, remedy: str) -> AccessError:
+    """Return a refusal with a remedy, see `build_remedy`; an earlier remedy stays in its message."""
     return AccessError(error.message, code=error.code, remedy=remedy)
 
 
-def missing(where: str, allowed: str) -> str:
+def build_remedy(where: str, allowed: str) -> str:
     """Return the remedy of a refusal.
 
     Args:
-        where: the policies that lack the statement, in words.
+        where: which policies lack the statement, in words.
         allowed: the statement, as JSON.
     """
     return f"Missing in {where}: {allowed}"
 
 
-def kms_statement(message: str, key_id: str | None) -> str | None:
-    """Return the statement for a KMS key that S3's refusal names; None where it is not about KMS."""
+def build_kms_statement(message: str, key_id: str | None) -> str | None:
+    """Return the statement for a KMS key that S3's refusal names; None if it is not about KMS."""
     action = _KMS.search(message)
     if action is None:
         return None
     key = _KMS_KEY.search(message)
-    return statement([action.group()], key.group() if key else key_id or "*")
+    return build_statement([action.group()], key.group() if key else key_id or "*")
 
 
-def trust_statement(external_id: str | None) -> dict[str, Any]:
-    """Return what a role's trust policy needs for the workers to assume it."""
+def build_trust_statement(external_id: str | None) -> dict[str, Any]:
+    """Return the statement in a role's trust policy that lets the workers assume it."""
     allowed: dict[str, Any] = {"Effect": "Allow", "Principal": {"AWS": _WORKERS}, "Action": "sts:AssumeRole"}
     if external_id:
         allowed["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
     return allowed
 
 
-def statement(
+def build_statement(
     actions: list[str], resource: str, *, principal: str | None = None, prefix: str | None = None
 ) -> str:
     """Return an Allow statement as JSON.
@@ -117,13 +117,13 @@ def statement(
     Args:
         actions: of S3 or KMS.
         resource: an ARN.
-        principal: makes it a statement of a bucket policy.
-        prefix: limits a listing to it; any text.
+        principal: for a statement of a bucket policy.
+        prefix: limits listing to it; any text.
     """
     body: dict[str, Any] = {"Effect": "Allow"}
     if principal is not None:
-        body["Principal"] = {"AWS": role_of(principal)}
+        body["Principal"] = {"AWS": find_role(principal)}
     body |= {"Action": actions, "Resource": resource}
     if prefix:
-        body["Condition"] = {"StringLike": {"s3:prefix": f"{literal(prefix)}*"}}
+        body["Condition"] = {"StringLike": {"s3:prefix": f"{escape_wildcards(prefix)}*"}}
     return json.dumps(body)

@@ -1,6 +1,6 @@
-"""Checks one thing each, and says of a refusal who may not do what on which resource (rule 17).
+"""Single checks: a refusal names the principal, the action and the resource (rule 17).
 
-Nothing is written: the right to write is proven by starting a multipart upload and aborting it.
+Nothing is written: starting a multipart upload, and aborting it, proves the permission to write.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, Requ
 from s3copy_tasks.iam.statements import (
     KEY_AND_ROLE,
     bucket_arn,
-    kms_statement,
-    literal,
-    missing,
+    build_kms_statement,
+    build_remedy,
+    build_statement,
+    escape_wildcards,
     read_actions,
-    statement,
     write_actions,
 )
 from s3copy_tasks.s3.bucket import BucketStore
@@ -35,11 +35,11 @@ _SHOWN = 10
 
 
 class Checks:
-    """Each check returns the error that it found, so that one run reports them together.
+    """Each check returns the error that it found, so that one run reports all errors together.
 
     Args:
         job: the run.
-        sides: the source checks, and reads for a relay; the destination copies.
+        sides: the source lists, and reads for a relay; the destination copies.
 
     Attributes:
         not_proven: what could not be checked, in words.
@@ -55,7 +55,7 @@ class Checks:
         self.times: dict[str, datetime] = {}
 
     def raise_first(self, found: Iterable[CopyError | None]) -> None:
-        """Raise the first error, its message followed by the others'."""
+        """Raise the first error, with the messages of the others added to its own."""
         errors = [error for error in found if error is not None]
         if not errors:
             return
@@ -64,7 +64,7 @@ class Checks:
         raise type(errors[0])("\n".join(messages[:_SHOWN] + more), code=errors[0].code)
 
     def can_list(self, side: str, prefix: str | None = None) -> CopyError | None:
-        """Assume the role, find the bucket, list it below a prefix, or else below the job's first."""
+        """Assume the role, find the bucket, and list it below `prefix` (default: the job's first prefix)."""
         manager = self._managers[side]
         location = manager.location
         where = _places(self._job, side)[0] if prefix is None else prefix
@@ -87,15 +87,13 @@ class Checks:
         return None
 
     def _wrong_account(self, side: str, manager: AwsConnectionManager, prefix: str) -> CopyError | None:
-        """S3 answers 403 for another owner than expected, as for everything else: ask without it."""
+        """List without the expected owner: S3 answers 403 to a wrong owner, as to every other refusal."""
         location = manager.location
         if location.account is None:
             return None
         try:
-            stranger = BucketStore(
-                manager.client, location.bucket, None, requester_pays=location.requester_pays
-            )
-            wait_for(PacedStore(stranger, self._sender).server_time(prefix))
+            store = BucketStore(manager.client, location.bucket, None, requester_pays=location.requester_pays)
+            wait_for(PacedStore(store, self._sender).server_time(prefix))
         except CopyError:
             return None
         msg = (
@@ -105,7 +103,7 @@ class Checks:
         return AccessError(msg, code=Code.WRONG_ACCOUNT)
 
     def object_exists(self, entry: ObjectEntry) -> CopyError | None:
-        """Look for one named source object."""
+        """Check that a named source object exists."""
         key, version_id = entry.source, entry.version_id
         try:
             found = wait_for(self._stores.source.head_object(key, version_id=version_id))
@@ -120,10 +118,10 @@ class Checks:
             return MissingError(msg, code="NoSuchKey")
         return None
 
-    def can_look(self, keys: str, key: str) -> CopyError | None:
-        """Look at the destination: at what no listing tells of, and at what is to be replaced.
+    def can_head(self, keys: str, key: str) -> CopyError | None:
+        """Head a destination object: one that is named by its key, or one that may be replaced.
 
-        S3 refuses `If-Match` to those who may not read what they replace.
+        S3 refuses `If-Match` to a principal that may not read the object it replaces.
         """
         try:
             wait_for(self._stores.destination.head_object(key))
@@ -136,7 +134,7 @@ class Checks:
         return None
 
     def first_key(self, entry: PrefixEntry) -> str | None:
-        """Return the first key below a source prefix, None where there is none."""
+        """Return the first key below a source prefix, None if there is none."""
         token = None
         while True:  # a page may hold nothing but folders
             page = wait_for(
@@ -149,7 +147,7 @@ class Checks:
                 return page.objects[0].key if page.objects else None
 
     def can_read(self, reader: str, keys: str, key: str, version_id: str | None = None) -> CopyError | None:
-        """Read a byte of a source object as the side that will read it and all like it."""
+        """Read a byte of a source object as the side that will read such objects."""
         source, store = self._job.source, self._managers[reader].store
         read = partial(store.read_first_byte, source, key, version_id)
         try:
@@ -197,27 +195,27 @@ class Checks:
         keys: str | None = None,
         prefix: str | None = None,
     ) -> CopyError:
-        """Say who may not do what on which resource, and which statement would allow it."""
+        """Return an error that names principal, actions, resource, and the statement that would allow it."""
         manager = self._managers[side]
         principal = manager.principal()
         resource = bucket_arn(principal, bucket, None if keys is None else _pattern(keys))
-        said = f"{error.code}: {error.reason}"
-        by_kms = kms_statement(error.reason, self._job.options.kms_key_id)
+        reason = f"{error.code}: {error.reason}"
+        by_kms = build_kms_statement(error.reason, self._job.options.kms_key_id)
         if by_kms is not None:
-            remedy = missing(KEY_AND_ROLE, by_kms)
+            remedy = build_remedy(KEY_AND_ROLE, by_kms)
         elif bucket == manager.location.bucket:
-            remedy = missing("the policy of the role", statement(actions, resource, prefix=prefix))
+            remedy = build_remedy("the policy of the role", build_statement(actions, resource, prefix=prefix))
         else:
-            allowed = statement(actions, resource, principal=manager.location.role_arn or principal)
-            where = f"the policy of bucket {bucket}, and without its Principal in that of the role"
-            remedy = missing(where, allowed)
-        named = f"{principal} may not {' or '.join(actions)} on {resource} ({said})."
-        return AccessError(named, code=error.code, remedy=remedy)
+            allowed = build_statement(actions, resource, principal=manager.location.role_arn or principal)
+            where = f"the policy of bucket {bucket}, and, without the Principal, in the role's policy"
+            remedy = build_remedy(where, allowed)
+        msg = f"{principal} may not {' or '.join(actions)} on {resource} ({reason})."
+        return AccessError(msg, code=error.code, remedy=remedy)
 
 
 def _pattern(keys: str) -> str:
     """Return how IAM names a key, or all keys below a prefix, which end with `*`."""
-    return f"{literal(keys[:-1])}*" if keys.endswith("/*") or keys == "*" else literal(keys)
+    return f"{escape_wildcards(keys[:-1])}*" if keys.endswith("/*") or keys == "*" else escape_wildcards(keys)
 
 
 def _places(job: EffectiveJob, side: str) -> list[str]:

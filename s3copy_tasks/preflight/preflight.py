@@ -1,4 +1,4 @@
-"""Proves before the first copy that everything is there and allowed: rule 17 of docs/design/rules.md."""
+"""Checks before the first copy that everything exists and is allowed: rule 17 of docs/design/rules.md."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _DIRECTORY_BUCKET = "--x-s3"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflight:
-    """What was found out.
+    """The result of preflight.
 
     Attributes:
         job: the job with `run_started` and `relayed` set.
         not_proven: what could not be checked, in words; not an error.
-        relay: why the bytes go through this worker, and what would avoid it; None where S3 copies.
+        relay: why the bytes go through this worker, and what would avoid it; None if S3 copies.
     """
 
     job: EffectiveJob
@@ -36,35 +36,35 @@ class Preflight:
 
 
 def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
-    """Check roles, buckets, and the rights to list, read and write, on both sides.
+    """Check roles, buckets, and the permissions to list, read and write, on both sides.
 
     Raises:
         AccessError: something is not allowed; the message names principal, action and resource,
-            and ends with the policy statement that is missing.
-        MissingError: a bucket or an object is not there, or no prefix has any object.
-        ConfigError: the two sides can't be copied between by one server, and the job allows no relay.
+            and ends with the missing policy statement.
+        MissingError: a bucket or an object does not exist, or no prefix has any object.
+        ConfigError: the buckets are on different servers, and the job does not allow a relay.
         TransientError: S3 can't be reached.
     """
-    apart = _servers_apart(job, sides)
-    if apart is not None and job.transfer.relay != "auto":
-        msg = f"{apart}. Set transfer.relay to auto to send the bytes through the worker's memory"
+    two_servers = _explain_two_servers(job, sides)
+    if two_servers is not None and job.transfer.relay != "auto":
+        msg = f"{two_servers}. Set transfer.relay to auto to send the bytes through the worker's memory"
         raise ConfigError(msg, code=Code.RELAY_NEEDED)
     checks = Checks(job, sides)
     checks.raise_first([checks.can_list("source"), checks.can_list("destination")])
     started = checks.times["destination"]
     with ThreadPoolExecutor(job.transfer.concurrency) as pool:
-        others = job.prefixes[1:]  # the first has been listed
-        checks.raise_first(pool.map(lambda e: checks.can_list("source", e.source), others))
-        checks.raise_first(pool.map(lambda e: checks.can_list("destination", e.destination), others))
+        others = job.prefixes[1:]  # the first is already listed
+        checks.raise_first(pool.map(lambda entry: checks.can_list("source", entry.source), others))
+        checks.raise_first(pool.map(lambda entry: checks.can_list("destination", entry.destination), others))
         checks.raise_first(pool.map(checks.object_exists, job.objects))
         firsts = list(pool.map(checks.first_key, job.prefixes))
-        _something_found(job, firsts)
-        relay, reads = _reads(
-            pool, checks, _readable(job, firsts), apart, may_relay=job.transfer.relay == "auto"
+        _check_something_found(job, firsts)
+        relay, reads = _check_reads(
+            pool, checks, _read_keys(job, firsts), two_servers, may_relay=job.transfer.relay == "auto"
         )
         writes = list(pool.map(lambda pair: checks.can_write(*pair), _write_keys(job)))
-        looks = list(pool.map(lambda pair: checks.can_look(*pair), _look_keys(job)))
-        checks.raise_first([*reads, *writes, *looks])
+        heads = list(pool.map(lambda pair: checks.can_head(*pair), _head_keys(job)))
+        checks.raise_first([*reads, *writes, *heads])
     empty = (
         f"read not proven below s3://{job.source.bucket}/{entry.source}: no object there"
         for entry, first in zip(job.prefixes, firsts, strict=True)
@@ -74,28 +74,28 @@ def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
     return Preflight(job=proven, not_proven=(*empty, *checks.not_proven), relay=relay)
 
 
-def _reads(
+def _check_reads(
     pool: ThreadPoolExecutor,
     checks: Checks,
     readable: Sequence[tuple[str, str, str | None]],
-    apart: str | None,
+    two_servers: str | None,
     *,
     may_relay: bool,
 ) -> tuple[str | None, list[CopyError | None]]:
-    """Return why a relay is needed, and the errors of reading as the side that will read."""
-    if apart is None:
-        reads = list(pool.map(lambda one: checks.can_read("destination", *one), readable))
+    """Return why a relay is needed, None if it is not, and the errors of the side that will read."""
+    if two_servers is None:
+        reads = list(pool.map(lambda keys: checks.can_read("destination", *keys), readable))
         refused = [error for error in reads if error is not None]
         if not refused or not may_relay or not all(isinstance(error, AccessError) for error in refused):
             return None, reads
         reason = f"the destination's role may not read the source. {refused[0].message}"
     else:
-        reason = apart
-    return reason, list(pool.map(lambda one: checks.can_read("source", *one), readable))
+        reason = two_servers
+    return reason, list(pool.map(lambda keys: checks.can_read("source", *keys), readable))
 
 
-def _servers_apart(job: EffectiveJob, sides: Sides) -> str | None:
-    """Say why no server can copy: it needs both buckets on one (rule 14); None where they are."""
+def _explain_two_servers(job: EffectiveJob, sides: Sides) -> str | None:
+    """Say why no server can copy: the buckets are on two (rule 14); None if they are on one."""
     for side, bucket in (("source", job.source.bucket), ("destination", job.destination.bucket)):
         if bucket.endswith(_DIRECTORY_BUCKET):
             msg = f"{side}.bucket: {bucket} is a directory bucket, whose listings are not sorted"
@@ -110,15 +110,15 @@ def _servers_apart(job: EffectiveJob, sides: Sides) -> str | None:
 
 
 def _server(endpoint_url: str | None) -> str | None:
-    """Return what two endpoints of one server have in common; None for AWS, whose endpoints are one.
+    """Return the host, by which two endpoints of one server are the same; None for all endpoints of AWS.
 
-    A connection may hold anything: no password that stands in its address, and no error where it is none.
+    A connection may hold anything: a password in the URL is left out, and an invalid URL is not an error.
     """
     host = (endpoint_url or "").partition("://")[2].partition("/")[0].rpartition("@")[2].lower()
     return None if not host or host.removesuffix(".cn").endswith(".amazonaws.com") else host
 
 
-def _something_found(job: EffectiveJob, firsts: list[str | None]) -> None:
+def _check_something_found(job: EffectiveJob, firsts: list[str | None]) -> None:
     if job.objects or any(first is not None for first in firsts):
         return
     where = ", ".join(f"s3://{job.source.bucket}/{entry.source}" for entry in job.prefixes[:_SHOWN])
@@ -126,26 +126,28 @@ def _something_found(job: EffectiveJob, firsts: list[str | None]) -> None:
     raise MissingError(msg, code=Code.NOTHING_FOUND)
 
 
-def _readable(job: EffectiveJob, firsts: list[str | None]) -> list[tuple[str, str, str | None]]:
-    """Return (keys that must be readable, one of them, its version)."""
+def _read_keys(job: EffectiveJob, firsts: list[str | None]) -> list[tuple[str, str, str | None]]:
+    """Return (keys that must be readable, one of them, its version) for each entry."""
     found = zip(job.prefixes, firsts, strict=True)
-    below: list[tuple[str, str, str | None]] = [(e.source + "*", key, None) for e, key in found if key]
+    below: list[tuple[str, str, str | None]] = [
+        (entry.source + "*", key, None) for entry, key in found if key
+    ]
     return [*below, *((entry.source, entry.source, entry.version_id) for entry in job.objects)]
 
 
 def _below_prefixes(job: EffectiveJob) -> list[tuple[str, str]]:
-    """Return (all keys, one that nobody uses) below each destination prefix."""
+    """Return (all keys, a key that is not in use) below each destination prefix."""
     run = "".join(c if c.isalnum() else "-" for c in job.run_id)
     prefixes = dict.fromkeys(entry.destination for entry in job.prefixes)
     return [(f"{prefix}*", f"{prefix}.s3copy-preflight-{run}") for prefix in prefixes]
 
 
 def _write_keys(job: EffectiveJob) -> list[tuple[str, str]]:
-    """Return (keys that must be writable, a key to try)."""
+    """Return (keys that must be writable, a key to check)."""
     return [*_below_prefixes(job), *((entry.destination, entry.destination) for entry in job.objects)]
 
 
-def _look_keys(job: EffectiveJob) -> list[tuple[str, str]]:
-    """Return (keys that must be readable in the destination, a key to try)."""
+def _head_keys(job: EffectiveJob) -> list[tuple[str, str]]:
+    """Return (keys that must be readable in the destination, a key to check)."""
     replaced = _below_prefixes(job) if job.overwrite is Overwrite.CHANGED else []
     return [*replaced, *((entry.destination, entry.destination) for entry in job.objects)]

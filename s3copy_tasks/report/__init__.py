@@ -1,1 +1,1 @@
-"""Adds up a run, judges it, and says what became of it."""
+"""Adds up a run, judges it, and reports its result."""

@@ -5,26 +5,30 @@ from __future__ import annotations
 from s3copy_tasks.errors import Code
 
 _FAILED = "clear the failed tasks of this run: only what is missing is copied"
-_ANEW = "clear this run from `preflight` on"
+_FROM_PREFLIGHT = "clear this run from `preflight` on"
 _ACCESS = (
-    f"A role may not do something. `s3copy policy {{job}}` prints all that both roles need. Then {_FAILED}."
+    "A role lacks a permission. `s3copy policy {job}` prints every permission that both roles need. "
+    f"Then {_FAILED}."
 )
 _ARCHIVED = (
-    f"Restore the objects in Glacier first, and {_FAILED}; "
-    f"or leave them out by `object.archived: skip`, and {_ANEW}."
+    f"Restore the objects in Glacier, then {_FAILED}; "
+    f"or leave them out with `object.archived: skip`, then {_FROM_PREFLIGHT}."
 )
 _BUSY = (
     "S3 asked for fewer requests in every attempt. Lower `transfer.max_requests_per_second`, "
-    f"and {_ANEW}; or later, {_FAILED}."
+    f"then {_FROM_PREFLIGHT}; or wait, then {_FAILED}."
 )
-_CHANGED = f"Somebody wrote there at the same time. When that has ended, {_FAILED}."
-_CONFIG = f"Mend the config, as the error says; `s3copy validate` checks it. Then {_ANEW}."
-_FAULT = f"S3 was out of reach, or had a fault of its own, in every attempt. Later, {_FAILED}."
-_GONE = f"Check bucket and keys in the config, and that the data has arrived. Then {_ANEW}."
-_LOST = f"A worker was lost: look for memory, or for a node that went away, at that time. Then {_FAILED}."
-_MISMATCH = f"The plan was cleared without its copies: {_ANEW}."
-_OTHERS = f"What arrived is something else: look for others who write to the destination. Then {_FAILED}."
-_OTHERWISE = f"The log of the failed task has the reason. When it is mended, {_FAILED}."
+_CHANGED = f"Another client wrote the object during the copy. When that client is done, {_FAILED}."
+_CONFIG = f"Fix the config as the error says; `s3copy validate` checks it. Then {_FROM_PREFLIGHT}."
+_FAULT = f"S3 could not be reached, or failed itself, in every attempt. When S3 works again, {_FAILED}."
+_GONE = f"Check the bucket and the keys in the config, and that the data has arrived. Then {_FROM_PREFLIGHT}."
+_LOST = (
+    "A worker was lost: check whether it ran out of memory, or its node went away, at that time. "
+    f"Then {_FAILED}."
+)
+_MISMATCH = f"The plan was cleared, but its copies were not: {_FROM_PREFLIGHT}."
+_OTHERS = f"The destination does not have what was copied: find out what else writes there. Then {_FAILED}."
+_OTHERWISE = f"The log of the failed task has the reason. When that is fixed, {_FAILED}."
 _ADVICE = {
     "403": _ACCESS,
     "404": _GONE,
@@ -64,10 +68,10 @@ _ADVICE = {
 
 
 def advice(code: str, job: str) -> str:
-    """Return what an engineer does about an error, in a sentence or two; every way ends in clearing the run.
+    """Return what to do about an error, in a sentence or two; it always ends with clearing the run.
 
     Args:
-        code: S3's, or one of `s3copy_tasks.errors`; any other has words, too.
+        code: S3's, or one of `s3copy_tasks.errors.Code`; any other code gets general advice.
         job: the job's name.
     """
     return _ADVICE.get(code, _OTHERWISE).format(job=job)

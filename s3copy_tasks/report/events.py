@@ -1,6 +1,6 @@
-"""The log lines that are promised: one structured event each, the same for a Dag, an operator and a command.
+"""The promised log lines: one structured event each, the same for a Dag, an operator and a command.
 
-Keys are strangers' text: they stand in fields, never in the event's name.
+Keys are untrusted input: they go into fields, never into the event's name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _BY_NAME = (SkipReason.EXCLUDED, SkipReason.NOT_INCLUDED)
-"""Left out by the globs of a job. That nothing is new since a date is what such a filter is for."""
+"""Left out by the globs of a job. A filter by date may leave out everything: that is its purpose."""
 
 
 def operation_started(job: EffectiveJob) -> None:
@@ -43,7 +43,7 @@ def operation_started(job: EffectiveJob) -> None:
 
 
 def preflight_passed(job: EffectiveJob, not_proven: Sequence[str], relay: str | None) -> None:
-    """Log what could not be proven, why the bytes go through this worker if they do, and that all is well."""
+    """Log what could not be proven, why the bytes are relayed if they are, and that preflight passed."""
     for remark in not_proven:
         log.warning("not proven", remark=remark)
     if relay is not None:
@@ -52,7 +52,7 @@ def preflight_passed(job: EffectiveJob, not_proven: Sequence[str], relay: str | 
 
 
 def objects_discovered(job: EffectiveJob, plan: Plan) -> None:
-    """Log what the listings came to: one line for each entry of the job, and one for all."""
+    """Log the result of the listings: one line for each entry of the job, and one for all."""
     for entry in plan.entries:
         log.info(
             "entry planned",
@@ -81,7 +81,7 @@ def objects_discovered(job: EffectiveJob, plan: Plan) -> None:
 
 
 def batch_started(job: EffectiveJob, batch: Batch) -> None:
-    """Log which batch, of how many, begins; batches count from 1."""
+    """Log which batch starts, and how many there are; numbers start at 1."""
     log.info(
         "batch started",
         operation_id=job.run_id,
@@ -93,12 +93,12 @@ def batch_started(job: EffectiveJob, batch: Batch) -> None:
 
 
 def batch_progress(job: EffectiveJob, batch: Batch, progress: Mapping[str, Any]) -> None:
-    """Log how far a batch has come."""
+    """Log the progress of a batch."""
     log.info("batch progress", operation_id=job.run_id, batch=batch.id + 1, label=batch.label, **progress)
 
 
 def batch_finished(job: EffectiveJob, batch: Batch, metrics: TransferMetrics) -> None:
-    """Log what a batch came to, in whatever ending."""
+    """Log the result of a batch, however it ended."""
     log.info(
         "batch finished",
         operation_id=job.run_id,
@@ -114,20 +114,20 @@ def batch_finished(job: EffectiveJob, batch: Batch, metrics: TransferMetrics) ->
 
 
 def object_failed(key: str, error: CopyError | Failure) -> None:
-    """Log an object that did not make it, with the code and the attempts."""
+    """Log an object that could not be copied, with the code and the attempts."""
     log.error("object failed", key=key, code=error.code, error=error.message, attempts=error.attempts)
 
 
 def object_missing(key: str) -> None:
-    """Log an object that the job names and that is not there."""
+    """Log an object that the job names and that does not exist."""
     log.error("object is not there", key=key)
 
 
 def operation_completed(report: OperationMetrics) -> None:
-    """Log the metrics of a run that did what it should."""
+    """Log the metrics of a run that succeeded."""
     log.info("operation completed", **report)
 
 
 def operation_failed(report: OperationMetrics) -> None:
-    """Log the metrics of a run that did not."""
+    """Log the metrics of a run that failed."""
     log.error("operation failed", **report)

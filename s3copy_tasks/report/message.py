@@ -1,6 +1,6 @@
-"""What people are told of a run, as plain text: pure, and the same for every kind of recipient.
+"""The messages about a run, as plain text: pure, and the same for every kind of recipient.
 
-Keys and error texts are strangers' text: they are made printable here, and rendered as templates nowhere.
+Keys and error texts are untrusted input: they are made printable here, and never rendered as templates.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _NAME_CHARACTERS_MAX = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Which run it is about.
+    """The run that a message is about.
 
     Attributes:
         job: the job's name.
         run_id: Airflow's.
-        places: what goes where, a line each.
-        link: address of the run's page in Airflow, where it is known.
+        places: what is copied where, a line for each entry.
+        link: address of the run's page in Airflow, if it is known.
     """
 
     job: str
@@ -46,15 +46,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What is sent: a line, a text, and the same for programs, in JSON types."""
+    """What is sent: a subject, a text, and the same as JSON types for programs."""
 
     subject: str
     text: str
     facts: dict[str, Any]
 
 
-def places_of(job: CopyJob | EffectiveJob) -> tuple[str, ...]:
-    """Return what goes where: the first entries, and how many there are beyond."""
+def describe_places(job: CopyJob | EffectiveJob) -> tuple[str, ...]:
+    """Return what is copied where: the first entries, and how many more there are."""
     entries = entries_of(job.prefixes, job.objects)
     shown = [
         f"{job.source}/{entry.source} > {job.destination}/{entry.destination}"
@@ -64,49 +64,49 @@ def places_of(job: CopyJob | EffectiveJob) -> tuple[str, ...]:
     return (*shown, *([f"and {more:,} more"] if more else []))
 
 
-def failed(run: Run, metrics: Mapping[str, Any] | None) -> Message:
-    """Return what is said of a run that has failed.
+def describe_failure(run: Run, metrics: Mapping[str, Any] | None) -> Message:
+    """Return the message about a run that has failed.
 
     Args:
-        run: which.
-        metrics: of its summary; None where that was lost.
+        run: the run.
+        metrics: of its summary; None if that was lost.
     """
-    return _message(run, "failed", f"failed: {_reason(metrics)}", metrics, _mending(run, metrics))
+    return _message(run, "failed", f"failed: {_reason(metrics)}", metrics, _advise(run, metrics))
 
 
-def not_published(run: Run, metrics: Mapping[str, Any] | None) -> Message:
-    """Return what is said of a run that has copied everything, and then could not tell its assets."""
-    mending = ["The log of the task `publish` has the reason. Then clear that task."]
-    return _message(run, "failed", "failed after the copies: its assets were not told", metrics, mending)
+def describe_unpublished(run: Run, metrics: Mapping[str, Any] | None) -> Message:
+    """Return the message about a run that copied everything and then could not emit its asset events."""
+    actions = ["The log of the task `publish` has the reason. Then clear that task."]
+    return _message(run, "failed", "failed after the copies: no asset event was emitted", metrics, actions)
 
 
-def succeeded(run: Run, metrics: Mapping[str, Any] | None) -> Message:
-    """Return what is said of a run that did what it should."""
+def describe_success(run: Run, metrics: Mapping[str, Any] | None) -> Message:
+    """Return the message about a run that succeeded."""
     copied = metrics["files_copied_successfully"] if metrics else 0
     words = f"{copied:,} of {_objects(metrics)} copied" if metrics and copied else "nothing to copy"
     if metrics and metrics.get("dry_run"):
         words = f"dry run, {metrics['files_skipped'].get('dry_run', 0):,} of {_objects(metrics)} to copy"
     if metrics and metrics["files_failed"]:
-        words += f", {metrics['files_failed']:,} failed, as many as may"
+        words += f", {metrics['files_failed']:,} failed, within the limit"
     return _message(run, "success", f"succeeded: {words}", metrics, [])
 
 
-def late(run: Run, after: timedelta, queued_at: str) -> Message:
-    """Return what is said of a run that has not ended in time; it runs on."""
+def describe_lateness(run: Run, after: timedelta, queued_at: str) -> Message:
+    """Return the message about a run that has not ended in time; it is still running."""
     subject = f"is late: not done {after} after it was queued"
-    mending = (
-        f"It was queued at {queued_at}, and runs on. See which task it is at: one that is queued waits for a "
-        "slot of its pool, or for workers; the log of one that runs has its progress."
+    action = (
+        f"It was queued at {queued_at}, and is still running. Check its tasks: a queued task waits for a "
+        "slot in its pool or for a worker; the log of a running task shows its progress."
     )
-    return _message(run, "late", subject, None, [mending])
+    return _message(run, "late", subject, None, [action])
 
 
 def _message(
-    run: Run, state: str, words: str, metrics: Mapping[str, Any] | None, mending: list[str]
+    run: Run, state: str, words: str, metrics: Mapping[str, Any] | None, actions: list[str]
 ) -> Message:
     lines = [*_heading(run), *(_counts(metrics) if metrics else []), *(_errors(metrics) if metrics else [])]
-    if mending:
-        lines += ["", "What to do:", *(f"- {one}" for one in mending)]
+    if actions:
+        lines += ["", "What to do:", *(f"- {action}" for action in actions)]
     facts: dict[str, Any] = {"state": state, "job": run.job, "run_id": run.run_id, "link": run.link}
     if metrics:
         facts["metrics"] = {**metrics, "errors": metrics["errors"][:_ERRORS_SHOWN]}
@@ -148,14 +148,14 @@ def _errors(metrics: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _reason(metrics: Mapping[str, Any] | None) -> str:
-    """Return why a run has failed, in some words."""
+    """Return why a run has failed, in a few words."""
     if metrics is None:
         return "its summary was lost"
-    lost, unknown = metrics["files_failed"], metrics["files_unknown"]
-    if lost and unknown:
-        return f"{lost:,} failed and {unknown:,} unknown of {_objects(metrics)}"
-    if lost or unknown:
-        return f"{lost or unknown:,} of {_objects(metrics)}{' unknown' if unknown else ''}"
+    failed, unknown = metrics["files_failed"], metrics["files_unknown"]
+    if failed and unknown:
+        return f"{failed:,} failed and {unknown:,} unknown of {_objects(metrics)}"
+    if failed or unknown:
+        return f"{failed or unknown:,} of {_objects(metrics)}{' unknown' if unknown else ''}"
     codes = ", ".join(list(metrics["errors_by_code"])[:_CODES_SHOWN])
     return f"{codes}, nothing was copied" if not metrics["files_copied_successfully"] else codes
 
@@ -165,9 +165,9 @@ def _objects(metrics: Mapping[str, Any]) -> str:
     return "1 object" if found == 1 else f"{found:,} objects"
 
 
-def _mending(run: Run, metrics: Mapping[str, Any] | None) -> list[str]:
-    """Return what to do, by the codes that are most frequent."""
+def _advise(run: Run, metrics: Mapping[str, Any] | None) -> list[str]:
+    """Return what to do about the most frequent codes."""
     if metrics is None:
-        return ["The log of the task `summarize` has the reason. Clear that task to have the numbers."]
+        return ["The log of the task `summarize` has the reason. Clear that task to get the numbers."]
     by_code = sorted(metrics["errors_by_code"].items(), key=lambda pair: (-pair[1], pair[0]))
     return [f"{code} ({count:,}): {advice(code, run.job)}" for code, count in by_code[:_CODES_SHOWN]]

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def outside_metrics(
     job: EffectiveJob, plan: Plan, start: datetime, end: datetime, sent: Tally | None = None
 ) -> TransferMetrics:
-    """Return the plan's own account: what lies outside the batches.
+    """Return the plan's own metrics: the objects outside the batches.
 
-    In a dry run that is everything, and what would be copied is skipped as `dry_run`.
+    In a dry run these are all objects, and what would be copied is skipped as `dry_run`.
 
     Args:
         job: the run.
@@ -68,27 +68,29 @@ def run_metrics(
     job: EffectiveJob,
     outside: TransferMetrics,
     batches: Iterable[Batch],
-    accounts: Mapping[int, TransferMetrics],
+    metrics_by_batch: Mapping[int, TransferMetrics],
 ) -> TransferMetrics:
-    """Add up a run: what lies outside the batches, the batches, and those that gave no account.
+    """Add up a run: the objects outside the batches, the batches, and those that reported nothing.
 
     Args:
         job: the run.
-        outside: the plan's own account.
+        outside: the plan's own metrics.
         batches: all that were planned.
-        accounts: metrics by batch id; one that is missing makes its objects unknown, never copied.
+        metrics_by_batch: by batch id; if one is missing, its objects are unknown, never copied.
     """
-    return total([outside, *(account_of(job, batch, accounts) for batch in batches)])
+    return total([outside, *(batch_metrics(job, batch, metrics_by_batch) for batch in batches)])
 
 
-def account_of(job: EffectiveJob, batch: Batch, accounts: Mapping[int, TransferMetrics]) -> TransferMetrics:
-    """Return what a batch came to, its entries dated as itself; unknown where it gave no account."""
-    account = accounts[batch.id] if batch.id in accounts else _lost(job, batch)
+def batch_metrics(
+    job: EffectiveJob, batch: Batch, metrics_by_batch: Mapping[int, TransferMetrics]
+) -> TransferMetrics:
+    """Return a batch's metrics, its entries with the batch's times; unknown if it reported nothing."""
+    metrics = metrics_by_batch[batch.id] if batch.id in metrics_by_batch else _lost(job, batch)
     return replace(
-        account,
+        metrics,
         entries={
-            number: replace(part, start_time=account.start_time, end_time=account.end_time)
-            for number, part in account.entries.items()
+            number: replace(part, start_time=metrics.start_time, end_time=metrics.end_time)
+            for number, part in metrics.entries.items()
         },
     )
 
@@ -98,7 +100,7 @@ def _lost(job: EffectiveJob, batch: Batch) -> TransferMetrics:
         entry=batch.ranges[0].entry,
         key=f"(batch {batch.label})",
         code=Code.BATCH_LOST,
-        message="its task ended without an account; run again to copy what is missing",
+        message="its task ended and reported nothing; run again to copy what is missing",
         attempts=0,
     )
     return TransferMetrics(
@@ -116,12 +118,12 @@ def _unknown(objects: int) -> TransferMetrics:
 
 
 def without_plan(run_id: str, step: str, error: CopyError | None = None) -> TransferMetrics:
-    """Return the account of a run that has no plan, because `step` failed: nothing found, one error.
+    """Return the metrics of a run that has no plan, because `step` failed: nothing found, one error.
 
     Args:
         run_id: names the run.
-        step: what failed, such as `preflight`.
-        error: what it ended with, where that is known.
+        step: the step that failed, such as `preflight`.
+        error: its error, if that is known.
     """
     known = error or CopyError("nothing was copied; its log has the reason", code=Code.PLAN_FAILED)
     failure = Failure.of_error(known, entry=None, key=f"({step})")
@@ -131,12 +133,12 @@ def without_plan(run_id: str, step: str, error: CopyError | None = None) -> Tran
 
 
 def verdict(metrics: TransferMetrics, max_failed_objects: int) -> str | None:
-    """Return why a run has failed, with exact counts; None where it has not."""
+    """Return why a run has failed, with exact counts; None if it has not."""
     if metrics.is_complete and metrics.files_failed <= max_failed_objects:
         return None
     codes = ", ".join(f"{code}: {count}" for code, count in metrics.errors_encountered.by_code.items())
     return (
-        f"{metrics.files_failed} objects failed (at most {max_failed_objects} may), "
+        f"{metrics.files_failed} objects failed (limit {max_failed_objects}), "
         f"{metrics.files_unknown} unknown, {metrics.files_copied_successfully} copied "
         f"of {metrics.total_files_found} found. {codes}"
     )
@@ -145,7 +147,7 @@ def verdict(metrics: TransferMetrics, max_failed_objects: int) -> str | None:
 def report(
     metrics: TransferMetrics, *, job: str | None, config_digest: str | None, dry_run: bool
 ) -> RunReport:
-    """Return a run's metrics with the name and the digest of the config that it ran, where that is known."""
+    """Return a run's metrics, with the name and digest of its config if they are known."""
     return {**metrics.as_dict(), "job": job, "config_digest": config_digest, "dry_run": dry_run}
 
 
@@ -153,27 +155,27 @@ def details(
     job: EffectiveJob,
     metrics: TransferMetrics,
     batches: Sequence[Batch],
-    accounts: Mapping[int, TransferMetrics],
+    metrics_by_batch: Mapping[int, TransferMetrics],
 ) -> RunDetails:
-    """Return a run's metrics as they are promised, and the same by entry and by batch.
+    """Return a run's promised metrics, and the same by entry and by batch.
 
     Args:
         job: the run.
         metrics: of `run_metrics`.
         batches: all that were planned.
-        accounts: metrics by batch id.
+        metrics_by_batch: by batch id.
     """
     return {
         **report(metrics, job=job.name, config_digest=job.digest, dry_run=job.dry_run),
         "entries": _entries(job, metrics),
-        "batches": [_batch(batch, account_of(job, batch, accounts)) for batch in batches],
+        "batches": [_batch(batch, batch_metrics(job, batch, metrics_by_batch)) for batch in batches],
     }
 
 
 def _entries(job: EffectiveJob, metrics: TransferMetrics) -> list[EntryReport]:
     named = [
-        (number, f"prefixes[{number}]", one.source, one.destination)
-        for number, one in enumerate(job.prefixes)
+        (number, f"prefixes[{number}]", entry.source, entry.destination)
+        for number, entry in enumerate(job.prefixes)
     ]
     if job.objects:
         named.append((entry_number(None), "objects", BY_KEY, BY_KEY))
@@ -188,8 +190,8 @@ def _entries(job: EffectiveJob, metrics: TransferMetrics) -> list[EntryReport]:
     ]
 
 
-def _batch(batch: Batch, account: TransferMetrics) -> BatchReport:
-    whole = account.as_dict()
+def _batch(batch: Batch, metrics: TransferMetrics) -> BatchReport:
+    whole = metrics.as_dict()
     return {
         "batch": batch.id,
         "label": batch.label,
@@ -197,5 +199,5 @@ def _batch(batch: Batch, account: TransferMetrics) -> BatchReport:
         "end_time": whole["end_time"],
         "duration_seconds": whole["duration_seconds"],
         "peak_in_flight": whole["peak_in_flight"],
-        **account.counts(),
+        **metrics.counts(),
     }

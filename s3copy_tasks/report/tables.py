@@ -1,4 +1,4 @@
-"""Plans and metrics as tables for a terminal. Keys and messages are strangers' text: never markup."""
+"""Plans and metrics as tables for a terminal. Keys and messages are untrusted input: never markup."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def plan_as_dict(plan: Plan, job: str) -> dict[str, Any]:
 
 
 def plan_table(plan: Mapping[str, Any], width: int) -> Table:
-    """Return the table of a plan, from `plan_as_dict`; on a narrow terminal rows become stacks.
+    """Return the table of a plan, from `plan_as_dict`; on a narrow terminal, each row's cells are stacked.
 
     Args:
         plan: what a run would copy.
@@ -109,7 +109,7 @@ def _place(prefix: str) -> str:
 
 
 def metrics_table(report: Mapping[str, Any]) -> Table:
-    """Return the table of a run's metrics, from `verdict.report`."""
+    """Return the table of a run's metrics, from `summary.report`."""
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column("what")
     table.add_column("how many", justify="right", no_wrap=True)
@@ -139,7 +139,7 @@ def title(report: Mapping[str, Any]) -> Text:
 
 
 def error_lines(report: Mapping[str, Any]) -> list[Text]:
-    """Return the first errors of a run, and how many there are beyond."""
+    """Return the first errors of a run, and how many more there are."""
     errors = report["errors"]
     lines = [Text(f"  {error}", style="red") for error in errors[:_ERRORS_SHOWN]]
     total = sum(report["errors_by_code"].values())

@@ -1,4 +1,4 @@
-"""S3 over boto3, in threads: slow, and the measure of what is right."""
+"""S3 over boto3, in threads: slow, and the reference for correct behaviour."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from botocore.parsers import ResponseParserError
 
 from s3copy_tasks.errors import Code, ConfigError, ExpiredError
 from s3copy_tasks.s3.errors import from_client_error, from_transport
-from s3copy_tasks.s3.fast.xml import unreadable
+from s3copy_tasks.s3.fast.xml import unreadable_reply
 from s3copy_tasks.s3.results import check_confirmed
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class Boto3Client:
     """Carries out operations by boto3; see `Client`.
 
     Args:
-        connect: makes boto3's client; called again, with `anew`, when its credentials have expired.
-        threads: requests at once.
+        connect: makes boto3's client; called again, with `renew`, when its credentials have expired.
+        threads: concurrent requests.
     """
 
     def __init__(self, connect: Connect, *, threads: int = 32) -> None:
@@ -47,7 +47,7 @@ class Boto3Client:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, operation, params)
 
     async def close(self) -> None:
-        """Close all connections; what is being sent is waited for."""
+        """Close all connections, after the requests in flight."""
         await asyncio.to_thread(self._threads.shutdown)
         with self._lock:
             if self._current is not None:
@@ -61,35 +61,35 @@ class Boto3Client:
             if "Body" in result:
                 result["Body"] = result["Body"].read()
         except ClientError as error:
-            ours = from_client_error(error)
-            if isinstance(ours, ExpiredError):
+            refusal = from_client_error(error)
+            if isinstance(refusal, ExpiredError):
                 self._drop(client)
-            raise ours from None
+            raise refusal from None
         except BotoCoreError as error:
             raise from_transport(error) from None
         except ResponseParserError:
-            raise unreadable(operation) from None
+            raise unreadable_reply(operation) from None
         check_confirmed(operation, result)
         return result
 
     def _client(self) -> S3Client:
         with self._lock:
             if self._current is None:
-                self._current = self._connect(anew=self._expired)
+                self._current = self._connect(renew=self._expired)
             return self._current
 
     def _drop(self, expired: S3Client) -> None:
-        """Forget an expired client, unless another thread has replaced it already."""
+        """Forget an expired client, unless another thread has already replaced it."""
         with self._lock:
             if self._current is expired:
                 self._current, self._expired = None, True
 
 
 def check_copies_are_conditional(client: S3Client) -> None:
-    """Check that boto3 can guard what a copy would replace (rule 3).
+    """Check that boto3 supports conditional copies (rule 3).
 
     Raises:
-        ConfigError: it is too old for that; names both ways out.
+        ConfigError: it is too old; the message names both solutions.
     """
     asked: Any = client.meta.service_model.operation_model("CopyObject").input_shape
     if "IfNoneMatch" not in asked.members:

@@ -1,4 +1,4 @@
-"""A bucket of S3: the verbs of `core.store`, each one request, each failure one of our errors."""
+"""A bucket of S3: the operations of `core.store`, one request each, with this package's errors."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from s3copy_tasks.core.store import Page
 from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError, TransientError
 from s3copy_tasks.iam.statements import (
     LIST_UPLOADS,
+    add_remedy,
     bucket_arn,
-    explained,
-    lacking,
-    literal,
-    missing,
-    statement,
+    build_remedy,
+    build_statement,
+    escape_wildcards,
+    explain_refusal,
 )
 from s3copy_tasks.s3.parameters import (
-    carried,
-    content,
-    copy_source,
-    guard,
-    payer,
-    set_by_options,
-    set_on_copy,
+    body_params,
+    copy_params,
+    copy_source_params,
+    guard_params,
+    new_object_params,
+    option_params,
+    payer_params,
 )
 from s3copy_tasks.s3.results import (
-    confirmation,
-    confirmed_etag,
-    listed_objects,
-    listed_uploads,
-    object_details,
-    told,
+    parse_confirmation,
+    parse_object_details,
+    parse_objects,
+    parse_part_etag,
+    parse_uploads,
+    require_field,
 )
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ _NO_FIRST_BYTE = frozenset({"InvalidRange", "416"})
 
 
 class BucketStore:
-    """One bucket, seen with one set of credentials.
+    """One bucket, accessed with one set of credentials.
 
     Args:
-        client: carries out what is asked.
+        client: carries out the requests.
         bucket: its name.
         account: twelve digits, sent as the bucket's expected owner; None sends nothing.
-        requester_pays: agree to pay for what is read.
+        requester_pays: agree to pay for reads.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class BucketStore:
         self._asked: dict[str, Any] = {"Bucket": bucket}
         if account:
             self._asked["ExpectedBucketOwner"] = account
-        self._read = self._asked | payer(agreed=requester_pays)
+        self._read = self._asked | payer_params(agreed=requester_pays)
 
     async def list_page(self, prefix: str, *, after: str | None, token: str | None, recursive: bool) -> Page:
         """Return a page of the keys that start with `prefix` and come after the whole key `after`."""
@@ -83,14 +83,16 @@ class BucketStore:
             msg = f"s3://{self.bucket}/{prefix}: {error.reason}"
             raise type(error)(msg, code=error.code, remedy=error.remedy) from None
         return Page(
-            objects=listed_objects(self.bucket, reply.get("Contents", ())),
-            token=told(reply, "NextContinuationToken") if told(reply, "IsTruncated") else None,
+            objects=parse_objects(self.bucket, reply.get("Contents", ())),
+            token=require_field(reply, "NextContinuationToken")
+            if require_field(reply, "IsTruncated")
+            else None,
         )
 
     async def head_object(
         self, key: str, *, version_id: str | None = None, checksums: bool = False
     ) -> ObjectDetails | None:
-        """Return an object's details, None where there is no such object."""
+        """Return an object's details, None if it does not exist."""
         which = {"Key": key, **_version(version_id)}
         if checksums:
             which["ChecksumMode"] = "ENABLED"
@@ -98,22 +100,22 @@ class BucketStore:
             reply = await self._call("HeadObject", self._read | which)
         except MissingError:
             return None
-        return object_details(self.bucket, key, version_id, reply)
+        return parse_object_details(self.bucket, key, version_id, reply)
 
     async def object_tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
         """Return an object's tags."""
         which = {"Key": key, **_version(version_id)}
         try:
             reply = await self._call("GetObjectTagging", self._read | which)
-        except AccessError as error:  # preflight can't prove this one: most objects have no tags
+        except AccessError as error:  # preflight can't check this: most objects have no tags
             action = "s3:GetObjectVersionTagging" if version_id else "s3:GetObjectTagging"
-            allowed = statement([action], bucket_arn("", self.bucket, literal(key)))
-            remedy = missing("the policy of the role that looks at the object", allowed)
-            raise lacking(error, remedy) from None
-        return {tag["Key"]: tag["Value"] for tag in told(reply, "TagSet")}
+            allowed = build_statement([action], bucket_arn("", self.bucket, escape_wildcards(key)))
+            remedy = build_remedy("the policy of the role that reads the tags", allowed)
+            raise add_remedy(error, remedy) from None
+        return {tag["Key"]: tag["Value"] for tag in require_field(reply, "TagSet")}
 
     async def server_time(self, prefix: str = "") -> datetime:
-        """Return the server's clock, from the Date header of a listing below `prefix`; whole seconds."""
+        """Return the server's time in whole seconds, from the Date header of a listing below `prefix`."""
         reply = await self._call("ListObjectsV2", self._read | {"Prefix": prefix, "MaxKeys": 1})
         return parsedate_to_datetime(reply["ResponseMetadata"]["HTTPHeaders"]["date"])
 
@@ -122,33 +124,33 @@ class BucketStore:
         asked = {
             **self._asked,
             "Key": request.key,
-            **copy_source(request),
-            **set_on_copy(request),
-            **guard(request),
+            **copy_source_params(request),
+            **copy_params(request),
+            **guard_params(request),
         }
         reply = await self._call("CopyObject", asked)
-        return confirmation("CopyObject", reply)
+        return parse_confirmation("CopyObject", reply)
 
     async def create_multipart_upload(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
     ) -> str:
-        """Start a multipart copy that carries everything a small copy carries; return the upload id."""
-        options = carried(request, details, tags)
+        """Start a multipart copy that sets everything a small copy would; return the upload id."""
+        options = new_object_params(request, details, tags)
         if request.checksum:
             options |= {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
         return await self._create_upload(request.key, options)
 
     async def try_upload(self, key: str, options: ObjectOptions) -> str:
-        """Start an upload with a job's options and nothing else, to learn whether S3 would let us write."""
-        return await self._create_upload(key, set_by_options(options))
+        """Start an upload with only a job's options, to check whether writing is allowed."""
+        return await self._create_upload(key, option_params(options))
 
     async def copy_part(
         self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
     ) -> str:
         """Copy a part, both bytes inclusive; return its ETag."""
         part = _part(request, upload_id, number) | {"CopySourceRange": f"bytes={first_byte}-{last_byte}"}
-        reply = await self._call("UploadPartCopy", self._asked | part | copy_source(request))
-        return confirmed_etag("UploadPartCopy", reply)
+        reply = await self._call("UploadPartCopy", self._asked | part | copy_source_params(request))
+        return parse_part_etag("UploadPartCopy", reply)
 
     async def complete_multipart_upload(
         self, request: CopyRequest, upload_id: str, etags: Mapping[int, str]
@@ -161,12 +163,14 @@ class BucketStore:
             "UploadId": upload_id,
             "MpuObjectSize": request.source.size,
             "MultipartUpload": {"Parts": parts},
-            **guard(request),
+            **guard_params(request),
         }
-        return confirmation("CompleteMultipartUpload", await self._call("CompleteMultipartUpload", asked))
+        return parse_confirmation(
+            "CompleteMultipartUpload", await self._call("CompleteMultipartUpload", asked)
+        )
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
-        """Drop an upload and its parts; no error where it is gone already."""
+        """Drop an upload and its parts; no error if it is already gone."""
         try:
             await self._call("AbortMultipartUpload", {**self._asked, "Key": key, "UploadId": upload_id})
         except RequestError as error:
@@ -174,7 +178,7 @@ class BucketStore:
                 raise
 
     async def list_uploads(self, prefix: str, *, after: UploadMarker | None) -> UploadPage:
-        """Return a page of the open uploads to keys that start with `prefix` and come after a place."""
+        """Return a page of the open uploads to keys that start with `prefix`, after a marker."""
         where: dict[str, Any] = {"Prefix": prefix, "EncodingType": "url"}
         if after is not None:
             where["KeyMarker"] = after.key
@@ -183,12 +187,12 @@ class BucketStore:
         try:
             reply = await self._call("ListMultipartUploads", self._asked | where)
         except AccessError as error:
-            allowed = statement([LIST_UPLOADS], bucket_arn("", self.bucket))
-            raise lacking(error, missing("the policy of the role that copies", allowed)) from None
-        return listed_uploads(self.bucket, reply)
+            allowed = build_statement([LIST_UPLOADS], bucket_arn("", self.bucket))
+            raise add_remedy(error, build_remedy("the policy of the role that copies", allowed)) from None
+        return parse_uploads(self.bucket, reply)
 
     async def get_bytes(self, source: S3Object, first_byte: int, last_byte: int) -> bytes:
-        """Return a range of an object that has still the ETag it was listed with, both bytes inclusive."""
+        """Return a range of an object if it still has its listed ETag; both bytes inclusive."""
         asked = {
             **self._read,
             "Key": source.key,
@@ -198,43 +202,48 @@ class BucketStore:
         }
         body: bytes = (await self._call("GetObject", asked))["Body"]
         if len(body) != last_byte - first_byte + 1:
-            msg = f"GetObject: asked for {last_byte - first_byte + 1} bytes, {len(body)} came"
+            msg = f"GetObject: requested {last_byte - first_byte + 1} bytes, received {len(body)}"
             raise TransientError(msg, code=Code.EMPTY_REPLY)
         return body
 
     async def put_object(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str], body: bytes
     ) -> Confirmation:
-        """Write an object that carries everything a small copy carries; return what S3 confirmed."""
-        asked = self._asked | {"Key": request.key} | carried(request, details, tags) | guard(request)
-        return confirmation("PutObject", await self._call("PutObject", asked | content(body)))
+        """Write an object with everything a copy would set; return what S3 confirmed."""
+        asked = (
+            self._asked
+            | {"Key": request.key}
+            | new_object_params(request, details, tags)
+            | guard_params(request)
+        )
+        return parse_confirmation("PutObject", await self._call("PutObject", asked | body_params(body)))
 
     async def put_part(self, request: CopyRequest, upload_id: str, number: int, body: bytes) -> str:
         """Write a part; return its ETag."""
-        part = _part(request, upload_id, number) | content(body)
-        return confirmed_etag("UploadPart", await self._call("UploadPart", self._asked | part))
+        part = _part(request, upload_id, number) | body_params(body)
+        return parse_part_etag("UploadPart", await self._call("UploadPart", self._asked | part))
 
     async def read_first_byte(self, location: Location, key: str, version_id: str | None = None) -> None:
-        """Read one byte of an object of any bucket: proves that these credentials may copy it."""
+        """Read one byte of an object in any bucket, to prove that these credentials may copy it."""
         asked = {"Bucket": location.bucket, "Key": key, "Range": "bytes=0-0", **_version(version_id)}
         if location.account:
             asked["ExpectedBucketOwner"] = location.account
         try:
-            await self._call("GetObject", asked | payer(agreed=location.requester_pays))
+            await self._call("GetObject", asked | payer_params(agreed=location.requester_pays))
         except RequestError as error:
             if error.code not in _NO_FIRST_BYTE:
                 raise
 
     async def _create_upload(self, key: str, options: Mapping[str, Any]) -> str:
         reply = await self._call("CreateMultipartUpload", {**self._asked, "Key": key, **options})
-        upload_id: str = told(reply, "UploadId")
+        upload_id: str = require_field(reply, "UploadId")
         return upload_id
 
     async def _call(self, operation: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
             return await self._client.call(operation, asked)
         except AccessError as error:
-            raise explained(error) from None
+            raise explain_refusal(error) from None
 
 
 def _version(version_id: str | None) -> dict[str, Any]:

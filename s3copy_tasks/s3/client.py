@@ -1,7 +1,7 @@
-"""S3's operations by name, one request each: what the store asks, whoever carries it out.
+"""S3's operations by name, one request each: the interface between the store and its clients.
 
-Every failure is one of this package's errors. Nothing is tried again here: `Sender` is the one owner of
-retries (rule 20). There are two clients: `s3.fast.client.CurlClient`, and `s3.boto3_client.Boto3Client`.
+Every failure is one of this package's errors. Nothing is retried here: only `Sender` retries
+(rule 20). There are two clients: `s3.fast.client.CurlClient`, and `s3.boto3_client.Boto3Client`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Connect(Protocol):
     """Makes a client of boto3."""
 
-    def __call__(self, *, anew: bool = False) -> S3Client:
-        """Return a client; `anew` with credentials fetched again."""
+    def __call__(self, *, renew: bool = False) -> S3Client:
+        """Return a client; with `renew`, its credentials are fetched again."""
 
 
 class Client(Protocol):
@@ -32,13 +32,13 @@ class Client(Protocol):
             params: boto3's names. CopySource is a mapping, Body is bytes.
 
         Returns:
-            What boto3 returns, by its names and types; a body is bytes. A write has its ETag: see
+            What boto3 returns, with its names and types; a body is bytes. A write has its ETag: see
             `s3.results.check_confirmed`.
 
         Raises:
-            CopyError: S3 refused it, or there was no reply; ExpiredError once the credentials have expired,
-                whereupon the next call connects anew.
+            CopyError: S3 refused it, or there was no reply; ExpiredError if the credentials have expired:
+                the next call connects again.
         """
 
     async def close(self) -> None:
-        """Close what is open; nothing may be called any more."""
+        """Close all connections; the client can't be used after that."""

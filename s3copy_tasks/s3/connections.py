@@ -1,7 +1,7 @@
-"""Roles become refreshable clients, source and destination apart.
+"""Clients from roles, one for each side, with credentials that refresh themselves.
 
-Connections come from Airflow's own lookup (`AIRFLOW_CONN_<ID>`, a secrets backend, the database), so a
-task, the command line and a test read the same ones. Airflow is imported here, when a client is made.
+Connections come from Airflow's own lookup (`AIRFLOW_CONN_<ID>`, a secrets backend, the database), so tasks,
+the command line and tests find the same ones. Airflow is imported here, when a client is made.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from botocore.parsers import ResponseParserError
 
 from s3copy_tasks.core.store import Stores
 from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError, TransientError
-from s3copy_tasks.iam.statements import missing, signer_of, trust_statement
+from s3copy_tasks.iam.statements import build_remedy, build_trust_statement, normalize_principal
 from s3copy_tasks.s3.boto3_client import Boto3Client, check_copies_are_conditional
 from s3copy_tasks.s3.bucket import BucketStore
 from s3copy_tasks.s3.client import Client
@@ -37,12 +37,10 @@ COPY_READ_TIMEOUT_SECONDS = 300
 """S3 holds the connection while it copies gigabytes (rule 21)."""
 _CONNECT_TIMEOUT_SECONDS = 10
 _UNREADABLE = "the reply can't be read"
-"""Never with its text: it is one of STS, which holds credentials."""
+"""Never with its text: a reply of STS holds credentials."""
 _LOADER = Loader()
-_ASKING_AIRFLOW = Lock()
-"""Both sides connect at once, and `airflow dags test` mixes up its answers to two threads."""
-
-
+_AIRFLOW_LOOKUP = Lock()
+"""Both sides connect concurrently, and `airflow dags test` mixes up its answers to two threads."""
 _BOTO3_THREADS_MAX = 32
 """808 copies a second with 32 threads on one core, 598 with 128: docs/design/engine.md."""
 
@@ -53,7 +51,7 @@ class AwsConnectionManager:
     Args:
         location: the bucket and how to reach it.
         side: for messages and session names.
-        transfer: which client, and how many requests at once.
+        transfer: which client, and how many concurrent requests.
     """
 
     def __init__(
@@ -73,40 +71,40 @@ class AwsConnectionManager:
             self.client, location.bucket, location.account, requester_pays=location.requester_pays
         )
 
-    def connect(self, *, anew: bool = False) -> S3Client:
-        """Make a client; a role's credentials refresh by themselves.
+    def connect(self, *, renew: bool = False) -> S3Client:
+        """Make a client; a role's credentials refresh themselves.
 
         Args:
-            anew: with a new session, because the credentials were refused as expired.
+            renew: with a new session, because the credentials were refused as expired.
 
         Raises:
-            AccessError: there is no such connection, or the role can't be assumed.
-            ConfigError: the endpoint is no address, or the boto3 that is installed is too old to copy with.
+            AccessError: the connection does not exist, or the role can't be assumed.
+            ConfigError: the endpoint is not a valid URL, or the installed boto3 is too old.
         """
-        wrapper, session = self._session(anew=anew)
+        wrapper, session = self._session(renew=renew)
         try:
             client = session.client(
                 "s3",
                 region_name=self.location.region or wrapper.region_name,
                 endpoint_url=_endpoint_url(self.location, wrapper),
                 verify=wrapper.verify,
-                config=_merged(wrapper, _s3_config(self._transfer.concurrency)),
+                config=_merge_config(wrapper, _s3_config(self._transfer.concurrency)),
             )
         except InvalidRegionError as error:
             raise ConfigError(str(error), code=Code.INVALID_CONFIG) from None
-        except ValueError:  # its text holds the address, and that perhaps a password
-            msg = f"the endpoint of {self._described()} is no address. Check its endpoint_url"
+        except ValueError:  # its text holds the URL, and perhaps a password
+            msg = f"the endpoint of {self._describe()} is not a valid URL. Check its endpoint_url"
             raise ConfigError(msg, code=Code.INVALID_CONFIG) from None
         if self._transfer.client == "boto3":
             check_copies_are_conditional(client)
         return client
 
     def endpoint_url(self) -> str | None:
-        """Return the S3 endpoint of this side, None for AWS itself."""
+        """Return the S3 endpoint of this side, None for AWS."""
         return _endpoint_url(self.location, self._session()[0])
 
     def principal(self) -> str:
-        """Return the ARN that requests are signed by; a description where STS can't be asked."""
+        """Return the ARN of the principal that signs requests; a description if STS does not answer."""
         wrapper, session = self._session()
         sts = session.client(
             "sts",
@@ -118,31 +116,31 @@ class AwsConnectionManager:
         try:
             return sts.get_caller_identity()["Arn"]
         except (ClientError, BotoCoreError):
-            return self.role()[0] or f"the {self._side} principal ({self._described()})"
+            return self.role()[0] or f"the {self._side} principal ({self._describe()})"
 
     def signer(self) -> str | None:
-        """Return the principal as uploads name who started them; None where it can't be told."""
-        return signer_of(self.principal())
+        """Return the principal as listings of uploads name their initiator; None if it is unknown."""
+        return normalize_principal(self.principal())
 
     def role(self) -> tuple[str | None, str | None]:
         """Return the ARN of the role and the external id with which it is assumed, without assuming it.
 
         Raises:
-            AccessError: there is no such connection.
+            AccessError: the connection does not exist.
         """
         wrapper = self._wrapper()
         return wrapper.role_arn, wrapper.assume_role_kwargs.get("ExternalId")
 
-    def _described(self) -> str:
+    def _describe(self) -> str:
         if self.location.role_arn:
             return f"role {self.location.role_arn}"
         if self.location.connection:
             return f"Airflow connection {self.location.connection!r}"
         return "the environment's own credentials"
 
-    def _session(self, *, anew: bool = False) -> tuple[AwsConnectionWrapper, boto3.session.Session]:
+    def _session(self, *, renew: bool = False) -> tuple[AwsConnectionWrapper, boto3.session.Session]:
         with self._lock:
-            if self._current is None or anew:
+            if self._current is None or renew:
                 self._current = self._new_session()
             return self._current
 
@@ -165,16 +163,18 @@ class AwsConnectionManager:
         return wrapper, session
 
     def _refused(self, reason: CopyError) -> CopyError:
-        msg = f"{self._side}: no session with {self._described()}: {reason}"
-        if isinstance(reason, TransientError):  # STS is down or throttles: that passes
-            passing = type(reason)(msg, code=reason.code)
-            passing.may_be_done = False  # S3 was not asked
-            return passing
+        msg = f"{self._side}: no session with {self._describe()}: {reason}"
+        if isinstance(reason, TransientError):  # STS is down or throttles: that is temporary
+            temporary = type(reason)(msg, code=reason.code)
+            temporary.may_be_done = False  # S3 was not asked
+            return temporary
         msg += ". Check the role's trust policy (principal, ExternalId) and the connection's extra"
         role, external_id = self.role()
         remedy = None
         if role is not None:
-            remedy = missing(f"the trust policy of {role}", json.dumps(trust_statement(external_id)))
+            remedy = build_remedy(
+                f"the trust policy of {role}", json.dumps(build_trust_statement(external_id))
+            )
         return AccessError(msg, code=Code.CREDENTIALS, remedy=remedy)
 
     def _wrapper(self) -> AwsConnectionWrapper:
@@ -191,13 +191,13 @@ class AwsConnectionManager:
                 conn=Connection(conn_id=f"s3copy_{self._side}", conn_type="aws", extra=extra)
             )
         try:
-            with _ASKING_AIRFLOW:
+            with _AIRFLOW_LOOKUP:
                 found = Connection.get(place.connection)
             return AwsConnectionWrapper(conn=found)
         except (AirflowNotFoundException, ImportError):  # Airflow 3.0 can't ask outside of a task
             variable = f"AIRFLOW_CONN_{place.connection.upper()}"
             if os.environ.get(variable):
-                msg = f"{self._side}.connection: {variable} is set, but is no JSON or URI of a connection"
+                msg = f"{self._side}.connection: {variable} is set, but is not a connection as JSON or URI"
                 raise AccessError(msg, code=Code.CREDENTIALS) from None
             msg = (
                 f"{self._side}.connection: Airflow has no connection {place.connection!r} here. "
@@ -208,7 +208,7 @@ class AwsConnectionManager:
 
 
 def _share_loader(session: boto3.session.Session) -> boto3.session.Session:
-    """Let sessions share what botocore reads of AWS's services: each would take 0.2 s to read it anew."""
+    """Let sessions share botocore's models of AWS's services: loading them takes 0.2 s for each session."""
     session._session.register_component("data_loader", _LOADER)  # noqa: SLF001 - boto3 has no other way
     return session
 
@@ -235,7 +235,7 @@ class Sides:
 
     @property
     def stores(self) -> Stores:
-        """The bucket of each side, for what plans and copies."""
+        """The bucket of each side, for planning and copying."""
         return Stores(source=self.source.store, destination=self.destination.store)
 
 
@@ -249,7 +249,7 @@ def _role_extra(place: Location) -> str:
 
 
 def _s3_config(concurrency: int) -> Config:
-    """No retries in the client: `Sender` is their one owner (rule 20)."""
+    """The client does not retry: only `Sender` does (rule 20)."""
     return Config(
         connect_timeout=_CONNECT_TIMEOUT_SECONDS,
         read_timeout=COPY_READ_TIMEOUT_SECONDS,
@@ -274,9 +274,9 @@ def _endpoint_url(place: Location, wrapper: AwsConnectionWrapper) -> str | None:
     return place.endpoint_url or wrapper.get_service_endpoint_url("s3")
 
 
-def _merged(wrapper: AwsConnectionWrapper, ours: Config) -> Config:
-    """Keep what the connection says (proxies, addressing style); retries and timeouts are ours."""
-    return wrapper.botocore_config.merge(ours) if wrapper.botocore_config else ours
+def _merge_config(wrapper: AwsConnectionWrapper, config: Config) -> Config:
+    """Keep the settings of the connection (proxies, addressing style), but not its retries and timeouts."""
+    return wrapper.botocore_config.merge(config) if wrapper.botocore_config else config
 
 
 def _sts_endpoint(wrapper: AwsConnectionWrapper) -> str | None:

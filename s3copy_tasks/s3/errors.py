@@ -20,7 +20,7 @@ from s3copy_tasks.errors import (
 )
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
-"""Codes after which new credentials are worth one more try."""
+"""Codes after which one more attempt with new credentials makes sense."""
 
 _CLASSES: dict[type[CopyError], frozenset[str]] = {
     AccessError: frozenset(
@@ -43,7 +43,7 @@ _CLASSES: dict[type[CopyError], frozenset[str]] = {
             "403",
         }
     ),
-    RequestError: frozenset({"InvalidObjectState", "NoSuchUpload"}),  # else 403 and 404 would speak for them
+    RequestError: frozenset({"InvalidObjectState", "NoSuchUpload"}),  # else the status would decide
     MissingError: frozenset({"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "404"}),
     ConditionError: frozenset({"PreconditionFailed", "412"}),
     ThrottledError: frozenset(
@@ -75,7 +75,7 @@ _SERVER_ERROR = 500
 
 
 def from_client_error(error: boto.ClientError) -> CopyError:
-    """Return the error that S3 answered with, as one of ours. The reply's secrets stay behind."""
+    """Return S3's error as one of this package's, without the reply's secrets."""
     response = error.response
     detail = response.get("Error", {})
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -84,25 +84,25 @@ def from_client_error(error: boto.ClientError) -> CopyError:
 
 
 def from_reply(operation: str, code: str | None, message: str | None, status: int) -> CopyError:
-    """Return the error that a reply stands for.
+    """Return the error of a reply.
 
     Args:
-        operation: S3's name of what was asked for.
-        code: S3's own, where the reply has one; else the status speaks for it.
-        message: likewise.
-        status: of the reply; a server's error is worth another try whatever its code.
+        operation: S3's name of it.
+        code: S3's own, if the reply has one; else the status is used.
+        message: S3's own, if the reply has one.
+        status: of the reply; a server error can be retried, whatever its code.
     """
     code = str(code or status or "Unknown")
     cls = _CLASS_OF_CODE.get(code) or _CLASS_OF_CODE.get(str(status))
     if operation.startswith("Head") and code == _BAD_REQUEST:
-        cls = ExpiredError  # the reply to a HEAD has no body that could say so
+        cls = ExpiredError  # the reply to a HEAD has no body that could name the code
     if cls is None:
         cls = TransientError if status >= _SERVER_ERROR else RequestError
     return cls(f"{operation}: {message or 'no message'}", code=code)
 
 
 def from_transport(error: boto.BotoCoreError) -> CopyError:
-    """Return an error that never was a reply of S3: credentials, connections, timeouts, broken bodies."""
+    """Return an error that is not a reply of S3: credentials, connections, timeouts, broken bodies."""
     name, message = type(error).__name__, str(error)
     if isinstance(
         error, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError)

@@ -1,4 +1,4 @@
-"""What a request says beyond its bucket and key, by S3's own names of parameters."""
+"""The parameters of requests beyond bucket and key, by S3's own names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.store import CopyRequest
 
 
-def copy_source(request: CopyRequest) -> dict[str, Any]:
+def copy_source_params(request: CopyRequest) -> dict[str, Any]:
     """Name the source of a copy, or of a part, and pin it (rules 2 and 4)."""
     origin = request.source
     copied = {"Bucket": origin.bucket, "Key": origin.key}
@@ -26,39 +26,41 @@ def copy_source(request: CopyRequest) -> dict[str, Any]:
     source: dict[str, Any] = {"CopySource": copied, "CopySourceIfMatch": origin.etag}
     if request.source_account:
         source["ExpectedSourceBucketOwner"] = request.source_account
-    return source | payer(agreed=request.requester_pays)
+    return source | payer_params(agreed=request.requester_pays)
 
 
-def payer(*, agreed: bool) -> dict[str, Any]:
+def payer_params(*, agreed: bool) -> dict[str, Any]:
     """Agree to pay for a request to a bucket whose owner does not."""
     return {"RequestPayer": "requester"} if agreed else {}
 
 
-def guard(request: CopyRequest) -> dict[str, Any]:
-    """Ask S3 to refuse a destination that somebody else wrote meanwhile (rule 3)."""
+def guard_params(request: CopyRequest) -> dict[str, Any]:
+    """Let S3 refuse the write if another client has written the destination since (rule 3)."""
     if request.guard is None:
         return {}
     return {"IfNoneMatch": ABSENT} if request.guard == ABSENT else {"IfMatch": request.guard}
 
 
-def set_on_copy(request: CopyRequest) -> dict[str, Any]:
-    """Say what a CopyObject sets; nothing where the job asks for S3's default (rules 8 and 11)."""
+def copy_params(request: CopyRequest) -> dict[str, Any]:
+    """Return what a CopyObject sets; nothing where the job has S3's default (rules 8 and 11)."""
     options = _with_class(request)
     if request.options.tags == "drop":
         options["TaggingDirective"] = "REPLACE"
     return options
 
 
-def carried(request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]) -> dict[str, Any]:
-    """Say everything that a new object has and a CopyObject would carry by itself (rule 7)."""
+def new_object_params(
+    request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return all that a CopyObject would copy, for an upload that has to set it (rule 7)."""
     options: dict[str, Any] = {**details.headers, **_with_class(request)}
     if tags:
         options["Tagging"] = urlencode(tags)
     return options
 
 
-def set_by_options(options: ObjectOptions) -> dict[str, Any]:
-    """Say what a job's options set, whatever the object."""
+def option_params(options: ObjectOptions) -> dict[str, Any]:
+    """Return what a job's options set on every object."""
     chosen: dict[str, Any] = {}
     if options.storage_class not in {"preserve", "STANDARD"}:
         chosen["StorageClass"] = options.storage_class
@@ -69,13 +71,13 @@ def set_by_options(options: ObjectOptions) -> dict[str, Any]:
     return chosen
 
 
-def content(body: bytes) -> dict[str, Any]:
-    """Return a body with its MD5, by which S3 refuses another one."""
+def body_params(body: bytes) -> dict[str, Any]:
+    """Return a body with its MD5, so that S3 refuses a corrupted body."""
     return {"Body": body, "ContentMD5": b64encode(md5(body, usedforsecurity=False).digest()).decode()}
 
 
 def _with_class(request: CopyRequest) -> dict[str, Any]:
-    options = set_by_options(request.options)
+    options = option_params(request.options)
     if request.options.storage_class == "preserve" and request.source.storage_class != "STANDARD":
         options["StorageClass"] = request.source.storage_class
     return options

@@ -1,4 +1,4 @@
-"""What S3's replies say of objects and copies, by S3's own names; what S3 would not say is refused."""
+"""Objects and confirmations from S3's replies; a reply that S3 would never send is refused."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from s3copy_tasks.core.objects import ObjectDetails, S3Object
 from s3copy_tasks.core.store import ListedUpload, UploadMarker, UploadPage
 from s3copy_tasks.core.verify import Confirmation
 from s3copy_tasks.errors import Code, RequestError, TransientError
-from s3copy_tasks.iam.statements import signer_of
-from s3copy_tasks.s3.fast.xml import unreadable
+from s3copy_tasks.iam.statements import normalize_principal
+from s3copy_tasks.s3.fast.xml import unreadable_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,11 +35,11 @@ _CONFIRMED_IN = {
 """Writes, and the member of the reply in which S3 confirms them with an ETag; None for the reply itself."""
 
 
-def listed_objects(bucket: str, rows: Iterable[Mapping[str, Any]]) -> tuple[S3Object, ...]:
+def parse_objects(bucket: str, rows: Iterable[Mapping[str, Any]]) -> tuple[S3Object, ...]:
     """Return the objects of a page of a listing.
 
     Raises:
-        RequestError: a row is none of S3's.
+        RequestError: a row is not one of S3's.
     """
     found: list[S3Object] = []
     row: Mapping[str, Any] = {}
@@ -56,15 +56,17 @@ def listed_objects(bucket: str, rows: Iterable[Mapping[str, Any]]) -> tuple[S3Ob
             )
             found.append(listed)
     except (ValueError, KeyError) as error:
-        raise _not_as_s3_would(bucket, row.get("Key"), error) from None
+        raise _not_s3(bucket, row.get("Key"), error) from None
     return tuple(found)
 
 
-def object_details(bucket: str, key: str, version_id: str | None, reply: Mapping[str, Any]) -> ObjectDetails:
-    """Return what the reply to a HEAD says.
+def parse_object_details(
+    bucket: str, key: str, version_id: str | None, reply: Mapping[str, Any]
+) -> ObjectDetails:
+    """Return the details in a reply to a HEAD.
 
     Raises:
-        RequestError: the reply is none of S3's.
+        RequestError: the reply is not one of S3's.
     """
     try:
         found = S3Object(
@@ -79,7 +81,7 @@ def object_details(bucket: str, key: str, version_id: str | None, reply: Mapping
             version_id=version_id,
         )
     except (ValueError, KeyError) as error:
-        raise _not_as_s3_would(bucket, key, error) from None
+        raise _not_s3(bucket, key, error) from None
     return ObjectDetails(
         object=found,
         headers={name: reply[name] for name in _CARRIED_HEADERS if reply.get(name)},
@@ -88,39 +90,39 @@ def object_details(bucket: str, key: str, version_id: str | None, reply: Mapping
     )
 
 
-def listed_uploads(bucket: str, reply: Mapping[str, Any]) -> UploadPage:
+def parse_uploads(bucket: str, reply: Mapping[str, Any]) -> UploadPage:
     """Return a page of open uploads; botocore decodes the keys of other listings, but not of this one.
 
     Raises:
-        RequestError: a row is none of S3's.
+        RequestError: a row is not one of S3's.
         TransientError: the reply does not say whether there are more.
     """
-    decoded = unquote_plus if reply.get("EncodingType") == "url" else str
+    decode = unquote_plus if reply.get("EncodingType") == "url" else str
     found: list[ListedUpload] = []
     row: Mapping[str, Any] = {}
     try:
         for row in reply.get("Uploads") or ():
             listed = ListedUpload(
-                key=decoded(row["Key"]),
+                key=decode(row["Key"]),
                 upload_id=row["UploadId"],
                 initiated=row["Initiated"],
-                initiator=signer_of((row.get("Initiator") or {}).get("ID")),
+                initiator=normalize_principal((row.get("Initiator") or {}).get("ID")),
             )
             found.append(listed)
     except KeyError as error:
-        raise _not_as_s3_would(bucket, row.get("Key"), error) from None
+        raise _not_s3(bucket, row.get("Key"), error) from None
     marker = None
-    if told(reply, "IsTruncated"):
-        key, upload_id = decoded(told(reply, "NextKeyMarker")), reply.get("NextUploadIdMarker")
+    if require_field(reply, "IsTruncated"):
+        key, upload_id = decode(require_field(reply, "NextKeyMarker")), reply.get("NextUploadIdMarker")
         marker = UploadMarker(key=key, upload_id=upload_id or None)
     return UploadPage(uploads=tuple(found), marker=marker)
 
 
-def told(reply: Mapping[str, Any], name: str) -> Any:
-    """Return what every reply of its kind says; an empty 200 must not end a listing, or begin an upload.
+def require_field(reply: Mapping[str, Any], name: str) -> Any:
+    """Return a field that every such reply has; an empty 200 must not end a listing or start an upload.
 
     Raises:
-        TransientError: it does not say so.
+        TransientError: the field is missing.
     """
     if name not in reply:
         msg = f"S3 answered 200 without {name}"
@@ -131,22 +133,22 @@ def told(reply: Mapping[str, Any], name: str) -> Any:
 def check_confirmed(operation: str, reply: Mapping[str, Any]) -> None:
     """Check rule 1, for every client and nowhere else: a write succeeded only if the reply has an ETag.
 
-    botocore takes an empty 200 for success. Other operations are not checked.
+    botocore accepts an empty 200 as success. Other operations are not checked.
 
     Raises:
-        TransientError: the reply has none.
+        TransientError: the reply has no ETag.
     """
     if operation in _CONFIRMED_IN and not _confirmed_part(operation, reply).get("ETag"):
-        raise unreadable(operation)
+        raise unreadable_reply(operation)
 
 
-def confirmation(operation: str, reply: Mapping[str, Any]) -> Confirmation:
+def parse_confirmation(operation: str, reply: Mapping[str, Any]) -> Confirmation:
     """Return what S3 confirms of a new object, in a reply that `check_confirmed` passed."""
     part = _confirmed_part(operation, reply)
     return Confirmation(etag=part["ETag"], checksums=_full_object_checksums(part))
 
 
-def confirmed_etag(operation: str, reply: Mapping[str, Any]) -> str:
+def parse_part_etag(operation: str, reply: Mapping[str, Any]) -> str:
     """Return the ETag of a new part, in a reply that `check_confirmed` passed."""
     etag: str = _confirmed_part(operation, reply)["ETag"]
     return etag
@@ -157,18 +159,18 @@ def _confirmed_part(operation: str, reply: Mapping[str, Any]) -> Mapping[str, An
     return (reply.get(member) or {}) if member else reply
 
 
-def _not_as_s3_would(bucket: str, key: str | None, error: Exception) -> RequestError:
-    """Return the refusal of what a server tells of an object otherwise than S3 does."""
-    return RequestError(f"{bucket} tells of {key!r} as S3 would not: {error}", code=Code.NOT_S3)
+def _not_s3(bucket: str, key: str | None, error: Exception) -> RequestError:
+    """Return the error for a server that describes an object as S3 never does."""
+    return RequestError(f"{bucket} describes {key!r} as S3 never does: {error}", code=Code.NOT_S3)
 
 
 def _is_archived(reply: Mapping[str, Any]) -> bool:
-    """Say whether an object is of an archive's class, or in an archive's tier, restored or not (rule 10)."""
+    """Say whether an object has an archive's class or tier, restored or not (rule 10)."""
     return reply.get("StorageClass") in {"GLACIER", "DEEP_ARCHIVE"} or "ArchiveStatus" in reply
 
 
 def _full_object_checksums(reply: Mapping[str, Any]) -> dict[str, str]:
-    """A checksum of checksums (type COMPOSITE, ending in -N) depends on the parts: it proves nothing here."""
+    """Leave out a checksum of checksums (type COMPOSITE, ending in -N): it depends on the parts."""
     if reply.get("ChecksumType") == "COMPOSITE":
         return {}
     return {name: reply[name] for name in _CHECKSUMS if name in reply and "-" not in reply[name]}

@@ -139,7 +139,7 @@ def test_failed_objects_are_exit_one_with_their_keys(sides: Sides, proxy: Proxy,
     code, out, err = s3copy(tmp_path, "run", "daily")
     assert code == 1
     assert "data/[red]bad\\x1b[31m: AccessDenied after 1 attempt" in out
-    assert "1 objects failed (at most 0 may)" in err
+    assert "1 objects failed (limit 0)" in err
     assert set(sides.copied()) == {"copy/ok"}
 
 

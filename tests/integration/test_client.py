@@ -41,7 +41,7 @@ from s3copy_tasks.s3.client import Client
 from s3copy_tasks.s3.fast import replies
 from s3copy_tasks.s3.fast.client import CurlClient
 from s3copy_tasks.s3.fast.handles import CONNECTION_CLOSED, READ_TIMEOUT, TLS_REFUSED
-from s3copy_tasks.s3.fast.sockets import Polled, Selected
+from s3copy_tasks.s3.fast.sockets import EpollSockets, SelectorSockets
 from tests.support.s3.proxy import Proxy, Reply, Request
 from tests.support.s3.scripted import CLOSE, RESET, Asked, ScriptedServer, certificate, reply
 from tests.support.s3.servers import SOURCE_ACCOUNT, WRITER, Endpoint
@@ -87,9 +87,9 @@ def connecting(url: str | None, *, made: list[bool] | None = None, **options: An
         proxies=options.pop("proxies", None),
     )
 
-    def connect(*, anew: bool = False) -> S3Client:
+    def connect(*, renew: bool = False) -> S3Client:
         if made is not None:
-            made.append(anew)
+            made.append(renew)
         return boto3.client(
             "s3",
             endpoint_url=url,
@@ -238,9 +238,9 @@ def test_who_waits_for_a_connection_shares_its_error() -> None:
     """STS that does not answer is asked once for all that wait, not by one after the other."""
     made = 0
 
-    def connect(*, anew: bool = False) -> S3Client:
+    def connect(*, renew: bool = False) -> S3Client:
         nonlocal made
-        assert not anew
+        assert not renew
         made += 1
         raise TransientError("STS is silent", code=Code.ENDPOINT_UNREACHABLE)
 
@@ -561,7 +561,7 @@ def test_a_large_body() -> None:
 
 
 def test_credentials_of_a_role_are_fetched_once() -> None:
-    """Credentials that are about to expire are fetched anew, by one for all who wait for them."""
+    """Credentials that are about to expire are fetched renew, by one for all who wait for them."""
     fetched: list[str] = []
 
     def fetch() -> dict[str, str]:
@@ -570,8 +570,8 @@ def test_credentials_of_a_role_are_fetched_once() -> None:
         secret = {"access_key": "key", "secret_key": "secret", "token": fetched[-1]}
         return {**secret, "expiry_time": late.isoformat()}
 
-    def connect(*, anew: bool = False) -> S3Client:
-        client = connecting(server.url)(anew=anew)
+    def connect(*, renew: bool = False) -> S3Client:
+        client = connecting(server.url)(renew=renew)
         soon = datetime.now(UTC) + timedelta(minutes=1)
         signer: Any = client._request_signer  # type: ignore[attr-defined]
         signer._credentials = RefreshableCredentials("key", "secret", "stale", soon, fetch, "test")
@@ -624,8 +624,8 @@ def test_the_loop_has_a_turn_between_pages() -> None:
     assert len(set(read)) == 8
 
 
-@pytest.mark.parametrize("kind", [Polled, Selected])
-def test_sockets_are_watched(kind: type[Polled | Selected]) -> None:
+@pytest.mark.parametrize("kind", [EpollSockets, SelectorSockets])
+def test_sockets_are_watched(kind: type[EpollSockets | SelectorSockets]) -> None:
     """Each way of watching says what is ready, again while that is so, and no more once it is left alone."""
     sockets = kind()
     mine, other = socket.socketpair()
@@ -644,8 +644,8 @@ def test_sockets_are_watched(kind: type[Polled | Selected]) -> None:
     sockets.close()
 
 
-@pytest.mark.parametrize("kind", [Polled, Selected])
-def test_a_number_comes_again(kind: type[Polled | Selected]) -> None:
+@pytest.mark.parametrize("kind", [EpollSockets, SelectorSockets])
+def test_a_number_comes_again(kind: type[EpollSockets | SelectorSockets]) -> None:
     """A socket that has the number of one that was closed is watched like any other."""
     sockets = kind()
     for _ in range(2):

@@ -14,7 +14,7 @@ from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import ObjectEntry, Overwrite, TransferOptions
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.dag.memory import CountedAttempts
-from s3copy_tasks.iam.statements import signer_of
+from s3copy_tasks.iam.statements import normalize_principal
 from s3copy_tasks.s3.connections import Sides
 from tests.faults.bench import DESTINATION, DESTINATION_ACCOUNT, FaultBench, connect
 from tests.faults.kinds import FAULTS, meanwhile
@@ -84,7 +84,7 @@ class Tries:
         """Carry out the batch once more, as a Dag does below Airflow 3.3."""
         context: Any = {"ti": SimpleNamespace(try_number=2)}
         destination: Any = SimpleNamespace(
-            store=self.bench.stores.destination, signer=lambda: signer_of(SESSION.format("second"))
+            store=self.bench.stores.destination, signer=lambda: normalize_principal(SESSION.format("second"))
         )
         source: Any = SimpleNamespace(store=self.bench.stores.source)
         sender = impatient(1)

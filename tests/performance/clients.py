@@ -47,7 +47,7 @@ async def _measured(
     at_once: int,
     ca_bundle: str,
 ) -> dict[str, float]:
-    def connect(*, anew: bool = False) -> S3Client:
+    def connect(*, renew: bool = False) -> S3Client:
         return boto3.client(
             "s3",
             endpoint_url=url,

@@ -124,7 +124,7 @@ def _peak_mb() -> float:
 
 
 def _client(name: str, url: str) -> Client:
-    def connect(*, anew: bool = False) -> S3Client:
+    def connect(*, renew: bool = False) -> S3Client:
         return boto3.client(
             "s3",
             endpoint_url=url,

@@ -64,7 +64,7 @@ class Relaying:
 
 
 def _store(client: Any, bucket: str) -> BucketStore:
-    return BucketStore(CurlClient(lambda *, anew=False: client), bucket, None)
+    return BucketStore(CurlClient(lambda *, renew=False: client), bucket, None)
 
 
 def _request(source: S3Object, job: EffectiveJob) -> CopyRequest:

@@ -15,7 +15,14 @@ from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.dag.airflow_versions import HAS_DEADLINES, conf, queued_deadline
 from s3copy_tasks.dag.notify.recipients import send
 from s3copy_tasks.dag.xcom import METRICS, load
-from s3copy_tasks.report.message import Run, failed, late, not_published, places_of, succeeded
+from s3copy_tasks.report.message import (
+    Run,
+    describe_failure,
+    describe_lateness,
+    describe_places,
+    describe_success,
+    describe_unpublished,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +61,9 @@ class RunNotifier(BaseNotifier):
         rendered = ti.xcom_pull(task_ids="preflight")
         job = load(EffectiveJob, rendered) if rendered else self._job
         run_id = context["run_id"]
-        run = Run(job=self._job.name, run_id=run_id, places=places_of(job), link=_link(ti.dag_id, run_id))
+        run = Run(
+            job=self._job.name, run_id=run_id, places=describe_places(job), link=_link(ti.dag_id, run_id)
+        )
         send(self._recipients, self._build_message(run, ti.xcom_pull(task_ids="summarize", key=METRICS)))
 
 
@@ -66,14 +75,14 @@ def _link(dag_id: str, run_id: str) -> str | None:
 
 def summary_callbacks(job: CopyJob) -> dict[str, Any]:
     """Return the callbacks of `summarize`: it judges the run, so if it fails, the run has failed."""
-    return _failure_callbacks(job, failed)
+    return _failure_callbacks(job, describe_failure)
 
 
 def publish_callbacks(job: CopyJob) -> dict[str, Any]:
     """Return the callbacks of `publish`: it runs last, and only if `summarize` succeeded."""
-    callbacks = _failure_callbacks(job, not_published)
+    callbacks = _failure_callbacks(job, describe_unpublished)
     if job.notify.on_success:
-        notifier = RunNotifier(job, job.notify.on_success, succeeded)
+        notifier = RunNotifier(job, job.notify.on_success, describe_success)
         callbacks |= {"on_success_callback": notifier, "on_skipped_callback": notifier}
     return callbacks
 
@@ -93,7 +102,7 @@ def build_deadline(job: CopyJob) -> dict[str, Any]:
         return {}
     arguments = {
         "job": job.name,
-        "places": list(places_of(job)),
+        "places": list(describe_places(job)),
         "recipients": plain(job.notify.on_failure),
         "after_seconds": int(after.total_seconds()),
     }
@@ -129,6 +138,6 @@ async def tell_late(
         return
     link = _link(run["dag_id"], run["dag_run_id"])
     late_run = Run(job=job, run_id=run["dag_run_id"], places=tuple(places), link=link)
-    message = late(late_run, timedelta(seconds=after_seconds), run["queued_at"])
+    message = describe_lateness(late_run, timedelta(seconds=after_seconds), run["queued_at"])
     # Notifiers have async methods, but the one for SNS needs a package that its provider does not install.
     await asyncio.to_thread(send, recipients_of(recipients), message)

@@ -15,10 +15,10 @@ from s3copy_tasks.errors import CopyError, ExpiredError
 from s3copy_tasks.s3.errors import from_reply
 from s3copy_tasks.s3.fast.corrections import Correction, RegionCorrection, find_correction
 from s3copy_tasks.s3.fast.curl import Curl
-from s3copy_tasks.s3.fast.endpoints import CredentialSource, Target, target_of, transport_of
-from s3copy_tasks.s3.fast.replies import Refusal, Replies, Reply, headers_of
+from s3copy_tasks.s3.fast.endpoints import CredentialSource, Target, find_target, read_transport
+from s3copy_tasks.s3.fast.replies import Refusal, Replies, Reply, parse_headers
 from s3copy_tasks.s3.fast.requests import Request, Serializer
-from s3copy_tasks.s3.fast.signing import UNSIGNED_PAYLOAD, Credentials, hash_of
+from s3copy_tasks.s3.fast.signing import UNSIGNED_PAYLOAD, Credentials, hash_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.s3.client import Connect
 
 _WITH_LENGTH = frozenset({"POST", "PUT"})
-_LOOK_AT_CREDENTIALS_SECONDS = 1.0
+_CHECK_CREDENTIALS_SECONDS = 1.0
 _LONG_BYTES = 50_000
 
 
@@ -41,7 +41,7 @@ class CurlClient:
     re-sent; the others libcurl may re-send, once, when a connection dies as it is reused.
 
     Args:
-        connect: makes boto3's client; called again, with `anew`, when its credentials have expired.
+        connect: makes boto3's client; called again, with `renew`, when its credentials have expired.
         connections: to keep open when nothing is sent; as many as there are requests at once.
         clock: Unix time in seconds.
     """
@@ -118,17 +118,17 @@ class CurlClient:
                 path,
                 request.query,
                 headers,
-                hash_of(request.body) if target.signs_bodies else UNSIGNED_PAYLOAD,
+                hash_body(request.body) if target.signs_bodies else UNSIGNED_PAYLOAD,
                 now=signed_at,
             )
         status, received, body = await session.curl.send(
             request.method,
             _url(target, path, request),
-            _as_curl_takes_them(lines, request),
+            _complete_lines(lines, request),
             request.body,
             once=request.once,
         )
-        return Reply(status, headers_of(received), body), signed_at
+        return Reply(status, parse_headers(received), body), signed_at
 
     async def _read(self, session: _Session, operation: str, reply: Reply) -> Mapping[str, Any] | Refusal:
         """Read a reply; a page of a listing takes as long as fifty copies, so those wait for each other."""
@@ -163,9 +163,9 @@ class CurlClient:
             raise copy(error) from None
 
     async def _connected(self) -> _Session:
-        client = await asyncio.to_thread(self._connect, anew=self._expired)
+        client = await asyncio.to_thread(self._connect, renew=self._expired)
         if self._curl is None:
-            self._curl = Curl(transport_of(client), connections=self._connections)
+            self._curl = Curl(read_transport(client), connections=self._connections)
         self._session = _Session(client, self._curl)
         return self._session
 
@@ -187,20 +187,20 @@ class _Session:
         self._asking = asyncio.Lock()
         self._source = CredentialSource(client)
         self._credentials: Credentials | None = None
-        self._look_again = 0.0
+        self._check_again = 0.0
 
     async def find(self, bucket: str, region: str | None = None) -> Target:
         """Return where a bucket is, and remember it."""
         async with self._asking:
             found = self.targets.get(bucket)
             if found is None or region not in {None, found.region}:
-                found = await asyncio.to_thread(target_of, self.client, bucket, region)
+                found = await asyncio.to_thread(find_target, self.client, bucket, region)
                 self.targets[bucket] = found
             return found
 
     def fresh_credentials(self) -> Credentials | None:
         """Return what to sign with, if that was looked at a moment ago."""
-        return self._credentials if time.monotonic() < self._look_again else None
+        return self._credentials if time.monotonic() < self._check_again else None
 
     async def fetch_credentials(self) -> Credentials:
         """Return what to sign with; who asks while they are fetched waits for the same ones."""
@@ -210,7 +210,7 @@ class _Session:
                 stale = self._source.is_stale()
                 credentials = await asyncio.to_thread(self._source.fetch) if stale else self._source.fetch()
                 self._credentials = credentials
-                self._look_again = time.monotonic() + _LOOK_AT_CREDENTIALS_SECONDS
+                self._check_again = time.monotonic() + _CHECK_CREDENTIALS_SECONDS
             return credentials
 
 
@@ -223,7 +223,7 @@ def _url(target: Target, path: str, request: Request) -> str:
     return f"{target.origin}{path}?{query}"
 
 
-def _as_curl_takes_them(lines: list[str], request: Request) -> list[str]:
+def _complete_lines(lines: list[str], request: Request) -> list[str]:
     """Add what keeps libcurl from headers of its own; without `;` it would leave out an empty one."""
     if request.body:
         lines.append("expect:")

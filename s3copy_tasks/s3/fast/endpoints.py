@@ -8,7 +8,7 @@ What it is asked: to send a HEAD of an object of the bucket. `_StandIn` answers 
 never leaves. Where S3 has said that the bucket is in another region, the first answer is that redirect, which
 botocore follows by its own rules.
 
-What is read: the URL and the `Authorization` header of that request (`target_of`). Credentials and the
+What is read: the URL and the `Authorization` header of that request (`find_target`). Credentials and the
 settings of connections are in no request: botocore keeps them in private attributes (`_request_signer`,
 `_endpoint`). These are read here and nowhere else; tests/unit/s3/fast/test_endpoints.py notices when they
 move.
@@ -64,7 +64,7 @@ class Target(NamedTuple):
     signs_bodies: bool
 
 
-def target_of(client: S3Client, bucket: str, region: str | None = None) -> Target:
+def find_target(client: S3Client, bucket: str, region: str | None = None) -> Target:
     """Return where botocore would send requests for a bucket. May fetch credentials, so it may take a while.
 
     Args:
@@ -92,7 +92,7 @@ def target_of(client: S3Client, bucket: str, region: str | None = None) -> Targe
     )
 
 
-def transport_of(client: S3Client) -> Transport:
+def read_transport(client: S3Client) -> Transport:
     """Return how botocore would connect for a client."""
     session: Any = client._endpoint.http_session  # type: ignore[attr-defined]  # noqa: SLF001
     config: Any = client.meta.config

@@ -84,7 +84,7 @@ class Handle:
         self.sent = 0
         self.future: Future[Received] | None = None
         self.curl = curl = pycurl.Curl()
-        _connects(curl, transport)
+        _configure(curl, transport)
         curl.setopt(pycurl.HEADERFUNCTION, self.lines.append)
         curl.setopt(pycurl.WRITEFUNCTION, self.chunks.append)
         if method == "HEAD":
@@ -137,7 +137,7 @@ class Handle:
         return pycurl.PREREQFUNC_OK if self.sent == 1 else pycurl.PREREQFUNC_ABORT
 
 
-def _connects(curl: pycurl.Curl, transport: Transport) -> None:
+def _configure(curl: pycurl.Curl, transport: Transport) -> None:
     """Tell a handle how to connect, and to do nothing of its own accord."""
     curl.setopt(pycurl.PATH_AS_IS, 1)  # else `..` in a key is another bucket
     curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)

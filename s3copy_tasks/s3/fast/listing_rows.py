@@ -38,7 +38,7 @@ class ListedRows(NamedTuple):
     rest: bytes
 
 
-def listed_rows(body: bytes) -> ListedRows | None:
+def parse_rows(body: bytes) -> ListedRows | None:
     """Take the rows out of a page of ListObjectsV2, keys still percent-encoded.
 
     Returns:
@@ -81,12 +81,12 @@ def _rows(found: list[tuple[str, ...]]) -> list[dict[str, Any]]:
     return rows
 
 
-def decoded(page: dict[str, Any]) -> dict[str, Any]:
+def decode_page(page: dict[str, Any]) -> dict[str, Any]:
     """Decode what S3 percent-encodes in a page because it was asked to; change the page in place."""
     if page.get("EncodingType") != "url":
         return page
     rows = [row for row in page.get("Contents", ()) if "Key" in row]
-    for row, key in zip(rows, _unquoted([row["Key"] for row in rows]), strict=True):
+    for row, key in zip(rows, _unquote_keys([row["Key"] for row in rows]), strict=True):
         row["Key"] = key
     for row in page.get("CommonPrefixes", ()):
         row["Prefix"] = unquote_plus(row.get("Prefix", ""))
@@ -96,7 +96,7 @@ def decoded(page: dict[str, Any]) -> dict[str, Any]:
     return page
 
 
-def _unquoted(keys: list[str]) -> list[str]:
+def _unquote_keys(keys: list[str]) -> list[str]:
     """Decode keys all at once: one by one takes ten times as long. A line feed in a key is rare."""
     decoded_keys = unquote_plus("\n".join(keys)).split("\n")
     return decoded_keys if len(decoded_keys) == len(keys) else [unquote_plus(key) for key in keys]

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from http.client import responses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from s3copy_tasks.s3.fast.listing_rows import decoded, listed_rows
+from s3copy_tasks.s3.fast.listing_rows import decode_page, parse_rows
 from s3copy_tasks.s3.fast.result_tables import ResultTable, tabulate
-from s3copy_tasks.s3.fast.xml import name_of, parse_xml, plain_texts, unreadable
+from s3copy_tasks.s3.fast.xml import local_name, parse_xml, plain_texts, unreadable_reply
 from s3copy_tasks.s3.results import check_confirmed
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Replies:
                     return refusal
             _read_headers(table, reply.headers, result)
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
-            raise unreadable(operation) from None
+            raise unreadable_reply(operation) from None
         if table.body is not None:
             result[table.body] = reply.body
         check_confirmed(operation, result)
@@ -109,7 +109,7 @@ class Replies:
         return result
 
 
-def headers_of(lines: Iterable[bytes]) -> dict[str, str]:
+def parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
     """Return headers by their name in lower case, those of the last reply where several came."""
     last = b"".join(lines).decode("latin-1").rpartition("\r\n\r\nHTTP/")[2]
     pairs = [line.partition(":") for line in last.split("\r\n")[1:] if line]
@@ -128,22 +128,22 @@ def _read_body(table: ResultTable, operation: str, reply: Reply, result: dict[st
         name, texts = plain
         read = {table.texts[tag][0]: table.texts[tag][1](text) for tag, text in texts if tag in table.texts}
     else:
-        listed = listed_rows(reply.body) if operation == _LISTING else None
+        listed = parse_rows(reply.body) if operation == _LISTING else None
         root = parse_xml(listed.rest if listed else reply.body)
-        name = name_of(root)
+        name = local_name(root)
         if name == "Error":
             return _refusal(reply._replace(status=_ERROR_INSIDE_SUCCESS), root)
         read = table.root(root) if table.root else {}
         if listed:
             read["Contents"] = listed.rows
     if name != _ROOTS.get(operation):
-        raise unreadable(operation)
+        raise unreadable_reply(operation)
     if table.payload:
         result[table.payload] = read
     else:
         result |= read
     if operation == _LISTING:
-        decoded(result)
+        decode_page(result)
     return None
 
 
@@ -173,8 +173,8 @@ def _parsed(body: bytes) -> Element | None:
 
 def _refusal(reply: Reply, root: Element | None) -> Refusal:
     said = {}
-    if root is not None and name_of(root) == "Error":
-        said = {name_of(child): child.text for child in root}
+    if root is not None and local_name(root) == "Error":
+        said = {local_name(child): child.text for child in root}
     return Refusal(
         status=reply.status,
         code=said.get("Code"),

@@ -28,11 +28,11 @@ INVALID = "ParamValidationError"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _REPEATABLE = frozenset({"GET", "HEAD", "DELETE"})
-_MADE_ANEW = frozenset({"CompleteMultipartUpload", "CreateMultipartUpload"})
+_NOT_REPEATABLE = frozenset({"CompleteMultipartUpload", "CreateMultipartUpload"})
 _UNRESERVED = "-_.~"
 _UNRESERVED_IN_PATHS = "/-_.~"
 _PLAIN = re.compile(r"[0-9A-Za-z_.~-]*")
-_WITH_OUR_HASHES = ("SSECustomerKey", "CopySourceSSECustomerKey")
+_NEED_HASHES = ("SSECustomerKey", "CopySourceSSECustomerKey")
 
 
 class Request(NamedTuple):
@@ -126,7 +126,7 @@ class Serializer:
         pairs = parse_qsl(query, keep_blank_values=True)
         payload = shape.serialization.get("payload")
         places = {name: _place(name, member, payload) for name, member in shape.members.items()}
-        for name in _WITH_OUR_HASHES:
+        for name in _NEED_HASHES:
             places.pop(name, None)
         places = _NEWER.get(operation, {}) | places
         table = self._tables[operation] = _Table(
@@ -151,7 +151,7 @@ def _request(operation: str, table: _Table, params: Mapping[str, Any]) -> Reques
             raise _invalid(operation, f"there is no parameter {param!r} here")
         location = place.location
         if location == "header":
-            headers[place.name] = _one_line(operation, param, place.write(value))
+            headers[place.name] = _check_header_value(operation, param, place.write(value))
         elif location == "querystring":
             query.append(f"{place.name}={quote(place.write(value), safe=_UNRESERVED)}")
         elif location == "headers":
@@ -165,8 +165,8 @@ def _request(operation: str, table: _Table, params: Mapping[str, Any]) -> Reques
         operation,
         table.method,
         params["Bucket"],
-        quoted_path(params["Key"]) if table.has_key else None,
-        "&".join(_in_order(query)),
+        quote_path(params["Key"]) if table.has_key else None,
+        "&".join(_sort(query)),
         table.flag,
         headers,
         body,
@@ -174,18 +174,18 @@ def _request(operation: str, table: _Table, params: Mapping[str, Any]) -> Reques
     )
 
 
-def quoted_path(path: str) -> str:
+def quote_path(path: str) -> str:
     """Percent-encode a path once, `/` kept; neighbours share all but their names, and those are plain."""
     directory, slash, name = path.rpartition("/")
-    return _quoted(directory) + slash + (name if _PLAIN.fullmatch(name) else _quoted.__wrapped__(name))
+    return _quote(directory) + slash + (name if _PLAIN.fullmatch(name) else _quote.__wrapped__(name))
 
 
 @lru_cache(maxsize=1_024)
-def _quoted(path: str) -> str:
+def _quote(path: str) -> str:
     return quote(path, safe=_UNRESERVED_IN_PATHS)
 
 
-def _in_order(query: list[str]) -> list[str]:
+def _sort(query: list[str]) -> list[str]:
     """Return a query as it is signed: by names, then by values."""
     return sorted(query, key=lambda pair: pair.partition("=")) if len(query) > 1 else query
 
@@ -194,10 +194,10 @@ def _is_once(operation: str, method: str, headers: Mapping[str, str]) -> bool:
     """Say whether the request, if it came twice, would fail by its own success or leave something behind."""
     if method in _REPEATABLE:
         return False
-    return operation in _MADE_ANEW or "if-match" in headers or "if-none-match" in headers
+    return operation in _NOT_REPEATABLE or "if-match" in headers or "if-none-match" in headers
 
 
-def _one_line(operation: str, param: str, text: str) -> str:
+def _check_header_value(operation: str, param: str, text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     if _CONTROL.search(text):
@@ -209,7 +209,7 @@ def _metadata(operation: str, prefix: str, metadata: Mapping[str, str]) -> dict[
     for name, value in metadata.items():
         if not (_TOKEN.fullmatch(name) and value.isascii()):
             raise _invalid(operation, "metadata must be ASCII, and its names fit for headers")
-        _one_line(operation, "Metadata", value)
+        _check_header_value(operation, "Metadata", value)
     return {prefix + name.lower(): value for name, value in metadata.items()}
 
 
@@ -239,12 +239,12 @@ def _writer(shape: Shape) -> Callable[[Any], str]:
         case "timestamp":
             return _iso_date if shape.serialization.get("timestampFormat") == "iso8601" else _http_date
         case "list":
-            return lambda values: ",".join(_listed(value) for value in values)
+            return lambda values: ",".join(_quote_item(value) for value in values)
         case _:
             return str
 
 
-def _listed(value: str) -> str:
+def _quote_item(value: str) -> str:
     escaped = value.replace('"', '\\"')
     return f'"{escaped}"' if '"' in value or "," in value else value
 
@@ -261,7 +261,7 @@ def _copy_source(source: Mapping[str, str]) -> str:
     """Name the source: percent-encoded once, `/` kept."""
     bucket = source["Bucket"]
     between = "/object/" if bucket.startswith("arn:") else "/"  # an access point
-    named = quoted_path(f"{bucket}{between}{source['Key']}")
+    named = quote_path(f"{bucket}{between}{source['Key']}")
     version = source.get("VersionId")
     return f"{named}?versionId={version}" if version else named
 

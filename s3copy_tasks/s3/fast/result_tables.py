@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.utils import parse_timestamp
 
-from s3copy_tasks.s3.fast.xml import name_of
+from s3copy_tasks.s3.fast.xml import local_name
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -124,7 +124,7 @@ def _structure_reader(shape: Any) -> Read:
     def read(element: Element) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for child in element:
-            name = name_of(child)
+            name = local_name(child)
             if name in single:
                 member, read_member = single[name]
                 found[member] = read_member(child)

@@ -69,7 +69,7 @@ class Signer:
             path: percent-encoded once; it is not normalised.
             query: percent-encoded, its parameters in order, each with its `=`.
             headers: names in lower case, `host` among them, values as they are sent.
-            payload_hash: `hash_of` the body, or `UNSIGNED_PAYLOAD`.
+            payload_hash: `hash_body` the body, or `UNSIGNED_PAYLOAD`.
             now: Unix time in seconds, as the server's clock has it.
         """
         if int(now) != self._second:
@@ -79,7 +79,7 @@ class Signer:
         signed = {**headers, "x-amz-content-sha256": payload_hash, "x-amz-date": self._timestamp}
         if credentials.token:
             signed["x-amz-security-token"] = credentials.token
-        names, listed = _in_order(tuple(signed))
+        names, listed = _sort(tuple(signed))
         lines = [f"{name}:{signed[name]}" for name in names]
         values = "".join(headers.values())
         if values.split() == [values]:
@@ -107,7 +107,7 @@ class Signer:
 
 
 class _Keyed:
-    """HMAC-SHA256 (RFC 2104) with one key for many messages: `hmac` begins anew, at four times the cost."""
+    """HMAC-SHA256 (RFC 2104) with one key for many messages: `hmac` begins renew, at four times the cost."""
 
     def __init__(self, key: bytes) -> None:
         block = key.ljust(sha256().block_size, b"\0")
@@ -123,12 +123,12 @@ class _Keyed:
 
 
 @lru_cache(maxsize=256)
-def _in_order(names: tuple[str, ...]) -> tuple[list[str], str]:
+def _sort(names: tuple[str, ...]) -> tuple[list[str], str]:
     """Return names in the order in which they are signed, and their list; each kind of request has one."""
     ordered = sorted(names)
     return ordered, ";".join(ordered)
 
 
-def hash_of(body: bytes) -> str:
+def hash_body(body: bytes) -> str:
     """Return the SHA-256 of a body, in hexadecimal."""
     return sha256(body).hexdigest() if body else _EMPTY_HASH

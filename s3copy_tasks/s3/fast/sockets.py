@@ -24,7 +24,7 @@ _CURL_EVENTS = [(1 if events & ~4 else 0) | (2 if events & ~1 else 0) for events
 """CSELECT_IN and CSELECT_OUT by what epoll says; an error or the other's end is both."""
 
 
-class Selected:
+class SelectorSockets:
     """By whatever the system has."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Selected:
             yield key.fd, events
 
 
-class Polled:
+class EpollSockets:
     """By epoll, without what `selectors` keeps in Python: that is a tenth of a request's cost.
 
     A socket is told of once, and asked for again if libcurl still waits for it. Most requests end with the
@@ -82,4 +82,4 @@ class Polled:
                     self._poll.modify(descriptor, watched[descriptor])
 
 
-Sockets = Polled if hasattr(select, "epoll") else Selected
+Sockets = EpollSockets if hasattr(select, "epoll") else SelectorSockets

@@ -19,7 +19,7 @@ _CHILD = re.compile(r"<([A-Za-z0-9]+)>(?:([!-%'-;=?-~]*+)|&quot;([!-%'-;=?-~]++)
 _LONGEST_PLAIN = 2_000
 
 
-def unreadable(operation: str) -> TransientError:
+def unreadable_reply(operation: str) -> TransientError:
     """Return the error of a reply that says nothing, or nothing that S3 would say."""
     return TransientError(f"{operation}: {UNREADABLE}", code=Code.EMPTY_REPLY)
 
@@ -44,7 +44,7 @@ def parse_xml(body: bytes) -> ET.Element:
     return root
 
 
-def name_of(element: ET.Element) -> str:
+def local_name(element: ET.Element) -> str:
     """Return an element's name without its namespace."""
     return element.tag.rpartition("}")[2]
 

@@ -1,4 +1,4 @@
-"""The policies that are printed grant what a job's options need, and nothing beyond."""
+"""The printed policies grant what a job's options need, and nothing more."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def test_golden() -> None:
             "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
             "Resource": ["arn:aws:s3:::partner/backup/*/*"],
         },
-        "LookAtDestination": {
-            "Sid": "LookAtDestination",
+        "HeadDestination": {
+            "Sid": "HeadDestination",
             "Effect": "Allow",
             "Action": ["s3:GetObject"],
             "Resource": ["arn:aws:s3:::partner/backup/*/*"],
@@ -91,7 +91,7 @@ OPTIONS: dict[str, tuple[ObjectOptions, dict[str, list[str]]]] = {
         {
             "ReadSource": ["s3:GetObject", "s3:GetObjectTagging"],
             "WriteDestination": ["s3:PutObject", "s3:AbortMultipartUpload", "s3:PutObjectTagging"],
-            "LookAtDestination": ["s3:GetObject", "s3:GetObjectTagging"],
+            "HeadDestination": ["s3:GetObject", "s3:GetObjectTagging"],
         },
     ),
     "acl": (
@@ -108,16 +108,16 @@ OPTIONS: dict[str, tuple[ObjectOptions, dict[str, list[str]]]] = {
 
 @pytest.mark.parametrize(("options", "more"), OPTIONS.values(), ids=OPTIONS)
 def test_options_add_what_they_need(options: ObjectOptions, more: dict[str, list[str]]) -> None:
-    """An option adds its own actions, and no other."""
+    """An option adds its own actions, and no others."""
     plain = statements(least_privileges(SOURCE, DESTINATION, PLAIN)["destination_role_policy"])
     found = statements(least_privileges(SOURCE, DESTINATION, options)["destination_role_policy"])
-    assert {sid: one["Action"] for sid, one in found.items()} == {
-        sid: one["Action"] for sid, one in plain.items()
+    assert {sid: statement["Action"] for sid, statement in found.items()} == {
+        sid: statement["Action"] for sid, statement in plain.items()
     } | more
 
 
-def test_listing_uploads_takes_one_right_more() -> None:
-    """Where a retry lists uploads, the destination's role may do so on the bucket; all else is the same."""
+def test_listing_uploads_takes_one_more_permission() -> None:
+    """If a retry lists uploads, the destination's role may do so on the bucket; all else is the same."""
     third = replace(DESTINATION, location=replace(DESTINATION.location, account="777777777777"))
     plain = least_privileges(SOURCE, third, PLAIN)
     found = least_privileges(SOURCE, third, PLAIN, lists_uploads=True)
@@ -170,50 +170,54 @@ ACCOUNTS = {
 }
 
 
-@pytest.mark.parametrize(("ours", "theirs", "policies"), ACCOUNTS.values(), ids=ACCOUNTS)
+@pytest.mark.parametrize(
+    ("source_account", "destination_account", "policies"), ACCOUNTS.values(), ids=ACCOUNTS
+)
 def test_a_bucket_grants_what_a_role_of_another_account_needs(
-    ours: str | None, theirs: str | None, policies: set[str]
+    source_account: str | None, destination_account: str | None, policies: set[str]
 ) -> None:
-    """Inside one account the role's own policy is enough; where an account is not known, both are printed."""
-    source = replace(SOURCE, location=replace(SOURCE.location, account=ours))
-    destination = replace(DESTINATION, location=replace(DESTINATION.location, account=theirs))
+    """Inside one account the role's policy is enough; if an account is unknown, both are printed."""
+    source = replace(SOURCE, location=replace(SOURCE.location, account=source_account))
+    destination = replace(DESTINATION, location=replace(DESTINATION.location, account=destination_account))
     found = least_privileges(source, destination, PLAIN)
     assert {name for name in found if name.endswith("bucket_policy")} == policies
 
 
 def test_one_foreign_role_for_both_sides() -> None:
-    """A role of a third account is let in by both buckets: to list, read, write and look."""
+    """Both buckets let a role of a third account list, read, write and head."""
     third = "arn:aws:iam::999999999999:role/third"
     found = least_privileges(replace(SOURCE, role=third), replace(DESTINATION, role=third), PLAIN)
     source, destination = (statements(found[f"{side}_bucket_policy"]) for side in ("source", "destination"))
     assert set(source) == {"ListSource", "ReadSource"}
-    assert set(destination) == {"ListDestination", "WriteDestination", "LookAtDestination"}
-    assert {str(one["Principal"]) for one in (source | destination).values()} == {str({"AWS": third})}
+    assert set(destination) == {"ListDestination", "WriteDestination", "HeadDestination"}
+    assert {str(statement["Principal"]) for statement in (source | destination).values()} == {
+        str({"AWS": third})
+    }
 
 
-def test_two_foreign_roles_stand_in_one_statement() -> None:
+def test_two_foreign_roles_are_in_one_statement() -> None:
     """What reader and writer both need is one statement with both principals: ids stay unique."""
     source = replace(SOURCE, location=replace(SOURCE.location, account="777777777777"))
     policy = least_privileges(source, DESTINATION, PLAIN)["source_bucket_policy"]
-    assert [one["Sid"] for one in policy["Statement"]] == ["ListSource", "ReadSource"]
+    assert [statement["Sid"] for statement in policy["Statement"]] == ["ListSource", "ReadSource"]
     assert statements(policy)["ReadSource"]["Principal"] == {"AWS": [READER, WRITER]}
 
 
 def test_one_role_for_both_sides() -> None:
-    """A role that reads and writes has one policy with all of it."""
+    """A role that reads and writes has one policy with all statements."""
     found = least_privileges(SOURCE, replace(DESTINATION, role=READER), PLAIN)
     assert set(statements(found["role_policy"])) == {
         "ListSource",
         "ReadSource",
         "ListDestination",
         "WriteDestination",
-        "LookAtDestination",
+        "HeadDestination",
     }
     assert "trust_policy" in found
 
 
-def test_external_id_is_asked_for() -> None:
-    """A role that is assumed with an external id trusts no call without it."""
+def test_external_id_is_required() -> None:
+    """The trust policy of a role with an external id requires it."""
     named = replace(SOURCE, external_id="granules")
     (trust,) = least_privileges(named, DESTINATION, PLAIN)["source_trust_policy"]["Statement"]
     assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": "granules"}}
@@ -229,13 +233,13 @@ def test_external_id_is_asked_for() -> None:
     ids=["wildcards", "whole bucket", "one key"],
 )
 def test_keys_are_literal(pattern: list[str | None], resource: str) -> None:
-    """What IAM would take for a wildcard is escaped; only what a run fills in is one."""
+    """What IAM would read as a wildcard is escaped; only what a run renders is a wildcard."""
     found = least_privileges(replace(SOURCE, patterns=[pattern]), DESTINATION, PLAIN)
     assert statements(found["source_role_policy"])["ReadSource"]["Resource"] == [resource]
 
 
-def test_versions_take_rights_of_their_own() -> None:
-    """Objects that are named with a version need the actions for versions, on those objects alone."""
+def test_versions_need_their_own_permissions() -> None:
+    """Objects that are named with a version need the actions for versions, on these objects only."""
     named = replace(SOURCE, versions=[["catalog/index.json"]])
     found = least_privileges(named, DESTINATION, ObjectOptions())
     statement = {
@@ -265,8 +269,8 @@ def test_partition_is_the_roles() -> None:
     ]
 
 
-def test_a_lifecycle_ends_what_a_killed_worker_leaves() -> None:
-    """Uploads that nobody completes end after seven days."""
+def test_a_lifecycle_rule_drops_what_a_killed_worker_leaves() -> None:
+    """Incomplete uploads are dropped after seven days."""
     (rule,) = least_privileges(SOURCE, DESTINATION, PLAIN)["destination_lifecycle"]["Rules"]
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
     assert rule["Status"] == "Enabled"

@@ -1,15 +1,15 @@
-"""Who signed a request, in words that can be compared; and what a refusal lacks."""
+"""The signer of a request, so that it can be compared; and the remedy of a refusal."""
 
 from __future__ import annotations
 
 import pytest
 
 from s3copy_tasks.errors import AccessError, CopyError, RequestError
-from s3copy_tasks.iam.statements import explained, lacking, missing, signer_of
+from s3copy_tasks.iam.statements import add_remedy, build_remedy, explain_refusal, normalize_principal
 
 ROLE = "arn:aws:iam::444455556666:role/writer"
-USER = "arn:aws:iam::444455556666:user/team/somebody"
-# What GetCallerIdentity, a config or a listing says -> what is compared.
+USER = "arn:aws:iam::444455556666:user/team/alice"
+# An ARN in GetCallerIdentity, a config or a listing -> the ARN that is compared.
 PRINCIPALS = {
     "arn:aws:sts::444455556666:assumed-role/writer/session-1": ROLE,
     "arn:aws:sts::444455556666:assumed-role/writer/another": ROLE,
@@ -26,9 +26,9 @@ PRINCIPALS = {
 
 
 @pytest.mark.parametrize(("principal", "signer"), PRINCIPALS.items(), ids=map(str, PRINCIPALS))
-def test_signers(principal: str | None, signer: str | None) -> None:
-    """A role is the same whatever its session and its path; what is no ARN is nobody that can be compared."""
-    assert signer_of(principal) == signer
+def test_normalized_principals(principal: str | None, signer: str | None) -> None:
+    """A role is the same whatever its session and path; what is not an ARN can't be compared."""
+    assert normalize_principal(principal) == signer
 
 
 KEY = "arn:aws:kms:eu-west-1:444455556666:key/1"
@@ -37,8 +37,8 @@ ALLOWED = f'{{"Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": "{KEY}"}
 
 
 def test_a_refusal_about_a_key_is_explained() -> None:
-    """S3 names the action and the key: the statement is the error's remedy, and its message's last line."""
-    error = explained(AccessError(DENIED, code="AccessDenied"))
+    """S3 names the action and the key: the statement is the remedy, and the last line of the message."""
+    error = explain_refusal(AccessError(DENIED, code="AccessDenied"))
     assert (error.reason, error.code) == (DENIED, "AccessDenied")
     assert error.remedy == f"Missing in the policies of the key and of the role: {ALLOWED}"
     assert error.message == f"{DENIED}\n{error.remedy}"
@@ -47,17 +47,17 @@ def test_a_refusal_about_a_key_is_explained() -> None:
 @pytest.mark.parametrize(
     "error",
     [AccessError("Access Denied", code="AccessDenied"), RequestError(DENIED, code="KMS.Throttled")],
-    ids=["about no key", "no refusal"],
+    ids=["not about a key", "not a refusal"],
 )
-def test_what_nothing_explains_stays_as_it_is(error: CopyError) -> None:
-    """Other errors are returned themselves, without a remedy."""
-    assert explained(error) is error
+def test_other_errors_stay_as_they_are(error: CopyError) -> None:
+    """Other errors are returned unchanged, without a remedy."""
+    assert explain_refusal(error) is error
     assert error.remedy is None
 
 
 def test_a_second_remedy_is_added_to_the_first() -> None:
-    """A role that can't be assumed has its own remedy; that of the request that needed it comes below."""
-    trust, policy = missing("the trust policy", "{}"), missing("the policy of the role", "{}")
-    error = lacking(AccessError("no session", code="RoleNotAssumed", remedy=trust), policy)
+    """A role that can't be assumed has its own remedy; that of the request comes below it."""
+    trust, policy = build_remedy("the trust policy", "{}"), build_remedy("the policy of the role", "{}")
+    error = add_remedy(AccessError("no session", code="RoleNotAssumed", remedy=trust), policy)
     assert error.message == f"no session\n{trust}\n{policy}"
     assert error.remedy == policy

@@ -1,4 +1,4 @@
-"""What people are told of a run: numbers, first errors, and what to do."""
+"""The messages about a run: numbers, first errors, and what to do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks import errors
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.errors import Code
 from s3copy_tasks.report.advice import advice
-from s3copy_tasks.report.message import Run, failed, late, not_published, places_of, succeeded
+from s3copy_tasks.report.message import (
+    Run,
+    describe_failure,
+    describe_lateness,
+    describe_places,
+    describe_success,
+    describe_unpublished,
+)
 from s3copy_tasks.report.summary import without_plan
 from tests.support.builders.documents import document, job_of, write
 
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
 
 RUN = Run(job="demo", run_id="manual__1", places=("s3://a/x/ > s3://b/y/",), link="https://airflow/runs/1")
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-CODES = sorted(value for name, value in vars(errors).items() if name.isupper() and isinstance(value, str))
+CODES = sorted(Code)
 
 
 def metrics(*, denied: int = 0, unknown: int = 0, copied: int = 2_450) -> dict[str, Any]:
@@ -48,8 +55,8 @@ def metrics(*, denied: int = 0, unknown: int = 0, copied: int = 2_450) -> dict[s
 
 
 def test_a_failed_run() -> None:
-    """The line has the numbers that matter; the text has job, run, places, counts, errors and what to do."""
-    message = failed(RUN, metrics(denied=3, copied=2_447))
+    """The subject has the main numbers; the text has job, run, places, counts, errors and advice."""
+    message = describe_failure(RUN, metrics(denied=3, copied=2_447))
     assert message.subject == "s3copy demo failed: 3 of 2,954 objects"
     assert (
         message.text
@@ -72,72 +79,75 @@ First errors:
 - x/2: AccessDenied after 1 attempt: no
 
 What to do:
-- AccessDenied (3): A role may not do something. `s3copy policy demo` prints all that both roles need. \
+- AccessDenied (3): A role lacks a permission. `s3copy policy demo` prints every permission that both roles \
+need. \
 Then clear the failed tasks of this run: only what is missing is copied.
 """
     )
 
 
 SUBJECTS: dict[str, tuple[str, str]] = {
-    "lost objects": (failed(RUN, metrics(unknown=5)).subject, "failed: 5 of 2,959 objects unknown"),
+    "lost objects": (describe_failure(RUN, metrics(unknown=5)).subject, "failed: 5 of 2,959 objects unknown"),
     "both": (
-        failed(RUN, metrics(denied=3, unknown=5)).subject,
+        describe_failure(RUN, metrics(denied=3, unknown=5)).subject,
         "failed: 3 failed and 5 unknown of 2,962 objects",
     ),
     "before the copies": (
-        failed(RUN, {**without_plan("manual__1", "plan").as_dict()}).subject,
+        describe_failure(RUN, {**without_plan("manual__1", "plan").as_dict()}).subject,
         "failed: PlanFailed, nothing was copied",
     ),
-    "no summary": (failed(RUN, None).subject, "failed: its summary was lost"),
+    "no summary": (describe_failure(RUN, None).subject, "failed: its summary was lost"),
     "no asset event": (
-        not_published(RUN, metrics()).subject,
-        "failed after the copies: its assets were not told",
+        describe_unpublished(RUN, metrics()).subject,
+        "failed after the copies: no asset event was emitted",
     ),
-    "success": (succeeded(RUN, metrics()).subject, "succeeded: 2,450 of 2,954 objects copied"),
+    "success": (describe_success(RUN, metrics()).subject, "succeeded: 2,450 of 2,954 objects copied"),
     "success with failures": (
-        succeeded(RUN, metrics(denied=3)).subject,
-        "succeeded: 2,450 of 2,957 objects copied, 3 failed, as many as may",
+        describe_success(RUN, metrics(denied=3)).subject,
+        "succeeded: 2,450 of 2,957 objects copied, 3 failed, within the limit",
     ),
-    "nothing to do": (succeeded(RUN, metrics(copied=0)).subject, "succeeded: nothing to copy"),
+    "nothing to do": (describe_success(RUN, metrics(copied=0)).subject, "succeeded: nothing to copy"),
     "dry run": (
-        succeeded(RUN, metrics(copied=0) | {"dry_run": True, "files_skipped": {"dry_run": 504}}).subject,
+        describe_success(
+            RUN, metrics(copied=0) | {"dry_run": True, "files_skipped": {"dry_run": 504}}
+        ).subject,
         "succeeded: dry run, 504 of 504 objects to copy",
     ),
     "late": (
-        late(RUN, timedelta(hours=2), "2026-11-24T12:00:00Z").subject,
+        describe_lateness(RUN, timedelta(hours=2), "2026-11-24T12:00:00Z").subject,
         "is late: not done 2:00:00 after it was queued",
     ),
 }
 
 
 @pytest.mark.parametrize(("subject", "words"), SUBJECTS.values(), ids=SUBJECTS)
-def test_the_line_of_each_ending(subject: str, words: str) -> None:
-    """One line tells how a run ended."""
+def test_the_subject_of_each_result(subject: str, words: str) -> None:
+    """The subject says how a run ended."""
     assert subject == f"s3copy demo {words}"
 
 
 def test_many_errors_are_counted_and_few_are_named() -> None:
     """A message stays short, for people and for programs."""
-    message = failed(RUN, metrics(denied=1_000))
+    message = describe_failure(RUN, metrics(denied=1_000))
     assert "- x/4: AccessDenied" in message.text
     assert "- and 995 more\n" in message.text
     assert len(message.facts["metrics"]["errors"]) == 5
     assert len(message.text) < 2_000
 
 
-def test_text_of_strangers_stays_in_its_line() -> None:
-    """What a terminal or a mail would act on is escaped, whatever says it; a template stays one."""
+def test_untrusted_text_stays_in_its_line() -> None:
+    """What a terminal or an e-mail would interpret is escaped, wherever it is; templates are not rendered."""
     found = metrics(denied=1)
     found["errors"] = ["x/{{ 7*7 }}\r\nBcc: b@example.org\x1b[2J"]
-    message = failed(RUN, found)
+    message = describe_failure(RUN, found)
     assert "- x/{{ 7*7 }}\\r\\nBcc: b@example.org\\x1b[2J\n" in message.text
     evil = Run(job="demo", run_id="a\r\nb", places=())
-    assert "Run: a\\r\\nb\n" in failed(evil, found).text
+    assert "Run: a\\r\\nb\n" in describe_failure(evil, found).text
 
 
-@pytest.mark.parametrize("code", [*CODES, "AccessDenied", "SlowDown", "something S3 thought of"])
+@pytest.mark.parametrize("code", [*CODES, "AccessDenied", "SlowDown", "a code that nothing knows"])
 def test_every_code_has_advice(code: str) -> None:
-    """What an engineer does ends in clearing the run, or a part of it."""
+    """All advice ends with clearing the run, or a part of it."""
     words = advice(code, "demo")
     assert "clear" in words
     assert "{" not in words
@@ -146,7 +156,7 @@ def test_every_code_has_advice(code: str) -> None:
 def test_places(tmp_path: Path) -> None:
     """The first entries are named, the others counted."""
     entries = [{"source": f"{n}/", "destination": f"to/{n}/"} for n in range(5)]
-    assert places_of(job_of(write(tmp_path, document(prefixes=entries)))) == (
+    assert describe_places(job_of(write(tmp_path, document(prefixes=entries)))) == (
         "s3://ops-granules/0/ > s3://partner-granules/to/0/",
         "s3://ops-granules/1/ > s3://partner-granules/to/1/",
         "s3://ops-granules/2/ > s3://partner-granules/to/2/",

@@ -54,7 +54,7 @@ def failed(count: int) -> TransferMetrics:
 
 
 def test_run_is_outside_plus_batches() -> None:
-    """A run's account is what lies outside the batches plus every batch."""
+    """A run's metrics are those outside the batches plus every batch."""
     run = run_metrics(make_job(), OUTSIDE, [batch(0, 3), batch(1, 5)], {0: copied(3), 1: copied(6)})
     assert (run.total_files_found, run.files_copied_successfully, run.files_unknown) == (13, 9, 0)
     assert run.duration_seconds == 9.0
@@ -62,7 +62,7 @@ def test_run_is_outside_plus_batches() -> None:
 
 
 def test_lost_batch() -> None:
-    """A batch without an account makes its objects unknown, never copied, and the run fails."""
+    """If a batch reports nothing, its objects are unknown, never copied, and the run fails."""
     run = run_metrics(make_job(), OUTSIDE, [batch(0, 3), batch(1, 5)], {0: copied(3)})
     assert (run.files_copied_successfully, run.files_unknown, run.total_files_found) == (3, 5, 12)
     assert run.errors_encountered.by_code == {"BatchLost": 5}
@@ -89,7 +89,7 @@ PLAN = Plan(
 
 
 def test_outside() -> None:
-    """The plan accounts for what no batch will look at."""
+    """The plan counts the objects that no batch will check."""
     outside = outside_metrics(make_job(), PLAN, DAY_ONE, LATER)
     assert outside.total_files_found == 2
     assert outside.files_skipped == {SkipReason.UNCHANGED: 2}
@@ -97,14 +97,14 @@ def test_outside() -> None:
 
 
 def test_dry_run() -> None:
-    """In a dry run everything is accounted for, and what would be copied is skipped for that reason."""
+    """In a dry run everything is counted, and what would be copied is skipped for that reason."""
     outside = outside_metrics(make_job(dry_run=True), PLAN, DAY_ONE, LATER)
     assert outside.files_skipped == {SkipReason.DRY_RUN: 2, SkipReason.UNCHANGED: 3}
     assert outside.total_files_found == 5
 
 
 def test_dry_run_of_nothing() -> None:
-    """A reason that met no object is not listed."""
+    """A reason that applied to no object is not listed."""
     plan = Plan(batches=(), entries=(EntryPlan("prefixes[0]", "in/", "out/"),))
     assert outside_metrics(make_job(dry_run=True), plan, DAY_ONE, LATER).files_skipped == {}
 
@@ -113,22 +113,22 @@ VERDICTS: dict[str, tuple[TransferMetrics, int, bool]] = {
     "all-copied": (copied(3), 0, True),
     "nothing-found": (TransferMetrics(), 0, True),
     "one-failed": (failed(1), 0, False),
-    "as-many-as-may": (failed(2), 2, True),
+    "as-many-as-allowed": (failed(2), 2, True),
     "one-more": (failed(3), 2, False),
 }
 
 
 @pytest.mark.parametrize(("metrics", "most", "passes"), VERDICTS.values(), ids=VERDICTS)
 def test_verdicts(metrics: TransferMetrics, most: int, passes: bool) -> None:  # noqa: FBT001
-    """A run passes when no more objects failed than may."""
+    """A run passes when the failed objects are within the limit."""
     assert (verdict(metrics, most) is None) is passes
 
 
 def test_verdict_has_exact_counts() -> None:
-    """The reason of a failure tells how many failed, may fail, were copied and found, and the codes."""
+    """The reason names how many failed, the limit, how many were copied and found, and the codes."""
     reason = verdict(copied(7) + failed(3), 2)
     assert reason is not None
-    for part in ("3 objects failed", "at most 2 may", "7 copied", "10 found", "AccessDenied: 3"):
+    for part in ("3 objects failed", "limit 2", "7 copied", "10 found", "AccessDenied: 3"):
         assert part in reason
 
 
@@ -141,7 +141,7 @@ def test_without_plan() -> None:
 
 
 def test_without_plan_for_a_known_reason() -> None:
-    """Where the reason is known, its code, words and attempts stand for the step that failed."""
+    """If the reason is known, the failed step has its code, message and attempts."""
     error = TransientError("S3 is away", code="ServiceUnavailable")
     error.attempts = 3
     metrics = without_plan("manual__1", "plan", error)
@@ -159,8 +159,8 @@ def test_report() -> None:
     assert plain["errors_by_code"] == {"AccessDenied": 1}
 
 
-def account(found: dict[int, int], seconds: float) -> TransferMetrics:
-    """Return a batch's account that copied so many objects by entry."""
+def batch_metrics(found: dict[int, int], seconds: float) -> TransferMetrics:
+    """Return the metrics of a batch that copied so many objects by entry."""
     parts = {
         number: TransferMetrics(total_files_found=count, files_copied_successfully=count)
         for number, count in found.items()
@@ -175,34 +175,37 @@ def account(found: dict[int, int], seconds: float) -> TransferMetrics:
 
 
 def test_details() -> None:
-    """A run is told by entry and by batch; an entry's rate is that of the batches that have a share of it."""
+    """A run is reported by entry and by batch; an entry's rate is that of its batches."""
     prefixes = tuple(PrefixEntry(source=f"in/{n}/", destination=f"out/{n}/") for n in range(2))
     job = make_job(prefixes=prefixes, objects=(ObjectEntry(source="one", destination="two"),))
     batches = [batch(0, 12), batch(1, 4), batch(2, 5)]
-    accounts = {0: account({0: 8, 1: 4}, seconds=2), 1: account({0: 2, -1: 2}, seconds=4)}
+    metrics_by_batch = {0: batch_metrics({0: 8, 1: 4}, seconds=2), 1: batch_metrics({0: 2, -1: 2}, seconds=4)}
     outside = replace(
         OUTSIDE, entries={1: TransferMetrics(total_files_found=4, files_skipped={SkipReason.UNCHANGED: 4})}
     )
-    told = details(job, run_metrics(job, outside, batches, accounts), batches, accounts)
+    reported = details(job, run_metrics(job, outside, batches, metrics_by_batch), batches, metrics_by_batch)
     assert [
-        (e["entry"], e["source"], e["total_files_found"], e["objects_per_second"]) for e in told["entries"]
+        (e["entry"], e["source"], e["total_files_found"], e["objects_per_second"])
+        for e in reported["entries"]
     ] == [
         ("prefixes[0]", "in/0/", 15, 2.5),
         ("prefixes[1]", "in/1/", 8, 2.0),
         ("objects", "(by key)", 2, 0.5),
     ]
-    assert [e["files_skipped"] for e in told["entries"]] == [{}, {"unchanged": 4}, {}]
-    assert [e["files_unknown"] for e in told["entries"]] == [5, 0, 0]
-    assert [(b["batch"], b["duration_seconds"], b["files_copied_successfully"]) for b in told["batches"]] == [
+    assert [e["files_skipped"] for e in reported["entries"]] == [{}, {"unchanged": 4}, {}]
+    assert [e["files_unknown"] for e in reported["entries"]] == [5, 0, 0]
+    assert [
+        (b["batch"], b["duration_seconds"], b["files_copied_successfully"]) for b in reported["batches"]
+    ] == [
         (0, 2.0, 12),
         (1, 4.0, 4),
         (2, 0.0, 0),
     ]
-    assert (told["batches"][2]["start_time"], told["batches"][2]["errors_by_code"]) == (
+    assert (reported["batches"][2]["start_time"], reported["batches"][2]["errors_by_code"]) == (
         None,
         {"BatchLost": 5},
     )
-    assert sum(e["total_files_found"] for e in told["entries"]) == told["total_files_found"] == 25
+    assert sum(e["total_files_found"] for e in reported["entries"]) == reported["total_files_found"] == 25
 
 
 def test_outside_by_entry() -> None:

@@ -27,7 +27,7 @@ FIGURES = ["12,345,678", "1,234,567", "+5", "+2", "2,450", "123.5", "12", "7,654
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
 def test_a_plan_shows_every_figure(width: int) -> None:
-    """Each of them in one piece, with both places, on a terminal of any width."""
+    """Every figure is in one piece, with both places, on a terminal of any width."""
     shown = io.StringIO()
     Console(file=shown, width=width).print(plan_table({"entries": [ENTRY, ENTRY]}, width))
     words = shown.getvalue().split()

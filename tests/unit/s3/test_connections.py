@@ -1,4 +1,4 @@
-"""The two sides of a job, before anything is asked of Airflow or of AWS."""
+"""The two sides of a job, before any request to Airflow or AWS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JOB = EffectiveJob(
     name="job",
     run_id="run-1",
     digest="0" * 64,
-    source=Location(bucket="source-bucket", account="111122223333", connection="nobody_has_this"),
+    source=Location(bucket="source-bucket", account="111122223333", connection="missing"),
     destination=Location(bucket="destination-bucket", account="444455556666", connection="nor_this"),
     prefixes=(PrefixEntry(source="data/", destination="copy/"),),
 )
@@ -30,7 +30,7 @@ def test_sides_of_a_job() -> None:
 
 
 def test_stores_of_the_sides() -> None:
-    """What plans and copies gets each side's own store, the same one each time."""
+    """Planning and copying use each side's own store, the same one each time."""
     sides = Sides.from_job(JOB)
     stores = sides.stores
     assert (stores.source, stores.destination) == (sides.source.store, sides.destination.store)

@@ -1,4 +1,4 @@
-"""Objects of a listing are what S3 tells of, and writes are what S3 confirms; nothing else is."""
+"""Objects are read from listings, and writes are confirmed, only as S3 does it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from s3copy_tasks.errors import Code, RequestError, TransientError
-from s3copy_tasks.s3.results import check_confirmed, confirmation, confirmed_etag, listed_objects
+from s3copy_tasks.s3.results import check_confirmed, parse_confirmation, parse_objects, parse_part_etag
 
 ROW = {
     "Key": "a",
@@ -19,8 +19,8 @@ ROW = {
 
 
 def test_a_page_of_objects() -> None:
-    """Objects keep their order; the class is S3's default where none is listed."""
-    first, second = listed_objects("bucket", [ROW, {**ROW, "Key": "b", "StorageClass": "GLACIER"}])
+    """Objects keep their order; the class is S3's default if none is listed."""
+    first, second = parse_objects("bucket", [ROW, {**ROW, "Key": "b", "StorageClass": "GLACIER"}])
     assert (first.bucket, first.key, first.storage_class, first.is_archived) == (
         "bucket",
         "a",
@@ -28,15 +28,15 @@ def test_a_page_of_objects() -> None:
         False,
     )
     assert (second.key, second.is_archived) == ("b", True)
-    assert listed_objects("bucket", []) == ()
+    assert parse_objects("bucket", []) == ()
 
 
 @pytest.mark.parametrize("change", [{"ETag": "none"}, {"Size": -1}, {"Key": ""}, {"Size": None}])
-def test_a_row_that_is_none_of_s3s(change: dict[str, Any]) -> None:
-    """One row that S3 would not write refuses the page, by bucket and key: the server is another kind."""
+def test_a_row_that_is_not_from_s3(change: dict[str, Any]) -> None:
+    """One row that S3 would never send makes the page an error with bucket and key: it is another server."""
     odd = {name: value for name, value in {**ROW, "Key": "odd", **change}.items() if value is not None}
-    with pytest.raises(RequestError, match=f"bucket tells of {odd['Key']!r} as S3 would not") as raised:
-        listed_objects("bucket", [ROW, odd])
+    with pytest.raises(RequestError, match=f"bucket describes {odd['Key']!r} as S3 never does") as raised:
+        parse_objects("bucket", [ROW, odd])
     assert raised.value.code == Code.NOT_S3
 
 
@@ -62,18 +62,18 @@ UNCONFIRMED: list[tuple[str, dict[str, Any]]] = [
 def test_confirmed_writes(operation: str, reply: dict[str, Any]) -> None:
     """A write is confirmed by an ETag, in the part of the reply where S3 puts it."""
     check_confirmed(operation, reply)
-    assert confirmed_etag(operation, reply) == confirmation(operation, reply).etag == '"e"'
+    assert parse_part_etag(operation, reply) == parse_confirmation(operation, reply).etag == '"e"'
 
 
 @pytest.mark.parametrize("operation", ["CopyObject", "CompleteMultipartUpload", "PutObject"])
 def test_checksums_of_a_new_object(operation: str) -> None:
     """Checksums of the whole object come with the confirmation."""
-    assert confirmation(operation, CONFIRMED[operation]).checksums == {"ChecksumCRC32": "AAAAAA=="}
+    assert parse_confirmation(operation, CONFIRMED[operation]).checksums == {"ChecksumCRC32": "AAAAAA=="}
 
 
 @pytest.mark.parametrize(("operation", "reply"), UNCONFIRMED, ids=map(str, UNCONFIRMED))
 def test_unconfirmed_writes(operation: str, reply: dict[str, Any]) -> None:
-    """Without an ETag in its place a write has not succeeded, and is worth another try (rule 1)."""
+    """A write without an ETag in its place has not succeeded, and can be retried (rule 1)."""
     with pytest.raises(TransientError) as raised:
         check_confirmed(operation, reply)
     assert raised.value.code == Code.EMPTY_REPLY

@@ -11,7 +11,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from s3copy_tasks.errors import CopyError, RequestError
-from s3copy_tasks.s3.fast.endpoints import CredentialSource, target_of, transport_of
+from s3copy_tasks.s3.fast.endpoints import CredentialSource, find_target, read_transport
 from s3copy_tasks.s3.fast.signing import Credentials
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ OWN = "http://localhost:9000"
 )
 def test_where_requests_go(bucket: str, options: dict[str, Any], origin: str, path: str, region: str) -> None:
     """Virtual hosts, path style, dotted names, endpoints of one's own, access points: as botocore decides."""
-    target = target_of(client(**options), bucket)
+    target = find_target(client(**options), bucket)
     assert (target.origin, target.path, target.region) == (origin, path, region)
     assert target.host == origin.partition("://")[2]
     assert target.signs_bodies is origin.startswith("http:")
@@ -85,20 +85,20 @@ def test_where_requests_go(bucket: str, options: dict[str, Any], origin: str, pa
 
 def test_another_region() -> None:
     """A bucket that S3 says is elsewhere is looked for there, and its requests are signed for there."""
-    found = target_of(client(), "bucket", "ap-south-1")
+    found = find_target(client(), "bucket", "ap-south-1")
     assert (found.origin, found.region) == ("https://bucket.s3.ap-south-1.amazonaws.com", "ap-south-1")
 
 
 def test_nothing_is_signed_where_nothing_is_to_be_signed() -> None:
     """A client without signatures has no signer."""
-    assert target_of(client(config=Config(signature_version=UNSIGNED)), "bucket").signer is None
+    assert find_target(client(config=Config(signature_version=UNSIGNED)), "bucket").signer is None
 
 
 @pytest.mark.parametrize("bucket", ["directory--use1-az4--x-s3", "not a bucket"])
 def test_no_such_buckets(bucket: str) -> None:
     """No session is asked for with a directory bucket, and a name that is none is refused."""
     with pytest.raises(RequestError):
-        target_of(client(), bucket)
+        find_target(client(), bucket)
 
 
 def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     with pytest.raises(CopyError) as raised:
-        target_of(boto3.session.Session().client("s3", region_name="eu-west-1"), "bucket")
+        find_target(boto3.session.Session().client("s3", region_name="eu-west-1"), "bucket")
     assert raised.value.code == "RoleNotAssumed"
 
 
@@ -123,20 +123,20 @@ def test_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Certificates, proxies, timeouts and the user agent are those of the client."""
     for name in ("HTTPS_PROXY", "https_proxy", "no_proxy", "NO_PROXY", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
-    plain = transport_of(client(config=Config(connect_timeout=3, read_timeout=7, user_agent_extra="me")))
+    plain = read_transport(client(config=Config(connect_timeout=3, read_timeout=7, user_agent_extra="me")))
     assert (plain.ca_bundle, plain.proxy) == (certifi.where(), "")
     assert (plain.connect_timeout_seconds, plain.read_timeout_seconds) == (3, 7)
     assert plain.user_agent.endswith("me")
-    assert transport_of(client(verify=False)).ca_bundle is None
-    assert transport_of(client(verify="/my.pem")).ca_bundle == "/my.pem"
+    assert read_transport(client(verify=False)).ca_bundle is None
+    assert read_transport(client(verify="/my.pem")).ca_bundle == "/my.pem"
     proxied = Config(proxies={"https": "proxy:1"}, proxies_config={"proxy_ca_bundle": "/proxy.pem"})
-    found = transport_of(client(config=proxied))
+    found = read_transport(client(config=proxied))
     assert (found.proxy, found.proxy_ca_bundle) == ("http://proxy:1", "/proxy.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/requests.pem")
     monkeypatch.setenv("https_proxy", "http://user:word@proxy:2")
-    found = transport_of(client())
+    found = read_transport(client())
     assert (found.ca_bundle, found.proxy) == ("/requests.pem", "http://user:word@proxy:2")
     monkeypatch.setenv("AWS_CA_BUNDLE", "/aws.pem")
     monkeypatch.setenv("no_proxy", ".amazonaws.com")
-    found = transport_of(boto3.session.Session().client("s3", region_name="eu-west-1"))
+    found = read_transport(boto3.session.Session().client("s3", region_name="eu-west-1"))
     assert (found.ca_bundle, found.proxy) == ("/aws.pem", "")

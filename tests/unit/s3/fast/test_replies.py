@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, TransientError
 from s3copy_tasks.s3.errors import from_client_error, from_reply
-from s3copy_tasks.s3.fast.listing_rows import listed_rows
-from s3copy_tasks.s3.fast.replies import Refusal, Replies, Reply, headers_of
+from s3copy_tasks.s3.fast.listing_rows import parse_rows
+from s3copy_tasks.s3.fast.replies import Refusal, Replies, Reply, parse_headers
 from s3copy_tasks.s3.fast.xml import parse_xml, plain_texts
 
 XMLNS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -260,7 +260,7 @@ def test_most_listings_take_the_short_way() -> None:
     """A row as S3 writes it needs no parser: the speed of a plan hangs on it."""
     fields = {"Key": "a/\u00e9 ", "LastModified": "2026-11-01T12:34:56.000Z", "ETag": f'"{ETAG}"'}
     fields |= {"Size": "1", "StorageClass": "STANDARD", "ChecksumAlgorithm": "CRC64NVME"}
-    taken = listed_rows(page([row({**fields, "ChecksumType": "FULL_OBJECT"}, encoded=True)] * 3))
+    taken = parse_rows(page([row({**fields, "ChecksumType": "FULL_OBJECT"}, encoded=True)] * 3))
     assert taken is not None
     assert len(taken.rows) == 3
     assert b"Contents" not in taken.rest
@@ -439,7 +439,7 @@ def test_header_lines() -> None:
         b"a: 2\r\n",
         b"\r\n",
     ]
-    assert headers_of(lines) == {
+    assert parse_headers(lines) == {
         "etag": '"x"',
         "a": "1, 2",
         "x-amz-meta-note": "by HTTP/1.1",

@@ -13,7 +13,7 @@ from botocore.credentials import Credentials as BotoCredentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.s3.fast.signing import UNSIGNED_PAYLOAD, Credentials, Signer, hash_of
+from s3copy_tasks.s3.fast.signing import UNSIGNED_PAYLOAD, Credentials, Signer, hash_body
 
 HOST = "bucket.s3.eu-west-1.amazonaws.com"
 
@@ -62,7 +62,7 @@ def test_as_botocore_signs(
     url = f"https://{HOST}{path}" + (f"?{canonical}" if canonical else "")
     expected = by_botocore(credentials, method, url, headers, body, signs_body=signs_body)
     now = datetime.strptime(expected["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
-    payload_hash = hash_of(body) if signs_body else UNSIGNED_PAYLOAD
+    payload_hash = hash_body(body) if signs_body else UNSIGNED_PAYLOAD
     lines = Signer("eu-west-1").sign(
         credentials, method, path, canonical, {**headers, "host": HOST}, payload_hash, now=now
     )
