@@ -166,7 +166,7 @@ class AwsConnectionManager:
         msg = f"{self._side}: no session with {self._describe()}: {reason}"
         if isinstance(reason, TransientError):  # STS is down or throttles: that is temporary
             temporary = type(reason)(msg, code=reason.code)
-            temporary.may_be_done = False  # S3 was not asked
+            temporary.may_be_done = False  # no request was sent to S3
             return temporary
         msg += ". Check the role's trust policy (principal, ExternalId) and the connection's extra"
         role, external_id = self.role()

@@ -561,7 +561,7 @@ def test_a_large_body() -> None:
 
 
 def test_credentials_of_a_role_are_fetched_once() -> None:
-    """Credentials that are about to expire are fetched renew, by one for all who wait for them."""
+    """Credentials that are about to expire are fetched again, once for all waiting calls."""
     fetched: list[str] = []
 
     def fetch() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """S3 over libcurl: boto3's operations at a fifteenth of its cost.
 
-botocore says where a bucket is, and who signs; serialising, signing and reading replies is this package's
-own, each checked against botocore by its tests.
+botocore finds a bucket's endpoint and the credentials; this package serialises and signs requests and reads
+replies itself, and its tests compare each of these with botocore.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _LONG_BYTES = 50_000
 class CurlClient:
     """Carries out operations of S3 over libcurl; see `Client`. Belongs to the event loop of its first call.
 
-    A wrong region and a wrong time are corrected here, once each per call, and remembered for later calls.
-    Everything else is raised. A request that would do harm if it came twice (`Request.once`) is never
-    re-sent; the others libcurl may re-send, once, when a connection dies as it is reused.
+    A wrong region and a wrong clock are corrected here, once each per call, and remembered for later calls.
+    All other errors are raised. A request that must not be sent twice (`Request.once`) is never re-sent;
+    libcurl may re-send any other once, if a connection turns out to be dead when it is reused.
 
     Args:
         connect: makes boto3's client; called again, with `renew`, when its credentials have expired.
-        connections: to keep open when nothing is sent; as many as there are requests at once.
+        connections: idle connections to keep open; as many as there are concurrent requests.
         clock: Unix time in seconds.
     """
 
@@ -92,7 +92,7 @@ class CurlClient:
             corrected.add(type(correction))
 
     async def close(self) -> None:
-        """Close all connections; whoever waits for a reply is cancelled."""
+        """Close all connections; calls in flight are cancelled."""
         if self._connecting is not None:
             self._connecting.cancel()
         if self._curl is not None:
@@ -131,16 +131,16 @@ class CurlClient:
         return Reply(status, parse_headers(received), body), signed_at
 
     async def _read(self, session: _Session, operation: str, reply: Reply) -> Mapping[str, Any] | Refusal:
-        """Read a reply; a page of a listing takes as long as fifty copies, so those wait for each other."""
+        """Read a reply; pages of listings one at a time, for each takes as long as fifty copies."""
         if operation != "ListObjectsV2" or len(reply.body) < _LONG_BYTES:
             return session.replies.read(operation, reply)
         async with self._reading:
             result = session.replies.read(operation, reply)
-            await asyncio.sleep(0)  # requests are sent, and replies are taken, before the next one is read
+            await asyncio.sleep(0)  # other requests and replies get their turn before the next page
         return result
 
     async def _apply(self, correction: Correction, session: _Session, bucket: str) -> None:
-        """Let every later request be sent with the correction, also where this call has had its retry."""
+        """Use a correction for every later request, even if this call has already had its retry."""
         if isinstance(correction, RegionCorrection):
             await session.find(bucket, correction.region)
         else:
@@ -153,16 +153,16 @@ class CurlClient:
         return error
 
     async def _new_session(self) -> _Session:
-        """Connect; whoever asks meanwhile gets the same session, or the same error."""
+        """Connect; concurrent calls get the same session, or the same error."""
         if self._connecting is None:
-            self._connecting = asyncio.get_running_loop().create_task(self._connected())
+            self._connecting = asyncio.get_running_loop().create_task(self._connect_session())
             self._connecting.add_done_callback(self._on_connected)
         try:
             return await asyncio.shield(self._connecting)
         except CopyError as error:
             raise copy(error) from None
 
-    async def _connected(self) -> _Session:
+    async def _connect_session(self) -> _Session:
         client = await asyncio.to_thread(self._connect, renew=self._expired)
         if self._curl is None:
             self._curl = Curl(read_transport(client), connections=self._connections)
@@ -172,11 +172,11 @@ class CurlClient:
     def _on_connected(self, connecting: asyncio.Task[_Session]) -> None:
         self._connecting = None
         if not connecting.cancelled():
-            connecting.exception()  # nobody may be left to hear it
+            connecting.exception()  # or asyncio warns if no call awaits it any more
 
 
 class _Session:
-    """What one client of boto3 knows, kept where it can be looked up."""
+    """What is read from a client of boto3, cached."""
 
     def __init__(self, client: S3Client, curl: Curl) -> None:
         self.client = client
@@ -184,14 +184,14 @@ class _Session:
         self.serializer = Serializer(client.meta.service_model)
         self.replies = Replies(client.meta.service_model)
         self.targets: dict[str, Target] = {}
-        self._asking = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._source = CredentialSource(client)
         self._credentials: Credentials | None = None
         self._check_again = 0.0
 
     async def find(self, bucket: str, region: str | None = None) -> Target:
-        """Return where a bucket is, and remember it."""
-        async with self._asking:
+        """Return where a bucket's requests go, and remember it."""
+        async with self._lock:
             found = self.targets.get(bucket)
             if found is None or region not in {None, found.region}:
                 found = await asyncio.to_thread(find_target, self.client, bucket, region)
@@ -199,12 +199,12 @@ class _Session:
             return found
 
     def fresh_credentials(self) -> Credentials | None:
-        """Return what to sign with, if that was looked at a moment ago."""
+        """Return the credentials, None if they were not checked a moment ago."""
         return self._credentials if time.monotonic() < self._check_again else None
 
     async def fetch_credentials(self) -> Credentials:
-        """Return what to sign with; who asks while they are fetched waits for the same ones."""
-        async with self._asking:
+        """Return the credentials; concurrent calls wait for the same fetch."""
+        async with self._lock:
             credentials = self.fresh_credentials()
             if credentials is None:
                 stale = self._source.is_stale()
@@ -224,7 +224,7 @@ def _url(target: Target, path: str, request: Request) -> str:
 
 
 def _complete_lines(lines: list[str], request: Request) -> list[str]:
-    """Add what keeps libcurl from headers of its own; without `;` it would leave out an empty one."""
+    """Add lines that stop libcurl from adding headers; an empty header needs `;`, or libcurl omits it."""
     if request.body:
         lines.append("expect:")
         if "content-type" not in request.headers:

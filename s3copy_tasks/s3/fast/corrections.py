@@ -1,6 +1,6 @@
-"""What S3's refusal of a request shows that this client got wrong: the region of a bucket, or the time.
+"""Corrections that S3's refusal of a request asks for: the region of a bucket, or the clock.
 
-A retry with the correction is all that tells the two attempts apart. Rule 16 of docs/design/rules.md.
+The retry differs from the first attempt only by the correction. Rule 16 of docs/design/rules.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _REDIRECTS = frozenset({301, 302, 307})
 _BAD_REQUEST, _FORBIDDEN = 400, 403
 _SKEWED = "RequestTimeTooSkewed"
 _TOLERATED_SECONDS = 240
-"""S3 refuses a clock that is 15 minutes off; a HEAD's refusal has no code, and the Date must speak for it."""
+"""S3 refuses a clock that is 15 minutes off. The refusal of a HEAD has no code: its Date has to decide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +50,11 @@ Correction = RegionCorrection | ClockCorrection
 def find_correction(
     refusal: Refusal, *, method: str, region: str, signed_at: float, server_date: str | None
 ) -> Correction | None:
-    """Return what would make the request right; None where S3 refused it for another reason.
+    """Return the correction of a request; None if S3 refused it for another reason.
 
     Args:
-        refusal: why S3 did not do it.
-        method: of the request; to a HEAD, S3 answers by the status alone.
+        refusal: of the request.
+        method: of the request; S3 answers a HEAD with a status only.
         region: that the request was signed for.
         signed_at: Unix time in seconds that this request was signed with; a concurrent request may have
             corrected the clock since then.

@@ -1,10 +1,9 @@
-"""HTTP by libcurl, driven by the running event loop: some hundred requests in flight cost one core little.
+"""HTTP by libcurl in the running event loop: hundreds of requests in flight take little of one core.
 
-libcurl re-sends a request by itself when a connection that it reuses turns out to be dead before a byte of
-the reply has come; the server may have acted on the first one all the same. That is harmless for most
-requests. For those that must not come twice it is forbidden: libcurl asks before each sending
-(`PREREQFUNCTION`), and the second is refused. Who sends `once` gets an error instead, and may look before
-trying again. https://curl.se/libcurl/c/CURLOPT_PREREQFUNCTION.html
+libcurl re-sends a request if a reused connection turns out to be dead before a byte of the reply has come;
+the server may have carried out the first request anyway. That is harmless for most requests. A request that
+must not be sent twice is not re-sent: libcurl calls `PREREQFUNCTION` before each sending, which refuses the
+second. The caller gets an error instead, and can check the result before a retry. https://curl.se/libcurl/c/CURLOPT_PREREQFUNCTION.html
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Curl:
-    """Sends requests over connections that it keeps open; belongs to the event loop that it is made in.
+    """Sends requests over connections that it keeps open; belongs to the event loop that creates it.
 
     Args:
         transport: how to connect.
-        connections: to keep open when nothing is sent.
+        connections: idle connections to keep open.
     """
 
     def __init__(self, transport: Transport, *, connections: int) -> None:
@@ -49,19 +48,19 @@ class Curl:
     async def send(
         self, method: str, url: str, headers: Sequence[str], body: bytes, *, once: bool
     ) -> Received:
-        """Send a request and return the whole reply. Cancelling it closes its connection.
+        """Send a request and return the whole reply. Cancelling this closes its connection.
 
         Args:
             method: in capitals.
-            url: as it is to be sent: nothing in it is normalised.
+            url: is sent as it is, not normalised.
             headers: lines.
             body: empty for none.
-            once: fail rather than send it twice.
+            once: fail instead of sending it twice.
 
         Raises:
             TransientError: there was no connection (`ENDPOINT_UNREACHABLE`: nothing was sent), or no whole
                 reply (`CONNECTION_CLOSED`, `READ_TIMEOUT`: the request may have been carried out).
-            RequestError: the server is not who it should be (`TLS_REFUSED`).
+            RequestError: TLS did not verify the server (`TLS_REFUSED`).
         """
         kind = method, bool(body), once
         idle = self._idle[kind]
@@ -75,11 +74,11 @@ class Curl:
         try:
             return await future
         finally:
-            if handle.future is future:  # nobody waits any more
+            if handle.future is future:  # the caller was cancelled
                 self._drop(handle)
 
     def close(self) -> None:
-        """Close all connections; whoever waits for a reply is cancelled."""
+        """Close all connections; requests in flight are cancelled."""
         for handle in list(self._running.values()):
             if handle.future is not None:
                 handle.future.cancel()
@@ -101,7 +100,7 @@ class Curl:
         handle.curl.close()
 
     def _wake_up_after(self, milliseconds: int) -> None:
-        """Do as libcurl says: it has something to do then, whatever comes from the sockets."""
+        """Set the time when libcurl wants its next turn, whatever the sockets do."""
         if milliseconds == 0:
             self._deadline = 0.0
             if not self._is_turn_due:
@@ -114,7 +113,7 @@ class Curl:
             self._arm()
 
     def _arm(self) -> None:
-        """See that the timer rings at the deadline or before: to set it anew each time would cost more."""
+        """Make sure that the timer fires by the deadline; resetting it each time would cost more."""
         if self._timer is not None:
             if self._timer.when() <= self._deadline:
                 return
@@ -143,7 +142,7 @@ class Curl:
         self._collect()
 
     def _collect(self) -> None:
-        """Hand out what has come."""
+        """Pass finished requests to their callers."""
         queued = 1
         while queued:
             queued, done, failed = self._multi.info_read()

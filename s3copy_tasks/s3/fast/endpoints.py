@@ -1,17 +1,16 @@
 """What the fast client takes from boto3's client: endpoints, regions, credentials, proxies, certificates.
 
-Why botocore is asked: where a bucket is depends on its name, addressing style, partition, dual stack, access
+Why botocore decides: a bucket's endpoint depends on its name, addressing style, partition, dual stack, access
 points, proxies and a configured endpoint. botocore's rules for that are long and change; a second version of
 them would sooner or later send a request elsewhere than boto3 does.
 
-What it is asked: to send a HEAD of an object of the bucket. `_StandIn` answers in S3's place, so the request
-never leaves. Where S3 has said that the bucket is in another region, the first answer is that redirect, which
+How: botocore prepares a HEAD of an object in the bucket. `_StandIn` answers in S3's place, so the request is
+never sent. If S3 has said that the bucket is in another region, the first answer is that redirect, which
 botocore follows by its own rules.
 
 What is read: the URL and the `Authorization` header of that request (`find_target`). Credentials and the
-settings of connections are in no request: botocore keeps them in private attributes (`_request_signer`,
-`_endpoint`). These are read here and nowhere else; tests/unit/s3/fast/test_endpoints.py notices when they
-move.
+settings of connections are not in a request: botocore keeps them in private attributes (`_request_signer`,
+`_endpoint`). These are read only here; tests/unit/s3/fast/test_endpoints.py fails when they move.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _KEY = "k"
-"""Of the object that is asked for; it is cut from the URL again."""
+"""Key of the object in that HEAD; it is removed from the URL."""
 _BEFORE_SEND = "before-send.s3.HeadObject"
 _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=[^,]*/[0-9]{8}/([^/]+)/([^/]+)/aws4_request,")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -50,10 +49,10 @@ class Target(NamedTuple):
     Attributes:
         origin: scheme, host and port.
         host: as the Host header has it.
-        path: before the key, without a slash at its end; `/bucket` for path style.
-        region: that requests are signed for.
-        signer: None where nothing is signed.
-        signs_bodies: by their hash; over TLS only where the client is configured so.
+        path: before the key, without a trailing slash; `/bucket` for path style.
+        region: requests are signed for it.
+        signer: None if requests are not signed.
+        signs_bodies: by their hash; over TLS only if the client is configured so.
     """
 
     origin: str
@@ -65,18 +64,18 @@ class Target(NamedTuple):
 
 
 def find_target(client: S3Client, bucket: str, region: str | None = None) -> Target:
-    """Return where botocore would send requests for a bucket. May fetch credentials, so it may take a while.
+    """Return where botocore would send requests for a bucket. May fetch credentials, which takes a while.
 
     Args:
-        client: of boto3; no two threads may ask at once.
+        client: of boto3; not for two threads at once.
         bucket: a name, or the ARN of an access point.
-        region: where S3 says that the bucket is, if that is not where the client looks for it.
+        region: the bucket's, as S3 says, if it is not the client's.
 
     Raises:
-        CopyError: no request can be made: there are no credentials, or no such endpoint.
+        CopyError: no request is possible, without credentials or an endpoint.
     """
     if bucket.endswith("--x-s3"):
-        raise RequestError("a directory bucket is listed in no order", code=Code.DIRECTORY_BUCKET)
+        raise RequestError("listings of a directory bucket are not sorted", code=Code.DIRECTORY_BUCKET)
     request = _intercept_head(client, bucket, region)
     url = urlsplit(request.url)
     host = _host_header(url)
@@ -109,7 +108,7 @@ def read_transport(client: S3Client) -> Transport:
 
 
 class CredentialSource:
-    """The credentials of a client of boto3; those of a role are fetched again before they expire.
+    """The credentials of a client of boto3; a role's are fetched again before they expire.
 
     Args:
         client: of boto3.
@@ -119,12 +118,12 @@ class CredentialSource:
         self._source: Any = client._request_signer._credentials  # type: ignore[attr-defined]  # noqa: SLF001
 
     def is_stale(self) -> bool:
-        """Say whether `fetch` would send a request for new ones, and so take a while."""
+        """Say whether `fetch` would request new ones, which takes a while."""
         refresh_needed = getattr(self._source, "refresh_needed", None)
         return refresh_needed is not None and bool(refresh_needed())
 
     def fetch(self) -> Credentials:
-        """Return what to sign with.
+        """Return the credentials to sign with.
 
         Raises:
             CopyError: there are none, or the role can't be assumed.
@@ -137,10 +136,10 @@ class CredentialSource:
 
 
 class _StandIn:
-    """Answers a HEAD in S3's place, and keeps the requests that S3 would have got and answered with success.
+    """Answers a HEAD in S3's place, and keeps the requests that S3 would have answered with success.
 
     Args:
-        region: where S3 said that the bucket is: botocore is redirected there first; None redirects nowhere.
+        region: to redirect botocore to first, as S3 did; None for no redirect.
     """
 
     def __init__(self, region: str | None) -> None:
@@ -149,7 +148,7 @@ class _StandIn:
         self._redirect = region
 
     def __call__(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
-        """Return the answer; None lets a request of another thread be sent: the client may be in use."""
+        """Return the answer; None sends a request of another thread, which may be using the client."""
         if threading.get_ident() != self._thread:
             return None
         region, self._redirect = self._redirect, None
@@ -178,7 +177,7 @@ def _response(url: str, status: int, headers: Any) -> AWSResponse:
 
 
 class _Empty(io.BytesIO):
-    """A body without bytes, as botocore reads one."""
+    """An empty body with the interface that botocore reads."""
 
     def stream(self, **_: Any) -> list[bytes]:
         return []
@@ -192,7 +191,7 @@ class _Scope(NamedTuple):
 
 
 def _signed_scope(request: AWSPreparedRequest) -> _Scope | None:
-    """Return what botocore signed the request for; None where it is not signed."""
+    """Return the region and service that a request is signed for; None if it is not signed."""
     header: Any = request.headers.get("Authorization")
     if header is None:
         return None
@@ -203,7 +202,7 @@ def _signed_scope(request: AWSPreparedRequest) -> _Scope | None:
 
 
 def _host_header(url: SplitResult) -> str:
-    """Return host and port as the Host header has them: IPv6 in brackets, without the scheme's own port."""
+    """Return host and port for the Host header: IPv6 in brackets, no port if it is the scheme's default."""
     hostname = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
     has_port = url.port not in {None, _DEFAULT_PORTS[url.scheme]}
     return f"{hostname}:{url.port}" if has_port else f"{hostname}"
@@ -211,5 +210,5 @@ def _host_header(url: SplitResult) -> str:
 
 def _refused(error: BotoCoreError | ClientError) -> CopyError:
     refused = from_client_error(error) if isinstance(error, ClientError) else from_transport(error)
-    refused.may_be_done = False  # S3 was not asked
+    refused.may_be_done = False  # no request was sent to S3
     return refused

@@ -1,4 +1,4 @@
-"""What libcurl is told of a connection and of a request, and what it says when one fails."""
+"""The options of libcurl for connections and requests, and its errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CONNECTION_CLOSED = "ConnectionClosedError"
 READ_TIMEOUT = "ReadTimeoutError"
 TLS_REFUSED = "SSLError"
-"""Codes of requests that failed on the wire, the names of botocore's own errors."""
+"""Codes of requests that failed on the wire: the names of botocore's errors."""
 
 _NOT_TRUSTED = frozenset(
     {
@@ -38,13 +38,13 @@ class Transport(NamedTuple):
     """How connections are made.
 
     Attributes:
-        ca_bundle: path of the certificates to trust; None trusts anybody.
+        ca_bundle: path of the certificates to trust; None trusts any server.
         client_certificate: paths of a certificate and its key, both None for none.
         proxy: URL, with its credentials; empty for none, whatever the environment says.
         proxy_ca_bundle: path of the certificates to trust in a proxy; None for the usual ones.
         connect_timeout_seconds: until the request can be sent.
         read_timeout_seconds: without a byte either way.
-        user_agent: who we are.
+        user_agent: name and version of this client.
     """
 
     ca_bundle: str | None
@@ -57,10 +57,10 @@ class Transport(NamedTuple):
 
 
 Received = tuple[int, list[bytes], bytes]
-"""What came back: the status, header lines of all replies to this request, and the body."""
+"""What was received: the status, header lines of all replies to this request, and the body."""
 
 Kind = tuple[str, bool, bool]
-"""What handles are told once, so that requests of one kind reuse them: method, with a body, once."""
+"""Set once for each handle, so that requests of one kind can reuse it: method, with a body, once."""
 
 
 class Handle:
@@ -69,7 +69,7 @@ class Handle:
     Attributes:
         kind: of its requests.
         curl: libcurl's.
-        future: of who waits for the reply; None while nothing is sent.
+        future: the caller awaits it for the reply; None while the handle is idle.
 
     Args:
         kind: method, with a body, once.
@@ -95,7 +95,7 @@ class Handle:
             curl.setopt(pycurl.PREREQFUNCTION, self._before_sending)
 
     def prepare(self, url: str, headers: Sequence[str], body: bytes) -> None:
-        """Say what is sent next."""
+        """Set the next request."""
         self.sent = 0
         self.curl.setopt(pycurl.URL, url)
         try:
@@ -106,21 +106,21 @@ class Handle:
             self.curl.setopt(pycurl.POSTFIELDS, body)
 
     def take(self) -> Received:
-        """Return what came, and forget it."""
+        """Return the reply, and forget it."""
         lines, chunks = self.lines[:], self.chunks
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self.forget()
         return self.curl.getinfo(pycurl.RESPONSE_CODE), lines, body
 
     def forget(self) -> None:
-        """Let go of what came, and of the body that was sent."""
+        """Release the reply, and the body of the request."""
         self.lines.clear()
         self.chunks.clear()
         if self._has_body:
             self.curl.setopt(pycurl.POSTFIELDS, b"")
 
     def error(self, number: int, message: str) -> CopyError:
-        """Return what libcurl's error is here: whether a byte was sent decides what may have happened."""
+        """Return libcurl's error as one of this package's; it depends on whether a byte was sent."""
         if number in _NOT_TRUSTED:
             return RequestError(message, code=TLS_REFUSED)
         if number in _IMPOSSIBLE:
@@ -138,8 +138,8 @@ class Handle:
 
 
 def _configure(curl: pycurl.Curl, transport: Transport) -> None:
-    """Tell a handle how to connect, and to do nothing of its own accord."""
-    curl.setopt(pycurl.PATH_AS_IS, 1)  # else `..` in a key is another bucket
+    """Set how a handle connects, and turn off what libcurl would do by default."""
+    curl.setopt(pycurl.PATH_AS_IS, 1)  # else `..` in a key could reach another bucket
     curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
     curl.setopt(pycurl.FOLLOWLOCATION, 0)
     curl.setopt(pycurl.NOSIGNAL, 1)

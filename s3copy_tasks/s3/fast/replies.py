@@ -1,8 +1,8 @@
-"""What S3 answers becomes what boto3 would return, or the reason why it refused.
+"""S3's replies become what boto3 would return, or the reason why S3 refused.
 
-Which header and which element is which member is read from botocore's own model of S3, once per operation.
-Three replies that botocore takes for success are none here: a 200 without a body where the body is the
-result, a 200 with the page of some gateway, and a write that nobody confirms with an ETag (rule 1).
+The headers and elements of each member come from botocore's model of S3, once per operation. Three replies
+that botocore accepts as success are errors here: a 200 without a body where the body is the result, a 200
+with the page of some gateway, and a write that is not confirmed with an ETag (rule 1).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ROOTS = {
     "ListObjectsV2": "ListBucketResult",
     "UploadPartCopy": "CopyPartResult",
 }
-"""What S3 calls the root of a result; anything else is the page of somebody in between."""
+"""S3's name of the root of a result; any other comes from a gateway in between."""
 _LISTING = "ListObjectsV2"
 
 
@@ -51,13 +51,13 @@ class Reply(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why S3 did not do it.
+    """Why S3 refused a request.
 
     Attributes:
         status: of HTTP; 500 for an error inside a 200.
-        code: S3's own; None where there is none, as after a HEAD.
-        message: likewise.
-        region: where the bucket is, if S3 says so.
+        code: S3's own; None if there is none, as after a HEAD.
+        message: S3's own, or the name of the status.
+        region: of the bucket, if S3 says so.
     """
 
     status: int
@@ -67,7 +67,7 @@ class Refusal(NamedTuple):
 
 
 class Replies:
-    """Reads the replies to the operations of S3 that copying takes.
+    """Reads the replies to the operations that copying needs.
 
     Args:
         model: a client's `meta.service_model`.
@@ -81,7 +81,7 @@ class Replies:
         """Return what boto3 would return, a body as bytes; or why S3 refused.
 
         Raises:
-            TransientError: the reply says nothing, is cut off, or is none of S3's (`EMPTY_REPLY`).
+            TransientError: the reply is empty, cut off, or not from S3 (`EMPTY_REPLY`).
         """
         if reply.status >= _MULTIPLE_CHOICES:
             return _refusal(reply, _parsed(reply.body))
@@ -110,11 +110,11 @@ class Replies:
 
 
 def parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
-    """Return headers by their name in lower case, those of the last reply where several came."""
+    """Return headers by their name in lower case, those of the last reply if there are several."""
     last = b"".join(lines).decode("latin-1").rpartition("\r\n\r\nHTTP/")[2]
     pairs = [line.partition(":") for line in last.split("\r\n")[1:] if line]
     headers = {name.lower(): value.strip() for name, _, value in pairs}
-    if len(headers) < len(pairs):  # some came twice: that is one with all values
+    if len(headers) < len(pairs):  # repeated headers are one with all values
         together: dict[str, list[str]] = {}
         for name, _, value in pairs:
             together.setdefault(name.lower(), []).append(value.strip())
@@ -150,7 +150,7 @@ def _read_body(table: ResultTable, operation: str, reply: Reply, result: dict[st
 def _read_headers(table: ResultTable, headers: Mapping[str, str], result: dict[str, Any]) -> None:
     for name in headers.keys() & table.headers.keys():
         member, read = table.headers[name]
-        if member == "Expires":  # whoever wrote the object may have written anything
+        if member == "Expires":  # the writer of the object may have set it to anything
             result["ExpiresString"] = headers[name]
             try:
                 result[member] = read(headers[name])

@@ -1,7 +1,6 @@
-"""boto3's parameters become what is sent: method, path, query, headers and body.
+"""boto3's parameters become a request: method, path, query, headers and body.
 
-Where a parameter goes and what it is called there is read from botocore's own model of S3, once per
-operation.
+The place and name of each parameter in a request come from botocore's model of S3, once per operation.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from botocore.model import ServiceModel, Shape
 
 INVALID = "ParamValidationError"
-"""The code of parameters that no request can be made of; botocore's name for it."""
+"""The code of invalid parameters; botocore's name for it."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -36,18 +35,18 @@ _NEED_HASHES = ("SSECustomerKey", "CopySourceSSECustomerKey")
 
 
 class Request(NamedTuple):
-    """A request that nobody has signed or addressed yet.
+    """A request that is not signed or addressed yet.
 
     Attributes:
         operation: S3's name of it.
         method: in capitals.
-        bucket: as it was given, an ARN perhaps.
+        bucket: as given; may be an ARN.
         key: percent-encoded once; None for requests to the bucket.
         query: percent-encoded, in the order in which it is signed, each parameter with its `=`.
         flag: a parameter of the query that is sent without its `=`; empty for none.
         headers: names in lower case.
         body: empty for none.
-        once: sending it twice would do something else than sending it once.
+        once: sending it twice would not have the same effect as sending it once.
     """
 
     operation: str
@@ -84,11 +83,11 @@ _NEWER = {
         "IfNoneMatch": _Place("header", "if-none-match", str),
     }
 }
-"""What S3 takes and the models of older botocores lack: conditional copies came with 1.40.61."""
+"""What S3 accepts and older models of botocore lack: conditional copies came with 1.40.61."""
 
 
 class Serializer:
-    """Serialises the operations of S3 that copying takes.
+    """Serialises the operations that copying needs.
 
     Args:
         model: a client's `meta.service_model`.
@@ -99,25 +98,25 @@ class Serializer:
         self._tables: dict[str, _Table] = {}
 
     def serialize(self, operation: str, params: Mapping[str, Any]) -> Request:
-        """Return what boto3 would send for an operation, but for its signature.
+        """Return what boto3 would send for an operation, without its signature.
 
         Args:
             operation: S3's name, such as "CopyObject".
-            params: boto3's, where CopySource is a mapping and Body is bytes. None stands for left out.
+            params: boto3's, where CopySource is a mapping and Body is bytes. None means left out.
 
         Raises:
-            RequestError: S3 knows no such parameter, one is missing, or one fits in no header; its code is
+            RequestError: a parameter is unknown, missing, or does not fit in a header; its code is
                 `INVALID`.
         """
         table = self._tables.get(operation) or self._tabulate(operation)
         if operation == "ListObjectsV2" and not params.get("EncodingType"):
-            params = {**params, "EncodingType": "url"}  # XML can't carry every key
+            params = {**params, "EncodingType": "url"}  # XML can't contain every key
         try:
             return _request(operation, table, params)
         except UnicodeEncodeError:
-            raise _invalid(operation, "a parameter is no text of Unicode") from None
+            raise _invalid(operation, "a parameter is not valid Unicode text") from None
         except (KeyError, TypeError, ValueError):
-            raise _invalid(operation, "a parameter is not of the kind that boto3 takes") from None
+            raise _invalid(operation, "a parameter does not have the type that boto3 takes") from None
 
     def _tabulate(self, operation: str) -> _Table:
         model = self._model.operation_model(operation)
@@ -148,7 +147,7 @@ def _request(operation: str, table: _Table, params: Mapping[str, Any]) -> Reques
             continue
         place = table.places.get(param)
         if place is None:
-            raise _invalid(operation, f"there is no parameter {param!r} here")
+            raise _invalid(operation, f"unknown parameter {param!r}")
         location = place.location
         if location == "header":
             headers[place.name] = _check_header_value(operation, param, place.write(value))
@@ -175,7 +174,7 @@ def _request(operation: str, table: _Table, params: Mapping[str, Any]) -> Reques
 
 
 def quote_path(path: str) -> str:
-    """Percent-encode a path once, `/` kept; neighbours share all but their names, and those are plain."""
+    """Percent-encode a path once, except `/`; directories are cached, and most names need no encoding."""
     directory, slash, name = path.rpartition("/")
     return _quote(directory) + slash + (name if _PLAIN.fullmatch(name) else _quote.__wrapped__(name))
 
@@ -186,12 +185,12 @@ def _quote(path: str) -> str:
 
 
 def _sort(query: list[str]) -> list[str]:
-    """Return a query as it is signed: by names, then by values."""
+    """Return the parts of a query in the order in which they are signed: by name, then by value."""
     return sorted(query, key=lambda pair: pair.partition("=")) if len(query) > 1 else query
 
 
 def _is_once(operation: str, method: str, headers: Mapping[str, str]) -> bool:
-    """Say whether the request, if it came twice, would fail by its own success or leave something behind."""
+    """Say whether a second request would fail because of the first, or leave something behind."""
     if method in _REPEATABLE:
         return False
     return operation in _NOT_REPEATABLE or "if-match" in headers or "if-none-match" in headers
@@ -201,14 +200,14 @@ def _check_header_value(operation: str, param: str, text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     if _CONTROL.search(text):
-        raise _invalid(operation, f"{param} has control characters, which no header can carry")
+        raise _invalid(operation, f"{param} has control characters, which a header can't contain")
     return text
 
 
 def _metadata(operation: str, prefix: str, metadata: Mapping[str, str]) -> dict[str, str]:
     for name, value in metadata.items():
         if not (_TOKEN.fullmatch(name) and value.isascii()):
-            raise _invalid(operation, "metadata must be ASCII, and its names fit for headers")
+            raise _invalid(operation, "metadata must be ASCII, and its names valid in headers")
         _check_header_value(operation, "Metadata", value)
     return {prefix + name.lower(): value for name, value in metadata.items()}
 
@@ -232,7 +231,7 @@ def _place(param: str, shape: Shape, payload: str | None) -> _Place:
 
 
 def _writer(shape: Shape) -> Callable[[Any], str]:
-    """Return how a value of a shape is written in a header or a query."""
+    """Return a function that writes a value of a shape in a header or a query."""
     match shape.type_name:
         case "boolean":
             return lambda value: str(value).lower()
@@ -258,7 +257,7 @@ def _iso_date(value: Any) -> str:
 
 
 def _copy_source(source: Mapping[str, str]) -> str:
-    """Name the source: percent-encoded once, `/` kept."""
+    """Return the source as a header: percent-encoded once, except `/`."""
     bucket = source["Bucket"]
     between = "/object/" if bucket.startswith("arn:") else "/"  # an access point
     named = quote_path(f"{bucket}{between}{source['Key']}")

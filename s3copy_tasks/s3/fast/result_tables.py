@@ -1,4 +1,4 @@
-"""How results are read, tabulated from botocore's own model of S3."""
+"""How results are read: tables from botocore's model of S3."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class ResultTable(NamedTuple):
     Attributes:
         headers: member and conversion by header.
         metadata: member and prefix of headers that become a mapping; None for none.
-        body: member that is the body as it came; None for none.
-        payload: member that the root element is; None where the root's children are members themselves.
-        root: reads the root element; None where there is none.
-        texts: member and conversion by child of the root, where all are texts; else empty.
+        body: member that is the raw body; None for none.
+        payload: member that is the root element; None if the root's children are the members.
+        root: reads the root element; None if there is none.
+        texts: member and conversion by child of the root, if all are texts; else empty.
     """
 
     headers: Mapping[str, tuple[str, Read]]
@@ -40,7 +40,7 @@ class ResultTable(NamedTuple):
 
 
 def tabulate(shape: Any) -> ResultTable:
-    """Return how a result of a shape is read: the output shape of an operation."""
+    """Return how results of an operation are read, from its output shape."""
     headers, metadata, inside = dict[str, tuple[str, Read]](), None, False
     for member, of in shape.members.items():
         location, name = of.serialization.get("location"), of.serialization.get("name", member).lower()
@@ -82,7 +82,7 @@ def _text_reader(shape: Shape) -> Read:
 
 
 def _timestamp(text: str) -> datetime:
-    """Return a time with its zone; S3's two ways of writing it first."""
+    """Return a time with its zone; try S3's two formats first."""
     try:
         found = datetime.fromisoformat(text) if text[:1].isdigit() else parsedate_to_datetime(text)
     except ValueError:
@@ -91,7 +91,7 @@ def _timestamp(text: str) -> datetime:
 
 
 def _texts(shape: Any) -> dict[str, tuple[str, Read]]:
-    """Return members and conversions by element; empty where an element has elements of its own."""
+    """Return members and conversions by element; empty if an element has child elements."""
     inside = {m: of for m, of in shape.members.items() if of.serialization.get("location") is None}
     if any(of.type_name in {"blob", "list", "map", "structure"} for of in inside.values()):
         return {}
@@ -99,7 +99,7 @@ def _texts(shape: Any) -> dict[str, tuple[str, Read]]:
 
 
 def _reader(shape: Any) -> Read:
-    """Return what reads an element of a shape."""
+    """Return a function that reads an element of a shape."""
     if shape.type_name == "structure":
         return _structure_reader(shape)
     if shape.type_name == "list":

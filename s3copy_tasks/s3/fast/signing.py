@@ -1,7 +1,7 @@
-"""Signatures of requests to S3, version 4: nothing but hashing, a few microseconds each.
+"""Signatures of requests to S3, version 4: only hashing, a few microseconds each.
 
-https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html. Not libcurl's own signer: it
-normalises paths, and a key may well hold `..` or `//`. Not botocore's: it takes ten times as long.
+https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html. Not libcurl's signer: it
+normalises paths, and a key may contain `..` or `//`. Not botocore's: it takes ten times as long.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-"""Stands for a body's hash where TLS protects the body."""
+"""In place of a body's hash, if TLS protects the body."""
 _EMPTY_HASH = sha256(b"").hexdigest()
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
@@ -29,16 +29,16 @@ class Credentials(NamedTuple):
     token: str | None
 
     def __repr__(self) -> str:
-        """Return what may be logged."""
+        """Return a text without the secret."""
         return "Credentials(***)"
 
 
 class Signer:
-    """Signs requests to one region; keeps the key that is derived for the day, and the second's timestamp.
+    """Signs requests to one region; caches the day's derived key, and the second's timestamp.
 
     Args:
         region: as in the credential's scope.
-        service: likewise; "s3", or "s3-object-lambda" and others behind access points.
+        service: as in the credential's scope; "s3", or "s3-object-lambda" and others behind access points.
     """
 
     def __init__(self, region: str, service: str = "s3") -> None:
@@ -64,13 +64,13 @@ class Signer:
         """Return the header lines of a request: those given, those that signing adds, and the signature.
 
         Args:
-            credentials: of whom signs.
+            credentials: to sign with.
             method: in capitals.
             path: percent-encoded once; it is not normalised.
             query: percent-encoded, its parameters in order, each with its `=`.
-            headers: names in lower case, `host` among them, values as they are sent.
-            payload_hash: `hash_body` the body, or `UNSIGNED_PAYLOAD`.
-            now: Unix time in seconds, as the server's clock has it.
+            headers: names in lower case, `host` among them, values as sent.
+            payload_hash: `hash_body` of the body, or `UNSIGNED_PAYLOAD`.
+            now: Unix time in seconds, by the server's clock.
         """
         if int(now) != self._second:
             self._second = int(now)
@@ -84,20 +84,20 @@ class Signer:
         values = "".join(headers.values())
         if values.split() == [values]:
             signed_lines = "\n".join(lines)
-        else:  # runs of blanks are signed as one, and none at either end
+        else:  # blanks are signed as one, and stripped at both ends
             signed_lines = "\n".join([f"{name}:{' '.join(signed[name].split())}" for name in names])
         canonical = f"{method}\n{path}\n{query}\n{signed_lines}\n\n{listed}\n{payload_hash}"
         scope = self._day + self._scope_end
         hashed = sha256(canonical.encode()).hexdigest()
         to_sign = f"{_ALGORITHM}\n{self._timestamp}\n{scope}\n{hashed}"
-        signature = self._keyed_by(credentials).digest(to_sign.encode())
+        signature = self._key_for(credentials).digest(to_sign.encode())
         lines.append(
             f"authorization:{_ALGORITHM} Credential={credentials.access_key}/{scope}, "
             f"SignedHeaders={listed}, Signature={signature}"
         )
         return lines
 
-    def _keyed_by(self, credentials: Credentials) -> _Keyed:
+    def _key_for(self, credentials: Credentials) -> _Keyed:
         if self._derived != (credentials, self._day):
             key = digest(f"AWS4{credentials.secret_key}".encode(), self._day.encode(), "sha256")
             for part in self._parts:
@@ -124,7 +124,7 @@ class _Keyed:
 
 @lru_cache(maxsize=256)
 def _sort(names: tuple[str, ...]) -> tuple[list[str], str]:
-    """Return names in the order in which they are signed, and their list; each kind of request has one."""
+    """Return names in signing order, and the same as one text; cached for each kind of request."""
     ordered = sorted(names)
     return ordered, ";".join(ordered)
 

@@ -1,4 +1,4 @@
-"""The sockets that libcurl watches, behind one descriptor that the event loop watches: cheaper than each.
+"""libcurl's sockets behind one descriptor that the event loop watches: cheaper than watching each.
 
 `watch` is libcurl's own callback: https://curl.se/libcurl/c/CURLMOPT_SOCKETFUNCTION.html
 """
@@ -21,11 +21,11 @@ _EPOLL_EVENTS = {
 }
 """EPOLLIN and EPOLLOUT, each with EPOLLONESHOT."""
 _CURL_EVENTS = [(1 if events & ~4 else 0) | (2 if events & ~1 else 0) for events in range(32)]
-"""CSELECT_IN and CSELECT_OUT by what epoll says; an error or the other's end is both."""
+"""CSELECT_IN and CSELECT_OUT by epoll's events; an error or a hangup is both."""
 
 
 class SelectorSockets:
-    """By whatever the system has."""
+    """Watches sockets with the default selector of the system."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -33,7 +33,7 @@ class SelectorSockets:
         self.close = self._selector.close
 
     def watch(self, what: int, descriptor: int, _multi: object = None, _data: object = None) -> None:
-        """Watch a socket for `POLL_IN`, `POLL_OUT` or both; after `POLL_REMOVE` no more."""
+        """Watch a socket for `POLL_IN`, `POLL_OUT` or both; `POLL_REMOVE` ends that."""
         if what == pycurl.POLL_REMOVE:
             self._selector.unregister(descriptor)
         elif descriptor in self._selector.get_map():
@@ -42,17 +42,17 @@ class SelectorSockets:
             self._selector.register(descriptor, what)
 
     def ready(self) -> Iterator[tuple[int, int]]:
-        """Yield the sockets that are ready now, each with what for: `CSELECT_IN`, `CSELECT_OUT`."""
+        """Yield the sockets that are ready now, each with its events: `CSELECT_IN`, `CSELECT_OUT`."""
         for key, events in self._selector.select(0):
             yield key.fd, events
 
 
 class EpollSockets:
-    """By epoll, without what `selectors` keeps in Python: that is a tenth of a request's cost.
+    """Watches sockets with epoll, without `selectors`, which would take a tenth of a request's time.
 
-    A socket is told of once, and asked for again if libcurl still waits for it. Most requests end with the
-    first packet of their reply, and cost one call of the system in place of two. Nothing is left to watch of
-    a socket that is closed, or idle until its next request.
+    A socket is reported once, and watched again only if libcurl still waits for it. Most requests end with
+    the first packet of their reply, and so cost one system call instead of two. A socket that is closed, or
+    idle until its next request, is not watched.
     """
 
     def __init__(self) -> None:
@@ -62,18 +62,18 @@ class EpollSockets:
         self.close = self._poll.close
 
     def watch(self, what: int, descriptor: int, _multi: object = None, _data: object = None) -> None:
-        """Watch a socket for `POLL_IN`, `POLL_OUT` or both; after `POLL_REMOVE` no more."""
+        """Watch a socket for `POLL_IN`, `POLL_OUT` or both; `POLL_REMOVE` ends that."""
         if what == pycurl.POLL_REMOVE:
             self._watched.pop(descriptor, None)
             return
         events = self._watched[descriptor] = _EPOLL_EVENTS[what]
         try:
             self._poll.modify(descriptor, events)
-        except FileNotFoundError:  # a new socket, perhaps by the number of one that was closed
+        except FileNotFoundError:  # a new socket, perhaps with the number of a closed one
             self._poll.register(descriptor, events)
 
     def ready(self) -> Iterator[tuple[int, int]]:
-        """Yield the sockets that are ready now, each with what for: `CSELECT_IN`, `CSELECT_OUT`."""
+        """Yield the sockets that are ready now, each with its events: `CSELECT_IN`, `CSELECT_OUT`."""
         watched = self._watched
         for descriptor, events in self._poll.poll(0):
             if descriptor in watched:

@@ -1,4 +1,4 @@
-"""Reading S3's XML: no entities of its own, no other encoding than UTF-8, cut off means unreadable."""
+"""Reads S3's XML: no custom entities, no encoding but UTF-8; a document that is cut off is an error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 from s3copy_tasks.errors import Code, TransientError
 
 UNREADABLE = "the reply can't be read"
-"""Never with the reply's text: it may hold anything."""
+"""Never with the reply's text: it may contain anything."""
 
 
 _ROOT = re.compile(
@@ -20,17 +20,17 @@ _LONGEST_PLAIN = 2_000
 
 
 def unreadable_reply(operation: str) -> TransientError:
-    """Return the error of a reply that says nothing, or nothing that S3 would say."""
+    """Return the error for a reply that is empty, or that S3 would never send."""
     return TransientError(f"{operation}: {UNREADABLE}", code=Code.EMPTY_REPLY)
 
 
 def parse_xml(body: bytes) -> ET.Element:
-    """Return the root of a document; expat reads it.
+    """Return the root of a document, read by expat.
 
     Raises:
         ValueError: the document is not well-formed, is cut off, or declares types or entities.
     """
-    # S3 declares no types, and an entity can grow without bound; no zero, for UTF-16 would hide them.
+    # S3 declares no types, and entities can grow without bound; UTF-16, which has zeros, could hide them.
     if b"<!DOCTYPE" in body or b"\0" in body:
         raise ValueError(UNREADABLE)
     parser = ET.XMLParser(encoding="utf-8")  # noqa: S314 - without types there are no entities to expand
@@ -50,9 +50,9 @@ def local_name(element: ET.Element) -> str:
 
 
 def plain_texts(body: bytes) -> tuple[str, list[tuple[str, str]]] | None:
-    """Return the name of a root and its children's names and texts, where there is no more to a document.
+    """Return the name of a root and its children's names and texts, if a document has nothing else.
 
-    Takes a third of the parser's time, and there is one for every copy. None for any other document.
+    Takes a third of the parser's time, and every copy has one. None for any other document.
     """
     if len(body) > _LONGEST_PLAIN:
         return None
