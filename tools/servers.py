@@ -20,20 +20,22 @@ _INTERRUPTED = 130
 
 
 def main(names: list[str]) -> int:
-    """Return 0 where all tests passed on all servers."""
+    """Return 0 if all tests passed on all servers."""
     unknown = set(names) - SERVERS.keys()
     if unknown:
-        sys.stderr.write(f"no such server: {', '.join(sorted(unknown))}. There are {', '.join(SERVERS)}\n")
+        sys.stderr.write(
+            f"unknown server: {', '.join(sorted(unknown))}. Known servers: {', '.join(SERVERS)}\n"
+        )
         return 2
     _BUILD.mkdir(exist_ok=True)
     with TemporaryDirectory(prefix="servers-", dir=_BUILD, ignore_cleanup_errors=True) as scratch:
-        os.environ["TMPDIR"] = scratch  # of all that we start: what it leaves goes with it
+        os.environ["TMPDIR"] = scratch  # for all child processes: their files are removed with it
         codes = [_run(name) for name in names or [name for name in SERVERS if name != DEFAULT]]
     return max(codes)
 
 
 def _run(name: str) -> int:
-    """Install a server where it is missing, and run the tests on it."""
+    """Install a server if it is missing, and run the tests on it."""
     server, began = SERVERS[name], time.monotonic()
     missing = server.missing()
     if missing is not None:
@@ -50,7 +52,7 @@ def _run(name: str) -> int:
 
 
 def _pytest(*arguments: str) -> int:
-    """Run pytest. It gets Ctrl-C as we do, and ends its server; where we are ended otherwise, it is, too."""
+    """Run pytest. It also gets Ctrl-C, and ends its server; any other end of this process ends it, too."""
     process = subprocess.Popen([*tied("INT"), sys.executable, "-m", "pytest", *arguments])
     signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
     try:

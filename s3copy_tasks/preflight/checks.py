@@ -77,7 +77,7 @@ class Checks:
                 side, ["s3:ListBucket"], location.bucket, error, prefix=where
             )
         except MissingError as error:
-            msg = f"{side}.bucket: there is no bucket {location.bucket!r} ({error.code})"
+            msg = f"{side}.bucket: bucket {location.bucket!r} does not exist ({error.code})"
             return MissingError(msg, code=error.code)
         except CopyError as error:
             if error.code == Code.ENDPOINT_UNREACHABLE:
@@ -114,7 +114,7 @@ class Checks:
             return error
         if found is None:
             version = f" in version {version_id}" if version_id else ""
-            msg = f"there is no object s3://{self._job.source.bucket}/{key}{version}"
+            msg = f"object s3://{self._job.source.bucket}/{key}{version} does not exist"
             return MissingError(msg, code="NoSuchKey")
         return None
 

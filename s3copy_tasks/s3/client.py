@@ -36,7 +36,7 @@ class Client(Protocol):
             `s3.results.check_confirmed`.
 
         Raises:
-            CopyError: S3 refused it, or there was no reply; ExpiredError if the credentials have expired:
+            CopyError: S3 refused it, or did not reply; ExpiredError if the credentials have expired:
                 the next call connects again.
         """
 

@@ -153,7 +153,7 @@ class AwsConnectionManager:
             _share_loader(factory.basic_session)
             session = _share_loader(factory.create_session())
             if session.get_credentials() is None:
-                raise self._refused(AccessError("there are no credentials", code=Code.CREDENTIALS))
+                raise self._refused(AccessError("no credentials were found", code=Code.CREDENTIALS))
         except ClientError as error:
             raise self._refused(from_client_error(error)) from None
         except BotoCoreError as error:

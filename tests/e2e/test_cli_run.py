@@ -148,7 +148,7 @@ def test_errors_before_the_first_copy_are_one_message(sides: Sides, tmp_path: Pa
     write(tmp_path, sides, source={"bucket": "nobody-has-this", "connection": "aws_source"})
     code, out, err = s3copy(tmp_path, "run", "daily")
     assert (code, out) == (1, "")
-    assert "there is no bucket 'nobody-has-this'" in err
+    assert "bucket 'nobody-has-this' does not exist" in err
     code, out, err = s3copy(tmp_path, "plan", "daily")
     assert (code, out) == (1, "")
     assert "NoSuchBucket" in err

@@ -151,7 +151,7 @@ class FaultBench:
         return self.server.history(SOURCE, f"in/{suffix}")
 
     def changes(self, suffix: str, content: bytes | int = 11) -> Fault:
-        """Somebody writes the source object renew, with other metadata and tags."""
+        """Somebody writes the source object anew, with other metadata and tags."""
         kept: dict[str, Any] = {"headers": {"x-amz-meta-by": "somebody"}, "tags": {"changed": "yes"}}
         return self._deed(
             "source changed", suffix, lambda: self.server.put(SOURCE, f"in/{suffix}", content, **kept)

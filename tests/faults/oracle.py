@@ -53,7 +53,7 @@ class Oracle:
 
     def own_writes(self, suffix: str) -> list[Stored]:
         """Return what this run, or a try of it, wrote."""
-        return [one for one in self._history(suffix) if one.by != "somebody"]
+        return [one for one in self._history(suffix) if one.by != "test"]
 
     def _history(self, suffix: str) -> list[Stored]:
         return self.bench.server.history(DESTINATION, f"out/{suffix}")
@@ -66,7 +66,7 @@ class Oracle:
                 f"a wrong object at {suffix}: {one}, the source had {versions}"
             )
         if self.job.overwrite is Overwrite.NEVER and not self._did("destination deleted", suffix):
-            late = [one for one in self._history(suffix)[1:] if one.by != "somebody"]
+            late = [one for one in self._history(suffix)[1:] if one.by != "test"]
             assert not late, f"never overwrite: {suffix} was overwritten by {late}"
 
     def _check_failures(self, metrics: TransferMetrics) -> None:

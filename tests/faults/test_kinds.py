@@ -331,14 +331,14 @@ class TestDestination:
         put(bench, size)
         metrics = struck(bench, bench.overwrites("a"), kind, overwrite=Overwrite.NEVER)
         assert (fate(metrics), dict(metrics.files_skipped)) == ("skipped", {"exists": 1})
-        assert bench.written["a"].by == "somebody"
+        assert bench.written["a"].by == "test"
         assert bench.server.uploads == {}
 
     def test_changed_looks_at_it_first(self, bench: FaultBench, size: int, kind: str) -> None:
         """`changed` replaces what came meanwhile only after a look at it, and exactly that (rule 3)."""
         put(bench, size)
         metrics = struck(bench, bench.overwrites("a"), kind)
-        (came,) = [one for one in bench.server.history(DESTINATION, "out/a") if one.by == "somebody"]
+        (came,) = [one for one in bench.server.history(DESTINATION, "out/a") if one.by == "test"]
         guards = [
             (one.headers.get("if-none-match"), one.headers.get("if-match"))
             for one in bench.proxy.of_kind(kind)

@@ -1,4 +1,4 @@
-"""Airflow's own machinery in this process: a database once, runs of Dags, and what is logged."""
+"""Airflow in this process: one database, runs of Dags, and their log lines."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class DagResult:
     _instances: dict[tuple[str, int], Any]
 
     def xcom(self, task_id: str, key: str = "return_value", *, map_index: int = -1) -> Any:
-        """Return one value that a task instance pushed; None where it pushed none."""
+        """Return one value that a task instance pushed; None if it pushed none."""
         instance = self._instances[task_id, map_index]
         return instance.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
 
 
 class RunDag(Protocol):
-    """Runs a Dag in this process, retries included, and returns what came of it."""
+    """Runs a Dag in this process, with retries, and returns the result."""
 
     def __call__(self, dag: DAG) -> DagResult: ...
 
@@ -60,7 +60,7 @@ def airflow_database() -> None:
 
 @pytest.fixture
 def run_dag(airflow_database: None, tmp_path: Path) -> Iterator[RunDag]:
-    """Run Dags by Airflow's own machinery: templates, XComs, retries and state between tries."""
+    """Run Dags with Airflow's own code: templates, XComs, retries and state between attempts."""
     empty = tmp_path / "dags"
     empty.mkdir()
 

@@ -1,4 +1,4 @@
-"""Objects that would have to be restored first: skipped or failed as the job says, never asked for."""
+"""Objects that would have to be restored first: skipped or failed as the job says, never requested."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_skipped_with_their_own_reason(archive: Sides, proxy: Proxy) -> None:
 
 @pytest.mark.needs("archive")
 def test_failed_without_a_request(archive: Sides, proxy: Proxy) -> None:
-    """By default they fail, by S3's own code, and no request is spent on them."""
+    """By default they fail with S3's own code, without a request."""
     metrics = archive.run(archive.job())
     assert metrics.errors_encountered.by_code == {"InvalidObjectState": 2}
     assert metrics.files_copied_successfully == 2
@@ -48,7 +48,7 @@ def test_failed_without_a_request(archive: Sides, proxy: Proxy) -> None:
 
 @pytest.mark.needs("archive")
 def test_an_archived_source_that_is_copied_already_is_unchanged(archive: Sides) -> None:
-    """Only what would be read now is archived: the rest is decided as always."""
+    """Only an object that would be read now fails as archived; the others are decided as usual."""
     archive.put("data/old", b"old")
     archive.run(archive.job(options=SKIP))
     archive.put("data/old", b"old", StorageClass="GLACIER")
@@ -59,7 +59,7 @@ def test_an_archived_source_that_is_copied_already_is_unchanged(archive: Sides) 
 
 @pytest.mark.needs("archive")
 def test_single_objects(archive: Sides) -> None:
-    """An object that is named is looked at by HEAD, which tells the same."""
+    """A named object is headed, with the same result."""
     one = ObjectEntry(source="data/GLACIER", destination="copy/one")
     metrics = archive.run(archive.job(prefixes=(), objects=(one,), options=SKIP))
     assert metrics.files_skipped == {SkipReason.ARCHIVED: 1}
@@ -75,7 +75,7 @@ RESTORED = RESTORING.replace("true", "false") + "<RestoreExpiryDate>2027-01-01T0
 
 
 def test_restored_ones_are_copied(sides: Sides, proxy: Proxy) -> None:
-    """A listing is asked for the state of restores; one that has ended makes an object readable."""
+    """Listings include the state of a restore; when it has ended, the object can be read."""
     rows = ROW.format(key="restored", status=RESTORED) + ROW.format(key="restoring", status=RESTORING)
 
     def answer(request: Request) -> Reply | None:
@@ -107,8 +107,10 @@ def test_restored_ones_are_copied(sides: Sides, proxy: Proxy) -> None:
     ],
     ids=["archived", "restoring", "restored", "archive tier", "other tier"],
 )
-def test_head_tells(sides: Sides, proxy: Proxy, headers: dict[str, str], archived: bool) -> None:  # noqa: FBT001 - a table's column
-    """What HEAD says of class, tier and restore decides whether an object can be read."""
+def test_head_shows_what_is_archived(
+    sides: Sides, proxy: Proxy, headers: dict[str, str], archived: bool
+) -> None:
+    """Class, tier and restore in a HEAD decide whether an object can be read."""
     always = {
         "Content-Length": "1",
         "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT",

@@ -40,7 +40,7 @@ def test_a_clean_run_audits_clean(sides: Sides, proxy: Proxy) -> None:
     assert set(proxy.kinds()) == {"ListObjectsV2", "HeadObject"}
 
 
-# What somebody writes at the destination in place of the copy -> what differs.
+# What another client writes over the copy -> what differs.
 CHANGES = [
     pytest.param({"Body": b"X"}, {"ChecksumCRC32"}, marks=needs("checksums"), id="content of the same size"),
     pytest.param({"Body": b"xx"}, {"size", "ChecksumCRC32"}, marks=needs("checksums"), id="size"),
@@ -56,7 +56,7 @@ CHANGES = [
 
 @pytest.mark.parametrize(("changes", "names"), CHANGES)
 def test_differences_are_named(sides: Sides, changes: dict[str, Any], names: set[str]) -> None:
-    """Each difference is told by name with both values, and no other."""
+    """Each difference is reported by name with both values, and no other."""
     sides.put("data/a", b"x", ChecksumAlgorithm="CRC32", **HEADERS)
     written: dict[str, Any] = {"Body": b"x", "ChecksumAlgorithm": "CRC32"} | HEADERS | changes
     sides.destination.put_object(Bucket=sides.destination_bucket, Key="copy/a", **written)
@@ -66,7 +66,7 @@ def test_differences_are_named(sides: Sides, changes: dict[str, Any], names: set
 
 
 def test_a_missing_copy(sides: Sides) -> None:
-    """An object without a copy is told as missing, with its size."""
+    """An object without a copy is reported as missing, with its size."""
     sides.put("data/a", b"abc")
     found, _ = audited(sides, sides.job())
     assert found["data/a"] == Audited(
@@ -75,7 +75,7 @@ def test_a_missing_copy(sides: Sides) -> None:
 
 
 def test_single_objects_and_one_that_is_gone(sides: Sides) -> None:
-    """Objects that the job names are compared, too; one that is gone could not be, and says so."""
+    """Named objects are compared, too; one that is gone is reported as such."""
     sides.put("a", b"x")
     sides.destination.put_object(Bucket=sides.destination_bucket, Key="b", Body=b"x")
     objects = (ObjectEntry(source="a", destination="b"), ObjectEntry(source="gone", destination="c"))
@@ -86,7 +86,7 @@ def test_single_objects_and_one_that_is_gone(sides: Sides) -> None:
 
 @pytest.mark.needs("storage_classes")
 def test_filters_and_options_are_the_jobs(sides: Sides) -> None:
-    """What the filters leave out is not compared; a class that the job sets is what is wanted."""
+    """What the filters leave out is not compared; a class that the job sets is expected."""
     sides.put("data/a.nc", b"x", Tagging="a=b")
     sides.put("data/a.tmp", b"x")
     job = sides.job(
@@ -101,7 +101,7 @@ def test_filters_and_options_are_the_jobs(sides: Sides) -> None:
 
 
 def test_content_that_nothing_proves_is_counted_apart(sides: Sides, proxy: Proxy) -> None:
-    """Same size, other ETag, no checksum in common: not known to differ or to be the same, and named."""
+    """Same size, other ETag, no common checksum: neither different nor equal, so it is named."""
     sides.put("data/a", b"x")
     sides.destination.put_object(Bucket=sides.destination_bucket, Key="copy/a", Body=b"x")
     plain = {
@@ -122,8 +122,8 @@ def test_content_that_nothing_proves_is_counted_apart(sides: Sides, proxy: Proxy
     assert (tally, tally.is_clean) == (Tally(compared=1, unproven=1), True)
 
 
-def test_a_refusal_is_no_difference(sides: Sides, proxy: Proxy) -> None:
-    """An object that may not be looked at is counted as failed, with S3's code."""
+def test_a_refusal_is_not_a_difference(sides: Sides, proxy: Proxy) -> None:
+    """An object that may not be headed is counted as failed, with S3's code."""
     sides.put("data/a")
     proxy.answer = lambda request: Reply.error(403, "AccessDenied") if request.kind == "HeadObject" else None
     found, tally = audited(sides, sides.job())

@@ -1,4 +1,4 @@
-"""On a server that judges: what nobody grants is refused before the first copy; what we print is enough."""
+"""On a server with access control: what is not granted is refused early; the printed policies suffice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Partners:
-    """Two buckets of two owners, and a role for each side that nobody has granted anything.
+    """Two buckets of two owners, and a role for each side without any permission.
 
     Attributes:
         gateway: where the owners and the administrator grant.
@@ -60,7 +60,7 @@ class Partners:
         return replace(job, **(places | changes))
 
     def printed(self, job: EffectiveJob) -> dict[str, Document]:
-        """Return what `s3copy policy` prints of a job between two accounts of AWS, in RGW's words."""
+        """Return what `s3copy policy` prints for a job between two AWS accounts, with RGW's ARNs."""
         of_source = [[entry.source, None] for entry in job.prefixes] + [[one.source] for one in job.objects]
         of_copies = [[entry.destination, None] for entry in job.prefixes]
         of_copies += [[one.destination] for one in job.objects]
@@ -73,15 +73,15 @@ class Partners:
         )
         worker = "arn:aws:iam::111111111111:role/the-role-that-your-airflow-workers-run-as"
         words = {READER: role(self.reader), WRITER: role(self.writer), worker: user("worker")}
-        for theirs, ours in words.items():
-            text = text.replace(theirs, ours)
+        for arn, rgw_arn in words.items():
+            text = text.replace(arn, rgw_arn)
         found: dict[str, Document] = json.loads(text)
         for policy in found.values():
-            policy["Statement"] = [in_words_of_rgw(one) for one in policy.get("Statement", ())]
+            policy["Statement"] = [adapt_to_rgw(one) for one in policy.get("Statement", ())]
         return found
 
     def apply(self, policies: Mapping[str, Document]) -> None:
-        """Put policies where their names say."""
+        """Attach policies to what their names say."""
         for name, trusted in (("source", self.reader), ("destination", self.writer)):
             self.gateway.grant_role(trusted, policies[f"{name}_role_policy"])
             self.gateway.set_trust(trusted, policies[f"{name}_trust_policy"])
@@ -94,8 +94,8 @@ class Partners:
         self.sides.source.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
     def follow(self, error: AccessError) -> None:
-        """Grant what a refusal says is missing, and nothing else."""
-        for statement in map(in_words_of_rgw, statements(error.message)):
+        """Grant only what a refusal says is missing."""
+        for statement in map(adapt_to_rgw, statements(error.message)):
             policy = {"Version": "2012-10-17", "Statement": [statement]}
             if "Principal" in statement:
                 assert statement["Principal"] == {"AWS": role(self.writer)}
@@ -105,10 +105,10 @@ class Partners:
                 self.gateway.grant_role(self.reader if listed else self.writer, policy)
 
 
-def in_words_of_rgw(statement: Document) -> Document:
-    """Return a statement by which RGW tells the writer, too, that an object is not there.
+def adapt_to_rgw(statement: Document) -> Document:
+    """Return a statement with which RGW answers 404 to the writer, too, if an object does not exist.
 
-    It does so to who may list without any prefix; AWS, and RGW since 2026, to who may list that key.
+    RGW does so if the writer may list without a prefix; AWS, and RGW since 2026, if it may list that key.
     https://github.com/ceph/ceph/pull/68577
     """
     lists_copies = statement.get("Action") == ["s3:ListBucket"] and "destination-" in str(statement)
@@ -126,7 +126,7 @@ def statements(message: str) -> Iterator[Document]:
 
 @pytest.fixture
 def partners(sides: Sides, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Partners:
-    """Two partners who grant each other nothing yet, and five objects."""
+    """Two partners without any grants yet, and five objects."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": WORKER.key_id,
         "AWS_SECRET_ACCESS_KEY": WORKER.secret,
@@ -151,7 +151,7 @@ def refusal(partners: Partners, job: EffectiveJob, proxy: Proxy) -> AccessError:
 
 
 def test_what_is_printed_suffices(partners: Partners) -> None:
-    """The least privileges of a job let it check, copy, look at single objects, and find no more to copy."""
+    """The least privileges of a job let it check, copy, head single objects, and find no more to copy."""
     partners.sides.put("catalog/index", b"index")
     entry = ObjectEntry(source="catalog/index", destination="catalog")
     job = partners.job(objects=(entry,))
@@ -223,7 +223,7 @@ def test_what_is_missing_is_named_and_printed(partners: Partners, proxy: Proxy, 
 
 
 def test_refusals_lead_from_nothing_to_a_copy(partners: Partners, proxy: Proxy) -> None:
-    """Who grants just what each refusal prints comes to a copy: both listings first, then read and write."""
+    """Granting just what each refusal prints leads to a copy: both listings first, then read and write."""
     job, seen = partners.job(), []
     for _ in range(2):
         error = refusal(partners, job, proxy)
@@ -233,8 +233,8 @@ def test_refusals_lead_from_nothing_to_a_copy(partners: Partners, proxy: Proxy) 
     assert partners.sides.run(job).files_copied_successfully == 5
 
 
-def test_a_role_that_trusts_somebody_else(partners: Partners, proxy: Proxy) -> None:
-    """A role that may not be assumed is named with its trust policy; the one that we print mends it."""
+def test_a_role_that_trusts_another_principal(partners: Partners, proxy: Proxy) -> None:
+    """A role that can't be assumed is named with its trust policy; the printed policy fixes it."""
     job = partners.job()
     granted = partners.printed(job)
     partners.apply(granted)
@@ -249,7 +249,7 @@ def test_a_role_that_trusts_somebody_else(partners: Partners, proxy: Proxy) -> N
 
 
 def test_no_more_than_the_prefix(partners: Partners, proxy: Proxy) -> None:
-    """What is granted to a job lets its roles neither list, read nor write beside its prefixes."""
+    """With the grants of a job, its roles can neither list, read nor write outside its prefixes."""
     partners.apply(partners.printed(partners.job()))
     partners.sides.put("secret/a")
     beside = [
@@ -274,7 +274,7 @@ def test_the_trust_that_is_missing_is_printed(partners: Partners, proxy: Proxy) 
 def test_the_role_of_a_connection_is_named(
     partners: Partners, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where STS does not tell who signs, the Principal is the role that the connection assumes."""
+    """If STS does not name the signer, the Principal is the role that the connection assumes."""
     granted = partners.printed(partners.job())
     partners.apply(PLACES["read as the signer"].taken_from(granted))
     for side, name in (("SOURCE", partners.reader), ("DESTINATION", partners.writer)):
@@ -287,7 +287,7 @@ def test_the_role_of_a_connection_is_named(
 
 @pytest.mark.xfail(reason="preflight takes the 403 of an absent object for a refusal", raises=AccessError)
 def test_a_listing_of_the_prefix_alone_suffices(partners: Partners) -> None:
-    """The destination is listed below the job's prefix, and no missing object stops a job that may do so."""
+    """The destination is listed only below the job's prefix, and missing objects do not stop the job."""
     job = partners.job()
     granted = partners.printed(job)
     (listing,) = [s for s in granted["destination_role_policy"]["Statement"] if s["Sid"] == "ListDestination"]

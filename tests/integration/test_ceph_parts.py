@@ -1,6 +1,6 @@
-"""Copies in parts on a server that judges: long-lived users, whom an ACL lets read.
+"""Copies in parts on a server with access control: long-lived users, who may read by an ACL.
 
-UploadPartCopy of RGW 16.2 looks at ACLs alone, and these know no roles (`parts_by_role`, `foreign_parts`).
+UploadPartCopy of RGW 16.2 checks only ACLs, which have no roles (`parts_by_role`, `foreign_parts`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SHARED = {"GrantFullControl": "id=source", "GrantRead": "id=copier"}
 
 @pytest.fixture
 def users(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> Sides:
-    """Buckets whose source its owner lists, and whose destination a user may write who owns nothing."""
+    """The owner lists the source bucket; a user who owns nothing may write the destination."""
     connections = {
         "AIRFLOW_CONN_AWS_SOURCE": sides.endpoint.connection(None, SOURCE_OWNER),
         "AIRFLOW_CONN_AWS_DESTINATION": sides.endpoint.connection(None, COPIER),
@@ -65,7 +65,7 @@ def test_content_and_metadata_arrive(users: Sides, proxy: Proxy) -> None:
 
 
 def test_lost_tags_are_found(users: Sides) -> None:
-    """RGW loses the tags of a copy in parts, and says nothing of it (`tagged_uploads`): an audit does."""
+    """RGW silently loses the tags of a copy in parts (`tagged_uploads`): an audit finds that."""
     users.put("data/a", BODY, Tagging="level=2", **SHARED)
     assert users.run(users.job(), limits=LIMITS).files_copied_successfully == 1
     stores, tally = users.stores(users.job()), Tally()
@@ -74,14 +74,14 @@ def test_lost_tags_are_found(users: Sides) -> None:
 
 
 def test_an_empty_etag_is_asked_for_again(users: Sides, proxy: Proxy) -> None:
-    """RGW answers the first completion with an empty ETag: no proof; asked again it tells (rule 1)."""
+    """RGW completes with an empty ETag, which proves nothing; the second answer has it (rule 1)."""
     users.put("data/a", BODY, **SHARED)
     assert users.run(users.job(), limits=LIMITS).files_verified == 1
     assert proxy.kinds()["CompleteMultipartUpload"] == 2
 
 
-def test_a_source_that_nobody_shares_is_refused(users: Sides, proxy: Proxy) -> None:
-    """A user whom neither ACL nor policy lets read is refused before the first copy."""
+def test_a_source_that_is_not_shared_is_refused(users: Sides, proxy: Proxy) -> None:
+    """A user who may not read by an ACL or a policy is refused before the first copy."""
     users.put("data/a", BODY)
     with pytest.raises(AccessError, match="may not s3:GetObject"):
         users.run(users.job(), limits=LIMITS)
@@ -89,7 +89,7 @@ def test_a_source_that_nobody_shares_is_refused(users: Sides, proxy: Proxy) -> N
 
 
 def test_a_part_that_is_denied_leaves_no_upload(users: Sides) -> None:
-    """Where reading is allowed and copying a part is not, the object fails, and its upload is aborted."""
+    """If reading is allowed but copying a part is not, the object fails, and its upload is aborted."""
     users.put("data/a", BODY)
     arn = f"arn:aws:s3:::{users.source_bucket}/*"
     policy = json.dumps(allow(["s3:GetObject"], arn, to=user("copier")))

@@ -1,4 +1,4 @@
-"""Both clients do the same on the wire; the fast one also keeps connections, certificates and promises."""
+"""Both clients do the same on the wire; the fast one also reuses connections and checks certificates."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ pytestmark = pytest.mark.one_server
 
 
 def connecting(url: str | None, *, made: list[bool] | None = None, **options: Any) -> Connect:
-    """Return what connects to a server, each time with a new token; `made` gets whether it was anew."""
+    """Return a function that connects to a server with a new token each time; `made` records `renew`."""
     config = Config(
         connect_timeout=options.pop("connect_timeout", 10),
         read_timeout=options.pop("read_timeout", 60),
@@ -113,7 +113,7 @@ async def closing(client: Client) -> AsyncIterator[Client]:
 
 
 def calls(client: Client, *requests: tuple[str, Mapping[str, Any]]) -> list[Any]:
-    """Make requests, one after the other; return what came of each, errors too; close the client."""
+    """Make requests, one after the other; return their results and errors; close the client."""
 
     async def run() -> list[Any]:
         found: list[Any] = []
@@ -134,13 +134,13 @@ def call(client: Client, operation: str, params: Mapping[str, Any]) -> Any:
 
 
 def descriptors() -> list[str]:
-    """Return what this process has open."""
+    """Return the open file descriptors of this process."""
     gc.collect()
     return sorted(path.name for path in Path("/dev/fd").iterdir())
 
 
 def failing(_: object) -> NoReturn:
-    raise AssertionError("nobody should have asked")
+    raise AssertionError("no request was expected")
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def bucket(server: Endpoint) -> str:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_both_do_the_same(server: Endpoint, bucket: str, key: str) -> None:
-    """Every operation gives the same with either client, whatever the key: no part of it is normalised."""
+    """Every operation has the same result with either client, whatever the key: it is never normalised."""
 
     def without_times(value: Any) -> Any:
         if isinstance(value, dict):
@@ -188,9 +188,9 @@ def test_both_do_the_same(server: Endpoint, bucket: str, key: str) -> None:
             found.append(listed)
         return [without_times(result) for result in found]
 
-    ours = asyncio.run(run(CurlClient(connecting(server.url))))
-    theirs = asyncio.run(run(Boto3Client(connecting(server.url))))
-    assert ours == theirs
+    found = asyncio.run(run(CurlClient(connecting(server.url))))
+    expected = asyncio.run(run(Boto3Client(connecting(server.url))))
+    assert found == expected
 
 
 @both
@@ -212,7 +212,7 @@ def test_both_do_the_same(server: Endpoint, bucket: str, key: str) -> None:
 def test_refusals(
     proxy: Proxy, make: Callable[[Connect], Client], given: Reply, cls: type[CopyError], codes: str
 ) -> None:
-    """S3's refusals, its errors inside a success and its silence are the same errors with either client."""
+    """Refusals, errors inside a success and missing replies are the same errors with either client."""
     proxy.answer = lambda request: given if request.kind == "CopyObject" else Reply(404)
     error = call(make(connecting(proxy.url)), "CopyObject", COPY)
     assert isinstance(error, cls)
@@ -222,7 +222,7 @@ def test_refusals(
 
 @both
 def test_expired_credentials(proxy: Proxy, make: Callable[[Connect], Client]) -> None:
-    """Expired credentials are an error of their own, and the next call connects anew."""
+    """Expired credentials have their own error, and the next call connects again."""
     answers = deque([Reply.error(400, "ExpiredToken"), Reply(200, COPIED), Reply(200, COPIED)])
     proxy.answer = lambda request: answers.popleft()
     made: list[bool] = []
@@ -234,8 +234,8 @@ def test_expired_credentials(proxy: Proxy, make: Callable[[Connect], Client]) ->
     assert tokens[0] != tokens[1] == tokens[2]
 
 
-def test_who_waits_for_a_connection_shares_its_error() -> None:
-    """STS that does not answer is asked once for all that wait, not by one after the other."""
+def test_calls_that_wait_for_a_connection_share_its_error() -> None:
+    """If STS does not answer, all waiting calls share one request and its error."""
     made = 0
 
     def connect(*, renew: bool = False) -> S3Client:
@@ -257,7 +257,7 @@ def test_who_waits_for_a_connection_shares_its_error() -> None:
 
 @both
 def test_a_head_cannot_say_what_expired(proxy: Proxy, make: Callable[[Connect], Client]) -> None:
-    """A HEAD's 400 has no body: new credentials are worth a try, and a connection anew."""
+    """A HEAD's 400 has no body: one attempt with new credentials and a new connection is made."""
     answers = deque([Reply(400), Reply(200, headers={"ETag": '"e"'})])
     proxy.answer = lambda request: answers.popleft() if request.kind == "HeadObject" else Reply(404)
     made: list[bool] = []
@@ -293,7 +293,7 @@ def test_another_region(make: Callable[[Connect], Client]) -> None:
     ids=["to the same region", "to nowhere", "temporary", "by its body"],
 )
 def test_a_redirect_without_end(refusal: bytes) -> None:
-    """Who is always sent elsewhere gives up after one try, at the latest."""
+    """A client that is always redirected gives up after one retry."""
     with ScriptedServer(lambda _: refusal) as server:
         error = call(CurlClient(connecting(server.url)), "CopyObject", COPY)
     assert isinstance(error, RequestError)
@@ -311,7 +311,7 @@ def answer_by_clock(now: datetime, asked: Asked) -> bytes:
 
 @pytest.mark.parametrize("operation", ["CopyObject", "HeadObject"])
 def test_a_wrong_clock(operation: str) -> None:
-    """A clock that is off is corrected by the server's, once for all; a HEAD's 403 has no code."""
+    """A wrong clock is corrected by the server's, once for all calls; a HEAD's 403 has no code."""
     real = datetime.now(UTC) + timedelta(hours=2)
     params = COPY if operation == "CopyObject" else OF_KEY
     with ScriptedServer(lambda asked: answer_by_clock(real, asked)) as server:
@@ -345,7 +345,7 @@ def test_a_wrong_clock_of_concurrent_requests(operation: str) -> None:
 
 
 def test_a_denied_head_with_the_right_clock() -> None:
-    """A 403 is tried again for the time's sake only if the time is off."""
+    """A 403 is retried with another time only if the clock is wrong."""
     denied = reply(b"", 403, Date=format_datetime(datetime.now(UTC), usegmt=True))
     with ScriptedServer(lambda _: denied) as server:
         error = call(CurlClient(connecting(server.url)), "HeadObject", OF_KEY)
@@ -358,7 +358,7 @@ def test_a_denied_head_with_the_right_clock() -> None:
     "answer", [RESET, CLOSE, reply(b"<Copy", length=500)], ids=["reset", "closed", "cut"]
 )
 def test_broken_connections(make: Callable[[Connect], Client], answer: bytes) -> None:
-    """A reset, a closed connection and a body that is cut off are worth another try."""
+    """After a reset, a closed connection or a body that is cut off, a retry makes sense."""
     with ScriptedServer(lambda _: answer) as server:
         error = call(make(connecting(server.url)), "CopyObject", COPY)
     assert type(error) is TransientError
@@ -366,7 +366,7 @@ def test_broken_connections(make: Callable[[Connect], Client], answer: bytes) ->
 
 
 def test_a_body_that_is_cut_off() -> None:
-    """Fewer bytes of an object than announced are no object."""
+    """An object with fewer bytes than announced is an error."""
     with ScriptedServer(lambda _: reply(b"abc", length=10)) as server:
         error = call(CurlClient(connecting(server.url)), "GetObject", OF_KEY)
     assert isinstance(error, TransientError)
@@ -374,8 +374,8 @@ def test_a_body_that_is_cut_off() -> None:
 
 
 @both
-def test_nobody_listens(make: Callable[[Connect], Client]) -> None:
-    """A server that can't be reached has a code of its own: nothing was sent."""
+def test_an_unreachable_server(make: Callable[[Connect], Client]) -> None:
+    """A server that can't be reached has its own code: nothing was sent."""
     with ScriptedServer(failing) as server:
         url = server.url
     error = call(make(connecting(url)), "CopyObject", COPY)
@@ -385,7 +385,7 @@ def test_nobody_listens(make: Callable[[Connect], Client]) -> None:
 
 @both
 def test_a_silent_server(make: Callable[[Connect], Client]) -> None:
-    """A server that never answers costs the read timeout, and is worth another try."""
+    """A server that never answers costs the read timeout, and a retry makes sense."""
     with ScriptedServer(lambda _: None) as server:
         error = call(make(connecting(server.url, read_timeout=1)), "CopyObject", COPY)
     assert isinstance(error, TransientError)
@@ -393,7 +393,7 @@ def test_a_silent_server(make: Callable[[Connect], Client]) -> None:
 
 
 def dying(asked: Asked) -> bytes:
-    """Answer the first request of the first connection; die on its second, after having read it."""
+    """Answer the first request of the first connection; close it after reading the second."""
     if (asked.connection, asked.number) == (1, 2):
         return CLOSE
     if "uploadId" in asked.target:
@@ -410,7 +410,7 @@ def dying(asked: Asked) -> bytes:
     ],
 )
 def test_what_must_not_come_twice(operation: str, params: dict[str, Any]) -> None:
-    """A request that its own success would make fail is not re-sent by libcurl: its fate is unknown."""
+    """A request that would fail after its own success is not re-sent by libcurl: its result is unknown."""
     with ScriptedServer(dying) as server:
         results = calls(CurlClient(connecting(server.url)), *[(operation, params)] * 3)
     assert [isinstance(result, TransientError) for result in results] == [False, True, False]
@@ -422,7 +422,7 @@ def test_what_must_not_come_twice(operation: str, params: dict[str, Any]) -> Non
     ("operation", "params"), [("CopyObject", COPY), ("ListObjectsV2", {"Bucket": "bucket"})]
 )
 def test_what_may_come_twice(operation: str, params: dict[str, Any]) -> None:
-    """A dead connection is no matter for a request that may come twice: libcurl sends it again."""
+    """If the connection is dead, libcurl re-sends a request that may be sent twice."""
     with ScriptedServer(dying) as server:
         results = calls(CurlClient(connecting(server.url)), (operation, params), (operation, params))
     assert not [result for result in results if isinstance(result, CopyError)]
@@ -430,7 +430,7 @@ def test_what_may_come_twice(operation: str, params: dict[str, Any]) -> None:
 
 
 def test_connections_are_kept() -> None:
-    """As many connections as requests at once, however many follow."""
+    """There are as many connections as concurrent requests, however many follow."""
     at_once, rounds = 8, 5
 
     async def run(client: Client) -> None:
@@ -445,7 +445,7 @@ def test_connections_are_kept() -> None:
 
 
 def test_nothing_stays_open() -> None:
-    """A closed client leaves no descriptor, whether or not somebody waited for a reply."""
+    """A closed client leaves no descriptor, even if a call was waiting for a reply."""
 
     async def run(server: ScriptedServer) -> None:
         client = CurlClient(connecting(server.url))
@@ -464,11 +464,11 @@ def test_nothing_stays_open() -> None:
     before = descriptors()
     for _ in range(3):
         once()
-    assert len(descriptors()) <= len(before)  # what other tests left may be closed meanwhile
+    assert len(descriptors()) <= len(before)  # other tests may have left some that are closed meanwhile
 
 
 def test_cancelling() -> None:
-    """Who stops waiting closes the connection; the client is as good as before."""
+    """Cancelling a call closes its connection; the client still works."""
 
     async def run(server: ScriptedServer, client: Client) -> Any:
         async with closing(client):
@@ -487,8 +487,8 @@ def test_cancelling() -> None:
 
 @both
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS")
-def test_whom_to_trust(make: Callable[[Connect], Client], tmp_path: Path) -> None:
-    """A server is known by its certificate, for its own name, or by nobody's if one says so."""
+def test_which_certificates_are_trusted(make: Callable[[Connect], Client], tmp_path: Path) -> None:
+    """A server needs a trusted certificate for its name, unless verification is turned off."""
     mine, other = certificate(tmp_path / "mine.pem"), certificate(tmp_path / "other.pem")
     elsewhere = certificate(tmp_path / "elsewhere.pem", "127.0.0.9")
     with ScriptedServer(lambda _: reply(COPIED), tls=mine) as server:
@@ -508,7 +508,7 @@ def test_whom_to_trust(make: Callable[[Connect], Client], tmp_path: Path) -> Non
 
 
 def test_bodies_are_signed_unless_tls_protects_them(tmp_path: Path) -> None:
-    """A body's hash is signed over plain HTTP, and left out where nobody can change the body."""
+    """A body's hash is signed over plain HTTP, and left out where TLS protects the body."""
     mine = certificate(tmp_path / "mine.pem")
     params = {**OF_KEY, "Body": b"hello"}
     for tls, expected in ((None, hashlib.sha256(b"hello").hexdigest()), (mine, "UNSIGNED-PAYLOAD")):
@@ -521,7 +521,7 @@ def test_bodies_are_signed_unless_tls_protects_them(tmp_path: Path) -> None:
 def test_a_proxy_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, make: Callable[[Connect], Client]
 ) -> None:
-    """The environment's proxy is asked, with its credentials; not for what it is not for."""
+    """The environment's proxy is used, with its credentials, except for hosts in no_proxy."""
     for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with (
@@ -539,7 +539,7 @@ def test_a_proxy_of_the_environment(
 
 
 def test_headers_of_an_odd_value() -> None:
-    """Blanks, empty values and letters beyond ASCII arrive as they were given."""
+    """Blanks, empty values and non-ASCII letters arrive unchanged."""
     params = {**OF_KEY, "Body": b"x", "Metadata": {"a": "1  2", "b": ""}, "ContentDisposition": "\u00e9"}
     with ScriptedServer(lambda _: reply(ETag='"e"')) as server:
         call(CurlClient(connecting(server.url)), "PutObject", params)
@@ -550,7 +550,7 @@ def test_headers_of_an_odd_value() -> None:
 
 
 def test_a_large_body() -> None:
-    """A body that fits no buffer goes and comes whole, and is sent without waiting to be asked for."""
+    """A body larger than the buffers is sent and received whole, without `Expect: 100-continue`."""
     body = os.urandom(3_000_000)
     with ScriptedServer(lambda asked: reply(asked.body or body, ETag='"e"')) as server:
         _, found = calls(
@@ -588,7 +588,7 @@ def test_credentials_of_a_role_are_fetched_once() -> None:
 
 
 def test_signatures_hold(server: Endpoint, proxy: Proxy, bucket: str) -> None:
-    """What is signed is what is sent: the path as it stands, and the host."""
+    """What is signed is what is sent: the unchanged path, and the host."""
     found = call(
         CurlClient(connecting(proxy.url)), "PutObject", {"Bucket": bucket, "Key": "a/../b", "Body": b"x"}
     )
@@ -601,7 +601,7 @@ def test_signatures_hold(server: Endpoint, proxy: Proxy, bucket: str) -> None:
 
 
 def test_the_loop_has_a_turn_between_pages() -> None:
-    """However many pages of a listing come together, requests are sent and replies are taken between two."""
+    """Between two pages of listings, other requests and replies get their turn."""
     turns: list[None] = []
     read: list[int] = []
     page = replies.Reply(200, {}, b"x" * 100_000)
@@ -626,7 +626,7 @@ def test_the_loop_has_a_turn_between_pages() -> None:
 
 @pytest.mark.parametrize("kind", [EpollSockets, SelectorSockets])
 def test_sockets_are_watched(kind: type[EpollSockets | SelectorSockets]) -> None:
-    """Each way of watching says what is ready, again while that is so, and no more once it is left alone."""
+    """Each implementation reports a socket while it is ready, and not after its removal."""
     sockets = kind()
     mine, other = socket.socketpair()
     with mine, other:
@@ -646,7 +646,7 @@ def test_sockets_are_watched(kind: type[EpollSockets | SelectorSockets]) -> None
 
 @pytest.mark.parametrize("kind", [EpollSockets, SelectorSockets])
 def test_a_number_comes_again(kind: type[EpollSockets | SelectorSockets]) -> None:
-    """A socket that has the number of one that was closed is watched like any other."""
+    """A socket with the number of a closed one is watched like any other."""
     sockets = kind()
     for _ in range(2):
         mine, other = socket.socketpair()
@@ -656,7 +656,7 @@ def test_a_number_comes_again(kind: type[EpollSockets | SelectorSockets]) -> Non
             other.send(b"x")
             for descriptor, events in sockets.ready():
                 assert (descriptor, events) == (number, POLL_IN)
-                sockets.watch(POLL_REMOVE, number)  # as libcurl does where that was the whole reply
+                sockets.watch(POLL_REMOVE, number)  # as libcurl does after a whole reply
             assert not list(sockets.ready())
     sockets.close()
 
@@ -665,7 +665,7 @@ def test_a_number_comes_again(kind: type[EpollSockets | SelectorSockets]) -> Non
 def test_a_proxy_of_the_configuration(
     monkeypatch: pytest.MonkeyPatch, make: Callable[[Connect], Client]
 ) -> None:
-    """A proxy that the connection names is asked, whatever the environment says of exceptions."""
+    """A proxy in the connection is used, whatever no_proxy says."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with ScriptedServer(failing) as server, ScriptedServer(lambda _: reply(COPIED)) as between:
         found = call(make(connecting(server.url, proxies={"http": between.url})), "CopyObject", COPY)
@@ -673,8 +673,8 @@ def test_a_proxy_of_the_configuration(
     assert len(between.asked) == 1
 
 
-def test_libcurl_is_loaded_by_whom_it_serves() -> None:
-    """The modules that a Dag file and `s3copy validate` import do without libcurl."""
+def test_libcurl_is_loaded_only_where_it_is_used() -> None:
+    """The modules that a Dag file and `s3copy validate` import do not load libcurl."""
     script = (
         "import sys, s3copy_tasks.cli, s3copy_tasks.dag.factory\n"
         "import s3copy_tasks.s3.client, s3copy_tasks.s3.boto3_client\n"

@@ -161,8 +161,8 @@ def test_a_copy_is_one_request_that_pins_its_source(sides: Sides, proxy: Proxy) 
         "x-amz-tagging-directive",
         "x-amz-server-side-encryption",
     }
-    looked_at = [request.key for request in proxy.of_kind("HeadObject")]
-    assert looked_at == ["copy/.s3copy-preflight-run-1"]  # preflight's, once for the prefix
+    headed = [request.key for request in proxy.of_kind("HeadObject")]
+    assert headed == ["copy/.s3copy-preflight-run-1"]  # preflight's, once for the prefix
 
 
 @pytest.mark.needs("storage_classes", "encryption")
@@ -184,7 +184,7 @@ def test_options_become_headers(sides: Sides, proxy: Proxy) -> None:
 
 @pytest.mark.needs("storage_classes")
 def test_storage_class_is_preserved(sides: Sides, proxy: Proxy) -> None:
-    """`preserve` sends the source's class where S3 would take STANDARD (rule 8)."""
+    """`preserve` sends the source's class where S3 would use STANDARD (rule 8)."""
     sides.put("data/a", StorageClass="ONEZONE_IA")
     sides.run(sides.job())
     (copy,) = proxy.of_kind("CopyObject")
@@ -192,7 +192,7 @@ def test_storage_class_is_preserved(sides: Sides, proxy: Proxy) -> None:
 
 
 def test_overwrite_never_leaves_what_is_there_and_guards_the_rest(sides: Sides, proxy: Proxy) -> None:
-    """`never` skips what exists, and asks S3 to refuse what somebody writes meanwhile (rule 3)."""
+    """`never` skips what exists, and lets S3 refuse what another client has written meanwhile (rule 3)."""
     sides.put("data/a", b"new")
     sides.put("data/b", b"new")
     sides.destination.put_object(Bucket=sides.destination_bucket, Key="copy/a", Body=b"old")
@@ -204,7 +204,7 @@ def test_overwrite_never_leaves_what_is_there_and_guards_the_rest(sides: Sides, 
 
 
 def test_overwrite_always_copies_again(sides: Sides) -> None:
-    """`always` copies what is unchanged, too (FR-015)."""
+    """`always` copies unchanged objects, too (FR-015)."""
     sides.put("data/a")
     sides.run(sides.job())
     metrics = sides.run(sides.job(overwrite=Overwrite.ALWAYS))
@@ -235,7 +235,7 @@ def test_source_and_destination_sign_apart(sides: Sides, proxy: Proxy) -> None:
 
 @pytest.mark.needs("parts_by_role")
 def test_a_copy_in_parts_is_verified_by_a_listing(sides: Sides, proxy: Proxy) -> None:
-    """Its ETag is its own: the destination's listing shows what S3 confirmed. No checksum is asked for."""
+    """The destination's listing shows the ETag that S3 confirmed. No checksum is requested."""
     sides.put("data/large", b"x" * (12 * 2**20))
     sides.put("data/small")
     limits = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)

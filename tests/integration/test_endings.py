@@ -1,4 +1,4 @@
-"""A task that Airflow ends stops sending, leaves no upload behind, and still gives account."""
+"""A task that Airflow ends stops sending, leaves no upload behind, and still reports its metrics."""
 
 from __future__ import annotations
 

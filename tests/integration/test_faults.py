@@ -1,4 +1,4 @@
-"""Faults on the wire: what S3 may answer to a copy, and what becomes of the object."""
+"""Faults on the wire: what S3 may answer to a copy, and the result for the object."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def first(times: int, kind: str, reply: Reply) -> Callable[[Request], Reply | No
     ],
 )
 def test_transient_answers_to_a_copy_are_tried_again(sides: Sides, proxy: Proxy, reply: Reply) -> None:
-    """An answer that is no proof of a copy is tried again, and the object arrives (rules 1, 15 and 19)."""
+    """A reply that does not prove a copy is retried, and the object arrives (rules 1, 15 and 19)."""
     sides.put("data/a", b"body")
     proxy.answer = first(1, "CopyObject", reply)
     metrics = sides.run(sides.job())
@@ -82,7 +82,7 @@ def test_attempts_end_after_three(sides: Sides, proxy: Proxy) -> None:
     ],
 )
 def test_refusals_are_not_tried_again(sides: Sides, proxy: Proxy, reply: Reply) -> None:
-    """What repeating does not change is sent once; the other objects are copied all the same."""
+    """A request that a retry would not help is sent once; the other objects are copied anyway."""
     sides.put("data/a")
     sides.put("data/b")
     proxy.answer = lambda request: reply if (request.kind, request.key) == ("CopyObject", "copy/a") else None
@@ -94,7 +94,7 @@ def test_refusals_are_not_tried_again(sides: Sides, proxy: Proxy, reply: Reply) 
 
 
 def test_expired_credentials_are_fetched_again(sides: Sides, proxy: Proxy) -> None:
-    """After ExpiredToken the role is assumed again before the next try (rule 15)."""
+    """After ExpiredToken the role is assumed again before the next attempt (rule 15)."""
     sides.put("data/a")
     job = sides.preflight(sides.job()).job
     proxy.forget()
@@ -105,7 +105,7 @@ def test_expired_credentials_are_fetched_again(sides: Sides, proxy: Proxy) -> No
 
 
 def test_vanished_object_is_a_count_of_its_own(sides: Sides, proxy: Proxy) -> None:
-    """An object that is gone when its turn comes is no failure."""
+    """An object that is gone when its turn comes is not a failure."""
     sides.put("data/a")
     sides.put("data/b")
     proxy.answer = first(1, "CopyObject", Reply.error(404, "NoSuchKey"))
@@ -114,7 +114,7 @@ def test_vanished_object_is_a_count_of_its_own(sides: Sides, proxy: Proxy) -> No
     assert (metrics.total_files_found, metrics.files_failed) == (2, 0)
 
 
-def test_changed_source_is_looked_at_again(sides: Sides, proxy: Proxy) -> None:
+def test_changed_source_is_headed_again(sides: Sides, proxy: Proxy) -> None:
     """412 for the source: HEAD it, and copy what it is now (rule 2)."""
     sides.put("data/a", b"old")
     refuse = first(1, "CopyObject", Reply.error(412, "PreconditionFailed"))
@@ -134,7 +134,7 @@ def test_changed_source_is_looked_at_again(sides: Sides, proxy: Proxy) -> None:
 
 
 def test_source_that_keeps_changing_is_reported(sides: Sides, proxy: Proxy) -> None:
-    """A source is looked at again at most twice, then it is a failure with a code of its own (rule 2)."""
+    """A source is headed again at most twice; then it is a failure with its own code (rule 2)."""
     sides.put("data/a")
     proxy.answer = first(99, "CopyObject", Reply.error(412, "PreconditionFailed"))
     metrics = sides.run(sides.job())
@@ -156,7 +156,7 @@ def test_failed_multipart_copy_leaves_no_upload(sides: Sides, proxy: Proxy, kind
 @pytest.mark.parametrize("kind", ["UploadPartCopy", "CompleteMultipartUpload"])
 @pytest.mark.parametrize("reply", [OK_WITH_ERROR, EMPTY_OK], ids=["error inside", "empty"])
 def test_multipart_success_needs_a_body(sides: Sides, proxy: Proxy, kind: str, reply: Reply) -> None:
-    """200 without a result is no success for parts and completions either (rule 1)."""
+    """200 without a result is not a success for parts and completions either (rule 1)."""
     body = b"x" * (11 * 2**20)
     sides.put("data/large", body)
     proxy.answer = first(1, kind, reply)
@@ -167,7 +167,7 @@ def test_multipart_success_needs_a_body(sides: Sides, proxy: Proxy, kind: str, r
 
 
 def test_listing_is_tried_again(sides: Sides, proxy: Proxy) -> None:
-    """A page of a listing is a request like any other."""
+    """A page of a listing is retried like any other request."""
     sides.put("data/a")
     pages: Counter[str] = Counter()
 
@@ -195,7 +195,7 @@ def test_a_revoked_grant_ends_the_batch(sides: Sides, proxy: Proxy) -> None:
 
 
 def test_a_gone_object_that_s3_calls_denied_has_vanished(sides: Sides, proxy: Proxy) -> None:
-    """Who may not list a bucket is told 403 of an object that is gone: the source's own role knows better."""
+    """A role that may not list gets 403 for an object that is gone: the source's role finds that out."""
     sides.put("data/a")
 
     def answer(request: Request) -> Reply | None:
@@ -210,7 +210,7 @@ def test_a_gone_object_that_s3_calls_denied_has_vanished(sides: Sides, proxy: Pr
 
 
 def test_a_404_of_a_strange_kind_is_a_failure(sides: Sides, proxy: Proxy) -> None:
-    """Only S3's own word makes an object vanished; a gateway's 404 does not turn a run green."""
+    """Only S3's own code makes an object vanished; a gateway's 404 does not make a run succeed."""
     sides.put("data/a")
     proxy.answer = first(99, "CopyObject", Reply(404, b"<html>not here</html>"))
     metrics = sides.run(sides.job())
@@ -218,7 +218,7 @@ def test_a_404_of_a_strange_kind_is_a_failure(sides: Sides, proxy: Proxy) -> Non
 
 
 def test_credentials_in_a_broken_reply_are_shown_nowhere(sides: Sides, proxy: Proxy) -> None:
-    """A reply of STS that is cut off holds the keys: its text is in no message."""
+    """A reply of STS that is cut off contains the keys: its text is not in any message."""
     cut = b"<AssumeRoleResponse><Credentials><SecretAccessKey>TOPSECRET</SecretAccessKey><Sess"
     proxy.answer = lambda request: Reply(200, cut) if request.target == "/" else None
     with pytest.raises(TransientError) as caught:
@@ -227,7 +227,7 @@ def test_credentials_in_a_broken_reply_are_shown_nowhere(sides: Sides, proxy: Pr
 
 
 def test_credentials_that_stay_expired_end_the_batch(sides: Sides, proxy: Proxy) -> None:
-    """Expired for good is a matter of access: counted, not worth a retry of the task (rule 19)."""
+    """Credentials that stay expired are an access error: counted, and the task is not retried (rule 19)."""
     sides.put("data/a")
     proxy.answer = first(99, "CopyObject", Reply.error(400, "ExpiredToken"))
     metrics = sides.run(sides.job())

@@ -37,7 +37,7 @@ def test_guards(
     overwrite: Overwrite,
     held: bool,  # noqa: FBT001
 ) -> None:
-    """`changed` replaces what was listed, `never` writes what is absent, `always` asks for nothing."""
+    """`changed` replaces what was listed, `never` writes what is absent, `always` sets no condition."""
     sides.put("data/a", body)
     etag = ""
     if held:
@@ -58,7 +58,7 @@ def test_guards(
 
 
 def test_what_was_to_be_replaced_is_gone(sides: Sides, proxy: Proxy) -> None:
-    """S3 answers 404 where there is nothing to replace any more: the source has not vanished."""
+    """S3 answers 404 if there is nothing to replace any more: the source has not vanished."""
     sides.put("data/a", b"new")
     sides.destination.put_object(Bucket=sides.destination_bucket, Key="copy/a", Body=b"old one")
 
@@ -77,7 +77,7 @@ def test_what_was_to_be_replaced_is_gone(sides: Sides, proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("overwrite", [Overwrite.ALWAYS, Overwrite.CHANGED])
 def test_the_right_to_replace_is_proven(sides: Sides, proxy: Proxy, overwrite: Overwrite) -> None:
-    """Who may not read the destination may not guard what is replaced: said before the first copy."""
+    """A role that may not read the destination can't guard what it replaces: preflight says so."""
     sides.put("data/a")
     bucket = sides.destination_bucket
     proxy.answer = lambda request: (

@@ -85,7 +85,7 @@ KEYS = (
     "a?tagging",
 )
 ALIKE_IN_XML = ("a\x01b", "a\x02b", "a\x08b", "ab", "a\nb", "a\rb", "a\r\nb", "a\ufffeb", "a\uffffb")
-"""XML 1.0 has none of these characters, or turns one into another: only encoded keys tell them apart."""
+"""XML 1.0 lacks these characters, or turns one into another: only encoded keys keep them distinct."""
 NOT_ON_MOTO = {"a\nb", "a\r\nb"}
 """Its routes end at the end of a line."""
 LIMITS = Limits(single_copy_bytes=100, part_bytes=64)
@@ -109,7 +109,7 @@ class Filled(Protocol):
 
 @pytest.fixture(scope="module")
 def filled() -> Iterator[Filled]:
-    """A small server takes any key that S3 takes."""
+    """A small server accepts any key that S3 accepts."""
     with FaultProxy(SmallS3()) as proxy, ExitStack() as benches:
         client = connect(proxy.url)
 
@@ -125,7 +125,7 @@ def filled() -> Iterator[Filled]:
 
 @pytest.mark.parametrize("size", [0, 10, 300], ids=["empty", "small", "large"])
 def test_all_keys_arrive_side_by_side(filled: Filled, size: int) -> None:
-    """Odd keys bound pages and batches, and each is copied once; a second plan is empty."""
+    """Odd keys begin and end pages and batches, and each is copied once; a second plan is empty."""
     bench = filled(*KEYS, size=size, page_keys=2)
     job = bench.started(transfer=TransferOptions(concurrency=4, batch_objects=3))
     plan = bench.plan(job)
@@ -177,7 +177,7 @@ class TestEach:
         assert plan.entries[0].skipped == {"excluded": 1}
 
     def test_its_failure_names_it(self, filled: Filled, key: str) -> None:
-        """The failure has the exact key; what a person reads has nothing that a terminal would act on."""
+        """The failure has the exact key; what a person reads has nothing that a terminal would interpret."""
         bench = filled(key, "other")
         job = bench.started()
         bench.proxy.add(FAULTS["AccessDenied"], "CopyObject", f"out/{key}", times=99)
@@ -189,7 +189,7 @@ class TestEach:
         assert bench.written.keys() == {"other"}
 
     def test_it_is_copied_by_name(self, filled: Filled, key: str) -> None:
-        """A single object of that key is looked at, and written to another odd key."""
+        """A single object of that key is headed, and written to another odd key."""
         bench = filled(key)
         entry = ObjectEntry(source=f"in/{key}", destination=f"out/{key}/{key}")
         metrics = bench.run(bench.started(objects=(entry,)))
@@ -197,7 +197,7 @@ class TestEach:
         assert metrics.files_copied_successfully == 1
 
 
-def test_keys_that_xml_cannot_tell_apart_stay_apart(filled: Filled) -> None:
+def test_keys_that_xml_cannot_distinguish_stay_distinct(filled: Filled) -> None:
     """Each has its own size, and its copy has it, too."""
     bench = filled()
     for size, key in enumerate(ALIKE_IN_XML, start=1):
@@ -209,7 +209,7 @@ def test_keys_that_xml_cannot_tell_apart_stay_apart(filled: Filled) -> None:
 
 
 def test_one_name_in_two_forms_of_unicode_is_two_objects(filled: Filled) -> None:
-    """Composed and decomposed letters look alike and are different keys; one does not stand for the other."""
+    """Composed and decomposed letters look alike, but are different keys."""
     bench = filled(NFC, NFD)
     bench.run(bench.started(filters=Filters(exclude=(NFC,))))
     assert bench.written.keys() == {NFD}
@@ -245,7 +245,7 @@ def test_markers_and_empty_objects_are_objects(filled: Filled) -> None:
 
 @pytest.mark.one_server
 def test_another_server_agrees(sides: Sides) -> None:
-    """What our own small server takes for right, one of other people's does, too."""
+    """Another implementation of S3 behaves like the small server of these tests."""
     keys = sorted(set(KEYS) - NOT_ON_MOTO)
     for key in keys:
         sides.put(f"data/{key}", key.encode())

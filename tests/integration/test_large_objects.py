@@ -1,4 +1,4 @@
-"""Objects above 5 GiB, up to the largest that S3 takes: which bytes each part has, and what travels along."""
+"""Objects above 5 GiB, up to the largest in S3: the bytes of each part, and what is copied with them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def bench(bench_proxy: FaultProxy) -> Iterator[FaultBench]:
 
 
 def large(bench: FaultBench, size: int, **kept: Any) -> Stored:
-    """Put an object of a size that carries everything that one can."""
+    """Put an object of a size, with everything that an object can have."""
     values: dict[str, Any] = {
         "parts": 3,
         "headers": HEADERS,
@@ -77,7 +77,7 @@ def assert_partition(parts: dict[int, Part], source: Stored) -> None:
     ],
 )
 def test_a_large_object_arrives_whole(bench: FaultBench, size: int, parts: int) -> None:
-    """Parts cover the object once, each pinned to its ETag; everything that it carries goes along."""
+    """Parts cover the object once, each pinned to its ETag; metadata and tags are copied, too."""
     source = large(bench, size)
     metrics = bench.run(bench.started(transfer=TransferOptions(concurrency=16)))
     copy = bench.written["large"]
@@ -98,7 +98,7 @@ def test_a_large_object_arrives_whole(bench: FaultBench, size: int, parts: int) 
 
 
 def test_5_gib_go_in_one_request(bench: FaultBench) -> None:
-    """The largest object that CopyObject takes is copied by it."""
+    """The largest object for CopyObject is copied with it."""
     source = large(bench, 5 * GIB, parts=0)
     bench.run(bench.started())
     assert bench.server.same(bench.written["large"], source)
@@ -107,7 +107,7 @@ def test_5_gib_go_in_one_request(bench: FaultBench) -> None:
 
 
 def test_a_completion_names_the_size_and_guards_the_destination(bench: FaultBench) -> None:
-    """S3 refuses an object of another size, and one that somebody else wrote meanwhile (rules 3 and 7)."""
+    """S3 refuses an object of another size, and one that another client wrote meanwhile (rules 3 and 7)."""
     large(bench, 6 * GIB)
     bench.run(bench.started(overwrite=Overwrite.NEVER))
     (completed,) = bench.proxy.of_kind("CompleteMultipartUpload")
@@ -136,7 +136,7 @@ def test_checksums_are_asked_for_at_the_start(bench: FaultBench) -> None:
 
 
 def test_options_are_set_at_the_start(bench: FaultBench) -> None:
-    """Class, ACL and key of the job go on the upload; dropped tags are not even asked for (rule 7)."""
+    """Class, ACL and key of the job go on the upload; dropped tags are not even read (rule 7)."""
     large(bench, 6 * GIB)
     options = ObjectOptions(
         storage_class="INTELLIGENT_TIERING", acl="bucket-owner-full-control", kms_key_id="key-1", tags="drop"
@@ -151,7 +151,7 @@ def test_options_are_set_at_the_start(bench: FaultBench) -> None:
 
 
 @pytest.mark.parametrize("part", [1, 2, 24], ids=["first", "second", "last"])
-def test_a_large_source_that_changes_between_two_parts_is_copied_anew(bench: FaultBench, part: int) -> None:
+def test_a_large_source_that_changes_between_two_parts_is_copied_again(bench: FaultBench, part: int) -> None:
     """No object is a mix of two versions: the second version arrives whole, the upload of the first goes."""
     large(bench, 6 * GIB)
     bench.proxy.add(bench.changes("large", 7 * GIB), "UploadPartCopy", nth=part)
@@ -165,7 +165,7 @@ def test_a_large_source_that_changes_between_two_parts_is_copied_anew(bench: Fau
 
 
 def test_a_second_plan_after_a_large_copy_is_empty(bench: FaultBench) -> None:
-    """A copy in parts, which has an ETag of its own, is known again as unchanged."""
+    """A copy in parts, which has its own ETag, is recognized as unchanged."""
     large(bench, 12 * GIB, parts=0)
     bench.run(bench.started())
     bench.clock.tick(60)

@@ -1,4 +1,4 @@
-"""What a killed worker left is found by a listing where Airflow remembers nothing; all else is left alone."""
+"""If Airflow has no memory of a killed worker, a listing finds its uploads; others are left alone."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ UNGUARDED: dict[str, Any] = {
     "transfer": TransferOptions(concurrency=1),
     "overwrite": Overwrite.ALWAYS,
 }
-"""An older boto3 knows no guard of a copy."""
-SOMEBODY = "arn:aws:iam::444455556666:user/somebody"
+"""An older boto3 has no conditional copies."""
+OTHER_USER = "arn:aws:iam::444455556666:user/other"
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,8 @@ def upload_proxy() -> Iterator[FaultProxy]:
         yield proxy
 
 
-class Tries:
-    """A batch whose first try was killed between two parts, and then what a retry finds beside."""
+class Attempts:
+    """A batch whose first attempt was killed between two parts, and what else a retry finds."""
 
     def __init__(self, bench: FaultBench, **changes: Any) -> None:
         self.bench = bench
@@ -66,14 +66,14 @@ class Tries:
         (self.batch,) = bench.plan(self.job).batches
         sender = impatient(1)
         bench.proxy.add(meanwhile("killed", sender.stop), "UploadPartCopy", nth=2)
-        bench.proxy.add(FAULTS["AccessDenied"], "AbortMultipartUpload")  # who is killed aborts nothing
+        bench.proxy.add(FAULTS["AccessDenied"], "AbortMultipartUpload")  # a killed attempt aborts nothing
         with pytest.raises(InterruptedError):
             self._copy(NoRecord(), sender)
         bench.proxy.begin(bench.server)
         (self.left,) = bench.server.uploads
 
     def beside(self, name: str, key: str = "out/a +b", *, age: float = -1, **changes: Any) -> str:
-        """Let there be an upload that was begun so many seconds before the run."""
+        """Add an upload that was started so many seconds before the run."""
         assert self.job.run_started is not None
         started = self.job.run_started.timestamp() - age
         changes = {"initiator": SESSION.format("killed")} | changes
@@ -81,7 +81,7 @@ class Tries:
         return name
 
     def retry(self) -> TransferMetrics:
-        """Carry out the batch once more, as a Dag does below Airflow 3.3."""
+        """Run the batch again, as a Dag does before Airflow 3.3."""
         context: Any = {"ti": SimpleNamespace(try_number=2)}
         destination: Any = SimpleNamespace(
             store=self.bench.stores.destination, signer=lambda: normalize_principal(SESSION.format("second"))
@@ -122,38 +122,38 @@ def assert_copied(bench: FaultBench, metrics: TransferMetrics) -> None:
         assert bench.server.same(bench.written[name], bench.versions(name)[-1])
 
 
-def test_a_retry_ends_what_a_killed_try_began_and_nothing_else(bench: FaultBench) -> None:
-    """Of all uploads of that key, those of other principals, of nobody, and older ones stay (rule 7)."""
-    tries = Tries(bench)
+def test_a_retry_aborts_only_the_uploads_of_a_killed_attempt(bench: FaultBench) -> None:
+    """Uploads of that key by other or unknown principals, and older ones, stay (rule 7)."""
+    attempts = Attempts(bench)
     others = {
-        tries.beside("of another key", "out/d"),
-        tries.beside("of a neighbour", "outside/c"),
-        tries.beside("of somebody", initiator=SOMEBODY),
-        tries.beside("of nobody", initiator=None),
-        tries.beside("of an account", initiator="75aa57f09aa0c8caeab4f8c24e99d10f"),
-        tries.beside("of another run", age=60),
-        tries.beside("of the first second", age=0),
+        attempts.beside("of another key", "out/d"),
+        attempts.beside("of a neighbour", "outside/c"),
+        attempts.beside("of another user", initiator=OTHER_USER),
+        attempts.beside("of an unknown user", initiator=None),
+        attempts.beside("of an account", initiator="75aa57f09aa0c8caeab4f8c24e99d10f"),
+        attempts.beside("of another run", age=60),
+        attempts.beside("of the first second", age=0),
     }
-    tries.beside("of this run")
+    attempts.beside("of this run")
     with log_lines() as lines:
-        metrics = tries.retry()
+        metrics = attempts.retry()
     assert set(bench.server.uploads) == others
     assert_copied(bench, metrics)
     warned = [line for line in lines if line["level"] == "warning"]
     assert [(line["key"], line["upload_id"]) for line in warned] == [
         ("out/a +b", "of an account"),
-        ("out/a +b", "of nobody"),
+        ("out/a +b", "of an unknown user"),
     ]
     aborted = [line["upload_id"] for line in lines if line["event"] == "upload of an earlier try aborted"]
-    assert sorted(aborted) == sorted([tries.left, "of this run"])
+    assert sorted(aborted) == sorted([attempts.left, "of this run"])
 
 
 def test_an_upload_to_a_key_that_the_source_lacks_is_of_another_job(bench: FaultBench) -> None:
     """Another bucket may be copied to the same prefix, by the same role, at the same time."""
-    tries = Tries(bench)
-    other = tries.beside("of another job", "out/b")
+    attempts = Attempts(bench)
+    other = attempts.beside("of another job", "out/b")
     with log_lines() as lines:
-        metrics = tries.retry()
+        metrics = attempts.retry()
     assert list(bench.server.uploads) == [other]
     assert_copied(bench, metrics)
     (warning,) = (line for line in lines if line["level"] == "warning")
@@ -161,16 +161,16 @@ def test_an_upload_to_a_key_that_the_source_lacks_is_of_another_job(bench: Fault
 
 
 def test_a_source_that_can_not_be_seen_ends_no_upload(bench: FaultBench) -> None:
-    """Where the source's object can't be looked at, the upload stays, and the batch is copied."""
-    tries = Tries(bench)
+    """If the source's object can't be headed, the upload stays, and the batch is copied."""
+    attempts = Attempts(bench)
     bench.proxy.add(FAULTS["AccessDenied"], "HeadObject", "in/a +b", times=1)
-    tries.retry()
-    assert tries.left in bench.server.uploads
+    attempts.retry()
+    assert attempts.left in bench.server.uploads
 
 
 def test_a_listing_that_goes_round_in_circles_ends(bench: FaultBench) -> None:
-    """A server whose markers lead back to each other is not asked forever."""
-    tries = Tries(bench)
+    """A listing whose markers form a loop ends."""
+    attempts = Attempts(bench)
 
     def circle(request: Request, _: Forward) -> Reply:
         there = "out/a" if request.query.get("key-marker") == "out/b" else "out/b"
@@ -178,19 +178,19 @@ def test_a_listing_that_goes_round_in_circles_ends(bench: FaultBench) -> None:
         return xml("ListMultipartUploadsResult", marker)
 
     bench.proxy.add(Fault("circle", circle), "ListMultipartUploads", times=99)
-    tries.retry()
+    attempts.retry()
     assert bench.proxy.kinds()["ListMultipartUploads"] == 3
 
 
 def test_a_listing_goes_page_by_page_and_no_further(bench: FaultBench) -> None:
-    """Pages are asked for until one passes the last key of the batch; each request names the owner."""
-    tries = Tries(bench)
+    """Pages are requested until one passes the last key of the batch; each request names the owner."""
+    attempts = Attempts(bench)
     for number in range(PAGE_KEYS):
-        tries.beside(f"before {number}", "out/a", initiator=SOMEBODY)
+        attempts.beside(f"before {number}", "out/a", initiator=OTHER_USER)
     for number in range(5 * PAGE_KEYS):
-        tries.beside(f"past {number}", f"out/d{number:02}")
-    tries.retry()
-    assert tries.left not in bench.server.uploads
+        attempts.beside(f"past {number}", f"out/d{number:02}")
+    attempts.retry()
+    assert attempts.left not in bench.server.uploads
     assert len(bench.server.uploads) == 6 * PAGE_KEYS
     listings = bench.proxy.of_kind("ListMultipartUploads")
     assert [one.query.get("key-marker") for one in listings] == [None, "out/a"]
@@ -200,22 +200,22 @@ def test_a_listing_goes_page_by_page_and_no_further(bench: FaultBench) -> None:
 
 
 def test_a_batch_in_the_middle_lists_from_its_first_key(bench: FaultBench) -> None:
-    """Of a batch that begins after a key nothing is listed before it, and nothing there is aborted."""
-    tries = Tries(bench)
-    (whole,) = tries.batch.ranges
-    tries.batch = replace(tries.batch, ranges=(replace(whole, after="b"),))
-    tries.retry()
-    assert list(bench.server.uploads) == [tries.left]
+    """A batch that starts after a key lists and aborts nothing before that key."""
+    attempts = Attempts(bench)
+    (whole,) = attempts.batch.ranges
+    attempts.batch = replace(attempts.batch, ranges=(replace(whole, after="b"),))
+    attempts.retry()
+    assert list(bench.server.uploads) == [attempts.left]
     (listing,) = bench.proxy.of_kind("ListMultipartUploads")
     assert listing.query["key-marker"] == "out/b"
 
 
 def test_single_objects(bench: FaultBench) -> None:
-    """An object that the job names is looked for by its key; a longer key is another one's."""
+    """A named object is listed by its key; a longer key is another object's."""
     named = tuple(ObjectEntry(source=f"in/{key}", destination=f"out/{key}") for key in ("a +b", "c"))
-    tries = Tries(bench, prefixes=(), objects=named)
-    other = tries.beside("of a longer key", "out/a +b/c")
-    assert_copied(bench, tries.retry())
+    attempts = Attempts(bench, prefixes=(), objects=named)
+    other = attempts.beside("of a longer key", "out/a +b/c")
+    assert_copied(bench, attempts.retry())
     assert list(bench.server.uploads) == [other]
 
 
@@ -223,30 +223,30 @@ def test_single_objects(bench: FaultBench) -> None:
     ("fault", "said"),
     [("AccessDenied", '"s3:ListBucketMultipartUploads"'), ("InternalError", "InternalError")],
 )
-def test_who_may_not_list_copies_all_the_same(bench: FaultBench, fault: str, said: str) -> None:
+def test_a_role_that_may_not_list_copies_anyway(bench: FaultBench, fault: str, said: str) -> None:
     """One warning says what is missing; the upload is left to the bucket's lifecycle."""
-    tries = Tries(bench)
+    attempts = Attempts(bench)
     bench.proxy.add(FAULTS[fault], "ListMultipartUploads", times=99)
     with log_lines() as lines:
-        metrics = tries.retry()
+        metrics = attempts.retry()
     assert_copied(bench, metrics)
-    assert list(bench.server.uploads) == [tries.left]
+    assert list(bench.server.uploads) == [attempts.left]
     (warning,) = (line for line in lines if line["level"] == "warning")
     assert warning["event"] == "uploads of earlier tries are not known"
     assert said in f"{warning['code']} {warning['error']}"
 
 
-def test_a_first_try_lists_nothing(bench: FaultBench) -> None:
-    """What is there before a task's first try is not its own."""
+def test_a_first_attempt_lists_nothing(bench: FaultBench) -> None:
+    """Uploads from before a task's first attempt are not its own."""
     bench.put("a", 10)
     job = bench.started(**UNGUARDED)
     (batch,) = bench.plan(job).batches
-    copied = first_try(bench, job, batch)
+    copied = first_attempt(bench, job, batch)
     assert copied.files_copied_successfully == 1
     assert bench.proxy.kinds()["ListMultipartUploads"] == 0
 
 
-def first_try(bench: FaultBench, job: EffectiveJob, batch: Batch) -> TransferMetrics:
+def first_attempt(bench: FaultBench, job: EffectiveJob, batch: Batch) -> TransferMetrics:
     context: Any = {"ti": SimpleNamespace(try_number=1)}
     destination: Any = SimpleNamespace(store=bench.stores.destination)
     sides = Sides(source=destination, destination=destination)

@@ -1,4 +1,4 @@
-"""On servers that compute checksums and keep conditions: arrivals are proven, changes are seen."""
+"""On servers with checksums and conditional requests: copies are verified, and changes are noticed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def put_checked(sides: Sides, key: str, body: bytes) -> None:
 
 
 def heads(sides: Sides) -> tuple[HeadObjectOutputTypeDef, HeadObjectOutputTypeDef]:
-    """Return what the server says of `data/a` and its copy, checksums included."""
+    """Return the heads of `data/a` and its copy, with checksums."""
     return (
         sides.source.head_object(Bucket=sides.source_bucket, Key="data/a", ChecksumMode="ENABLED"),
         sides.destination.head_object(Bucket=sides.destination_bucket, Key="copy/a", ChecksumMode="ENABLED"),
@@ -53,13 +53,13 @@ def heads(sides: Sides) -> tuple[HeadObjectOutputTypeDef, HeadObjectOutputTypeDe
 
 
 def writes_meanwhile(sides: Sides, kind: str) -> Any:
-    """Let somebody write the destination just before the first request of a kind comes in."""
+    """Let another client write the destination just before the first request of a kind arrives."""
     done: list[str] = []
 
     def answer(request: Request) -> Reply | None:
         if (request.kind, request.key) == (kind, "copy/a") and not done:
             done.append(kind)
-            sides.destination.put_object(Bucket=sides.destination_bucket, Key="copy/a", Body=b"theirs")
+            sides.destination.put_object(Bucket=sides.destination_bucket, Key="copy/a", Body=b"another's")
         return None
 
     return answer
@@ -84,7 +84,7 @@ def test_all_of_an_object_arrives_in_parts(sides: Sides, proxy: Proxy) -> None:
 @needs("full_object_checksums", "parts_by_role")
 @pytest.mark.parametrize(("verify", "failed"), [("checksum", 1), ("size", 0)])
 def test_a_wrong_part_is_found_by_checksum(sides: Sides, proxy: Proxy, verify: str, failed: int) -> None:
-    """A copy whose second part is the first again has the right size: only its checksum tells."""
+    """A copy whose second part is the first again has the right size: only its checksum shows the error."""
     put_checked(sides, "data/a", BODY)
 
     def first_part_again(request: Request) -> Reply | None:
@@ -111,7 +111,7 @@ def test_small_copies_are_verified(sides: Sides) -> None:
 
 @needs("copy_if_match")
 def test_a_source_that_changes_is_refused_by_the_server(sides: Sides, proxy: Proxy) -> None:
-    """A source that changes before its copy is 412, looked at again, and copied as it is (rule 2)."""
+    """A source that changes before its copy is refused with 412, headed again, and copied (rule 2)."""
     sides.put("data/a", b"old")
     changes = iter([b"newer"])
 
@@ -129,19 +129,19 @@ def test_a_source_that_changes_is_refused_by_the_server(sides: Sides, proxy: Pro
 
 
 @needs("complete_if_none_match", "parts_by_role")
-def test_what_somebody_writes_meanwhile_stays(sides: Sides, proxy: Proxy) -> None:
+def test_what_another_client_writes_meanwhile_stays(sides: Sides, proxy: Proxy) -> None:
     """`never` in parts: the server refuses to complete, the object counts as there, no upload stays."""
     sides.put("data/a", BODY)
     proxy.answer = writes_meanwhile(sides, "CompleteMultipartUpload")
     metrics = sides.run(sides.job(overwrite=Overwrite.NEVER), limits=LIMITS)
-    assert sides.copied() == {"copy/a": b"theirs"}
+    assert sides.copied() == {"copy/a": b"another's"}
     assert (metrics.files_failed, dict(metrics.files_skipped)) == (0, {"exists": 1})
     assert sides.open_uploads() == []
 
 
 @needs("archive")
 def test_restored_objects_are_copied(sides: Sides) -> None:
-    """A single object in an archive is copied once it is restored: HEAD tells, and the server allows it."""
+    """A single object in an archive is copied once it is restored: HEAD says so, and the server allows it."""
     sides.put("data/a", b"cold", StorageClass="GLACIER")
     entry = ObjectEntry(source="data/a", destination="copy/a")
     job = sides.job(prefixes=(), objects=(entry,), options=ObjectOptions(storage_class="STANDARD"))

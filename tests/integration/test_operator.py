@@ -346,17 +346,17 @@ MISSING: dict[str, tuple[dict[str, Any], str, str]] = {
     "source bucket": (
         {"source_bucket": "no-such-bucket"},
         "NoSuchBucket",
-        r"source\.bucket: there is no bucket 'no-such-bucket'",
+        r"source\.bucket: bucket 'no-such-bucket' does not exist",
     ),
     "destination bucket": (
         {"destination_bucket": "no-such-bucket"},
         "NoSuchBucket",
-        r"destination\.bucket: there is no bucket 'no-such-bucket'",
+        r"destination\.bucket: bucket 'no-such-bucket' does not exist",
     ),
     "key": (
         {"recursive": False, "source_key": "data/gone", "destination_key": "copy/gone"},
         "NoSuchKey",
-        r"there is no object s3://source-\d+/data/gone",
+        r"object s3://source-\d+/data/gone does not exist",
     ),
     "prefix": ({"source_key": "gone/"}, "NothingFound", r"no object below s3://source-\d+/gone/"),
     "connection": (

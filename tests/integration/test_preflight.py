@@ -1,4 +1,4 @@
-"""What is missing or forbidden is said before the first copy, with principal, action and resource."""
+"""What is missing or denied is reported before the first copy, with principal, action and resource."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def refusal(sides: Sides, **changes: object) -> CopyError:
 
 
 def test_a_passed_preflight_leaves_nothing_behind(sides: Sides, proxy: Proxy) -> None:
-    """The right to write is proven by an upload that is aborted; no object, no upload stays (rule 17)."""
+    """An upload that is aborted proves the permission to write; no object and no upload stays (rule 17)."""
     sides.put("data/a")
     proven = sides.preflight(sides.job())
     assert proven.not_proven == ()
@@ -59,23 +59,23 @@ def test_the_upload_that_proves_writing_has_the_options_of_the_job(sides: Sides,
 
 @pytest.mark.parametrize("side", ["source", "destination"])
 def test_missing_bucket(sides: Sides, side: str) -> None:
-    """A bucket that is not there is named, with its side."""
+    """A bucket that does not exist is named, with its side."""
     job = sides.job()
-    place = replace(getattr(job, side), bucket="nobody-has-this")
+    place = replace(getattr(job, side), bucket="no-such-bucket")
     error = refusal(sides, **{side: place})
     assert isinstance(error, MissingError)
-    assert f"{side}.bucket: there is no bucket 'nobody-has-this'" in error.message
+    assert f"{side}.bucket: bucket 'no-such-bucket' does not exist" in error.message
 
 
 def test_no_object_below_any_prefix(sides: Sides) -> None:
-    """A job whose prefixes are all empty has nothing to do by mistake."""
+    """If all prefixes of a job are empty, that is an error: nothing to copy is a mistake."""
     error = refusal(sides)
     assert isinstance(error, MissingError)
     assert f"no object below s3://{sides.source_bucket}/data/" in error.message
 
 
 def test_one_empty_prefix_among_others_is_said_and_no_error(sides: Sides) -> None:
-    """Where one prefix of several is empty, reading it is not proven, and that is said."""
+    """If one prefix of several is empty, reading it is not proven, and a remark says so."""
     sides.put("data/a")
     prefixes = (
         PrefixEntry(source="data/", destination="copy/"),
@@ -87,7 +87,7 @@ def test_one_empty_prefix_among_others_is_said_and_no_error(sides: Sides) -> Non
 
 
 def test_every_missing_object_is_named(sides: Sides) -> None:
-    """Named objects that are not there are all listed at once."""
+    """All named objects that do not exist are reported together."""
     objects = tuple(ObjectEntry(source=f"gone-{i}", destination=f"copy/{i}") for i in range(3))
     error = refusal(sides, prefixes=(), objects=objects)
     assert isinstance(error, MissingError)
@@ -95,8 +95,8 @@ def test_every_missing_object_is_named(sides: Sides) -> None:
 
 
 @pytest.mark.one_server
-def test_a_statement_that_is_asked_for_is_no_wider_than_the_prefix(sides: Sides, proxy: Proxy) -> None:
-    """What IAM would take for a wildcard or a variable is escaped."""
+def test_a_missing_statement_is_not_wider_than_the_prefix(sides: Sides, proxy: Proxy) -> None:
+    """What IAM would read as a wildcard or a variable is escaped."""
     sides.put("team-*/a")
     entry = PrefixEntry(source="team-*/", destination="copy/")
     proxy.answer = refuse("ListObjectsV2", sides.source_bucket)
@@ -106,8 +106,8 @@ def test_a_statement_that_is_asked_for_is_no_wider_than_the_prefix(sides: Sides,
 
 
 @pytest.mark.one_server
-def test_a_connection_whose_endpoint_is_no_address(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told by the name of the connection, without the address, which may hold a password."""
+def test_a_connection_with_an_invalid_endpoint(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the connection, but not the URL, which may contain a password."""
     extra = {"endpoint_url": "http://user:hunter2@[::1", "region_name": "us-east-1"}
     connection = {"conn_type": "aws", "login": "key", "password": "key's", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_SOURCE", json.dumps(connection))
@@ -119,8 +119,8 @@ def test_a_connection_whose_endpoint_is_no_address(sides: Sides, monkeypatch: py
 
 
 @pytest.mark.one_server
-def test_a_region_that_is_none_is_told_as_such(sides: Sides) -> None:
-    """It is not the endpoint that is wrong."""
+def test_an_invalid_region_is_reported(sides: Sides) -> None:
+    """The error is about the region, not the endpoint."""
     error = refusal(sides, source=replace(sides.job().source, region="us-west-2-"))
     assert isinstance(error, ConfigError)
     assert "source: Provided region_name 'us-west-2-'" in error.message
@@ -128,7 +128,7 @@ def test_a_region_that_is_none_is_told_as_such(sides: Sides) -> None:
 
 @pytest.mark.needs("caller_identity")
 def test_denied_listing_names_principal_action_and_resource(sides: Sides, proxy: Proxy) -> None:
-    """Who may not list which bucket is said, with the statement that is missing."""
+    """The error names the principal and the bucket, with the missing statement."""
     proxy.answer = refuse("ListObjectsV2", sides.source_bucket)
     error = refusal(sides)
     assert isinstance(error, AccessError)
@@ -145,7 +145,7 @@ def test_denied_listing_names_principal_action_and_resource(sides: Sides, proxy:
 
 @pytest.mark.needs("accounts")
 def test_denied_read_asks_for_a_bucket_policy_for_the_signing_role(sides: Sides, proxy: Proxy) -> None:
-    """The destination's role must read the source: the bucket policy that allows it is printed (rule 14)."""
+    """The destination's role must read the source: the missing bucket policy is printed (rule 14)."""
     sides.put("data/a")
     proxy.answer = refuse("GetObject", sides.source_bucket)
     error = refusal(sides)
@@ -169,7 +169,7 @@ def test_denied_write_is_found_before_the_first_copy(sides: Sides, proxy: Proxy)
 
 
 def test_denied_abort_names_the_upload_that_is_left(sides: Sides, proxy: Proxy) -> None:
-    """Where the proof can't be taken back, the upload to abort is named."""
+    """If the upload can't be aborted, the error names it."""
     sides.put("data/a")
     proxy.answer = refuse("AbortMultipartUpload", sides.destination_bucket)
     error = refusal(sides)
@@ -178,8 +178,8 @@ def test_denied_abort_names_the_upload_that_is_left(sides: Sides, proxy: Proxy) 
     assert "s3:AbortMultipartUpload" in error.message
 
 
-def test_wrong_account_is_told_from_a_missing_right(sides: Sides, proxy: Proxy) -> None:
-    """A bucket of another account than the config says is called that, though S3 answers 403 for both."""
+def test_wrong_account_is_not_a_missing_permission(sides: Sides, proxy: Proxy) -> None:
+    """A bucket of another account than in the config is reported as such, though S3 answers 403 to both."""
 
     def owner_mismatch(request: Request) -> Reply | None:
         owner = request.headers.get("x-amz-expected-bucket-owner")
@@ -209,14 +209,14 @@ def test_role_that_cannot_be_assumed(sides: Sides, proxy: Proxy) -> None:
 
 def test_unknown_connection(sides: Sides) -> None:
     """A connection that Airflow does not have is named, with the variable that would set it."""
-    place = replace(sides.job().source, connection="nobody")
+    place = replace(sides.job().source, connection="missing")
     error = refusal(sides, source=place)
-    assert "source.connection: Airflow has no connection 'nobody'" in error.message
-    assert "AIRFLOW_CONN_NOBODY" in error.message
+    assert "source.connection: Airflow has no connection 'missing'" in error.message
+    assert "AIRFLOW_CONN_MISSING" in error.message
 
 
 def test_unreachable_endpoint(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An endpoint where nobody listens is an error that says which side, and is worth a retry."""
+    """An endpoint that does not answer is an error that names the side, and that a retry may fix."""
     closed = "http://127.0.0.1:9"
     job = sides.job()
     places = {
@@ -291,13 +291,13 @@ def test_a_role_that_may_list_its_prefix_alone_passes(sides: Sides, proxy: Proxy
 
 
 def test_an_outage_of_sts_is_worth_a_retry(sides: Sides, proxy: Proxy) -> None:
-    """A role that can't be assumed for the moment is no missing right."""
+    """A role that can't be assumed for the moment is not a missing permission."""
     proxy.answer = lambda request: Reply(503, b"") if request.target == "/" else None
     assert isinstance(refusal(sides), TransientError)
 
 
 def test_a_key_that_may_not_be_used_is_named(sides: Sides, proxy: Proxy) -> None:
-    """Where KMS refuses, the statement is about the key and not about the bucket."""
+    """If KMS refuses, the statement is about the key and not about the bucket."""
     sides.put("data/a")
     key = "arn:aws:kms:us-east-1:111122223333:key/1234"
     text = f"not authorized to perform: kms:Decrypt on resource: {key} because"
@@ -320,8 +320,8 @@ def test_endpoints_of_one_server(source: str | None, destination: str) -> None:
     assert _server(source) == _server(destination)
 
 
-def test_looking_at_the_copy_of_a_single_object_is_refused(sides: Sides, proxy: Proxy) -> None:
-    """A single object is looked at by HEAD on both sides: a missing right is named before the first copy."""
+def test_heading_the_copy_of_a_single_object_is_refused(sides: Sides, proxy: Proxy) -> None:
+    """A single object is headed on both sides: a missing permission is named before the first copy."""
     sides.put("a")
     proxy.answer = refuse("HeadObject", sides.destination_bucket, Reply(403))
     error = refusal(sides, prefixes=(), objects=(ObjectEntry(source="a", destination="copy/a"),))

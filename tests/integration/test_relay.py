@@ -28,7 +28,7 @@ def signer(request: Request) -> str:
 
 
 def only_the_source_may_read(sides: Sides, proxy: Proxy) -> Callable[[Request], Reply | None]:
-    """Deny the source's objects to everybody but those credentials that list them."""
+    """Deny the source's objects to all credentials but those that list them."""
     listed: set[str] = set()
 
     def answer(request: Request) -> Reply | None:
@@ -59,7 +59,7 @@ def test_two_principals_that_cannot_see_each_other(sides: Sides, proxy: Proxy, b
 
 
 def test_the_reason_is_said_with_what_would_avoid_it(sides: Sides, proxy: Proxy) -> None:
-    """Preflight says that a relay is needed, why, and which statement of the bucket policy would avoid it."""
+    """Preflight says why a relay is needed, and which statement of the bucket policy would avoid it."""
     sides.put("data/a")
     proxy.answer = only_the_source_may_read(sides, proxy)
     proven = sides.preflight(sides.job(transfer=AUTO))
@@ -80,7 +80,7 @@ def test_no_relay_where_s3_can_copy(sides: Sides, proxy: Proxy) -> None:
 
 
 def test_never_is_never(sides: Sides, proxy: Proxy) -> None:
-    """The default refuses what only a relay could do."""
+    """By default, a job that needs a relay is refused."""
     sides.put("data/a")
     proxy.answer = only_the_source_may_read(sides, proxy)
     with pytest.raises(AccessError):
@@ -89,7 +89,7 @@ def test_never_is_never(sides: Sides, proxy: Proxy) -> None:
 
 @pytest.mark.needs("caller_identity")
 def test_a_relay_needs_the_source_to_read(sides: Sides, proxy: Proxy) -> None:
-    """Where the source's role may not read either, the refusal names it and its own policy."""
+    """If the source's role may not read either, the refusal names it and its own policy."""
     sides.put("data/a")
     denied = Reply.error(403, "AccessDenied", "Access Denied")
     proxy.answer = lambda request: denied if request.kind == "GetObject" else None
@@ -101,7 +101,7 @@ def test_a_relay_needs_the_source_to_read(sides: Sides, proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("relay", ["auto", "never"])
 def test_two_servers(sides: Sides, server: Endpoint, monkeypatch: pytest.MonkeyPatch, relay: str) -> None:
-    """Buckets on two servers are copied through the worker, or refused with the words that would allow it."""
+    """Buckets on two servers are copied through the worker, or refused with the setting that allows it."""
     sides.put("data/a", b"far away")
     with Proxy(server.url) as other:
         job = sides.job(transfer=replace(AUTO, relay=relay))
@@ -116,7 +116,7 @@ def test_two_servers(sides: Sides, server: Endpoint, monkeypatch: pytest.MonkeyP
 
 
 def test_a_body_that_is_cut_off_is_read_again(sides: Sides, proxy: Proxy) -> None:
-    """A range that comes short is no part of a copy: it is read again."""
+    """A range that is cut off is not used: it is read again."""
     sides.put("data/a", b"whole body")
     only = only_the_source_may_read(sides, proxy)
     cut = [Reply(206, b"whole", {"Content-Length": "5"})]

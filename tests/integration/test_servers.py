@@ -1,4 +1,4 @@
-"""The tables of what servers can't do are true: each ability is measured on the server that runs."""
+"""The tables of what servers can't do are true: each ability is measured on the running server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def is_refused(call: Callable[..., Any], **arguments: Any) -> bool:
 
 
 class Probe:
-    """One object in the source, and requests to the server as it comes: no code of ours is between."""
+    """One object in the source, and requests to the server as it comes: without s3copy in between."""
 
     def __init__(self, sides: Sides) -> None:
         self.sides = sides
@@ -98,18 +98,18 @@ def caller_identity(probe: Probe) -> bool:
 
 
 def expected_owner(probe: Probe) -> bool:
-    stranger = {"Bucket": probe.sides.source_bucket, "ExpectedBucketOwner": DESTINATION_ACCOUNT[::-1]}
-    return is_refused(probe.sides.source.list_objects_v2, **stranger)
+    params = {"Bucket": probe.sides.source_bucket, "ExpectedBucketOwner": DESTINATION_ACCOUNT[::-1]}
+    return is_refused(probe.sides.source.list_objects_v2, **params)
 
 
 def foreign_parts(probe: Probe) -> bool:
-    sides, stranger = probe.sides, probe.server.stranger()
+    sides, foreign_client = probe.sides, probe.server.foreign_client()
     owned = ((sides.source, sides.source_bucket), (sides.destination, sides.destination_bucket))
     for client, bucket in owned:
         arn = f"arn:aws:s3:::{bucket}"
         client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(allow(["s3:*"], arn, f"{arn}/*", to="*")))
-    assert not is_refused(stranger.copy_object, **probe.target, CopySource=probe.source)
-    return not is_refused(probe.copy_part, client=stranger)
+    assert not is_refused(foreign_client.copy_object, **probe.target, CopySource=probe.source)
+    return not is_refused(probe.copy_part, client=foreign_client)
 
 
 def parts_by_role(probe: Probe) -> bool:
@@ -228,7 +228,7 @@ def test_the_table_is_true(sides: Sides, name: str) -> None:
 
 
 def test_every_ability_is_measured() -> None:
-    """No name in a table is unknown, and none escapes the measurement but the one that is no request."""
+    """Every name in a table is known, and measured, except the one that is not a request."""
     assert ABILITIES.keys() - PROBES.keys() == {"back_door"}
     for module in (moto, ceph, localstack):
         assert module.LACKS.keys() <= ABILITIES.keys()

@@ -57,7 +57,7 @@ def test_the_version_that_is_asked_for_is_copied(sides: Sides, size: int) -> Non
 
 
 def test_an_older_version_replaces_a_newer_copy(sides: Sides) -> None:
-    """The dates say nothing of a version that is asked for: its copy is made, once."""
+    """Dates do not decide about a named version: it is copied, once."""
     first, second = put_versions(sides, [b"old", b"new"])
     sides.run(job_of(sides, second))
     assert sides.run(job_of(sides, first)).files_copied_successfully == 1
@@ -66,10 +66,10 @@ def test_an_older_version_replaces_a_newer_copy(sides: Sides) -> None:
 
 
 def test_a_version_that_is_not_there_is_named(sides: Sides) -> None:
-    """A wrong version is found before the first copy."""
+    """A version that does not exist is found before the first copy."""
     put_versions(sides, [b"x"])
-    with pytest.raises(MissingError, match="data/a in version nobody-has-this"):
-        sides.preflight(job_of(sides, "nobody-has-this"))
+    with pytest.raises(MissingError, match="data/a in version no-such-version"):
+        sides.preflight(job_of(sides, "no-such-version"))
 
 
 @SIZES
@@ -86,7 +86,7 @@ def test_requester_pays(sides: Sides, proxy: Proxy, size: int) -> None:
         assert agreed == ("requester" if reads_source or copies else None), request
 
 
-def test_without_requester_pays_nobody_agrees_to_anything(sides: Sides, proxy: Proxy) -> None:
+def test_without_requester_pays_no_request_agrees_to_pay(sides: Sides, proxy: Proxy) -> None:
     """The header is not sent unless the job asks for it (rule 11)."""
     sides.put("data/a")
     sides.run(sides.job())
@@ -94,7 +94,7 @@ def test_without_requester_pays_nobody_agrees_to_anything(sides: Sides, proxy: P
 
 
 def test_denied_tags_of_large_objects_print_what_is_missing(sides: Sides, proxy: Proxy) -> None:
-    """Tags are asked for only of large objects: a missing right is counted, with its statement."""
+    """Tags are read only for large objects: a missing permission is counted, with its statement."""
     sides.put("data/large", b"x" * (11 * 2**20))
     sides.put("data/small")
     denied = Reply.error(403, "AccessDenied")
@@ -108,7 +108,7 @@ def test_denied_tags_of_large_objects_print_what_is_missing(sides: Sides, proxy:
 
 
 def test_denied_keys_of_single_objects_print_what_is_missing(sides: Sides, proxy: Proxy) -> None:
-    """An object under another key of KMS than the first one's is counted, with the statement for it."""
+    """An object with another KMS key than the first object is counted, with the statement for that key."""
     for name in ("a", "b"):
         sides.put(f"data/{name}")
     key = "arn:aws:kms:us-east-1:111122223333:key/other"

@@ -58,7 +58,7 @@ class Curl:
             once: fail instead of sending it twice.
 
         Raises:
-            TransientError: there was no connection (`ENDPOINT_UNREACHABLE`: nothing was sent), or no whole
+            TransientError: it could not connect (`ENDPOINT_UNREACHABLE`: nothing was sent), or no whole
                 reply (`CONNECTION_CLOSED`, `READ_TIMEOUT`: the request may have been carried out).
             RequestError: TLS did not verify the server (`TLS_REFUSED`).
         """

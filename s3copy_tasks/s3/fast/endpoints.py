@@ -4,7 +4,7 @@ Why botocore decides: a bucket's endpoint depends on its name, addressing style,
 points, proxies and a configured endpoint. botocore's rules for that are long and change; a second version of
 them would sooner or later send a request elsewhere than boto3 does.
 
-How: botocore prepares a HEAD of an object in the bucket. `_StandIn` answers in S3's place, so the request is
+How: botocore prepares a HEAD of an object in the bucket. `_FakeS3` answers in S3's place, so the request is
 never sent. If S3 has said that the bucket is in another region, the first answer is that redirect, which
 botocore follows by its own rules.
 
@@ -135,7 +135,7 @@ class CredentialSource:
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
 
-class _StandIn:
+class _FakeS3:
     """Answers a HEAD in S3's place, and keeps the requests that S3 would have answered with success.
 
     Args:
@@ -160,16 +160,16 @@ class _StandIn:
 
 def _intercept_head(client: S3Client, bucket: str, region: str | None) -> AWSPreparedRequest:
     """Return the request that botocore would send for the HEAD of an object of a bucket."""
-    stand_in = _StandIn(region)
+    fake_s3 = _FakeS3(region)
     events: Any = client.meta.events
-    events.register_first(_BEFORE_SEND, stand_in)
+    events.register_first(_BEFORE_SEND, fake_s3)
     try:
         client.head_object(Bucket=bucket, Key=_KEY)
     except (BotoCoreError, ClientError) as error:
         raise _refused(error) from None
     finally:
-        events.unregister(_BEFORE_SEND, stand_in)
-    return stand_in.requests[-1]
+        events.unregister(_BEFORE_SEND, fake_s3)
+    return fake_s3.requests[-1]
 
 
 def _response(url: str, status: int, headers: Any) -> AWSResponse:

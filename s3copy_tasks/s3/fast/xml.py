@@ -33,7 +33,7 @@ def parse_xml(body: bytes) -> ET.Element:
     # S3 declares no types, and entities can grow without bound; UTF-16, which has zeros, could hide them.
     if b"<!DOCTYPE" in body or b"\0" in body:
         raise ValueError(UNREADABLE)
-    parser = ET.XMLParser(encoding="utf-8")  # noqa: S314 - without types there are no entities to expand
+    parser = ET.XMLParser(encoding="utf-8")  # noqa: S314 - no types, so no entities to expand
     try:
         parser.feed(body)
         root = parser.close()

@@ -1,4 +1,4 @@
-"""A small `aws`: commands of the AWS CLI, carried out by boto3, so that tests can run those of a document.
+"""A small `aws`: commands of the AWS CLI, run by boto3, so that tests can run the commands in a document.
 
 `aws [--profile NAME] [--region NAME] SERVICE OPERATION --option value ...`; a value is text, JSON, `file://`
 one of these, or, where the operation takes a body, the name of a file.
@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-FAILED, WRONG_USE = 254, 252  # as of the AWS CLI
+FAILED, USAGE_ERROR = 254, 252  # as of the AWS CLI
 _PARSED: dict[str, Callable[[str], Any]] = {
     "structure": json.loads,
     "list": json.loads,
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     words = [word for i, word in enumerate(arguments) if not {i, i - 1} & marks]
     if len(words) != 2:
         sys.stderr.write(f"aws: not a service and an operation: {words}\n")
-        return WRONG_USE
+        return USAGE_ERROR
     service, operation = words
     session: Any = boto3.Session(
         profile_name=options.pop("profile", None), region_name=options.pop("region", None)

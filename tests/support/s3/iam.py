@@ -1,7 +1,7 @@
-"""Judges recorded requests by policy documents: who needs which action on what, and who may do it.
+"""Checks recorded requests against policy documents: what each needs, and whether it is allowed.
 
-It knows what the documents of this repository use, and refuses the rest: Allow statements, wildcards,
-StringEquals and StringLike. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+It supports only what the documents of this repository use: Allow statements, wildcards, StringEquals
+and StringLike. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _OF_OBJECTS = {
     "AbortMultipartUpload": "s3:AbortMultipartUpload",
 }
 _BY_HEADER = {"x-amz-tagging": "s3:PutObjectTagging", "x-amz-acl": "s3:PutObjectAcl"}
-"""What a request that writes needs beside, where it says more than the object."""
+"""What a write needs in addition, if it has one of these headers."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """One action of one role on one resource, with what conditions ask for."""
+    """One action of one role on one resource, with the values for conditions."""
 
     role: str
     action: str
@@ -64,9 +64,9 @@ def accesses(request: Request, role: str, *, found: bool = True) -> list[Access]
 
     Args:
         request: as it was recorded.
-        role: that signed it.
-        found: False where the answer was 404: to tell that there is no object, S3 wants the right to list it,
-            too, and says 403 otherwise.
+        role: the signer.
+        found: False if the answer was 404: for that, S3 also requires the permission to list the key; else
+            it answers 403.
 
     Raises:
         KeyError: it is of a kind that this module does not know.
@@ -123,21 +123,21 @@ class Policies:
     owners: Mapping[str, str]
 
     def allow(self, access: Access) -> bool:
-        """Across accounts both sides have to allow, inside one either; assuming a role always takes both."""
+        """Across accounts both policies must allow, in one account either; assuming a role needs both."""
         target = access.resource
-        own = any(_allows(document, access) for document in self.of_roles.get(access.role, ()))
+        by_role = any(_allows(document, access) for document in self.of_roles.get(access.role, ()))
         if access.action == "sts:AssumeRole":
             trust = self.of_resources.get(target)
-            return own and trust is not None and _allows(trust, access, resource=False)
+            return by_role and trust is not None and _allows(trust, access, resource=False)
         bucket = target.partition("/")[0]
         policy = self.of_resources.get(bucket)
-        theirs = policy is not None and _allows(policy, access)
+        by_resource = policy is not None and _allows(policy, access)
         if self.owners[bucket] == access.role.split(":")[4]:
-            return own or theirs
-        return own and theirs
+            return by_role or by_resource
+        return by_role and by_resource
 
     def less_one(self) -> Iterator[tuple[Policies, str]]:
-        """Yield the policies without one of their grants, and what it was, for each in turn."""
+        """Yield, for each grant, the policies without it, and the grant."""
         for role, documents in self.of_roles.items():
             for i, document in enumerate(documents):
                 for way, grant in grants(document):

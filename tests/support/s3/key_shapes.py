@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ListedKey:
-    """What a listing needs of an object, made in a tenth of the time."""
+    """The part of an object that listings need, created in a tenth of the time."""
 
     __slots__ = ("key",)
     bucket = "made-up"
@@ -110,5 +110,5 @@ SHAPES: dict[str, Callable[[int], Iterator[str]]] = {
 
 
 def keys_of(shape: str, count: int) -> list[str]:
-    """Return about so many keys of a shape, sorted."""
+    """Return about `count` keys of a shape, sorted."""
     return sorted(set(SHAPES[shape](count)))

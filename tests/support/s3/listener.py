@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """Serves between `with` and its end; what is under way then is waited for no longer than the server does.
+    """Serves inside `with`; at the end, waits for open requests only as long as the server does.
 
     Args:
-        server: bound already.
+        server: already bound.
     """
 
     def __init__(self, server: BaseServer) -> None:

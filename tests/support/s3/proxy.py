@@ -1,4 +1,4 @@
-"""An HTTP proxy before an S3 server: it remembers every request, and answers some by itself."""
+"""An HTTP proxy before an S3 server: it records every request, and answers some itself."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Request:
 
     @property
     def kind(self) -> str:
-        """What S3 calls it."""
+        """S3's name of the operation."""
         query, copies = self.query, "x-amz-copy-source" in self.headers
         if self.method == "GET" and not self.key:
             lists = {"list-type": "ListObjectsV2", "uploads": "ListMultipartUploads"}
@@ -63,7 +63,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that the server never gave."""
+    """A reply in place of the server's."""
 
     status: int
     body: bytes = b""
@@ -100,22 +100,22 @@ class Proxy(Listener):
         return f"http://127.0.0.1:{self._port}"
 
     def kinds(self) -> Counter[str]:
-        """Return how many requests of each kind came."""
+        """Return the number of requests by kind."""
         with self._lock:
             return Counter(request.kind for request in self.requests)
 
     def of_kind(self, kind: str) -> list[Request]:
-        """Return the requests of a kind, in the order they came."""
+        """Return the requests of a kind, in order of arrival."""
         with self._lock:
             return [request for request in self.requests if request.kind == kind]
 
     def forget(self) -> None:
-        """Begin counting anew."""
+        """Forget all requests so far."""
         with self._lock:
             self.requests.clear()
 
     def take(self, request: Request) -> Reply | None:
-        """Remember a request; return what to answer without the server."""
+        """Record a request; return a reply in place of the server's, None to forward it."""
         with self._lock:
             self.requests.append(request)
         return self.answer(request)

@@ -1,4 +1,4 @@
-"""A server of HTTP that does on the wire what a test says, also what no server should."""
+"""An HTTP server that sends what a test says, even what is not valid HTTP."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Asked(NamedTuple):
 
 
 def reply(body: bytes = b"", status: int = 200, *, length: int | None = None, **headers: str) -> bytes:
-    """Return a reply on the wire; `length` is what it claims of its body."""
+    """Return a reply on the wire; `length` is the Content-Length, if it is not the real one."""
     lines = [f"HTTP/1.1 {status} -", f"Content-Length: {len(body) if length is None else length}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 class ScriptedServer:
-    """Answers every request with the bytes that `answer` returns; None keeps silent until it is closed.
+    """Answers every request with the bytes that `answer` returns; None sends nothing until it is closed.
 
     Args:
         answer: gets every request.
@@ -71,7 +71,7 @@ class ScriptedServer:
 
     @property
     def connections(self) -> int:
-        """How many were made."""
+        """The number of connections so far."""
         return len(self._connections)
 
     def __enter__(self) -> Self:
@@ -146,7 +146,7 @@ def _end(connection: socket.socket) -> None:
 
 
 def certificate(path: Path, host: str = "127.0.0.1") -> Path:
-    """Write a certificate for an address, signed by itself, with its key, into a file; return its path."""
+    """Write a self-signed certificate for an address, and its key, to a file; return its path."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     now = datetime.now(UTC)

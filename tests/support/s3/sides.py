@@ -82,7 +82,7 @@ class Sides:
         return list(reply.get("Uploads", []))
 
     def connected(self, job: EffectiveJob) -> connections.Sides:
-        """Return both sides; one pair for all jobs to the same places, for a session costs half a second."""
+        """Return both sides; jobs to the same places share them, because a session takes half a second."""
         places = (job.source, job.destination)
         if places not in self._connected:
             self._connected[places] = connections.Sides.from_job(job)
@@ -101,13 +101,13 @@ class Sides:
         """Check, plan and copy, as a Dag does."""
         job = self.preflight(job).job
         plan, start = self.plan(job), now()
-        accounts = {}
+        metrics_by_batch = {}
         for batch in plan.batches:
             collector = MetricsCollector(now)
             collector.start_operation(job.run_id)
             copy_batch(job, batch, self.stores(job), metrics=collector, limits=limits)
-            accounts[batch.id] = collector.metrics()
-        return run_metrics(job, outside_metrics(job, plan, start, start), plan.batches, accounts)
+            metrics_by_batch[batch.id] = collector.metrics()
+        return run_metrics(job, outside_metrics(job, plan, start, start), plan.batches, metrics_by_batch)
 
 
 def now() -> datetime:

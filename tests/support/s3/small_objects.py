@@ -1,4 +1,4 @@
-"""What `SmallS3` keeps of an object: whose bytes it has, and only where they came in a body the bytes too."""
+"""What `SmallS3` keeps of an object: the origin of its bytes, and the bytes only if a body had them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hashlib import md5, sha256
 from typing import TypeAlias
 
 _REAL_BYTES_MAX = 2**20
-"""Up to here an ETag is the MD5 of the bytes, as S3's is; above, of the account of whose bytes they are."""
+"""Up to this size an ETag is the MD5 of the bytes, as in S3; above, the MD5 of the spans."""
 _BLOCK = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of what one write brought, both bytes inclusive."""
+    """A range of the bytes of one write, both inclusive."""
 
     write: int
     first: int
@@ -43,8 +43,8 @@ class Stored:
     """One version of an object.
 
     Attributes:
-        spans: whose bytes it has, in order.
-        by: kind of the request that wrote it; "somebody" wrote without one.
+        spans: of its bytes, in order.
+        by: kind of the request that wrote it; "test" if a test wrote it directly.
         headers: lower-case, user metadata included.
         parts: of which it was made, by number.
         checksum: base64, as S3 would give for CRC64NVME; None where the object has none.
@@ -55,7 +55,7 @@ class Stored:
     etag: str
     modified: float
     version_id: str
-    by: str = "somebody"
+    by: str = "test"
     headers: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     storage_class: str = "STANDARD"
@@ -80,7 +80,7 @@ def size_of(spans: Spans) -> int:
 
 
 def joined(pieces: Iterable[Spans]) -> Spans:
-    """Return pieces one after the other; neighbours that belong together become one."""
+    """Return pieces in order; neighbours that belong together are joined."""
     whole: list[Span] = []
     for span in (span for spans in pieces for span in spans):
         if whole and (whole[-1].write, whole[-1].last + 1) == (span.write, span.first):
@@ -91,7 +91,7 @@ def joined(pieces: Iterable[Spans]) -> Spans:
 
 
 def cut(spans: Spans, first: int, last: int) -> Spans:
-    """Return a stretch, both bytes inclusive."""
+    """Return a range, both bytes inclusive."""
     found, start = [], 0
     for span in spans:
         size = span.last - span.first + 1

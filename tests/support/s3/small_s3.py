@@ -53,7 +53,7 @@ _STS = {
 
 
 class SmallS3:
-    """The server's state: `answer` is for its clients, the public verbs before it are for tests.
+    """The server's state: `answer` is for its clients, the public methods before it are for tests.
 
     Args:
         clock: seconds since 1970.
@@ -170,7 +170,7 @@ class SmallS3:
         ) and self.writes.same(one.spans, other.spans)
 
     def answer(self, request: Request) -> Reply:
-        """Return what S3, or STS, says."""
+        """Return the reply of S3 or STS."""
         bucket, _, key = unquote(urlsplit(request.target).path)[1:].partition("/")
         kind = request.kind if bucket else parse_qs(request.body.decode())["Action"][0]
         if kind == "HEAD":

@@ -49,7 +49,7 @@ def test_the_client_that_a_job_asks_for(name: Literal["fast", "boto3"], client: 
 
 
 def test_a_side_is_not_replaced() -> None:
-    """Sides are a value: two parts of a run can't come to use different ones."""
+    """Sides are immutable: two parts of a run can't use different ones."""
     sides = Sides.from_job(JOB)
     with pytest.raises(FrozenInstanceError):
         sides.source = sides.destination  # type: ignore[misc]

@@ -29,18 +29,18 @@ __all__ = [
 
 
 class Server(Protocol):
-    """What a server's module has."""
+    """The interface of a server's module."""
 
     LACKS: Mapping[str, str]
 
     def missing(self) -> str | None:
-        """Return what is not installed, None where all is."""
+        """Return what is not installed, None if nothing is missing."""
 
     def install(self) -> None:
         """Install what is missing."""
 
     def running(self) -> AbstractContextManager[Endpoint]:
-        """Return a server that runs while one is inside."""
+        """Return a context manager in which the server runs."""
 
 
 SERVERS: dict[str, Server] = {"moto": moto, "ceph": ceph, "localstack": localstack}
@@ -48,7 +48,7 @@ DEFAULT = "moto"
 
 
 def running(name: str) -> AbstractContextManager[Endpoint]:
-    """Return a server that runs while one is inside.
+    """Return a context manager in which the server runs.
 
     Raises:
         RuntimeError: it is not installed.
@@ -61,11 +61,11 @@ def running(name: str) -> AbstractContextManager[Endpoint]:
 
 
 def lacks(name: str, ability: str) -> str | None:
-    """Return why a server can't do something, None where it can.
+    """Return why a server can't do something, None if it can.
 
     Raises:
-        KeyError: there is no such ability.
+        KeyError: the ability is unknown.
     """
     if ability not in ABILITIES:
-        raise KeyError(f"tests/support/s3/servers/abilities.py knows no {ability!r}")
+        raise KeyError(f"tests/support/s3/servers/abilities.py does not have {ability!r}")
     return SERVERS[name].LACKS.get(ability)

@@ -1,17 +1,17 @@
-"""What a test may need of a server: nearly all is what AWS's S3 does.
+"""What a test may need from a server: nearly all of it is what AWS's S3 does.
 
-What a server can't do stands in its module's `LACKS`, and `tests/integration/test_servers.py` measures each.
+What a server can't do is in its module's `LACKS`, and `tests/integration/test_servers.py` measures each.
 """
 
 from __future__ import annotations
 
 ABILITIES = {
-    "back_door": "tests put and look at objects behind the server's back",
-    "any_key": "every access key is let in, so that a test may make one up",
-    "accounts": "the ARNs of both roles tell their accounts",
+    "back_door": "tests write and read objects behind the server's back",
+    "any_key": "every access key is accepted, so that a test may invent one",
+    "accounts": "the ARNs of both roles contain their accounts",
     "signatures": "a request that is signed with a wrong secret is refused",
-    "denial": "what nobody grants is refused",
-    "caller_identity": "STS tells who signs",
+    "denial": "what is not granted is refused",
+    "caller_identity": "STS names the signer",
     "expected_owner": "a bucket of another account than expected is refused",
     "foreign_parts": "UploadPartCopy reads a bucket of another account by its policy, as CopyObject does",
     "parts_by_role": "UploadPartCopy is allowed to an assumed role as CopyObject is",
@@ -23,8 +23,8 @@ ABILITIES = {
     "copied_tags": "CopyObject carries tags to another account",
     "tagged_uploads": "an object in parts has the tags that its upload was created with",
     "dropped_tags": "CopyObject leaves tags behind when asked to",
-    "tag_counts": "HEAD tells how many tags an object has",
-    "checksums": "an object tells the CRC32 that it was put with",
+    "tag_counts": "HEAD has the number of tags",
+    "checksums": "an object has the CRC32 that it was written with",
     "full_object_checksums": "a copy in parts has the CRC64NVME of the whole object",
     "storage_classes": "an object keeps its class",
     "archive": "an archived object can't be copied before it is restored",

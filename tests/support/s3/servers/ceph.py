@@ -1,7 +1,7 @@
 """Ceph's gateway (RGW): an independent implementation that checks signatures, roles and policies.
 
 One monitor, one OSD in memory, one gateway, all on loopback and in a scratch folder. Two users stand for two
-accounts, for RGW has none: a bucket belongs to its user, and what nobody grants is denied.
+accounts, for RGW has none: a bucket belongs to its user, and what is not granted is denied.
 https://docs.ceph.com/en/pacific/radosgw/bucketpolicy/
 """
 
@@ -43,22 +43,22 @@ LACKS: Mapping[str, str] = {
     "accounts": "it has users in their place, and the ARNs of roles have none",
     "caller_identity": "GetCallerIdentity answers 405",
     "expected_owner": "the header is ignored",
-    "foreign_parts": "UploadPartCopy looks at ACLs only, not at the source bucket's policy",
-    "parts_by_role": "UploadPartCopy looks at ACLs only, which know no roles",
+    "foreign_parts": "UploadPartCopy checks ACLs only, not the source bucket's policy",
+    "parts_by_role": "UploadPartCopy checks ACLs only, which have no roles",
     "copy_if_match": "the condition is ignored",
     "part_if_match": "the condition is ignored",
     "copy_if_none_match": "the condition is ignored",
     "complete_if_none_match": "the condition is ignored",
-    "confirmed_completion": "the first reply has an empty ETag, that to a repeated request the real one",
-    "tagged_uploads": "they are lost without a word",
+    "confirmed_completion": "the first reply has an empty ETag; the reply to a repeated request has it",
+    "tagged_uploads": "they are silently lost",
     "dropped_tags": "TaggingDirective is ignored: tags are always copied",
     "checksums": "the headers are ignored",
     "full_object_checksums": "the headers are ignored",
     "storage_classes": "a class that the administrator did not set up is refused with InvalidArgument",
-    "archive": "there are no archive classes",
+    "archive": "it lacks archive classes",
     "encryption": "no KMS is set up: refused with InvalidRequest",
 }
-"""Measured of 16.2.15."""
+"""Measured with 16.2.15."""
 
 
 def role(name: str) -> str:
@@ -67,7 +67,7 @@ def role(name: str) -> str:
 
 
 def missing() -> str | None:
-    """Return what is not installed, None where all is."""
+    """Return what is not installed, None if nothing is missing."""
     return ", ".join(name for name in _COMMANDS if shutil.which(name) is None) or None
 
 
@@ -90,7 +90,7 @@ class Gateway(Endpoint):
 
     configuration: Path = Path()
 
-    def stranger(self) -> S3Client:
+    def foreign_client(self) -> S3Client:
         """Return a client of a user who owns nothing."""
         return self.client_of(COPIER)
 
@@ -109,7 +109,7 @@ class Gateway(Endpoint):
         return role(name)
 
     def set_trust(self, name: str, policy: dict[str, Any]) -> None:
-        """Say anew who may assume a role."""
+        """Replace the trust policy of a role."""
         self._admin("role", "modify", "--role-name", name, "--assume-role-policy-doc", json.dumps(policy))
 
     def grant_role(self, name: str, policy: dict[str, Any]) -> None:
@@ -127,7 +127,7 @@ def user(name: str) -> str:
 
 
 def trust(principal: str) -> dict[str, Any]:
-    """Return the policy of a role that somebody may assume."""
+    """Return the trust policy for a principal."""
     statement = {"Effect": "Allow", "Principal": {"AWS": [principal]}, "Action": ["sts:AssumeRole"]}
     return {"Version": "2012-10-17", "Statement": [statement]}
 
@@ -157,7 +157,7 @@ def running() -> Iterator[Gateway]:
 
 
 def _populate(gateway: Gateway) -> None:
-    """Make the users and roles of every test. An object belongs to who wrote it: an admin sees all."""
+    """Make the users and roles of every test. An object belongs to its writer; an admin sees all."""
     gateway.add_user("worker", WORKER)
     gateway.add_user("source", SOURCE_OWNER)
     gateway.add_user("destination", DESTINATION_OWNER, "--admin")

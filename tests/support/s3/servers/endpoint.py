@@ -22,7 +22,7 @@ REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """An access key. All are made up: each test server takes any, or is told them when it starts."""
+    """An access key. All are made up: each test server accepts any, or gets them when it starts."""
 
     key_id: str
     secret: str
@@ -91,9 +91,9 @@ class Endpoint:
         source, destination = self.owners
         return self.client_of(source), self.client_of(destination)
 
-    def stranger(self) -> S3Client:
-        """Return a client of somebody who is of neither account."""
-        return self.client("arn:aws:iam::999900009999:role/stranger")
+    def foreign_client(self) -> S3Client:
+        """Return a client of a role in neither account."""
+        return self.client("arn:aws:iam::999900009999:role/foreign_client")
 
     def connection(self, role_arn: str | None, keys: Keys = WORKER) -> str:
         """Return an Airflow connection, as `AIRFLOW_CONN_<ID>` takes it.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = LockedEnvironment("localstack", "localstack.txt")
 _START_SECONDS = 90
-# Its own way to listen has no address: it would be reached from everywhere.
+# By default it listens on all addresses: it could be reached from everywhere.
 _ON_LOOPBACK = """
 from functools import partial
 from twisted.internet import endpoints
@@ -36,16 +36,16 @@ LACKS: Mapping[str, str] = {
     "signatures": "nothing is checked",
     "denial": "nothing is checked",
     "expected_owner": "the header is ignored",
-    "foreign_parts": "NoSuchBucket: only the requester's own account is looked at",
+    "foreign_parts": "NoSuchBucket: only the requester's own account is searched",
     "part_if_match": "the condition is ignored",
     "copy_if_none_match": "the condition is ignored",
-    "tag_counts": "HEAD does not tell",
+    "tag_counts": "HEAD does not have it",
 }
-"""Measured of 4.6.0."""
+"""Measured with 4.6.0."""
 
 
 def missing() -> str | None:
-    """Return what is not installed, None where all is."""
+    """Return what is not installed, None if nothing is missing."""
     return _PACKAGES.missing()
 
 
@@ -78,7 +78,7 @@ def running() -> Iterator[Endpoint]:
 
 
 def _environment(scratch: str, port: int) -> dict[str, str]:
-    """Return its settings: S3 and STS alone, no file outside of the scratch folder, nobody asked or told."""
+    """Return its settings: S3 and STS only, files only in the scratch folder, no outgoing requests."""
     folders = dict.fromkeys(["HOME", "XDG_CACHE_HOME", "FILESYSTEM_ROOT", "LOCALSTACK_VOLUME_DIR"], scratch)
     return folders | {
         "SERVICES": "s3,sts",

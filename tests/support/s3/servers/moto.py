@@ -33,7 +33,7 @@ LACKS: Mapping[str, str] = {
     "full_object_checksums": "what it calls CRC64NVME is a CRC32",
     "line_breaks": "a key with one is 404",
 }
-"""Measured of 5.2."""
+"""Measured with 5.2."""
 
 
 def put_many(bucket: str, objects: Mapping[str, bytes]) -> None:
@@ -58,7 +58,7 @@ def install() -> None:
 
 
 def running() -> S3Server:
-    """Return one that runs while one is inside."""
+    """Return a context manager in which the server runs."""
     return S3Server()
 
 

@@ -1,4 +1,4 @@
-"""Processes that a test server consists of: none outlives the one that started them."""
+"""The processes of a test server: none outlives the process that started them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Processes:
         """Return when a process is ready.
 
         Raises:
-            RuntimeError: it ended, or was not ready in time; with the end of its log.
+            RuntimeError: it ended, or was not ready in time; the message has the end of its log.
         """
         deadline = time.monotonic() + seconds
         while not is_ready():
@@ -54,7 +54,7 @@ class Processes:
             time.sleep(_PAUSE_SECONDS)
 
     def stop(self) -> None:
-        """End all, the last one first. What they hold is thrown away, so nothing has to be saved."""
+        """End all, the last one first. Their data is thrown away, so it does not have to be saved."""
         while self._running:
             _, process = self._running.popitem()
             process.kill()
@@ -71,7 +71,7 @@ def tied(signal_name: str) -> list[str]:
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
+    """Return a free port of loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Which refusals show that the client had the wrong region or the wrong time."""
+"""Which refusals show that the client had the wrong region or a wrong clock."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def test_corrections(
     date: str | None,
     expected: Correction | None,
 ) -> None:
-    """A request is corrected where S3 says what would be right and that differs from what was sent."""
+    """A request is corrected if S3 reports a region or time that differs from what was sent."""
     refusal = Refusal(status=status, code=code, message=None, region=region)
     found = find_correction(refusal, method=method, region="eu-west-1", signed_at=NOW, server_date=date)
     assert found == expected
 
 
 def test_the_clock_was_corrected_meanwhile() -> None:
-    """What counts is the time that a request was signed with, not the time when its refusal is read."""
+    """A refusal is compared with the time its request was signed with, not with the time it is read."""
     refusal = Refusal(status=403, code="RequestTimeTooSkewed", message=None, region=None)
     found = find_correction(
         refusal, method="PUT", region="eu-west-1", signed_at=NOW - 7200, server_date=RIGHT_DATE

@@ -1,4 +1,4 @@
-"""What botocore knows of a client is what is taken from it."""
+"""A client's settings are read from botocore."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ OWN = "http://localhost:9000"
     ],
 )
 def test_where_requests_go(bucket: str, options: dict[str, Any], origin: str, path: str, region: str) -> None:
-    """Virtual hosts, path style, dotted names, endpoints of one's own, access points: as botocore decides."""
+    """Virtual hosts, path style, dotted names, configured endpoints, access points: as in botocore."""
     target = find_target(client(**options), bucket)
     assert (target.origin, target.path, target.region) == (origin, path, region)
     assert target.host == origin.partition("://")[2]
@@ -84,25 +84,25 @@ def test_where_requests_go(bucket: str, options: dict[str, Any], origin: str, pa
 
 
 def test_another_region() -> None:
-    """A bucket that S3 says is elsewhere is looked for there, and its requests are signed for there."""
+    """Requests for a bucket in another region go there, and are signed for it."""
     found = find_target(client(), "bucket", "ap-south-1")
     assert (found.origin, found.region) == ("https://bucket.s3.ap-south-1.amazonaws.com", "ap-south-1")
 
 
-def test_nothing_is_signed_where_nothing_is_to_be_signed() -> None:
+def test_unsigned_requests() -> None:
     """A client without signatures has no signer."""
     assert find_target(client(config=Config(signature_version=UNSIGNED)), "bucket").signer is None
 
 
 @pytest.mark.parametrize("bucket", ["directory--use1-az4--x-s3", "not a bucket"])
 def test_no_such_buckets(bucket: str) -> None:
-    """No session is asked for with a directory bucket, and a name that is none is refused."""
+    """A directory bucket is refused without a request, and so is an invalid name."""
     with pytest.raises(RequestError):
         find_target(client(), bucket)
 
 
 def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has no credentials learns it as an error of ours."""
+    """Missing credentials are one of this package's errors."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
@@ -113,7 +113,7 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_credentials() -> None:
-    """Long-lived ones are never stale, and are taken as they are."""
+    """Long-lived credentials are never stale, and are used as they are."""
     source = CredentialSource(client())
     assert not source.is_stale()
     assert source.fetch() == Credentials("key", "secret", "token")

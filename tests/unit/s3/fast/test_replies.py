@@ -1,4 +1,4 @@
-"""Replies are read as botocore reads them, but for those that botocore takes for success and are none."""
+"""Replies are read as in botocore, except those that it wrongly accepts as success."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Raw(io.BytesIO):
 
 
 class Oracle:
-    """A client of boto3 that sends nothing and is answered with what the test has."""
+    """A client of boto3 that sends nothing, and gets the replies of the test."""
 
     def __init__(self) -> None:
         self.reply = Reply(200, {}, b"")
@@ -83,7 +83,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "ListObjectsV2": {"Bucket": "bucket"},
     "ListMultipartUploads": {"Bucket": "bucket"},
 }
-TOLD_BY_A_BODY = (
+RESULT_IN_BODY = (
     "CopyObject",
     "UploadPartCopy",
     "CompleteMultipartUpload",
@@ -98,7 +98,7 @@ def without_metadata(result: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in result.items() if name != "ResponseMetadata"}
 
 
-def ours(operation: str, reply: Reply) -> dict[str, Any] | CopyError:
+def read_reply(operation: str, reply: Reply) -> dict[str, Any] | CopyError:
     """Return the result without its metadata, or the error."""
     result = REPLIES.read(operation, reply)
     if isinstance(result, Refusal):
@@ -108,7 +108,7 @@ def ours(operation: str, reply: Reply) -> dict[str, Any] | CopyError:
 
 def assert_same(operation: str, reply: Reply) -> None:
     """Compare with botocore: results by value, errors by class, code and message."""
-    expected, found = ORACLE.read(operation, reply), ours(operation, reply)
+    expected, found = ORACLE.read(operation, reply), read_reply(operation, reply)
     if isinstance(expected, CopyError) or isinstance(found, CopyError):
         assert (type(found), str(found)) == (type(expected), str(expected))
     assert isinstance(expected, CopyError) or found == expected
@@ -169,7 +169,7 @@ def element(name: str, content: str, quote: str = "&quot;") -> str:
 def test_confirmations_as_botocore_reads_them(
     operation: tuple[str, str], said: dict[str, str], declared: str, between: str, quote: str
 ) -> None:
-    """However a server writes its XML, blanks before it for keeping alive included."""
+    """Confirmations are read however a server writes XML, even after blanks that keep a connection alive."""
     name, root = operation
     inside = between.join(element(tag, text, quote) for tag, text in said.items())
     body = f"{declared}<{root} {XMLNS}>{between}{inside}{between}</{root}>"
@@ -178,7 +178,7 @@ def test_confirmations_as_botocore_reads_them(
 
 @given(st.lists(st.tuples(st.text("abcXYZ", min_size=1), texts | header_values), min_size=1, max_size=4))
 @settings(max_examples=300)
-def test_plain_texts_are_the_parsers(children: list[tuple[str, str]]) -> None:
+def test_plain_texts_agree_with_the_parser(children: list[tuple[str, str]]) -> None:
     """What is read without the parser is what the parser reads."""
     body = f"<Root {XMLNS}>{''.join(element(tag, text) for tag, text in children)}</Root>".encode()
     found = plain_texts(body)
@@ -248,7 +248,7 @@ def test_listings_as_botocore_reads_them(
     between: str,
     folders: list[str],
 ) -> None:
-    """Keys come decoded where S3 encoded them, rows whole, whatever is optional."""
+    """Keys that S3 encoded are decoded, and rows are complete, with or without optional elements."""
     tail = "".join(f"<CommonPrefixes>{element('Prefix', quote_plus(f))}</CommonPrefixes>" for f in folders)
     body = page(
         [row(fields, encoded=encoded) for fields in rows], encoded=encoded, between=between, tail=tail
@@ -256,8 +256,8 @@ def test_listings_as_botocore_reads_them(
     assert_same("ListObjectsV2", Reply(200, {}, body))
 
 
-def test_most_listings_take_the_short_way() -> None:
-    """A row as S3 writes it needs no parser: the speed of a plan hangs on it."""
+def test_most_listings_need_no_parser() -> None:
+    """A row as S3 writes it needs no parser: the speed of a plan depends on that."""
     fields = {"Key": "a/\u00e9 ", "LastModified": "2026-11-01T12:34:56.000Z", "ETag": f'"{ETAG}"'}
     fields |= {"Size": "1", "StorageClass": "STANDARD", "ChecksumAlgorithm": "CRC64NVME"}
     taken = parse_rows(page([row({**fields, "ChecksumType": "FULL_OBJECT"}, encoded=True)] * 3))
@@ -268,7 +268,7 @@ def test_most_listings_take_the_short_way() -> None:
 
 @pytest.mark.parametrize("keys", [["a\nb", "c"], ["\n", "a+b", "%0A", "\ud7ff %"], ["a%", "%zz", "\n\n"]])
 def test_keys_with_line_feeds(keys: list[str]) -> None:
-    """Keys of a page are decoded all at once, and a line feed in one doesn't cut it."""
+    """Keys of a page are decoded at once, and a line feed does not split a key."""
     fields = {"LastModified": "2026-11-01T12:34:56.000Z", "ETag": f'"{ETAG}"', "Size": "1"}
     fields["StorageClass"] = "STANDARD"
     assert_same(
@@ -287,12 +287,12 @@ UPLOADS = st.lists(
     ),
     max_size=3,
 )
-SOMEBODY = f"<Initiator>{element('ID', 'arn:aws:iam::1:user/a')}{element('DisplayName', 'a')}</Initiator>"
+INITIATOR = f"<Initiator>{element('ID', 'arn:aws:iam::1:user/a')}{element('DisplayName', 'a')}</Initiator>"
 
 
 @given(
     rows=UPLOADS,
-    who=st.sampled_from(["", "<Initiator/>", SOMEBODY]),
+    who=st.sampled_from(["", "<Initiator/>", INITIATOR]),
     more=st.booleans(),
     between=st.sampled_from(["", "\n  "]),
 )
@@ -303,7 +303,7 @@ def test_uploads_as_botocore_reads_them(
     more: bool,  # noqa: FBT001
     between: str,
 ) -> None:
-    """Open uploads come as they are told: keys still encoded, for botocore decodes none of these."""
+    """Open uploads are returned unchanged: keys stay encoded, as botocore does not decode them."""
     head = "<Bucket>bucket</Bucket><KeyMarker></KeyMarker><EncodingType>url</EncodingType>"
     head += f"<MaxUploads>1000</MaxUploads><IsTruncated>{str(more).lower()}</IsTruncated>"
     head += "<NextKeyMarker>a%2Bb+</NextKeyMarker><NextUploadIdMarker/>" if more else ""
@@ -317,7 +317,7 @@ def test_uploads_as_botocore_reads_them(
 
 
 def test_tags() -> None:
-    """Tags are a list, their order kept, and none at all is an empty one."""
+    """Tags are a list in order, which is empty if there are none."""
     tags = "".join(f"<Tag>{element('Key', key)}{element('Value', key * 2)}</Tag>" for key in ("b", "a", "&"))
     for inside in (tags, ""):
         assert_same(
@@ -364,16 +364,16 @@ def error_body(code: str, message: str, root: str = "Error") -> bytes:
 )
 @settings(max_examples=200)
 def test_refusals_as_botocore_reads_them(operation: str, status: int, code: str, message: str) -> None:
-    """An error has S3's code and message, and the class that both stand for."""
+    """An error has S3's code and message, and the class for its code and status."""
     if message:
         assert_same(operation, Reply(status, {"x-amz-bucket-region": "eu-west-1"}, error_body(code, message)))
 
 
-@pytest.mark.parametrize("operation", TOLD_BY_A_BODY)
+@pytest.mark.parametrize("operation", RESULT_IN_BODY)
 def test_an_error_inside_a_success(operation: str) -> None:
     """A 200 with an error is that error (rule 1)."""
     assert_same(operation, Reply(200, {}, error_body("SlowDown", "less")))
-    assert_same(operation, Reply(200, {}, error_body("Odd", "a code that nobody knows")))
+    assert_same(operation, Reply(200, {}, error_body("Odd", "an unknown code")))
 
 
 @pytest.mark.parametrize(("status", "cls"), [(403, AccessError), (404, MissingError), (503, TransientError)])
@@ -381,14 +381,14 @@ def test_an_error_inside_a_success(operation: str) -> None:
     "body", [b"", b"<html><body>secret</body></html>", b"<html><br>secret", b"\xff\xfe", b"secret"]
 )
 def test_errors_of_gateways(status: int, cls: type[CopyError], body: bytes) -> None:
-    """A reply that is none of S3's is known by its status, and its text stays out of the message."""
-    found = ours("CopyObject", Reply(status, {}, body))
+    """A reply that is not from S3 has its status as code, and its text is not in the message."""
+    found = read_reply("CopyObject", Reply(status, {}, body))
     assert isinstance(found, cls)
     assert found.code == str(status)
     assert "secret" not in str(found)
 
 
-@pytest.mark.parametrize("operation", TOLD_BY_A_BODY)
+@pytest.mark.parametrize("operation", RESULT_IN_BODY)
 @pytest.mark.parametrize(
     "body",
     [
@@ -404,7 +404,7 @@ def test_errors_of_gateways(status: int, cls: type[CopyError], body: bytes) -> N
     ids=["empty", "blank", "gateway", "cut", "cut listing", "entities", "UTF-16", "odd date"],
 )
 def test_a_success_that_says_nothing(operation: str, body: bytes) -> None:
-    """An empty, foreign or broken 200 is worth another try: never done, and never an empty bucket."""
+    """An empty, foreign or broken 200 can be retried: it is never a success, and never an empty bucket."""
     with pytest.raises(TransientError) as raised:
         REPLIES.read(operation, Reply(200, {}, body))
     assert raised.value.code == Code.EMPTY_REPLY
@@ -419,7 +419,7 @@ def test_an_unconfirmed_write(operation: str) -> None:
 
 
 def test_where_the_bucket_is() -> None:
-    """The region is told by a header, or by the body of an error."""
+    """The region is in a header, or in the body of an error."""
     in_body = b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-north-1</Region></Error>"
     for reply in (Reply(400, {}, in_body), Reply(301, {"x-amz-bucket-region": "eu-north-1"}, b"")):
         refusal = REPLIES.read("HeadObject", reply)

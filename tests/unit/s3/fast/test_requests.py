@@ -34,7 +34,7 @@ class _Empty(io.BytesIO):
 
 
 class Oracle:
-    """A client of boto3 that sends nothing: it remembers what it would have sent."""
+    """A client of boto3 that sends nothing, and keeps what it would have sent."""
 
     def __init__(self) -> None:
         self.sent: list[AWSPreparedRequest] = []
@@ -149,18 +149,18 @@ def pairs(query: str) -> list[tuple[str, str]]:
     return parse_qsl(query, keep_blank_values=True)
 
 
-def assert_same(ours: Request, theirs: AWSPreparedRequest, operation: str) -> None:
-    """Compare what goes over the wire, but for the host, which is botocore's in both."""
-    url = urlsplit(theirs.url)
-    prepared: dict[str, Any] = dict(theirs.headers.items())
+def assert_same(found: Request, expected: AWSPreparedRequest, operation: str) -> None:
+    """Compare what is sent, except the host, which always comes from botocore."""
+    url = urlsplit(expected.url)
+    prepared: dict[str, Any] = dict(expected.headers.items())
     headers = {k.lower(): v.decode() if isinstance(v, bytes) else v for k, v in prepared.items()}
-    assert ours.method == theirs.method
-    assert url.path == (f"/{BUCKET}" if ours.key is None else f"/{BUCKET}/{ours.key}")
-    assert pairs(ours.query) == sorted(pairs(url.query))
-    assert ours.headers == {name: value for name, value in headers.items() if name not in OTHERS}
-    body: Any = theirs.body
-    assert ours.body == (body.read() if hasattr(body, "read") else body or b"")
-    assert (ours.flag in url.query.split("&")) or not ours.flag, operation
+    assert found.method == expected.method
+    assert url.path == (f"/{BUCKET}" if found.key is None else f"/{BUCKET}/{found.key}")
+    assert pairs(found.query) == sorted(pairs(url.query))
+    assert found.headers == {name: value for name, value in headers.items() if name not in OTHERS}
+    body: Any = expected.body
+    assert found.body == (body.read() if hasattr(body, "read") else body or b"")
+    assert (found.flag in url.query.split("&")) or not found.flag, operation
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -173,19 +173,19 @@ def test_as_botocore_serializes(operation: str, data: st.DataObject) -> None:
     optional = {name: values for name, values in optional.items() if name in known.members}
     given_params = st.fixed_dictionaries({"Key": keys, **required}, optional=optional)
     params = {"Bucket": BUCKET, **data.draw(given_params)}
-    theirs = ORACLE.request(operation, dict(params))
-    assert_same(SERIALIZER.serialize(operation, params), theirs, operation)
+    expected = ORACLE.request(operation, dict(params))
+    assert_same(SERIALIZER.serialize(operation, params), expected, operation)
 
 
 def model_before_conditional_copies() -> ServiceModel:
-    """Return what botocore knew of S3 before 1.40.61."""
+    """Return botocore's model of S3 from before 1.40.61."""
     document = deepcopy(vars(MODEL)["_service_description"])
     for name in CONDITIONS:
         document["shapes"]["CopyObjectRequest"]["members"].pop(name, None)
     return ServiceModel(document)
 
 
-def test_copies_are_conditional_whatever_botocore_knows() -> None:
+def test_copies_are_conditional_with_an_older_botocore() -> None:
     """Airflow 3.0 comes with a boto3 that is older than S3's conditional copies."""
     params = {"Bucket": "b", "Key": "k", "CopySource": {"Bucket": "b", "Key": "j"}}
     for name, header in (("IfMatch", "if-match"), ("IfNoneMatch", "if-none-match")):
@@ -194,7 +194,7 @@ def test_copies_are_conditional_whatever_botocore_knows() -> None:
 
 
 def test_an_older_boto3_can_not_be_chosen() -> None:
-    """`client: boto3` would replace objects unguarded: refused, with both ways out."""
+    """`client: boto3` would copy without conditions: it is refused, with both solutions."""
     client: Any = SimpleNamespace(meta=SimpleNamespace(service_model=model_before_conditional_copies()))
     with pytest.raises(ConfigError, match=r"transfer.client: .* 1\.40\.61.* `fast`, works"):
         check_copies_are_conditional(client)
@@ -203,21 +203,21 @@ def test_an_older_boto3_can_not_be_chosen() -> None:
 @given(params=st.fixed_dictionaries({}, optional=LISTING))
 @settings(max_examples=50)
 def test_listings_as_botocore_serializes_them(params: dict[str, Any]) -> None:
-    """A listing asks for percent-encoded keys, for XML can't carry every key."""
+    """A listing requests percent-encoded keys, because XML can't contain every key."""
     params = {"Bucket": BUCKET, **params}
-    theirs = ORACLE.request("ListObjectsV2", dict(params))
-    ours = SERIALIZER.serialize("ListObjectsV2", params)
-    assert "encoding-type=url" in ours.query
-    assert_same(ours, theirs, "ListObjectsV2")
+    expected = ORACLE.request("ListObjectsV2", dict(params))
+    found = SERIALIZER.serialize("ListObjectsV2", params)
+    assert "encoding-type=url" in found.query
+    assert_same(found, expected, "ListObjectsV2")
 
 
 @given(params=st.fixed_dictionaries({}, optional=UPLOADS))
 @settings(max_examples=50)
 def test_listings_of_uploads_as_botocore_serializes_them(params: dict[str, Any]) -> None:
-    """Uploads are listed as asked, percent-encoded keys and the place to begin after among it."""
+    """Listings of uploads have all parameters, such as the encoding and the marker."""
     params = {"Bucket": BUCKET, **params}
-    theirs = ORACLE.request("ListMultipartUploads", dict(params))
-    assert_same(SERIALIZER.serialize("ListMultipartUploads", params), theirs, "ListMultipartUploads")
+    expected = ORACLE.request("ListMultipartUploads", dict(params))
+    assert_same(SERIALIZER.serialize("ListMultipartUploads", params), expected, "ListMultipartUploads")
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_listings_of_uploads_as_botocore_serializes_them(params: dict[str, Any])
     ],
     ids=lambda value: value if isinstance(value, str) else ",".join(value),
 )
-def test_what_no_request_can_say(operation: str, params: dict[str, Any]) -> None:
+def test_invalid_parameters(operation: str, params: dict[str, Any]) -> None:
     """An empty key, unknown or missing parameters, and values that break out of a header are refused."""
     with pytest.raises(RequestError) as raised:
         SERIALIZER.serialize(operation, params)
@@ -259,5 +259,5 @@ def test_what_no_request_can_say(operation: str, params: dict[str, Any]) -> None
     ],
 )
 def test_what_must_not_come_twice(operation: str, params: dict[str, Any], once: bool) -> None:  # noqa: FBT001
-    """A request that its own success makes fail, or that leaves something behind, is sent once."""
+    """A request that would fail after its own success, or leave something behind, is sent once."""
     assert SERIALIZER.serialize(operation, {"Bucket": "b", "Key": "k", **params}).once is once

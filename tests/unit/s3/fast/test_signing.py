@@ -1,4 +1,4 @@
-"""Our signatures are botocore's, byte by byte."""
+"""Signatures equal botocore's, byte by byte."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_as_botocore_signs(
 
 
 def test_the_key_follows_the_day_and_the_credentials() -> None:
-    """One signer signs for another day, and with other credentials, as a new one does."""
+    """A signer signs on another day, and with other credentials, as a new signer does."""
     first, second = Credentials("a", "b", None), Credentials("a", "c", "token")
     signer = Signer("eu-west-1")
     for credentials, now in [(first, 0), (first, 86_400), (second, 86_400), (first, 86_400), (first, 0)]:
@@ -79,5 +79,5 @@ def test_the_key_follows_the_day_and_the_credentials() -> None:
 
 
 def test_credentials_are_not_shown() -> None:
-    """What may end up in a log says nothing of the secret."""
+    """A text that may be logged does not contain the secret."""
     assert "very" not in repr(Credentials("key", "very-secret", "very-token"))
