@@ -108,7 +108,10 @@ def test_restored_ones_are_copied(sides: Sides, proxy: Proxy) -> None:
     ids=["archived", "restoring", "restored", "archive tier", "other tier"],
 )
 def test_head_shows_what_is_archived(
-    sides: Sides, proxy: Proxy, headers: dict[str, str], archived: bool
+    sides: Sides,
+    proxy: Proxy,
+    headers: dict[str, str],
+    archived: bool,  # noqa: FBT001
 ) -> None:
     """Class, tier and restore in a HEAD decide whether an object can be read."""
     always = {
