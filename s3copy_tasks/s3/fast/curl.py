@@ -3,7 +3,8 @@
 libcurl re-sends a request if a reused connection turns out to be dead before a byte of the reply has come;
 the server may have carried out the first request anyway. That is harmless for most requests. A request that
 must not be sent twice is not re-sent: libcurl calls `PREREQFUNCTION` before each sending, which refuses the
-second. The caller gets an error instead, and can check the result before a retry. https://curl.se/libcurl/c/CURLOPT_PREREQFUNCTION.html
+second. The caller gets an error instead, and can check the result before a retry.
+https://curl.se/libcurl/c/CURLOPT_PREREQFUNCTION.html
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ def _request(operation: str, table: _Table, params: Mapping[str, Any]) -> Reques
         table.method,
         params["Bucket"],
         quote_path(params["Key"]) if table.has_key else None,
-        "&".join(_sort(query)),
+        "&".join(_sort_query(query)),
         table.flag,
         headers,
         body,
@@ -184,7 +184,7 @@ def _quote(path: str) -> str:
     return quote(path, safe=_UNRESERVED_IN_PATHS)
 
 
-def _sort(query: list[str]) -> list[str]:
+def _sort_query(query: list[str]) -> list[str]:
     """Return the parts of a query in the order in which they are signed: by name, then by value."""
     return sorted(query, key=lambda pair: pair.partition("=")) if len(query) > 1 else query
 

@@ -79,7 +79,7 @@ class Signer:
         signed = {**headers, "x-amz-content-sha256": payload_hash, "x-amz-date": self._timestamp}
         if credentials.token:
             signed["x-amz-security-token"] = credentials.token
-        names, listed = _sort(tuple(signed))
+        names, listed = _sort_names(tuple(signed))
         lines = [f"{name}:{signed[name]}" for name in names]
         values = "".join(headers.values())
         if values.split() == [values]:
@@ -123,7 +123,7 @@ class _Keyed:
 
 
 @lru_cache(maxsize=256)
-def _sort(names: tuple[str, ...]) -> tuple[list[str], str]:
+def _sort_names(names: tuple[str, ...]) -> tuple[list[str], str]:
     """Return names in signing order, and the same as one text; cached for each kind of request."""
     ordered = sorted(names)
     return ordered, ";".join(ordered)
