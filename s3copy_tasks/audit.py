@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.objects import LEFT_OUT
 from s3copy_tasks.engine.loop import wait_for
-from s3copy_tasks.engine.paced_store import paced
+from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.plan.listing import Listing
 
@@ -95,7 +95,7 @@ def audit(job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally) -> It
     Raises:
         CopyError: a listing failed.
     """
-    sides = paced(stores, sender)
+    sides = pace_stores(stores, sender)
     compare = _Comparison(job, sides)
     with ThreadPoolExecutor(job.transfer.concurrency) as pool:
         waiting: deque[Future[Audited]] = deque()
@@ -110,7 +110,7 @@ def audit(job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally) -> It
 def _keys(job: EffectiveJob, listing: Listing, tally: Tally) -> Iterator[tuple[str, str | None, str]]:
     """Yield key, version and destination key of every object that takes part."""
     for entry in range(len(job.prefixes)):
-        for one in listing.below_prefix(entry):
+        for one in listing.list_prefix(entry):
             if one.decision in LEFT_OUT:
                 tally.left_out += 1
             else:

@@ -7,7 +7,7 @@ from functools import partial
 from operator import setitem
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.copy.runner import copy_batch, counted_batch
+from s3copy_tasks.copy.runner import copy_batch, count_batch
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.metrics import TransferMetrics
@@ -33,7 +33,7 @@ def as_copy_error(error: BaseException) -> CopyError:
     return error if isinstance(error, CopyError) else CopyError(str(error), code=type(error).__name__)
 
 
-def _nobody(_: int) -> None:
+def _ignore(_: int) -> None:
     """Watch nothing."""
 
 
@@ -47,8 +47,8 @@ class Watch:
         counted: of these, the ones that are accounted for; called for each object, from any thread.
     """
 
-    listed: Callable[[int], None] = _nobody
-    planned: Callable[[int], None] = _nobody
+    listed: Callable[[int], None] = _ignore
+    planned: Callable[[int], None] = _ignore
     counted: Callable[[int], None] | None = None
 
 
@@ -72,7 +72,7 @@ class InProcessRun:
     _start: datetime = field(default_factory=utc_now)
     _outside: TransferMetrics | None = None
     _batches: tuple[Batch, ...] = ()
-    _accounts: dict[int, TransferMetrics] = field(default_factory=dict)
+    _batch_metrics: dict[int, TransferMetrics] = field(default_factory=dict)
 
     def carry_out(self) -> None:
         """Plan and copy.
@@ -97,12 +97,12 @@ class InProcessRun:
             return TransferMetrics(
                 operation_id=self.job.run_id, start_time=self._start, end_time=max(self._start, utc_now())
             )
-        return run_metrics(self.job, self._outside, self._batches, self._accounts)
+        return run_metrics(self.job, self._outside, self._batches, self._batch_metrics)
 
     @property
     def details(self) -> RunDetails:
         """The same as people and programs are promised it, and by entry and by batch."""
-        return details(self.job, self.metrics, self._batches, self._accounts)
+        return details(self.job, self.metrics, self._batches, self._batch_metrics)
 
     def _plan(self) -> Plan:
         try:
@@ -121,9 +121,10 @@ class InProcessRun:
         return plan
 
     def _copy(self, batch: Batch) -> None:
-        before, counted = sum(each.total_files_found for each in self._accounts.values()), self.watch.counted
+        before = sum(each.total_files_found for each in self._batch_metrics.values())
+        counted = self.watch.counted
         collector = MetricsCollector()
-        with counted_batch(self.job, batch, collector, partial(setitem, self._accounts, batch.id)):
+        with count_batch(self.job, batch, collector, partial(setitem, self._batch_metrics, batch.id)):
             copy_batch(
                 self.job,
                 batch,

@@ -16,7 +16,7 @@ from s3copy_tasks import __version__
 from s3copy_tasks.cli import configs, dag_files
 from s3copy_tasks.cli.jobs import FAILED, INTERRUPTED, WRONG_USE, WrongUseError
 from s3copy_tasks.core.text import printable
-from s3copy_tasks.engine.garbage import rarely_collected
+from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.errors import CopyError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _YEARS = range(1970, 9000)
 
 
-@rarely_collected()
+@collect_garbage_rarely()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed or invalid, 2 wrong use."""
     atexit.register(gc.freeze)  # else all that was imported is looked through again, half a second long

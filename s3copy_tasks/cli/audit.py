@@ -12,7 +12,7 @@ from s3copy_tasks.audit import audit as differences
 from s3copy_tasks.cli.jobs import DONE, FAILED
 from s3copy_tasks.cli.runs import effective_job, open_sides, quiet
 from s3copy_tasks.core.text import printable
-from s3copy_tasks.engine.sender import sender_of
+from s3copy_tasks.engine.sender import make_sender
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +27,7 @@ def audit(options: argparse.Namespace) -> int:
     with quiet():
         job = effective_job(options, dry_run=True)
         stores = open_sides(job).stores
-        for one in differences(job, stores, sender_of(job, batches_at_once=1), tally):
+        for one in differences(job, stores, make_sender(job, batches_at_once=1), tally):
             out.write(line(one) + "\n")
     counts = asdict(tally)
     words = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())

@@ -12,7 +12,7 @@ from packaging.version import Version
 from s3copy_tasks.cli.jobs import DONE
 from s3copy_tasks.cli.runs import quiet, valid_job
 from s3copy_tasks.config.check.template import literal_parts
-from s3copy_tasks.core.job import entries_of
+from s3copy_tasks.core.job import list_entries
 from s3copy_tasks.errors import AccessError
 from s3copy_tasks.iam.least_privileges import Side, least_privileges
 from s3copy_tasks.s3.connections import AwsConnectionManager
@@ -55,7 +55,7 @@ def _side(job: CopyJob, side: Literal["source", "destination"]) -> Side:
         sys.stderr.write(f"{side}: no role is known here: put its ARN in place of {role}\n")
     patterns = [
         [*literal_parts(getattr(entry, side)), *([None] if field == "prefixes" else [])]
-        for field, _, entry in entries_of(job.prefixes, job.objects)
+        for field, _, entry in list_entries(job.prefixes, job.objects)
     ]
     versions = [list(literal_parts(one.source)) for one in job.objects if one.version_id and side == "source"]
     return Side(location=location, role=role, external_id=external_id, patterns=patterns, versions=versions)

@@ -23,7 +23,7 @@ from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.core.store import Stores
 from s3copy_tasks.core.text import printable
-from s3copy_tasks.engine.sender import sender_of
+from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.preflight.preflight import preflight
@@ -52,7 +52,7 @@ def plan(options: argparse.Namespace) -> int:
             job,
             open_sides(job).stores,
             on_listed=lambda n: status.update(f"listing ... {n:,} objects"),
-            sender=sender_of(job, batches_at_once=1),
+            sender=make_sender(job, batches_at_once=1),
         )
     plain = plan_as_dict(plan, job.name)
     if options.json:
@@ -144,7 +144,7 @@ def _carried_out(job: EffectiveJob, stores: Stores) -> tuple[InProcessRun, Keybo
             planned=lambda objects: progress.update(bar, description="copying", total=objects, completed=0),
             counted=show if console.is_terminal else None,
         )
-        run = InProcessRun(job, stores, sender_of(job, batches_at_once=1), watch=watch)
+        run = InProcessRun(job, stores, make_sender(job, batches_at_once=1), watch=watch)
         try:
             run.carry_out()
         except KeyboardInterrupt as interrupt:

@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.config.problem import Code, Finding
-from s3copy_tasks.core.job import entries_of
+from s3copy_tasks.core.job import list_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ def _server(place: Location) -> tuple[str, str | None]:
 def _written_by_two(jobs: Sequence[CopyJob], layers: dict[str, Layers]) -> Iterator[tuple[str, Finding]]:
     first: dict[tuple[str, tuple[str, str | None], str], _Target] = {}
     for job in jobs:
-        for field, index, entry in entries_of(job.prefixes, job.objects):
+        for field, index, entry in list_entries(job.prefixes, job.objects):
             parts: Parts = (field, index, "destination")
             target = _Target(job, parts, _server(job.destination), entry.destination)
             earlier = first.setdefault((field, target.bucket, target.key), target)
@@ -67,7 +67,7 @@ def _loops(jobs: Sequence[CopyJob]) -> Iterator[tuple[str, Finding]]:
     for job in jobs:
         sources.setdefault(_server(job.source), []).append(job)
     written = {
-        job.name: sorted(entry.destination for _, _, entry in entries_of(job.prefixes, job.objects))
+        job.name: sorted(entry.destination for _, _, entry in list_entries(job.prefixes, job.objects))
         for job in jobs
     }
     readers = {
@@ -95,7 +95,7 @@ def _loops(jobs: Sequence[CopyJob]) -> Iterator[tuple[str, Finding]]:
 
 def _feeds(written: Sequence[str], reader: CopyJob) -> bool:
     """Say whether all that an entry of a job writes, of sorted places, lies where one of another reads."""
-    for field, _, entry in entries_of(reader.prefixes, reader.objects):
+    for field, _, entry in list_entries(reader.prefixes, reader.objects):
         nearest = bisect_left(written, entry.source)  # what begins with a text follows it in the order
         if nearest < len(written) and (
             written[nearest] == entry.source

@@ -18,8 +18,8 @@ from s3copy_tasks.core.job import (
     PrefixEntry,
     TransferOptions,
     canonical,
-    digest_of,
-    entries_of,
+    compute_digest,
+    list_entries,
 )
 
 if TYPE_CHECKING:
@@ -112,14 +112,14 @@ class CopyJob:
             retries=failure["retries"],
             notify=Notify.of(document["notify"]),
             config=canonical(effective),
-            digest=digest_of(effective),
+            digest=compute_digest(effective),
         )
 
     def templates(self) -> list[tuple[str, str]]:
         """Return every template of the job with its path in the file."""
         found = [
             (f"{field}[{index}].{side}", getattr(entry, side))
-            for field, index, entry in entries_of(self.prefixes, self.objects)
+            for field, index, entry in list_entries(self.prefixes, self.objects)
             for side in ("source", "destination")
         ]
         if self.modified_since is not None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from s3copy_tasks.copy.transfer import gone
+from s3copy_tasks.copy.transfer import make_missing_error
 from s3copy_tasks.core.decide import Decided, Decider, is_copied_earlier
 from s3copy_tasks.core.job import EntryId, Overwrite
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.core.store import ABSENT, CopyRequest
-from s3copy_tasks.core.verify import Confirmation, Copied, by_checksums, same_content
+from s3copy_tasks.core.verify import Confirmation, Copied, compare_checksums, has_same_content
 from s3copy_tasks.errors import (
     AccessError,
     Code,
@@ -75,7 +75,7 @@ class Copier:
         if isinstance(decision, SkipReason):
             return decision
         if decision is Action.COPIED_EARLIER:
-            return _copied(decided, Confirmation(etag=None), earlier=True)
+            return _make_copied(decided, Confirmation(etag=None), earlier=True)
         if decision is Action.KEY_TOO_LONG:
             msg = f"the destination key has more than 1,024 bytes: {decided.key[:100]}..."
             return RequestError(msg, code=Code.KEY_TOO_LONG)
@@ -89,10 +89,10 @@ class Copier:
     async def _compare(self, decided: Decided) -> Outcome:
         """Rule 12: only checksums of both sides prove a multipart source unchanged."""
         ours, theirs = await self._head_both(decided, checksums=True)
-        same = by_checksums(ours.checksums, theirs.checksums) if theirs else False
+        same = compare_checksums(ours.checksums, theirs.checksums) if theirs else False
         if same:
             return SkipReason.UNCHANGED
-        return await self._copy(_again(decided, ours, theirs), ambiguous=same is None)
+        return await self._copy(_refresh(decided, ours, theirs), ambiguous=same is None)
 
     async def _copy(self, decided: Decided, *, ambiguous: bool = False) -> Outcome:
         """Copy an object; where a side has changed since it was listed, check both and decide again."""
@@ -104,7 +104,7 @@ class Copier:
                 if not _is_worth_a_check(error, request):
                     raise
                 if check == CHECKS_MAX:
-                    raise _still_moving(error, check) from error
+                    raise _make_still_changing(error, check) from error
                 outcome = await self._decide_again(decided, error)
                 if not isinstance(outcome, Decided):
                     return outcome
@@ -122,7 +122,7 @@ class Copier:
             destination_key=decided.key,
             bytes=decided.source.size,
         )
-        return _copied(decided, confirmed, ambiguous=ambiguous)
+        return _make_copied(decided, confirmed, ambiguous=ambiguous)
 
     async def checksums_agree(self, copied: Copied) -> bool | None:
         """Compare a copy's checksums with the source's; None where that proves nothing."""
@@ -132,22 +132,22 @@ class Copier:
         except CopyError as error:
             log.warning("not verified", key=source.key, code=error.code, error=error.message)
             return None
-        if ours is None or not same_content(source, ours.object.etag):
+        if ours is None or not has_same_content(source, ours.object.etag):
             return None
-        return by_checksums(ours.checksums, copied.confirmed.checksums)
+        return compare_checksums(ours.checksums, copied.confirmed.checksums)
 
     async def _decide_again(self, decided: Decided, error: CopyError) -> Decided | Outcome:
         """Decide by what both sides hold after a failed precondition; return what to copy, or the outcome."""
         ours, theirs = await self._head_both(decided)
-        again = _again(decided, ours, theirs)
-        is_same = same_content(decided.source, again.source.etag)
+        again = _refresh(decided, ours, theirs)
+        is_same = has_same_content(decided.source, again.source.etag)
         if (
             is_same
             and error.may_be_done
             and is_copied_earlier(decided.source, again.replaces, self._job.run_started)
         ):
-            return _copied(decided, Confirmation(etag=None))  # our own copy; its reply was lost
-        decision = self._decide.named(again.source, again.replaces, decided.key)
+            return _make_copied(decided, Confirmation(etag=None))  # our own copy; its reply was lost
+        decision = self._decide.decide_named(again.source, again.replaces, decided.key)
         return decision if isinstance(decision, SkipReason) else again
 
     async def _head_both(
@@ -161,7 +161,7 @@ class Copier:
         ours = await self._head_source(decided.source, decided.entry, checksums=checksums)
         theirs = await self._destination.head_object(decided.key, checksums=checksums, entry=decided.entry)
         if ours is None:
-            raise gone(decided.source)
+            raise make_missing_error(decided.source)
         return ours, theirs
 
     def _head_source(
@@ -190,7 +190,7 @@ class Copier:
         return ABSENT if replaces is None or self._job.overwrite is Overwrite.NEVER else replaces.etag
 
 
-def _copied(
+def _make_copied(
     decided: Decided, confirmed: Confirmation, *, earlier: bool = False, ambiguous: bool = False
 ) -> Copied:
     return Copied(
@@ -203,12 +203,12 @@ def _copied(
     )
 
 
-def _again(decided: Decided, ours: ObjectDetails, theirs: ObjectDetails | None) -> Decided:
+def _refresh(decided: Decided, ours: ObjectDetails, theirs: ObjectDetails | None) -> Decided:
     """Return an object with what both sides hold now."""
     return replace(decided, source=ours.object, replaces=theirs.object if theirs else None)
 
 
-def _still_moving(error: CopyError, checks: int) -> TransientError:
+def _make_still_changing(error: CopyError, checks: int) -> TransientError:
     """Return the error for an object that had changed at every check: a later task may find it at rest."""
     if error.code != "PreconditionFailed":
         return TransientError(error.message, code=error.code)

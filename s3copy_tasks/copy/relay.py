@@ -45,7 +45,7 @@ class Relay:
         Raises:
             RequestError: it is too large, at 10,000 parts of the budget.
         """
-        if _held(part_bytes(size, limits)) > self._budget.most:
+        if _estimate_held(part_bytes(size, limits)) > self._budget.most:
             most = 10_000 * (self._budget.most * 4 // _HELD_OF_FOUR)
             msg = (
                 f"{size} bytes can't go through a worker's memory, at most {most} can: 10,000 parts of what "
@@ -63,12 +63,12 @@ class Relay:
         self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
     ) -> str:
         """Copy a part, both bytes inclusive; return its ETag."""
-        async with self._budget.taken(_held(last_byte - first_byte + 1)):
+        async with self._budget.taken(_estimate_held(last_byte - first_byte + 1)):
             body = await self._source.get_bytes(request.source, first_byte, last_byte, entry=request.entry)
             return await self._destination.put_part(request, upload_id, number, body)
 
 
-def _held(size: int) -> int:
+def _estimate_held(size: int) -> int:
     return size * _HELD_OF_FOUR // 4
 
 

@@ -17,12 +17,12 @@ from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.verify import Copied
-from s3copy_tasks.engine.garbage import rarely_collected
-from s3copy_tasks.engine.paced_store import paced
+from s3copy_tasks.engine.garbage import collect_garbage_rarely
+from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.engine.workers import Workers
 from s3copy_tasks.errors import AccessError, Code, CopyError, ExpiredError, is_worth_a_retry
-from s3copy_tasks.plan.listing import Listing, begun_ahead
+from s3copy_tasks.plan.listing import Listing, begin_ahead
 from s3copy_tasks.report import events
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ ACCESS_ERRORS_MAX = 100
 
 
 @contextmanager
-def counted_batch(
+def count_batch(
     job: EffectiveJob,
     batch: Batch,
     metrics: MetricsCollector,
@@ -79,7 +79,7 @@ def _rest_is_unknown(batch: Batch, error: BaseException, metrics: MetricsCollect
             metrics.record_unknown(rest, cause, transient=True)
 
 
-@rarely_collected()
+@collect_garbage_rarely()
 def copy_batch(
     job: EffectiveJob,
     batch: Batch,
@@ -99,7 +99,7 @@ def copy_batch(
         job: the run.
         batch: of this run's plan.
         stores: both sides.
-        metrics: counts; where this raises, `counted_batch` counts the rest.
+        metrics: counts; where this raises, `count_batch` counts the rest.
         attempt: which attempt of this batch it is; None means the first and only one.
         limits: where a batch does something else; None stands for the usual ones.
         on_counted: called after each object with how many are counted.
@@ -112,14 +112,14 @@ def copy_batch(
     batch.check_belongs(job)
     sender = sender or Sender(job.transfer.concurrency)
     attempt = attempt or Attempt()
-    sides = paced(stores, sender)
+    sides = pace_stores(stores, sender)
     copier = Copier(job, sides, Transfer(job, sides, attempt.uploads, limits))
     listing = Listing(job, sides, retried=attempt.retried)
     verifier = Verifier(listing, metrics, limits or LIMITS)
     work = _BatchWork(job, copier, metrics, verifier, on_counted)
     try:
         attempt.abort_left(sides.destination, batch)
-        with closing(begun_ahead(map(listing.inside, batch.ranges))) as listed:
+        with closing(begin_ahead(map(listing.list_range, batch.ranges))) as listed:
             for one, decisions in zip(batch.ranges, listed, strict=True):
                 verifier.begin(one)
                 _copy_range(one, decisions, work, metrics)
@@ -183,7 +183,7 @@ class _BatchWork:
         """Take an object; waits while there is enough to do. Skipped ones take no request."""
         if isinstance(decided.decision, SkipReason):
             self._metrics.record_skip(decided.decision, decided.entry)
-            self._counted()
+            self._report_counted()
         elif self._access_errors >= ACCESS_ERRORS_MAX:
             self._not_attempted(decided)
         else:
@@ -218,7 +218,7 @@ class _BatchWork:
             await self._verify(outcome)
         denied = isinstance(outcome, (AccessError, ExpiredError))
         self._access_errors = self._access_errors + 1 if denied else 0
-        self._counted()
+        self._report_counted()
 
     async def _verify(self, copied: Copied) -> None:
         """Compare checksums where the job asks for that, or else leave it to a listing (rule 13)."""
@@ -235,8 +235,8 @@ class _BatchWork:
         )
         events.object_failed(decided.source.key, failure)
         self._metrics.record_file_failure(failure)
-        self._counted()
+        self._report_counted()
 
-    def _counted(self) -> None:
+    def _report_counted(self) -> None:
         if self._on_counted is not None:
             self._on_counted(self._metrics.found)

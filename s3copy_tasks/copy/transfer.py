@@ -76,7 +76,7 @@ class Transfer:
             origin.key, version_id=origin.version_id, entry=request.entry
         )
         if details is None:
-            raise gone(origin)
+            raise make_missing_error(origin)
         if details.object.etag.strip('"') != origin.etag.strip('"'):
             msg = "the source has another ETag than when it was listed"
             raise ConditionError(msg, code="PreconditionFailed")
@@ -167,6 +167,6 @@ class Transfer:
         return Confirmation(etag=None)  # it may yet be somebody else's
 
 
-def gone(source: S3Object) -> MissingError:
+def make_missing_error(source: S3Object) -> MissingError:
     """Return the error for an object that is not there any more."""
     return MissingError(f"{source.key!r} is gone", code="NoSuchKey")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from s3copy_tasks.core.store import UploadMarker
-from s3copy_tasks.core.uploads import EarlierUploads, Whose, upload_spans
+from s3copy_tasks.core.uploads import EarlierUploads, UploadOwner, find_upload_spans
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.errors import CopyError
 
@@ -90,54 +90,56 @@ class ListedUploads(NoRecord):
         """
         earlier = EarlierUploads(self._job, batch, self._initiator)
         try:
-            found = wait_for(self._found(upload_spans(self._job, batch), earlier))
+            found = wait_for(self._found(find_upload_spans(self._job, batch), earlier))
         except CopyError as error:
             log.warning("uploads of earlier tries are not known", code=error.code, error=error.message)
             return ()
-        for upload, whose in found.items():
-            if whose is Whose.UNKNOWN:
+        for upload, owner in found.items():
+            if owner is UploadOwner.UNKNOWN:
                 log.warning(
                     "upload left alone: it may be of others", key=upload.key, upload_id=upload.upload_id
                 )
         return [
             OpenUpload(key=upload.key, upload_id=upload.upload_id)
-            for upload, whose in found.items()
-            if whose is Whose.OURS
+            for upload, owner in found.items()
+            if owner is UploadOwner.THIS_RUN
         ]
 
-    async def _found(self, spans: Sequence[UploadSpan], earlier: EarlierUploads) -> dict[ListedUpload, Whose]:
+    async def _found(
+        self, spans: Sequence[UploadSpan], earlier: EarlierUploads
+    ) -> dict[ListedUpload, UploadOwner]:
         """List the first stretch alone: where that is denied, so are the others."""
         found = await self._inside(spans[0], earlier)
         for more in await asyncio.gather(*(self._inside(span, earlier) for span in spans[1:])):
             found |= more
         return found
 
-    async def _inside(self, span: UploadSpan, earlier: EarlierUploads) -> dict[ListedUpload, Whose]:
+    async def _inside(self, span: UploadSpan, earlier: EarlierUploads) -> dict[ListedUpload, UploadOwner]:
         """Return the uploads of a stretch, but for those of others: there may be many."""
-        found: dict[ListedUpload, Whose] = {}
+        found: dict[ListedUpload, UploadOwner] = {}
         marker = None if span.after is None else UploadMarker(key=span.after)
         seen = {marker}
         while True:
             page = await self._destination.list_uploads(span.prefix, after=marker, entry=span.entry)
-            judged = ((upload, earlier.whose(upload)) for upload in page.uploads)
-            found |= {upload: whose for upload, whose in judged if whose is not Whose.OTHERS}
+            judged = ((upload, earlier.find_owner(upload)) for upload in page.uploads)
+            found |= {upload: owner for upload, owner in judged if owner is not UploadOwner.OTHERS}
             if page.marker is None or page.marker in seen or page.marker.key > span.through:
                 return await self._confirmed(found, span.entry, earlier)
             marker = page.marker
             seen.add(marker)
 
     async def _confirmed(
-        self, found: dict[ListedUpload, Whose], entry: EntryId, earlier: EarlierUploads
-    ) -> dict[ListedUpload, Whose]:
+        self, found: dict[ListedUpload, UploadOwner], entry: EntryId, earlier: EarlierUploads
+    ) -> dict[ListedUpload, UploadOwner]:
         """Take for ours only uploads to keys that the source has: others may write here by the same role."""
-        ours = [upload for upload, whose in found.items() if whose is Whose.OURS]
+        ours = [upload for upload, owner in found.items() if owner is UploadOwner.THIS_RUN]
         at_source = await asyncio.gather(*(self._is_at_source(upload.key, entry, earlier) for upload in ours))
         missing = (upload for upload, is_there in zip(ours, at_source, strict=True) if not is_there)
-        return found | dict.fromkeys(missing, Whose.UNKNOWN)
+        return found | dict.fromkeys(missing, UploadOwner.UNKNOWN)
 
     async def _is_at_source(self, key: str, entry: EntryId, earlier: EarlierUploads) -> bool:
         """Say whether the batch has something to copy to a key; where that can't be seen, it has not."""
-        for source, version_id in earlier.sources(key):
+        for source, version_id in earlier.find_sources(key):
             try:
                 if await self._source.head_object(source, version_id=version_id, entry=entry) is not None:
                     return True

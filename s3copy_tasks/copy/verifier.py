@@ -11,9 +11,9 @@ import structlog
 
 from s3copy_tasks.copy.outcome import count_mismatch
 from s3copy_tasks.core.multipart import LIMITS
-from s3copy_tasks.core.verify import same_content
+from s3copy_tasks.core.verify import has_same_content
 from s3copy_tasks.errors import CopyError
-from s3copy_tasks.plan.listing import begun_ahead
+from s3copy_tasks.plan.listing import begin_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,11 +79,11 @@ class Verifier:
             waiting.setdefault(copied.entry, {})[copied.key] = copied
         self._awaited.clear()
         below = [(one.entry, one) for one in self._ranges if one.entry is not None and one.entry in waiting]
-        with closing(begun_ahead(starmap(self._listing.copies, below))) as listed:
+        with closing(begin_ahead(starmap(self._listing.list_copies, below))) as listed:
             for (entry, _), copies in zip(below, listed, strict=True):
                 _find(copies, waiting[entry], self._metrics)
         if None in waiting:
-            _find(self._listing.copies_at(waiting[None]), waiting[None], self._metrics)
+            _find(self._listing.find_copies(waiting[None]), waiting[None], self._metrics)
         for expected in waiting.values():
             for copied in expected.values():
                 _compare(copied, None, self._metrics)
@@ -103,8 +103,10 @@ def _find(copies: Iterable[S3Object], expected: dict[str, Copied], metrics: Metr
 
 
 def _compare(copied: Copied, found: S3Object | None, metrics: MetricsCollector) -> None:
-    wrong = copied.mismatch(found)
+    wrong = copied.find_mismatch(found)
     if wrong is not None:
         count_mismatch(copied, wrong, metrics)
-    elif found is not None and (copied.confirmed.etag is not None or same_content(copied.source, found.etag)):
+    elif found is not None and (
+        copied.confirmed.etag is not None or has_same_content(copied.source, found.etag)
+    ):
         metrics.record_verified(copied.entry)

@@ -1,4 +1,4 @@
-"""The characters that one place of a key may hold, in order: the digits of keys as numbers."""
+"""The characters that one position of a key may hold, in order: the digits of keys as numbers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _BLOCK = 64
-"""Characters outside ASCII come in blocks, as those of a script do: the smallest that is considered."""
+"""The smallest block of characters outside ASCII: the characters of one script are close together."""
 _CACHED = 128
-"""Characters whose ranks an alphabet keeps at hand."""
+"""How many characters of an alphabet have their ranks cached."""
 
 
 class Alphabet:
-    """The characters that a place of a key may hold, in order.
+    """The characters that a position of a key may hold, in order.
 
     Args:
-        intervals: code points from and through, in order, without surrogates.
+        intervals: first and last code points, in order, without surrogates.
     """
 
     def __init__(self, intervals: Sequence[tuple[int, int]]) -> None:
@@ -45,9 +45,10 @@ class Alphabet:
         return self.place(char)[1] == 0
 
     def place(self, char: str) -> tuple[int, int]:
-        """Return a character's rank from 0, and 0 where it is one of the alphabet.
+        """Return a character's rank from 0, and 0 where it belongs to the alphabet.
 
-        Any other has the rank of the one that follows, and -1; after the last it has the last rank, and 1.
+        Any other character gets the rank of the next one in the alphabet, and -1. After the last one it gets
+        the last rank, and 1.
         """
         known = self._places.get(char)
         if known is not None:
@@ -72,7 +73,7 @@ _VALID = ((0x20, 0x7E), (0xA0, 0xD7FF), (0xE000, 0xFFFD), (0x10000, 0x10FFFF))
 """Characters that a guess may hold: no control characters, no surrogates, nothing that XML forbids."""
 EVERY = Alphabet(_VALID)
 ASCII_END = 0x7E - 0x20
-"""The rank in `EVERY` of the last character of ASCII."""
+"""The rank of the last ASCII character in `EVERY`."""
 _PRINTABLE = Alphabet(_VALID[:1])
 DIGITS = Alphabet(((0x30, 0x39),))
 _LIKELY = (
@@ -86,15 +87,15 @@ _LIKELY = (
     Alphabet(((0x30, 0x39), (0x41, 0x5A), (0x61, 0x7A))),
     _PRINTABLE,
 )
-"""Alphabets that names are written in. The first that holds what was seen is taken."""
+"""Alphabets that names are written in. The first one that holds all characters seen is used."""
 
 
 @lru_cache(maxsize=1_024)
-def likely_alphabet(seen: frozenset[str]) -> Alphabet:
+def guess_alphabet(seen: frozenset[str]) -> Alphabet:
     """Return the alphabet that some characters, at least one, are likely written in."""
     low, high = ord(min(seen)), ord(max(seen))
     if high < _VALID[1][0]:
-        return next((one for one in _LIKELY if all(char in one for char in seen)), _PRINTABLE)
+        return next((alphabet for alphabet in _LIKELY if all(char in alphabet for char in seen)), _PRINTABLE)
     size = _BLOCK
     while low // size != high // size:
         size *= 2
@@ -104,6 +105,6 @@ def likely_alphabet(seen: frozenset[str]) -> Alphabet:
 
 
 @lru_cache(maxsize=1_024)
-def only(char: str) -> Alphabet:
+def make_fixed(char: str) -> Alphabet:
     """Return the alphabet of one character."""
     return Alphabet(((ord(char), ord(char)),))

@@ -1,4 +1,4 @@
-"""Batches: what a mapped copy task is told to do, in a few hundred bytes."""
+"""Batches: the work of one mapped copy task, in a few hundred bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LABEL_PREFIX_CHARACTERS_MAX = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRange:
-    """A stretch of one entry, to be listed again, decided again and copied.
+    """A range of one entry's keys, to be listed again, decided again and copied.
 
     Attributes:
         entry: index into the job's prefixes; None means the job's `objects`.
@@ -23,8 +23,8 @@ class KeyRange:
             after the prefix, so that one bound serves both listings; for `objects` it is an index.
         through: upper bound, inclusive, in the same terms.
         found: objects that the plan saw inside.
-        objects: of these, the ones that need a copy (or a closer look).
-        bytes: size of those together.
+        objects: of these, the ones that need a copy, or a comparison by HEAD.
+        bytes: total size of those.
     """
 
     entry: EntryId
@@ -42,8 +42,8 @@ class Batch:
     Attributes:
         id: position in the plan, from 0.
         of: batches in the plan.
-        plan_id: of the plan that this belongs to.
-        label: for a person, in Airflow's grid.
+        plan_id: of the plan that the batch belongs to.
+        label: for people, in Airflow's grid.
         ranges: at least one.
     """
 
@@ -55,20 +55,20 @@ class Batch:
 
     @property
     def found(self) -> int:
-        """Objects that the plan saw inside: what is unknown when the batch is lost."""
+        """Objects that the plan saw inside: this many are unknown when the batch is lost."""
         return sum(r.found for r in self.ranges)
 
     @property
     def found_by_entry(self) -> dict[int | None, int]:
-        """The same by entry; the batch's first comes first."""
+        """Objects that the plan saw inside, by entry; the batch's first entry comes first."""
         found: dict[int | None, int] = {}
-        for one in self.ranges:
-            found[one.entry] = found.get(one.entry, 0) + one.found
+        for key_range in self.ranges:
+            found[key_range.entry] = found.get(key_range.entry, 0) + key_range.found
         return found
 
     @property
     def objects(self) -> int:
-        """Objects that the plan means to copy."""
+        """Objects that the plan wants to copy."""
         return sum(r.objects for r in self.ranges)
 
     def check_belongs(self, job: EffectiveJob) -> None:
@@ -77,28 +77,29 @@ class Batch:
         Raises:
             ConfigError: the job was rendered again after this batch was planned.
         """
-        if not self.plan_id.startswith(run_key(job) + "/"):
+        key = make_run_key(job)
+        if not self.plan_id.startswith(key + "/"):
             msg = (
-                f"batch {self.id} belongs to another plan ({self.plan_id}, this run has {run_key(job)}): "
+                f"batch {self.id} belongs to another plan ({self.plan_id}, this run has {key}): "
                 "its task was cleared without its plan. Clear the run from preflight, downstream included"
             )
             raise ConfigError(msg, code=Code.PLAN_MISMATCH)
 
 
-def run_key(job: EffectiveJob) -> str:
+def make_run_key(job: EffectiveJob) -> str:
     """Name a run by what it depends on: the config, the run, and when it was prepared."""
     started = job.run_started.isoformat() if job.run_started else "-"
     return f"{job.digest[:12]}/{job.run_id}/{started}"
 
 
-def plan_id(job: EffectiveJob, batches: Sequence[Sequence[KeyRange]]) -> str:
-    """Name a plan by its run and its ranges: a plan that was made again has others."""
+def make_plan_id(job: EffectiveJob, batches: Sequence[Sequence[KeyRange]]) -> str:
+    """Name a plan by its run and its ranges: planning again may give other ranges."""
     content = hashlib.sha256(repr(batches).encode()).hexdigest()
-    return f"{run_key(job)}/{content[:12]}"
+    return f"{make_run_key(job)}/{content[:12]}"
 
 
-def label(number: int, of: int, ranges: tuple[KeyRange, ...], job: EffectiveJob) -> str:
-    """Name a batch by its number, from 1, and its first entry, "+n" standing for n other entries."""
+def make_label(number: int, of: int, ranges: tuple[KeyRange, ...], job: EffectiveJob) -> str:
+    """Name a batch by its number, from 1, and its first entry; "+n" means n other entries."""
     entries = list(dict.fromkeys(r.entry for r in ranges))
     first = "objects" if entries[0] is None else job.prefixes[entries[0]].source or "(whole bucket)"
     if len(first) > _LABEL_PREFIX_CHARACTERS_MAX:

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.job import entry_number
-from s3copy_tasks.core.metrics import COUNTS, FAILURES_KEPT, Errors, Failure, TransferMetrics, total
+from s3copy_tasks.core.metrics import COUNTS, FAILURES_KEPT, Errors, Failure, TransferMetrics, sum_metrics
 from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.errors import Code
 
@@ -32,9 +32,9 @@ class SoFar:
     """How far an operation has come.
 
     Attributes:
-        found: objects that are accounted for.
+        found: objects that were counted.
         copied: of these, copied.
-        failed: of these, not to be copied.
+        failed: of these, could not be copied.
         bytes: of the copied ones.
         seconds: since the start.
     """
@@ -118,9 +118,9 @@ class MetricsCollector:
 
         Args:
             bytes_transferred: its size.
-            earlier: an earlier try of the operation copied it.
+            earlier: an earlier attempt of the operation copied it.
             ambiguous: it was copied because nothing could prove it unchanged.
-            verified: it is proven to be what the source has.
+            verified: it is proven to have the same content as the source.
             entry: index of its prefix, here and below; None for the job's `objects`.
 
         Raises:
@@ -145,8 +145,8 @@ class MetricsCollector:
         """Count an object that could not be copied.
 
         Args:
-            error_message: why; words alone count under the code `Unspecified`.
-            transient: another try may well mend it.
+            error_message: why; a plain text counts under the code `Unspecified`.
+            transient: another attempt may fix it.
         """
         failure = error_message
         if isinstance(failure, str):
@@ -157,20 +157,20 @@ class MetricsCollector:
             self._note(failure, 1, transient=transient)
 
     def record_verified(self, entry: EntryId = None) -> None:
-        """Count an object that was copied as proven, too."""
+        """Count an object that was already counted as copied as verified, too."""
         with self._lock:
             self._part(entry_number(entry)).counts["files_verified"] += 1
 
     def record_mismatch(
         self, failure: Failure, bytes_transferred: int, *, earlier: bool = False, ambiguous: bool = False
     ) -> None:
-        """Take an object that was counted as copied for failed: it is not what the source has.
+        """Count an object as failed that was counted as copied: it differs from the source.
 
         Args:
             failure: names the wrong object.
-            bytes_transferred: with which it was counted.
-            earlier: as it was counted.
-            ambiguous: as it was counted.
+            bytes_transferred: as it was counted, like the next two.
+            earlier: an earlier attempt of the operation copied it.
+            ambiguous: it was copied because nothing could prove it unchanged.
         """
         with self._lock:
             counts = self._part(failure.entry).counts
@@ -183,7 +183,7 @@ class MetricsCollector:
             self._note(failure, 1, transient=False)
 
     def record_requests(self, sent: Tally) -> None:
-        """Add what was asked of S3."""
+        """Add the requests that were sent."""
         with self._lock:
             self._started()
             self._requests += sent.requests()
@@ -197,13 +197,13 @@ class MetricsCollector:
             self._found += 1
 
     def record_vanished(self, entry: EntryId = None) -> None:
-        """Count an object that was listed and then gone."""
+        """Count an object that was listed, and is gone now."""
         with self._lock:
             self._part(entry_number(entry)).counts["files_vanished"] += 1
             self._found += 1
 
     def record_unknown(self, objects: int, failure: Failure, *, transient: bool = False) -> None:
-        """Count objects that nobody can account for; `failure` says why. Zero objects leave the reason."""
+        """Count objects whose outcome is unknown; `failure` says why, and is kept even for zero objects."""
         with self._lock:
             self._part(failure.entry).counts["files_unknown"] += objects
             self._found += objects
@@ -211,7 +211,7 @@ class MetricsCollector:
 
     @property
     def found(self) -> int:
-        """Objects accounted for up to now."""
+        """Objects that were counted so far."""
         with self._lock:
             self._started()
             return self._found
@@ -230,11 +230,11 @@ class MetricsCollector:
             )
 
     def metrics(self) -> TransferMetrics:
-        """Return what was counted up to now; the end time is now."""
+        """Return what was counted so far; the end time is now."""
         with self._lock:
             start = self._started()
             entries = {number: part.metrics() for number, part in sorted(self._parts.items())}
-            whole = total(entries.values())
+            whole = sum_metrics(entries.values())
             return replace(
                 whole,
                 operation_id=self._operation_id,
@@ -248,7 +248,7 @@ class MetricsCollector:
             )
 
     def found_of(self, entry: EntryId) -> int:
-        """Return the objects of one entry that are accounted for up to now."""
+        """Return how many objects of one entry were counted so far."""
         with self._lock:
             part = self._parts.get(entry_number(entry))
             return 0 if part is None else part.found
@@ -259,7 +259,7 @@ class MetricsCollector:
 
     def _started(self) -> datetime:
         if self._start is None:
-            msg = "no operation to count for: call start_operation first"
+            msg = "no operation was started: call start_operation first"
             raise RuntimeError(msg)
         return self._start
 

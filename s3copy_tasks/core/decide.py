@@ -25,15 +25,15 @@ MULTIPART_STRADDLE_DAYS = 7
 
 @dataclass(slots=True, kw_only=True)
 class Decided:
-    """An object with what is to be done about it. Nobody changes one; see `S3Object`.
+    """An object, and what to do with it. Never changed after it is made: see `S3Object`.
 
     Attributes:
         entry: index of its prefix; None for the job's `objects`.
-        position: below its prefix, or its index among the single objects.
+        position: its key below the prefix, or its index among the single objects.
         source: as it was listed.
         key: of the destination.
-        decision: what is to be done.
-        replaces: what the destination holds.
+        decision: what to do.
+        replaces: the object that the destination has now.
     """
 
     entry: EntryId
@@ -45,21 +45,21 @@ class Decided:
 
 
 class Unseen(NamedTuple):
-    """A single object that can't be looked at: its source key, and why."""
+    """A single object whose HEAD failed: its source key, and the error."""
 
     key: str
     error: CopyError
 
 
-def any_glob(patterns: Iterable[str]) -> re.Pattern[str]:
-    """Return one pattern that matches what any of the globs matches; none of them matches nothing."""
+def compile_globs(patterns: Iterable[str]) -> re.Pattern[str]:
+    """Return one pattern that matches what any of the globs matches; without globs, it matches nothing."""
     parts = [translate(pattern) for pattern in patterns]
     return re.compile("|".join(parts) if parts else r"(?!)")
 
 
-def filtered(filters: Filters) -> Callable[[str, datetime], SkipReason | None]:
+def build_filter(filters: Filters) -> Callable[[str, datetime], SkipReason | None]:
     """Return a function of (key below the prefix, last modified) that says why an object is left out."""
-    include, exclude = any_glob(filters.include or ("*",)), any_glob(filters.exclude)
+    include, exclude = compile_globs(filters.include or ("*",)), compile_globs(filters.exclude)
     everything = not filters.include and not filters.exclude
     since = filters.modified_since
 
@@ -77,11 +77,11 @@ def filtered(filters: Filters) -> Callable[[str, datetime], SkipReason | None]:
 
 
 def is_copied_earlier(source: S3Object, destination: S3Object | None, run_started: datetime | None) -> bool:
-    """Say whether this run wrote the destination before.
+    """Say whether this run wrote the destination's object before.
 
-    It has the right size, is dated after the run's start (or in that very second, with the source's ETag),
-    and is no older than the source: one that was written again since its copy, with the same size, is not
-    done.
+    It did if the object has the right size, is dated after the run's start (or in the same second, with the
+    source's ETag), and is not older than the source. A source that was written again since its copy, with the
+    same size, has to be copied again.
     """
     return (
         destination is not None
@@ -96,7 +96,7 @@ def is_copied_earlier(source: S3Object, destination: S3Object | None, run_starte
     )
 
 
-def compared(source: S3Object, destination: S3Object) -> Decision:
+def decide_if_changed(source: S3Object, destination: S3Object) -> Decision:
     """Decide from two listings whether an object changed: docs/design/unchanged.md has the truth table."""
     if source.size != destination.size:
         return Action.COPY
@@ -117,32 +117,32 @@ class Decider:
 
     Args:
         job: the run.
-        retried: whether an earlier try of the same batch may have copied something already.
+        retried: whether an earlier attempt of the same batch may have copied something.
     """
 
     def __init__(self, job: EffectiveJob, *, retried: bool = False) -> None:
-        self._left_out = filtered(job.filters)
+        self._left_out = build_filter(job.filters)
         self._overwrite = job.overwrite
         self._archived = SkipReason.ARCHIVED if job.options.archived == "skip" else Action.ARCHIVED
         self._run_started = job.run_started if retried else None
 
-    def below_prefix(
+    def decide_listed(
         self, source: S3Object, destination: S3Object | None, suffix: str, destination_key: str
     ) -> Decision:
         """Decide for an object that was listed below a prefix."""
         reason = self._left_out(suffix, source.last_modified)
         if not destination_key:
             return reason or SkipReason.FOLDER_MARKER
-        return reason or self.named(source, destination, destination_key)
+        return reason or self.decide_named(source, destination, destination_key)
 
-    def named(self, source: S3Object, destination: S3Object | None, destination_key: str) -> Decision:
-        """Decide for an object that the job names; filters do not apply to those."""
+    def decide_named(self, source: S3Object, destination: S3Object | None, destination_key: str) -> Decision:
+        """Decide for an object that the job names; filters do not apply to it."""
         if len(destination_key) * 4 > KEY_BYTES_MAX and key_bytes(destination_key) > KEY_BYTES_MAX:
             return Action.KEY_TOO_LONG
-        decision = self._by_destination(source, destination)
+        decision = self._decide_by_destination(source, destination)
         return self._archived if source.is_archived and decision in _READING else decision
 
-    def _by_destination(self, source: S3Object, destination: S3Object | None) -> Decision:
+    def _decide_by_destination(self, source: S3Object, destination: S3Object | None) -> Decision:
         if destination is None:
             return Action.COPY
         if is_copied_earlier(source, destination, self._run_started):
@@ -151,11 +151,11 @@ class Decider:
             return SkipReason.EXISTS
         if self._overwrite is Overwrite.ALWAYS:
             return Action.COPY
-        return compared(source, destination)
+        return decide_if_changed(source, destination)
 
 
 def _second(moment: datetime) -> datetime:
-    """S3 dates objects in whole seconds; some servers add a fraction to some replies."""
+    """Cut to the second: S3 dates objects in seconds; some servers add a fraction in some replies."""
     return moment.replace(microsecond=0) if moment.microsecond else moment
 
 

@@ -1,4 +1,4 @@
-"""What a run would come to: objects, bytes, requests and their price."""
+"""Estimates a run: objects, bytes, requests and their price."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 PAGE_KEYS = 1_000
 """Keys in a page of a listing."""
 BY_KEY = "(by key)"
-"""Stands where an entry has a prefix: the single objects have none in common."""
+"""Shown in place of a prefix: the single objects have none in common."""
 _FAILING = frozenset({Action.ARCHIVED, Action.KEY_TOO_LONG, Action.UNSEEN})
 
 
 @dataclass(slots=True)
 class EntryPlan:
-    """What one entry of the job comes to. The whole entry, ranges and gaps alike.
+    """The totals of one entry of the job: inside and outside the batches' ranges.
 
     Attributes:
-        path: where the entry stands in the config.
-        by_key: whether it stands for the single objects, which take a HEAD and no listing.
+        path: of the entry in the config.
+        by_key: whether it is the single objects, which take a HEAD and no listing.
         found: objects of the source.
         objects: to be copied.
-        compare: to be looked at by HEAD, and copied where that shows a change.
-        failing: what no run could copy as it is now: archived, with too long a key, gone, or not to be looked
-            at. Their batch counts them.
-        bytes: size of both.
+        compare: to be checked by HEAD, and copied if that shows a change.
+        failing: can't be copied as they are now: archived, with too long a key, gone, or their HEAD failed.
+            Their batch counts them.
+        bytes: total size of `objects` and `compare`.
         skipped: objects by reason.
-        outside: of these, the ones that lie in no batch's ranges: the plan accounts for them, a batch for
+        outside: of these, the ones outside all batches' ranges: the plan counts them, while a batch counts
             everything inside its ranges.
-        batches: how many have a share of it.
+        batches: how many batches have objects of it.
         copy_requests: COPY requests, parts of large objects included.
         head_requests: HEAD requests.
     """
@@ -58,7 +58,7 @@ class EntryPlan:
 
     @property
     def list_requests(self) -> int:
-        """LIST requests, about: both sides for the plan, and again for the batches."""
+        """Approximate number of LIST requests: both sides for the plan, and again for the batches."""
         pages = 0 if self.by_key else max(1, -(-self.found // PAGE_KEYS))
         return pages * (4 if self.batches else 2)
 
@@ -72,7 +72,7 @@ class EntryPlan:
         )
 
     def count(self, size: int, decision: Decision) -> None:
-        """Take note of one object."""
+        """Count one object."""
         self.found += 1
         self.head_requests += 2 if self.by_key else 0
         if isinstance(decision, SkipReason):

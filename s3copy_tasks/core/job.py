@@ -1,4 +1,4 @@
-"""What one run copies: the job with every template rendered and every value checked.
+"""What one run copies: the job, with all templates rendered and all values checked.
 
 These values travel between tasks, so they hold no secret and check themselves when they are made.
 """
@@ -24,7 +24,7 @@ EntryId: TypeAlias = int | None
 
 
 def entry_number(entry: EntryId) -> int:
-    """Return an entry as metrics and logs have it: the index of a prefix, or -1 for the job's `objects`."""
+    """Return the number of an entry in metrics and logs: the index of a prefix; -1 for the `objects`."""
     return -1 if entry is None else entry
 
 
@@ -43,12 +43,12 @@ class Location:
     Attributes:
         bucket: the bucket's name.
         account: twelve digits; sent as the expected owner with every request to the bucket.
-        connection: id of an Airflow AWS connection; excludes role_arn.
+        connection: id of an Airflow AWS connection; not together with role_arn.
         role_arn: role to assume with the environment's own credentials.
         external_id: sent when role_arn is assumed.
         region: None means what the connection or the environment says.
         endpoint_url: of an S3-compatible server; None means AWS.
-        requester_pays: say with every request for the source that its signer pays.
+        requester_pays: declare in every request to the source that its signer pays.
     """
 
     bucket: str
@@ -115,11 +115,10 @@ class ObjectOptions:
 
     Attributes:
         storage_class: "preserve" keeps the source's class, else a class of S3.
-        acl: None sends none; a bucket that enforces its owner refuses any other than
-            bucket-owner-full-control.
+        acl: None sends none; a bucket that enforces its owner refuses all but bucket-owner-full-control.
         kms_key_id: encrypts with this key; None leaves it to the bucket's default.
         tags: "copy" or "drop".
-        archived: "fail" or "skip": what becomes of objects that would have to be restored first.
+        archived: "fail" or "skip": what happens to objects that would have to be restored first.
     """
 
     storage_class: str = "preserve"
@@ -131,17 +130,17 @@ class ObjectOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferOptions:
-    """How much work a task does, and how much at once.
+    """How much work a task does, and how much of it in parallel.
 
     Attributes:
         batch_objects: objects in a batch; grows when a run would need more than 500 batches.
         batch_bytes: bytes in a batch.
         concurrency: requests in flight per task.
-        max_requests_per_second: of all batches that run at once, together.
+        max_requests_per_second: of all running batches together.
         max_active_batches: batches that run at the same time.
         pool: Airflow pool of the batches.
-        client: "fast" (libcurl) or "boto3": what requests are sent by.
-        relay: "auto" sends the bytes through the worker where no server can copy them; "never" refuses.
+        client: "fast" (libcurl) or "boto3": what sends the requests.
+        relay: "auto" sends the bytes through the worker if no server can copy them; "never" refuses to.
     """
 
     batch_objects: int = 10_000
@@ -162,11 +161,11 @@ class EffectiveJob:
         name: the job's name, which is its file's stem.
         run_id: names the run.
         digest: sha256 of the canonical config that this was rendered from.
-        verify: "size" or "checksum": what a copy is proven by.
-        run_started: the destination's own clock before the first listing, whole seconds.
-        dry_run: plan, count, copy nothing.
+        verify: "size" or "checksum": how a copy is verified.
+        run_started: time of the destination's clock before the first listing, in whole seconds.
+        dry_run: plan and count, but copy nothing.
         relayed: preflight found that only a relay through the worker can copy (rule 14).
-        assets: URIs of the destination folders, as far as they are the same in every run.
+        assets: URIs of the destination folders that are the same in every run.
 
     Raises:
         ConfigError: two entries write one key, a destination overlaps a source, or a key is
@@ -192,11 +191,11 @@ class EffectiveJob:
     assets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        entries = entries_of(self.prefixes, self.objects)
+        entries = list_entries(self.prefixes, self.objects)
         found = [
-            *bad_keys(entries),
-            *feeding(self.source, self.destination, entries),
-            *written_twice(entries),
+            *find_bad_keys(entries),
+            *find_overlaps(self.source, self.destination, entries),
+            *find_written_twice(entries),
         ]
         if found:
             problems = [f"{field}[{index}].{side}: {words}" for (field, index, side), words in found]
@@ -208,16 +207,16 @@ def canonical(document: dict[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
-def digest_of(document: dict[str, Any]) -> str:
+def compute_digest(document: dict[str, Any]) -> str:
     """Return the sha256 of a config, whatever the order of its keys."""
     return hashlib.sha256(canonical(document).encode()).hexdigest()
 
 
 Where: TypeAlias = tuple[str, int, str]
-"""Which text of a job: `prefixes` or `objects`, an index, `source` or `destination`."""
+"""A field of a job: `prefixes` or `objects`, an index, `source` or `destination`."""
 
 
-def entries_of(
+def list_entries(
     prefixes: Sequence[PrefixEntry], objects: Sequence[ObjectEntry]
 ) -> list[tuple[str, int, PrefixEntry | ObjectEntry]]:
     """Return every entry with its field and its index."""
@@ -231,29 +230,29 @@ Entries: TypeAlias = Sequence[tuple[str, int, PrefixEntry | ObjectEntry]]
 
 
 def key_bytes(key: str) -> int:
-    """Return the length of a key as S3 counts it: bytes of UTF-8."""
+    """Return the length of a key as S3 counts it: in bytes of UTF-8."""
     return len(key.encode("utf-8", "surrogatepass"))
 
 
-def bad_keys(entries: Entries) -> Iterator[tuple[Where, str]]:
-    """Yield which rendered keys and prefixes are no keys of S3."""
+def find_bad_keys(entries: Entries) -> Iterator[tuple[Where, str]]:
+    """Yield the rendered keys and prefixes that are not valid S3 keys, with the problem."""
     for field, index, entry in entries:
         for side in ("source", "destination"):
             key = getattr(entry, side)
             if field == "objects" and not key:
                 yield (field, index, side), "the key is empty after rendering"
             if key_bytes(key) > KEY_BYTES_MAX:
-                words = f"{key_bytes(key)} bytes after rendering; a key of S3 has at most {KEY_BYTES_MAX}"
+                words = f"{key_bytes(key)} bytes after rendering; an S3 key has at most {KEY_BYTES_MAX}"
                 yield (field, index, side), words
 
 
-def feeding(source: Location, destination: Location, entries: Entries) -> Iterator[tuple[Where, str]]:
-    """Yield which destinations overlap a source of the job: it would feed or overwrite itself (rule 25).
+def find_overlaps(source: Location, destination: Location, entries: Entries) -> Iterator[tuple[Where, str]]:
+    """Yield the destinations that overlap a source: the job would copy its own copies (rule 25).
 
-    Templates may be compared before they are rendered: what overlaps then does so in every run.
+    Templates may be compared before they are rendered: what overlaps then overlaps in every run.
     """
     if source.bucket != destination.bucket:
-        return  # buckets of one name on two servers are refused in preflight
+        return  # preflight refuses two buckets with the same name on two servers
     for (field, index, target), (other, other_index, origin) in product(entries, entries):
         write, read = target.destination, origin.source
         if (
@@ -268,10 +267,10 @@ def feeding(source: Location, destination: Location, entries: Entries) -> Iterat
             yield (field, index, "destination"), words
 
 
-def written_twice(entries: Entries) -> Iterator[tuple[Where, str]]:
-    """Yield which entries write what an earlier one writes, in every run.
+def find_written_twice(entries: Entries) -> Iterator[tuple[Where, str]]:
+    """Yield the entries that write the same keys as an earlier one, in every run.
 
-    Prefixes may share a destination: the plan sees to it that no key is written twice.
+    Prefixes may share a destination: the plan makes sure that no key is written twice.
     """
     first: dict[tuple[str, ...], int] = {}
     for field, index, entry in entries:

@@ -1,10 +1,10 @@
-"""Where the next keys of a listing may be: keys as numbers, written in the alphabets that were seen.
+"""Guesses where the next keys of a listing are: keys as numbers, in the alphabets seen so far.
 
-What was seen of a listing says which characters vary, and how far a page reaches. A key then is a number
-whose digits are its characters, each in its own alphabet. A guess that is wrong costs a request, and never a
-key: it is only a bound.
+The pages seen so far show which characters vary, and how far a page reaches. A key is then a number whose
+digits are its characters, each in its own alphabet. A guess is only a bound: a wrong one costs a request, but
+never loses a key.
 
-One key, worked. A page held the keys of 1,000 parts, and the first, the 501st and the last are remembered:
+An example. A page has the keys of 1,000 parts; the first, the 501st and the last are kept as a sample:
 
 >>> page = Stretch(
 ...     lower="in/part-000000",
@@ -14,22 +14,22 @@ One key, worked. A page held the keys of 1,000 parts, and the first, the 501st a
 ... )
 >>> scale = Scale([page], prefix="in/")
 
-They differ in the last three characters, which are digits. Digits before those may vary later, so all six
-count; letters that never varied are taken as fixed, so "in/part-" does not. The number of a key is what its
-six digits say:
+They differ in the last three characters, which are digits. The digits before those may vary later, so all six
+count. Letters that never varied are taken as fixed, so "in/part-" does not count. The number of a key is the
+value of its six digits:
 
 >>> scale.number("in/part-000999"), scale.number("in/part-004999")
 (999, 4999)
 >>> scale.key(4_999)
 'in/part-004999'
 
-A page of 1,000 keys reached from number 0 to 999, so 4,000 numbers ahead are some 4,000 keys:
+A page of 1,000 keys went from number 0 to 999, so the next 4,000 numbers are about 4,000 keys:
 
 >>> round(scale.keys_between("in/part-000999", "in/part-004999"))
 4004
 
-To split off what is more than 5,000 keys ahead, go as far as 5,000 keys reach; where the listing is known to
-end at number 4,999, the middle between 999 and 4,999 is nearer:
+To split off the keys that are more than 5,000 ahead, the guess is 5,000 numbers further. If the listing is
+known to end at number 4,999, the middle between 999 and 4,999 is nearer, and is used instead:
 
 >>> scale.split("in/part-000999", None, most=5_000)
 'in/part-005994'
@@ -44,7 +44,7 @@ from dataclasses import dataclass
 from itertools import pairwise, starmap, takewhile
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.alphabet import ASCII_END, DIGITS, EVERY, likely_alphabet, only
+from s3copy_tasks.core.alphabet import ASCII_END, DIGITS, EVERY, guess_alphabet, make_fixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,19 +54,19 @@ if TYPE_CHECKING:
 KEY_BYTES_MAX = 1_024
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 _FINE_CHARACTERS = 3
-"""Characters of a number after the one by which the closest keys of the sample differ."""
+"""How many more characters a number has, after the first one in which the closest sample keys differ."""
 _SURE = 8
-"""Keys after which a place that never varied, behind one that did, is taken as fixed."""
+"""Number of keys after which a position that never varied, behind one that did, is taken as fixed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """A stretch of the listing that was seen.
+    """A part of the listing that was seen.
 
     Attributes:
-        lower: where it begins, exclusive; a key or a guess.
+        lower: exclusive lower bound; a key or a guess.
         upper: its last key.
-        keys: how many there are in it, at least 1.
+        keys: number of its keys, at least 1.
         sample: some of them, in order.
     """
 
@@ -77,28 +77,28 @@ class Stretch:
 
 
 class Scale:
-    """The keys of a neighbourhood as numbers: in their order, though close ones may share a number.
+    """Maps the keys of a neighbourhood to numbers, in order; keys that are close may share a number.
 
     Args:
-        stretches: what was seen there, in order, at least one.
+        stretches: the parts that were seen there, in order, at least one.
         prefix: of the listing; every key begins with it.
     """
 
     def __init__(self, stretches: Sequence[Stretch], prefix: str) -> None:
         self._prefix = prefix
-        sample = [key for one in stretches for key in one.sample]
-        alphabets = _alphabets(sample, len(prefix))
+        sample = [key for stretch in stretches for key in stretch.sample]
+        alphabets = _find_alphabets(sample, len(prefix))
         fixed = next((i for i, one in enumerate(alphabets) if one.size > 1), len(alphabets))
         self._alphabets = alphabets[fixed:]
         self._head = sample[-1][: len(prefix) + fixed]
         self._last = math.prod(one.size for one in self._alphabets) - 1
-        self._units, self._keys = self._density(stretches)
+        self._units, self._keys = self._measure_density(stretches)
 
-    def _density(self, stretches: Sequence[Stretch]) -> tuple[int, int]:
-        """Return how many numbers the stretches span, and how many keys: a guess uses their ratio."""
+    def _measure_density(self, stretches: Sequence[Stretch]) -> tuple[int, int]:
+        """Return how many numbers the stretches span, and how many keys they have: guesses use the ratio."""
         spans = [(max(self.number(one.upper) - self.number(one.lower), 0), one.keys) for one in stretches]
-        spans.sort(key=lambda span: _quotient(*span))
-        typical = spans[: len(spans) - len(spans) // 8]  # a gap between families says nothing of either
+        spans.sort(key=lambda span: _divide(*span))
+        typical = spans[: len(spans) - len(spans) // 8]  # a gap between families says nothing
         return sum(units for units, _ in typical), sum(keys for _, keys in typical)
 
     def number(self, key: str) -> int:
@@ -123,16 +123,16 @@ class Scale:
         return self._head + "".join(reversed(chars))
 
     def keys_between(self, lower: str, upper: str | None) -> float:
-        """Estimate the number of keys between two bounds; infinite where nothing is known of it.
+        """Estimate the number of keys between two bounds; infinite if nothing is known.
 
         Args:
-            lower: of the neighbourhood.
+            lower: lower bound, in the neighbourhood.
             upper: None means open.
         """
-        high = self._high(upper)
+        high = self._number_upper(upper)
         if not self._units or high is None:
             return math.inf
-        return _quotient(max(high - self.number(lower), 0) * self._keys, self._units)
+        return _divide(max(high - self.number(lower), 0) * self._keys, self._units)
 
     def split(self, lower: str, upper: str | None, *, most: int) -> str | None:
         """Return where to split the keys between two bounds: in the middle, or nearer to `lower`.
@@ -143,24 +143,24 @@ class Scale:
             most: keys that the lower part should have at most.
 
         Returns:
-            None where there is no guess between them.
+            None if no guess lies between them.
         """
         if not self._units:
-            return middle(lower, upper, self._prefix)
-        low, high = self.number(lower), self._high(upper)
+            return find_middle(lower, upper, self._prefix)
+        low, high = self.number(lower), self._number_upper(upper)
         guessed = low + max(most * self._units // self._keys, 1)
         if high is not None:
             guessed = min(guessed, (low + high) // 2)
-        guess = self._end() if guessed > self._last else self.key(guessed)
-        return fitting(guess, lower, upper) or middle(lower, upper, self._prefix)
+        guess = self._find_end() if guessed > self._last else self.key(guessed)
+        return fit_guess(guess, lower, upper) or find_middle(lower, upper, self._prefix)
 
-    def _high(self, upper: str | None) -> int | None:
-        """Return an upper bound's number, None where it lies behind all that the alphabets can write."""
-        end = self._end()
+    def _number_upper(self, upper: str | None) -> int | None:
+        """Return an upper bound's number; None if it comes after every key that the alphabets can write."""
+        end = self._find_end()
         return None if upper is None or (end is not None and end < upper) else self.number(upper)
 
-    def _end(self) -> str | None:
-        """Return a bound after every key that the alphabets can write; None where no character follows."""
+    def _find_end(self) -> str | None:
+        """Return a bound after every key that the alphabets can write; None if no character follows."""
         if not self._alphabets:
             return None
         rank, side = EVERY.place(chr(self._alphabets[0].last))
@@ -168,11 +168,11 @@ class Scale:
         return self._head + EVERY.char(following) if following < EVERY.size else None
 
 
-def middle(lower: str, upper: str | None, prefix: str) -> str | None:
-    """Return a string between two bounds, None where none is worth a guess.
+def find_middle(lower: str, upper: str | None, prefix: str) -> str | None:
+    """Return a string between two bounds; None if there is no useful one.
 
-    It is the middle of the first characters that differ. Between ASCII and anything else it is the end of
-    ASCII: most keys have nothing behind it.
+    It is the middle of the first characters that differ. Between ASCII and other characters it is the end of
+    ASCII: few keys come after that.
 
     Args:
         lower: begins with `prefix`.
@@ -181,24 +181,24 @@ def middle(lower: str, upper: str | None, prefix: str) -> str | None:
     """
     place, high = len(prefix), EVERY.size
     if upper is not None and upper.startswith(prefix):
-        place = shared(lower, upper)
+        place = count_shared(lower, upper)
         high = EVERY.place(upper[place])[0]
     for end in range(place, len(lower) + 1):
-        low = _rank(lower[end]) if end < len(lower) else -1
+        low = _find_rank(lower[end]) if end < len(lower) else -1
         rank = ASCII_END if low < ASCII_END < high - 1 else (low + high) // 2
         if low < rank < high:
-            return fitting(lower[:end] + EVERY.char(rank), lower, upper)
+            return fit_guess(lower[:end] + EVERY.char(rank), lower, upper)
         high = EVERY.size  # a longer string is below `upper` whatever follows
     return None
 
 
-def _rank(char: str) -> int:
-    """Return the rank of a character, or of the one before it where a guess may not hold it."""
+def _find_rank(char: str) -> int:
+    """Return the rank of a character, or of the one before it if a guess must not contain it."""
     rank, side = EVERY.place(char)
     return rank - 1 if side < 0 else rank
 
 
-def fitting(guess: str | None, lower: str, upper: str | None) -> str | None:
+def fit_guess(guess: str | None, lower: str, upper: str | None) -> str | None:
     """Return the guess, cut to the length of a key, if it lies between the bounds; else None."""
     if guess is None:
         return None
@@ -206,8 +206,8 @@ def fitting(guess: str | None, lower: str, upper: str | None) -> str | None:
     return guess if lower < guess and (upper is None or guess < upper) else None
 
 
-def shared(one: str, other: str) -> int:
-    """Return how many characters two keys begin with in common."""
+def count_shared(one: str, other: str) -> int:
+    """Return the length of the common beginning of two keys."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         half = (low + high + 1) // 2
@@ -215,39 +215,41 @@ def shared(one: str, other: str) -> int:
     return low
 
 
-def _alphabets(sample: Sequence[str], start: int) -> list[Alphabet]:
-    """Return the alphabets of the places from `start` to where the closest keys of a sorted sample differ."""
+def _find_alphabets(sample: Sequence[str], start: int) -> list[Alphabet]:
+    """Return the alphabets of positions, from `start` to where the closest keys of a sorted sample differ."""
     last = sample[-1]
-    common = shared(sample[0], last)
-    columns = _columns(sample, common)
-    name = _name(last, common)
+    common = count_shared(sample[0], last)
+    columns = _find_columns(sample, common)
+    name = _find_name(last, common)
     inside = frozenset().union(*(column for place, column in enumerate(columns, common) if place in name))
     named = frozenset(char for char in inside if char.isalnum())
-    made = [_before(last[place], named if place in name else frozenset()) for place in range(start, common)]
+    made = [
+        _guess_fixed(last[place], named if place in name else frozenset()) for place in range(start, common)
+    ]
     for place, column in enumerate(columns, common):
         if place > common and len(column) == 1 and len(sample) > _SURE:
-            made.append(only(min(column)))
+            made.append(make_fixed(min(column)))
         else:
-            made.append(likely_alphabet(column | named if place in name else column))
+            made.append(guess_alphabet(column | named if place in name else column))
     return made
 
 
-def _columns(sample: Sequence[str], start: int) -> list[frozenset[str]]:
-    """Return the characters that were seen in the places from `start`, down to what tells keys apart."""
-    end = max(starmap(shared, pairwise(sample)), default=start) + 1 + _FINE_CHARACTERS
+def _find_columns(sample: Sequence[str], start: int) -> list[frozenset[str]]:
+    """Return the characters seen at each position, from `start` to where the closest keys differ."""
+    end = max(starmap(count_shared, pairwise(sample)), default=start) + 1 + _FINE_CHARACTERS
     columns = (frozenset(key[place] for key in sample if place < len(key)) for place in range(start, end))
     return list(takewhile(bool, columns))
 
 
-def _before(char: str, named: frozenset[str]) -> Alphabet:
-    """Return the alphabet of a place that never varied, in a name of which other places did."""
-    if named and char in likely_alphabet(named):
-        return likely_alphabet(named)
-    return DIGITS if char in DIGITS else only(char)
+def _guess_fixed(char: str, named: frozenset[str]) -> Alphabet:
+    """Return the alphabet of a position that never varied, in a name whose other positions did."""
+    if named and char in guess_alphabet(named):
+        return guess_alphabet(named)
+    return DIGITS if char in DIGITS else make_fixed(char)
 
 
-def _name(key: str, place: int) -> range:
-    """Return the places of the letters and digits around one."""
+def _find_name(key: str, place: int) -> range:
+    """Return the positions of the letters and digits around a position."""
     first = last = place
     while first > 0 and key[first - 1].isalnum():
         first -= 1
@@ -256,8 +258,8 @@ def _name(key: str, place: int) -> range:
     return range(first, last)
 
 
-def _quotient(one: int, other: int) -> float:
-    """Return a quotient, infinite where a float is too small: numbers of long keys have many digits."""
+def _divide(one: int, other: int) -> float:
+    """Return a quotient; infinite if it exceeds a float: numbers of long keys have many digits."""
     try:
         return one / other
     except OverflowError:

@@ -1,4 +1,4 @@
-"""A range of one listing while it is listed: how far it is, and where it is worth a split."""
+"""A key range while it is listed: how far the listing is, and where to split the range."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.objects import S3Object
 
 _STRETCHES = 16
-"""Pages that a range remembers, its own and those before it was split off: a guess is made from them."""
+"""Pages that a range remembers, its own and those before it was split off: guesses are based on them."""
 _SAMPLE_KEYS = 3
-"""Keys that are remembered of a page."""
+"""Keys of a page that are remembered."""
 _DOUBT = 4
-"""By how much the estimate of a range shrinks when a guess in it found no key."""
+"""The estimate of a range is divided by this for each guess in it that found no key."""
 
 
 class State(Enum):
@@ -26,21 +26,21 @@ class State(Enum):
 
     READY = auto()  # to request its next page
     REQUESTED = auto()  # for the page that was requested
-    ENDED = auto()  # for nothing: all of its pages are here
+    ENDED = auto()  # for nothing: all of its pages have arrived
     FAILED = auto()  # for nothing: its last page was an error, which ends the listing
     DROPPED = auto()  # for nothing: it is behind a failed range, and its replies are ignored
 
 
 @dataclass(slots=True, kw_only=True)
 class Forecast:
-    """What a range may still hold, judged by what was seen in it and just before it.
+    """Estimates the keys that a range still has, from the pages seen in it and just before it.
 
     Attributes:
         seen: the pages before its next one, the newest last.
-        keys: estimate of the keys that may still come; infinite where nothing is known.
-        doubts: guesses in it that found no key, less pages that found some.
-        is_due: something was learned since `judge`.
-        scale: where to split the range; None where a split is not worth it.
+        keys: estimate of the keys that are still to come; infinite if nothing is known.
+        doubts: guesses in it that found no key, minus pages that found some.
+        is_due: new pages were learned since the last `judge`.
+        scale: where to split the range; None if a split is not worth it.
     """
 
     seen: tuple[Stretch, ...] = ()
@@ -51,18 +51,18 @@ class Forecast:
 
     @property
     def likely_keys(self) -> float:
-        """Keys that may come, fewer for each guess that was wrong."""
+        """The estimate, reduced for each wrong guess."""
         return self.keys / float(_DOUBT**self.doubts)
 
     def learn(self, stretch: Stretch) -> None:
-        """Take what a page brought: its keys are no longer to come."""
+        """Take the keys of a page: they are no longer to come."""
         self.seen = (*self.seen, stretch)[-_STRETCHES:]
         self.keys = max(self.keys - stretch.keys, 0)
         self.doubts = max(self.doubts - 1, 0)
         self.scale = None
 
     def judge(self, upper: str | None, prefix: str, *, keys_min: float) -> None:
-        """Decide whether a range is worth a split: it is where `keys_min` keys or more are likely."""
+        """Decide whether a range is worth a split: it is if at least `keys_min` keys are likely."""
         scale = Scale(self.seen, prefix)
         self.keys = scale.keys_between(self.seen[-1].upper, upper)
         self.scale = scale if self.likely_keys >= keys_min else None
@@ -74,14 +74,14 @@ class ListedRange:
     """A range of keys while it is listed.
 
     Attributes:
-        position: listed up to here: a whole key, or the guess that it begins after; None: the very first key.
+        position: listed up to here: a whole key, or the guess after which it begins; None: not begun.
         upper: the last key that it may hold; None means open.
-        token: opens its next page; None means request what comes after `position`.
+        token: opens its next page; None means request the keys after `position`.
         state: what it is waiting for.
-        error: what its last page was; only of a failed range.
-        below: the range that it was split from, until its own first page is here.
+        error: why its last page failed; only for a failed range.
+        below: the range that it was split from, until its own first page has arrived.
         forecast: of the keys between `position` and `upper`.
-        pages: not handed over yet, in order.
+        pages: the pages that were not handed over yet, in order.
         waiting_keys: how many keys these pages have.
     """
 
@@ -102,13 +102,13 @@ class ListedRange:
 
     @property
     def likely_keys(self) -> float:
-        """Keys that will come, by the forecast, and those that wait here."""
+        """Keys that are likely to come, and those that wait here."""
         if self.state is State.ENDED:
             return self.waiting_keys
         return self.forecast.likely_keys + self.waiting_keys
 
     def keep(self, keys: list[str], page: tuple[S3Object, ...]) -> None:
-        """Take a page with its keys, at least one."""
+        """Keep a page with its keys, at least one."""
         last = keys[-1]
         lower = keys[0] if self.position is None else self.position
         sample = (*keys[: -1 : max(len(keys) // (_SAMPLE_KEYS - 1), 1)], last)
@@ -118,19 +118,19 @@ class ListedRange:
         self.waiting_keys += len(page)
 
     def hand_over(self) -> tuple[S3Object, ...]:
-        """Take out the next page; there is one."""
+        """Remove and return the next page; there must be one."""
         page = self.pages.popleft()
         self.waiting_keys -= len(page)
         return page
 
     def split(self, scale: Scale, *, most: int, least: int) -> ListedRange | None:
-        """Cut this range at a guess; return the range above it, None where there is no guess.
+        """Cut this range at a guess; return the range above it; None if there is no guess.
 
         Args:
-            scale: of the forecast, which is used up.
+            scale: the forecast's, which is used up by this.
             most: keys that this range should keep at most.
-            least: keys that either range should have; this one is expected to keep twice that where nothing
-                is known.
+            least: keys that either range should have; if nothing is known, this one is expected to keep twice
+                as many.
         """
         self.forecast.scale = None
         lower, seen = self.forecast.seen[-1].upper, self.forecast.seen

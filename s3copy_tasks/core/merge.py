@@ -1,4 +1,4 @@
-"""Two sorted listings, side by side."""
+"""Merges two sorted listings."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ def merge(
     Both listings come in S3's order, UTF-8 binary, which is the order of Python's strings.
 
     Raises:
-        RequestError: a listing is not in that order, as those of directory buckets are not.
+        RequestError: a listing is not in that order; those of directory buckets are not.
     """
-    cut, destinations = len(destination_prefix), _sorted(destination)
-    other = next(destinations, None)
-    for one in _sorted(source):
-        suffix = one.key[len(source_prefix) :]
-        while other is not None and other.key[cut:] < suffix:
-            other = next(destinations, None)
-        match = other if other is not None and other.key[cut:] == suffix else None
-        yield suffix, one, match
+    cut, existing = len(destination_prefix), _check_sorted(destination)
+    candidate = next(existing, None)
+    for source_object in _check_sorted(source):
+        suffix = source_object.key[len(source_prefix) :]
+        while candidate is not None and candidate.key[cut:] < suffix:
+            candidate = next(existing, None)
+        match = candidate if candidate is not None and candidate.key[cut:] == suffix else None
+        yield suffix, source_object, match
 
 
-def _sorted(listing: Iterable[S3Object]) -> Iterator[S3Object]:
+def _check_sorted(listing: Iterable[S3Object]) -> Iterator[S3Object]:
     last = ""
-    for one in listing:
-        if one.key <= last:
-            msg = f"the listing of {one.bucket} is not sorted: {one.key!r} comes after {last!r}"
+    for listed in listing:
+        if listed.key <= last:
+            msg = f"the listing of {listed.bucket} is not sorted: {listed.key!r} comes after {last!r}"
             raise RequestError(msg, code=Code.NOT_SORTED)
-        last = one.key
-        yield one
+        last = listed.key
+        yield listed

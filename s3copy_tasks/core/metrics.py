@@ -1,4 +1,4 @@
-"""Metrics that add up: batches, entries and lost batches become one run by `sum`."""
+"""Metrics that add up: those of batches, entries and lost batches are summed to those of the run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.job import entry_number
 from s3copy_tasks.core.objects import SkipReason
-from s3copy_tasks.core.request_counts import Requests, added
+from s3copy_tasks.core.request_counts import Requests, add_counts
 from s3copy_tasks.core.text import printable
 
 if TYPE_CHECKING:
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from s3copy_tasks.interfaces import Counts, OperationMetrics
 
 FAILURES_KEPT = 100
-"""Failures that metrics name. Every failure is counted, and every one is a log line."""
+"""How many failures metrics name. Every failure is counted and logged."""
 _MESSAGE_CHARACTERS_MAX = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Failure:
-    """One object, or one stretch of a listing, that did not make it.
+    """One object, or one part of a listing, that failed.
 
     Attributes:
         entry: index of the prefix; -1 for the job's `objects`.
-        key: source key; empty where there are words only.
+        key: source key; empty if there is only a message.
         code: S3's error code, or one of `s3copy_tasks.errors`.
         message: what S3 said, at most 300 characters.
-        attempts: requests that were made for it.
+        attempts: number of requests that were sent for it.
     """
 
     entry: int
@@ -45,29 +45,29 @@ class Failure:
     def __str__(self) -> str:
         if not self.key:
             return printable(self.message)
-        tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
-        return f"{printable(self.key)}: {printable(self.code)} after {tries}: {printable(self.message)}"
+        attempts = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        return f"{printable(self.key)}: {printable(self.code)} after {attempts}: {printable(self.message)}"
 
     @classmethod
     def of_error(cls, error: CopyError, *, entry: EntryId, key: str) -> Failure:
-        """Make a failure of the error that a request ended with."""
+        """Make a failure from the error that a request ended with."""
         return cls.of(entry=entry, key=key, code=error.code, message=error.message, attempts=error.attempts)
 
     @classmethod
     def of(cls, *, entry: EntryId, key: str, code: str, message: str, attempts: int) -> Failure:
-        """Make a failure, its message cut to what metrics may carry."""
+        """Make a failure, with its message cut to the length that metrics allow."""
         short = message[:_MESSAGE_CHARACTERS_MAX]
         return cls(entry=entry_number(entry), key=key, code=str(code), message=short, attempts=attempts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:
-    """Exact counts by code, and the failures that come first by entry and key.
+    """Exact counts by code, and the first failures by entry and key.
 
     Attributes:
-        by_code: objects (and unfinished stretches) by error code.
+        by_code: objects (and unfinished listings) by error code.
         first: at most 100, sorted.
-        transient: how many of them another attempt of the task may well fix.
+        transient: how many of them another attempt of the task may fix.
     """
 
     by_code: Mapping[str, int] = field(default_factory=dict)
@@ -76,14 +76,14 @@ class Errors:
 
     def __add__(self, other: Errors) -> Errors:
         return Errors(
-            by_code=added(self.by_code, other.by_code),
+            by_code=add_counts(self.by_code, other.by_code),
             first=tuple(sorted(self.first + other.first)[:FAILURES_KEPT]),
             transient=self.transient + other.transient,
         )
 
     @property
     def total(self) -> int:
-        """All errors, kept by name or not."""
+        """Number of all errors, named or not."""
         return sum(self.by_code.values())
 
 
@@ -94,24 +94,24 @@ class TransferMetrics:
     Found = copied + skipped + failed + vanished + unknown, always.
 
     Attributes:
-        operation_id: of the run; empty in the zero, and in a part that is one entry's.
-        start_time: None only where nothing started.
+        operation_id: of the run; empty in the zero, and in the part of one entry.
+        start_time: None only if nothing started.
         end_time: not before start_time.
-        total_files_found: objects of the source that were looked at.
-        files_copied_successfully: copies that S3 confirmed, by this try or an earlier one.
-        files_copied_earlier: of these, by an earlier try of the same run.
-        files_verified: of these, proven to be what the source has: docs/metrics.md.
+        total_files_found: objects of the source that were checked.
+        files_copied_successfully: copies that S3 confirmed, in this attempt or an earlier one.
+        files_copied_earlier: of these, in an earlier attempt of the same run.
+        files_verified: of these, proven to have the same content as the source: docs/metrics.md.
         files_ambiguous: of these, copied because nothing could prove them unchanged.
         files_skipped: objects by reason.
         files_failed: objects that could not be copied.
-        files_mismatched: of these, copied, and then found to be something else.
-        files_vanished: objects that were gone when their turn came.
-        files_unknown: objects whose task died without an account.
+        files_mismatched: of these, copied, but then found to differ from the source.
+        files_vanished: objects that were gone when they were to be copied.
+        files_unknown: objects whose task died and reported nothing about them.
         total_bytes_transferred: bytes of the copied objects.
         errors_encountered: why objects failed or are unknown.
-        requests: that plan and batches sent.
-        entries: the part of each entry by its number, -1 for the job's `objects`. A part has no failures by
-            name, no latencies and no entries of its own.
+        requests: sent by the plan and the batches.
+        entries: the part of each entry by its number, -1 for the job's `objects`. A part names no failures,
+            and has no latencies and no entries.
 
     Raises:
         ValueError: a count is negative, the counts do not add up, or the times are reversed.
@@ -149,15 +149,15 @@ class TransferMetrics:
         if self.start_time and self.end_time and self.end_time < self.start_time:
             msg = f"ended {self.end_time.isoformat()}, before its start {self.start_time.isoformat()}"
             raise ValueError(msg)
-        accounted = (
+        counted = (
             self.files_copied_successfully
             + sum(self.files_skipped.values())
             + self.files_failed
             + self.files_vanished
             + self.files_unknown
         )
-        if accounted != self.total_files_found:
-            msg = f"found {self.total_files_found} objects, but accounts for {accounted}"
+        if counted != self.total_files_found:
+            msg = f"found {self.total_files_found} objects, but counted {counted}"
             raise ValueError(msg)
 
     def __add__(self, other: TransferMetrics) -> TransferMetrics:
@@ -175,27 +175,27 @@ class TransferMetrics:
             operation_id="".join(ids),
             start_time=min(filter(None, (self.start_time, other.start_time)), default=None),
             end_time=max(filter(None, (self.end_time, other.end_time)), default=None),
-            files_skipped=added(self.files_skipped, other.files_skipped),
+            files_skipped=add_counts(self.files_skipped, other.files_skipped),
             errors_encountered=self.errors_encountered + other.errors_encountered,
             requests=self.requests + other.requests,
-            entries=_merged(self.entries, other.entries),
+            entries=_merge(self.entries, other.entries),
             **counts,
         )
 
     @property
     def duration_seconds(self) -> float:
-        """Seconds from the start to the end; 0.0 where either is missing."""
+        """Seconds from the start to the end; 0.0 if either is missing."""
         if self.start_time is None or self.end_time is None:
             return 0.0
         return (self.end_time - self.start_time).total_seconds()
 
     @property
     def is_complete(self) -> bool:
-        """Whether every object is accounted for: no stretch was given up or lost."""
+        """Whether the outcome of every object is known: no listing was given up, and no batch was lost."""
         return self.files_unknown == 0 and self.errors_encountered.total == self.files_failed
 
     def counts(self) -> Counts:
-        """Return what an entry, a batch and a run have in common, as plain JSON types."""
+        """Return the values that entries, batches and runs have in common, as plain JSON types."""
         copied, seconds = self.files_copied_successfully, self.duration_seconds
         return {
             "total_files_found": self.total_files_found,
@@ -215,9 +215,9 @@ class TransferMetrics:
         }
 
     def as_dict(self) -> OperationMetrics:
-        """Return the metrics as people and programs are promised them; plain JSON types.
+        """Return the promised metrics, as plain JSON types.
 
-        The keys and their meaning are a contract: `docs/metrics.md`. More may follow, none goes away.
+        The keys and their meaning are a contract: `docs/metrics.md`. Keys may be added, but never removed.
         """
         return {
             "operation_id": self.operation_id,
@@ -251,12 +251,12 @@ COUNTS = (
 )
 
 
-def total(parts: Iterable[TransferMetrics]) -> TransferMetrics:
-    """Return the sum of any number of parts; of none, the zero."""
+def sum_metrics(parts: Iterable[TransferMetrics]) -> TransferMetrics:
+    """Return the sum of any number of parts; the zero if there are none."""
     return sum(parts, start=TransferMetrics())
 
 
-def _merged(
+def _merge(
     one: Mapping[int, TransferMetrics], other: Mapping[int, TransferMetrics]
 ) -> dict[int, TransferMetrics]:
     """Add up parts by entry."""

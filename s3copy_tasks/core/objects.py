@@ -1,4 +1,4 @@
-"""One object of a bucket, and what can be decided about it."""
+"""An object of a bucket, and the decisions that are possible for it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ _ETAG = re.compile(r'"?[0-9a-fA-F]{32}(-[1-9][0-9]{0,4})?"?')
 
 @dataclass(slots=True, kw_only=True)
 class S3Object:
-    """An object as a listing or a HEAD tells of it. Nobody changes one; to freeze it would double its cost.
+    """An object as a listing or a HEAD returns it.
+
+    Never changed after it is made. It is not frozen, because that would double the cost of making one.
 
     Attributes:
         bucket: the bucket's name.
         key: the whole key, decoded.
         size: bytes.
-        last_modified: when S3 dates the object; a multipart upload is dated at its start.
+        last_modified: S3's date of the object; for a multipart upload, when the upload started.
         etag: with or without quotes; `-N` at its end says that N parts were uploaded.
-        storage_class: as listed; S3 leaves STANDARD out of a HEAD's reply.
-        metadata: user metadata, None where it was not asked for (a listing has none).
-        is_archived: it can't be read before it is restored.
-        version_id: the version that was asked for; None means the current one.
+        storage_class: as listed; S3 omits STANDARD in the reply to a HEAD.
+        metadata: user metadata; None if it was not requested (a listing has none).
+        is_archived: it must be restored before it can be read.
+        version_id: the version that was requested; None means the current one.
 
     Raises:
         ValueError: a field breaks the rules above.
@@ -54,24 +56,24 @@ class S3Object:
             msg = "last_modified needs a time zone"
             raise ValueError(msg)
         if not _ETAG.fullmatch(self.etag):
-            msg = f"not an ETag of S3: {self.etag!r}"
+            msg = f"not a valid S3 ETag: {self.etag!r}"
             raise ValueError(msg)
 
     @property
     def is_multipart(self) -> bool:
-        """Whether the object was uploaded in parts: its date is then that of the upload's start."""
+        """Whether the object was uploaded in parts: it is then dated at the upload's start."""
         return "-" in self.etag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectDetails:
-    """What a HEAD adds to a listed object: the facts that a multipart copy must carry by itself.
+    """What a HEAD adds to a listed object: what a multipart copy has to set on the copy itself.
 
     Attributes:
         object: the object.
         headers: S3 parameter name to value, such as ContentType and CacheControl.
-        checksums: algorithm to base64 checksum, of the full object only (composite ones prove nothing
-            about an object in other parts).
+        checksums: algorithm to base64 checksum, of the full object only (composite ones can't be
+            compared with an object in other parts).
         tag_count: number of tags.
     """
 
@@ -91,7 +93,7 @@ class SkipReason(StrEnum):
     NOT_MODIFIED_SINCE = "not_modified_since"
     ARCHIVED = "archived"
     FOLDER_MARKER = "folder_marker"
-    """The object that is named as the source prefix, where its copy would have no name."""
+    """The object whose key equals the source prefix, if its copy would have an empty key."""
     DRY_RUN = "dry_run"
 
 
@@ -103,19 +105,19 @@ LEFT_OUT = frozenset(
         SkipReason.NOT_MODIFIED_SINCE,
     }
 )
-"""Reasons that keep an object out of a job, whatever the destination holds."""
+"""Reasons that exclude an object from a job, whatever the destination has."""
 
 
 class Action(Enum):
-    """What is done with an object that is not skipped."""
+    """What to do with an object that is not skipped."""
 
     COPY = "copy"
     COMPARE = "compare"
-    """Only a HEAD of both sides can tell whether it changed (rule 12: the source is multipart)."""
+    """Only a HEAD of both sides can show whether it changed (rule 12: the source is multipart)."""
     COPIED_EARLIER = "copied_earlier"
-    """An earlier try of this very batch copied it."""
+    """An earlier attempt of the same batch copied it."""
     UNSEEN = "unseen"
-    """A single object that the plan could not look at: its batch tries again, and counts it."""
+    """A single object that was gone, or whose HEAD failed: its batch checks again, and counts it."""
     ARCHIVED = "archived"
     """The object would have to be restored first: it fails without a request (rule 10)."""
     KEY_TOO_LONG = "key_too_long"

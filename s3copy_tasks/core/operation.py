@@ -1,4 +1,4 @@
-"""The operator's copy as a value: what goes where, and how far it has come."""
+"""The operator's copy as a value: what to copy, where to, and its state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from s3copy_tasks.core.job import (
     Overwrite,
     PrefixEntry,
     TransferOptions,
-    digest_of,
+    compute_digest,
     key_bytes,
 )
 from s3copy_tasks.errors import ConfigError
@@ -59,16 +59,16 @@ class S3CopyOperation:
         source_key: key of the object; with `recursive` a prefix that ends with "/", empty for the whole
             bucket.
         destination_bucket: name of the bucket.
-        destination_key: key of the copy; with `recursive` the prefix that takes the source's place.
+        destination_key: key of the copy; with `recursive` the prefix that replaces the source's.
         recursive: copy everything below the prefix.
         source_aws_conn_id: Airflow connection; None means the environment's own credentials.
         dest_aws_conn_id: the same for the destination, which also signs the copies.
-        batch_size: objects per batch, 1 to 1,000: the unit of progress.
-        overwrite: True copies over what is at the destination, False leaves it.
+        batch_size: objects per batch, 1 to 1,000; progress is reported per batch.
+        overwrite: True replaces objects that exist at the destination; False keeps them.
         state: how far it has come.
 
     Raises:
-        ValueError: names every field that is wrong.
+        ValueError: names every wrong field.
     """
 
     source_bucket: str
@@ -85,11 +85,11 @@ class S3CopyOperation:
     def __post_init__(self) -> None:
         inputs = asdict(self)
         problems = [
-            *_of_buckets(inputs),
-            *(_of_prefixes(inputs) if self.recursive else _of_keys(inputs)),
-            *_of_lengths(inputs),
-            *_of_connections(inputs),
-            *_of_options(inputs),
+            *_check_buckets(inputs),
+            *(_check_prefixes(inputs) if self.recursive else _check_keys(inputs)),
+            *_check_lengths(inputs),
+            *_check_connections(inputs),
+            *_check_options(inputs),
         ]
         if not problems:
             try:
@@ -106,7 +106,7 @@ class S3CopyOperation:
         """Return the operation in its next state.
 
         Raises:
-            ValueError: that state does not follow.
+            ValueError: the operation can't change to that state now.
         """
         if state not in _NEXT[self.state]:
             msg = f"an operation that is {self.state} can't become {state}"
@@ -114,18 +114,18 @@ class S3CopyOperation:
         return replace(self, state=state)
 
     def job(self, name: str, operation_id: str) -> EffectiveJob:
-        """Return what the runner takes.
+        """Return the job that a run takes.
 
         Args:
             name: for people.
-            operation_id: names the run.
+            operation_id: the id of the run.
         """
         inputs = {field: value for field, value in asdict(self).items() if field != "state"}
         source, destination = self.source_key, self.destination_key
         return EffectiveJob(
             name=name,
             run_id=operation_id,
-            digest=digest_of(inputs),
+            digest=compute_digest(inputs),
             source=Location(bucket=self.source_bucket, connection=self.source_aws_conn_id),
             destination=Location(bucket=self.destination_bucket, connection=self.dest_aws_conn_id),
             prefixes=(PrefixEntry(source=source, destination=destination),) if self.recursive else (),
@@ -135,16 +135,16 @@ class S3CopyOperation:
         )
 
 
-def _of_buckets(inputs: Mapping[str, Any]) -> list[str]:
+def _check_buckets(inputs: Mapping[str, Any]) -> list[str]:
     return [
-        f"{field}: {inputs[field]!r} is no name of a bucket: 3 to 63 lower-case letters, digits, dots and "
-        "hyphens, beginning and ending with a letter or digit; no s3:// in front, no directory bucket"
+        f"{field}: {inputs[field]!r} is not a valid bucket name: 3 to 63 lower-case letters, digits, dots "
+        "and hyphens, beginning and ending with a letter or digit; no s3:// in front, no directory bucket"
         for field in ("source_bucket", "destination_bucket")
         if not isinstance(inputs[field], str) or not BUCKET_NAME.fullmatch(inputs[field])
     ]
 
 
-def _of_prefixes(inputs: Mapping[str, Any]) -> list[str]:
+def _check_prefixes(inputs: Mapping[str, Any]) -> list[str]:
     return [
         f"{field}: {inputs[field]!r} must end with '/' when recursive is set (without it, the prefix matches "
         "its siblings too), or be empty for the whole bucket"
@@ -153,36 +153,36 @@ def _of_prefixes(inputs: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _of_keys(inputs: Mapping[str, Any]) -> list[str]:
+def _check_keys(inputs: Mapping[str, Any]) -> list[str]:
     problems = [
-        f"{field}: {inputs[field]!r} is no key: name one object, or set recursive for a prefix"
+        f"{field}: {inputs[field]!r} is not a valid key: name one object, or set recursive for a prefix"
         for field in _KEYS
         if not isinstance(inputs[field], str) or not inputs[field]
     ]
     source, destination = (inputs[field] for field in _KEYS)
     if not problems and destination.endswith("/") and not source.endswith("/"):
         whole = destination + source.rpartition("/")[2]
-        problems.append(f"destination_key: {destination!r} is no whole key; write {whole!r}")
+        problems.append(f"destination_key: {destination!r} is not a complete key; write {whole!r}")
     return problems
 
 
-def _of_lengths(inputs: Mapping[str, Any]) -> list[str]:
+def _check_lengths(inputs: Mapping[str, Any]) -> list[str]:
     return [
-        f"{field}: {key_bytes(inputs[field])} bytes; a key of S3 has at most {KEY_BYTES_MAX}"
+        f"{field}: {key_bytes(inputs[field])} bytes; an S3 key has at most {KEY_BYTES_MAX}"
         for field in _KEYS
         if isinstance(inputs[field], str) and key_bytes(inputs[field]) > KEY_BYTES_MAX
     ]
 
 
-def _of_connections(inputs: Mapping[str, Any]) -> list[str]:
+def _check_connections(inputs: Mapping[str, Any]) -> list[str]:
     return [
-        f"{field}: {inputs[field]!r} is no id of a connection; None means the environment's own credentials"
+        f"{field}: {inputs[field]!r} is not a valid connection id; None means the environment's credentials"
         for field in ("source_aws_conn_id", "dest_aws_conn_id")
         if inputs[field] is not None and not (isinstance(inputs[field], str) and inputs[field])
     ]
 
 
-def _of_options(inputs: Mapping[str, Any]) -> list[str]:
+def _check_options(inputs: Mapping[str, Any]) -> list[str]:
     problems = [
         f"{field}: must be True or False, not {inputs[field]!r}"
         for field in ("recursive", "overwrite")

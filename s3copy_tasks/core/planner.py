@@ -1,6 +1,6 @@
-"""Decisions become batches of key ranges.
+"""Cuts the objects to copy into batches of key ranges.
 
-A batch never lists keys: see docs/design/key-ranges.md. Memory does not grow with the bucket.
+A batch does not contain keys: see docs/design/key-ranges.md. Memory does not grow with the bucket.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeVar
 
-from s3copy_tasks.core.batch import Batch, KeyRange, label, plan_id
+from s3copy_tasks.core.batch import Batch, KeyRange, make_label, make_plan_id
 from s3copy_tasks.core.estimate import BY_KEY, PAGE_KEYS, EntryPlan
 from s3copy_tasks.core.objects import SkipReason
 
@@ -26,8 +26,8 @@ BATCHES_MAX = 500
 RANGES_MAX = 2_000
 PLAN_BYTES_MAX = 1_000_000
 LISTED_PER_COPY = 100
-"""A key that a batch lists but need not copy counts as this fraction of an object."""
-_RANGE_BYTES = 90  # JSON of a range without its bounds
+"""So many keys that a batch lists but does not copy count as one object."""
+_RANGE_BYTES = 90  # of a range as JSON, without its bounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Plan:
 
     Attributes:
         batches: at most 500.
-        entries: what each entry comes to, in the job's order.
+        entries: the totals of each entry, in the job's order.
     """
 
     batches: tuple[Batch, ...]
@@ -44,13 +44,13 @@ class Plan:
 
     @property
     def outside(self) -> Counter[SkipReason]:
-        """Skipped objects by reason that lie in no batch's ranges."""
+        """Skipped objects outside all batches' ranges, by reason."""
         return sum((entry.outside for entry in self.entries), start=Counter())
 
 
 @dataclass(slots=True)
 class _Range:
-    """A range that still grows, with the gap of skipped objects before it."""
+    """A range that is still growing, with the gap of skipped objects before it."""
 
     after: str | int | None
     through: str | int
@@ -68,7 +68,7 @@ class _Range:
         return _RANGE_BYTES + len(json.dumps([self.after, self.through]))
 
     def take(self, position: str | int, size: int, gap: Counter[SkipReason]) -> None:
-        """Take in an object, and the gap before it."""
+        """Add an object, and the gap before it."""
         if gap:
             self.inside += gap
         self.through = position
@@ -76,7 +76,7 @@ class _Range:
         self.bytes += size
 
     def absorb(self, follower: _Range) -> None:
-        """Take in the next range of the same entry, and the gap between."""
+        """Add the next range of the same entry, and the gap between."""
         self.inside += follower.gap + follower.inside
         self.through = follower.through
         self.objects += follower.objects
@@ -85,7 +85,7 @@ class _Range:
 
 @dataclass(slots=True)
 class _Entry:
-    """The cutting of one entry, in key order."""
+    """The ranges of one entry while it is cut, in key order."""
 
     plan: EntryPlan
     ranges: list[_Range] = field(default_factory=list)
@@ -101,9 +101,9 @@ class _Entry:
 
 
 class Planner:
-    """Cuts what has to be copied into key ranges while the decisions stream by.
+    """Cuts the objects to copy into key ranges, from a stream of decisions.
 
-    Entries may come interleaved; the positions of one entry must ascend.
+    Entries may be interleaved; the positions of one entry must ascend.
     """
 
     def __init__(self, job: EffectiveJob) -> None:
@@ -114,14 +114,14 @@ class Planner:
         }
         if job.objects:
             self._entries[None] = _Entry(EntryPlan("objects", BY_KEY, BY_KEY, by_key=True))
-        self._gap_max = PAGE_KEYS  # a page that needs nothing is cheaper to leave out than to list again
+        self._gap_max = PAGE_KEYS  # leaving out a page without copies is cheaper than to list it again
         self._objects_max: float = job.transfer.batch_objects
         self._bytes_max = job.transfer.batch_bytes
         self._ranges = 0
         self._json_bytes = 0
 
     def add(self, entry: EntryId, position: str | int, size: int, decision: Decision) -> None:
-        """Take one decision: `position` is a key below the prefix, or an index into `objects`."""
+        """Add one decision: `position` is a key below the prefix, or an index into `objects`."""
         cut = self._entries[entry]
         cut.plan.count(size, decision)
         if isinstance(decision, SkipReason):
@@ -131,21 +131,21 @@ class Planner:
         cut.last = position
 
     def finish(self) -> Plan:
-        """Return the plan; nothing may be added afterwards."""
+        """Return the plan; no decision may be added afterwards."""
         for cut in self._entries.values():
             self._close(cut)
-        groups = self._packed()
+        groups = self._pack()
         while len(groups) > BATCHES_MAX:
             self._grow()
             self._halve()
-            groups = self._packed()
+            groups = self._pack()
         for cut in self._entries.values():
             cut.plan.outside = sum((one.gap for one in cut.ranges), start=cut.pending)
         for group in groups:
             for entry in {one.entry for one in group}:
                 self._entries[entry].plan.batches += 1
         groups = spread(groups, self._job.transfer.max_active_batches)
-        name = plan_id(self._job, groups)
+        name = make_plan_id(self._job, groups)
         return Plan(
             batches=tuple(self._batch(index, len(groups), group, name) for index, group in enumerate(groups)),
             entries=tuple(cut.plan for cut in self._entries.values()),
@@ -176,7 +176,7 @@ class Planner:
         self._json_bytes += cut.ranges[-1].json_bytes
         while self._ranges > RANGES_MAX or self._json_bytes > PLAN_BYTES_MAX:
             if not any(len(cut.closed) > 1 for cut in self._entries.values()):
-                return  # one range for each entry: there is nothing left to join
+                return  # each entry has one range: nothing is left to join
             before = self._ranges
             self._gap_max *= 2
             self._halve()
@@ -188,14 +188,14 @@ class Planner:
         self._bytes_max *= 2
 
     def _halve(self) -> None:
-        """Join neighbours, pair by pair, so that ranges stay of even size."""
+        """Join neighbours in pairs, so that ranges keep similar sizes."""
         for cut in self._entries.values():
-            cut.ranges = list(self._joined(cut))
+            cut.ranges = list(self._join(cut))
         closed = [one for cut in self._entries.values() for one in cut.closed]
         self._ranges = len(closed)
         self._json_bytes = sum(one.json_bytes for one in closed)
 
-    def _joined(self, cut: _Entry) -> Iterator[_Range]:
+    def _join(self, cut: _Entry) -> Iterator[_Range]:
         waiting: _Range | None = None
         for one in cut.closed:
             if waiting is not None and self._fits(waiting, one):
@@ -219,8 +219,8 @@ class Planner:
             and one.bytes + follower.bytes <= self._bytes_max
         )
 
-    def _packed(self) -> list[list[KeyRange]]:
-        """Fill batches with ranges in order, each as full as its bounds allow."""
+    def _pack(self) -> list[list[KeyRange]]:
+        """Fill batches with ranges in order, each as full as its limits allow."""
         number, weight, size = 0, 0.0, 0
         numbered: list[tuple[int, KeyRange]] = []
         for entry, cut in self._entries.items():
@@ -230,16 +230,16 @@ class Planner:
                 ):
                     number, weight, size = number + 1, 0.0, 0
                 weight, size = weight + one.weight, size + one.bytes
-                numbered.append((number, _frozen(entry, one)))
+                numbered.append((number, _freeze(entry, one)))
         return [[r for _, r in group] for _, group in groupby(numbered, key=lambda pair: pair[0])]
 
     def _batch(self, index: int, of: int, ranges: list[KeyRange], name: str) -> Batch:
         frozen = tuple(ranges)
-        named = label(index + 1, of, frozen, self._job)
+        named = make_label(index + 1, of, frozen, self._job)
         return Batch(id=index, of=of, plan_id=name, label=named, ranges=frozen)
 
 
-def _frozen(entry: EntryId, one: _Range) -> KeyRange:
+def _freeze(entry: EntryId, one: _Range) -> KeyRange:
     return KeyRange(
         entry=entry,
         after=one.after,
@@ -251,9 +251,9 @@ def _frozen(entry: EntryId, one: _Range) -> KeyRange:
 
 
 def spread(groups: Sequence[T], at_once: int) -> list[T]:
-    """Return batches in the order in which they start: those that run at once are far apart in the key space.
+    """Return batches in the order in which they start: batches that run together have distant keys.
 
-    S3 spreads a bucket over its partitions by key: neighbours would share one, and its limit (rule 22).
+    S3 partitions a bucket by key: neighbours would share a partition, and its request limit (rule 22).
     """
     step = max(1, -(-len(groups) // at_once))
     return [groups[index] for first in range(step) for index in range(first, len(groups), step)]

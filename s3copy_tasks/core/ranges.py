@@ -1,13 +1,13 @@
-"""One listing in many key ranges that are found while listing: which page to request next.
+"""Splits one listing into key ranges while it runs, and decides which page to request next.
 
-A range is split while it is listed: a new range takes the keys above a guess, the old one ends at the guess.
+A range is split while it is listed: a new range takes the keys above a guess; the old one ends at the guess.
 
     one page listed       ====------------------------------>
     split at a guess      ====--------------|--------------->    both parts request their next page
     and again             ========---|------|====-----|----->
 
-Nothing here sends a request: `Ranges` returns what to request, takes the reply, and yields pages in order.
-docs/design/parallel-listing.md has the idea, and the measurements behind the numbers.
+Nothing here sends a request: `Ranges` returns what to request, takes the replies, and yields pages in order.
+docs/design/parallel-listing.md explains the idea, and has the measurements behind the numbers.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.store import Page
 
 WASTED_PAGES, WASTED_SHARE = 20, 0.1
-"""Pages that may be wasted: this many, and this share of those that a listing without splits needs."""
+"""Pages that may be wasted: this many, plus this share of those that a listing without splits needs."""
 _PAGES_MIN, _PAGES_MAX = 3, 6
-"""What either part of a split should have. The last page of a range is cut, so short ranges waste much; but
-all ranges ahead of the consumer wait in memory, so long ones need much."""
+"""Pages that either part of a split should have. The last page of a range is cut, so short ranges waste more;
+ranges ahead of the consumer wait in memory, so long ones need more of it."""
 _AHEAD = 1.5
-"""How far ahead of the consumer ranges are listed, in budgets: when the consumer reaches a range, it
-is listed, and the ones behind it are less so."""
+"""How far ahead of the consumer ranges are listed, in multiples of the budget: a range is complete when the
+consumer reaches it, and the ones behind it are partly listed."""
 _SLOPE = 0.3
-"""Which share of the budget the range that is farthest ahead must leave to those before it."""
+"""The share of the budget that the range farthest ahead must leave to the ranges before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +43,8 @@ class Budget:
     """Memory and requests that one listing may use.
 
     Attributes:
-        listers: pages that may be requested at once; with 1 nothing is ever split.
-        keys_max: keys that may wait for the consumer.
+        listers: limit of pages that are requested in parallel; with 1, no range is split.
+        keys_max: limit of keys that wait for the consumer.
     """
 
     listers: int
@@ -56,16 +56,16 @@ class Budget:
         return _AHEAD * self.keys_max
 
     def keys_max_behind(self, unfinished: int) -> float:
-        """Return how many keys may wait for a range to go on that has so many unfinished ranges before it."""
+        """Return the limit of waiting keys for a range that has so many unfinished ranges before it."""
         return self.keys_max * (1 - _SLOPE * min(unfinished / self.listers, 1))
 
 
 @dataclass(slots=True)
 class Pages:
-    """Pages that were listed, by what they brought.
+    """Counts listed pages as useful or wasted.
 
     Attributes:
-        useful: pages that a listing without splits needs, too; a cut page counts in part.
+        useful: pages that a listing without splits would need, too; a cut page counts in part.
         wasted: the rest.
     """
 
@@ -73,12 +73,12 @@ class Pages:
     wasted: float = 0.0
 
     def add(self, useful: float) -> None:
-        """Count one page, of which this share is useful."""
+        """Count one page: this share of it is useful."""
         self.useful += useful
         self.wasted += 1.0 - useful
 
     def allow_split(self, unfinished: int) -> bool:
-        """Say whether a split of one of the unfinished ranges is affordable: each may still waste a page."""
+        """Say whether another split is affordable: each unfinished range may still waste a page."""
         return self.wasted + unfinished + 1 <= WASTED_PAGES + WASTED_SHARE * self.useful
 
 
@@ -89,12 +89,12 @@ class Ranges:
         prefix: of the listing.
         after: exclusive lower bound, a whole key; None means from the first key.
         through: inclusive upper bound, a whole key; None means to the last.
-        listers: pages that may be requested at once; with 1 nothing is ever split.
-        buffered_keys_max: keys that may wait for the consumer. When they are that many, only the range at the
-            front goes on, and only while the consumer has nothing to do: that is a page more at most.
+        listers: limit of pages that are requested in parallel; with 1, no range is split.
+        buffered_keys_max: limit of keys that wait for the consumer. When it is reached, only the first range
+            goes on, and only while the consumer has nothing to do: that is at most one page more.
 
     Attributes:
-        requests: pages requested.
+        requests: number of pages requested.
         buffered_keys: keys that wait for the consumer.
     """
 
@@ -113,21 +113,21 @@ class Ranges:
 
     @property
     def wasted(self) -> float:
-        """How many of the requests were wasted, in pages."""
+        """How many pages were wasted."""
         return self._pages.wasted
 
     @property
     def ended(self) -> bool:
-        """Whether every page was handed over; where there is an error, those before it."""
+        """Whether every page was handed over; after an error, every page before it."""
         return not self._ranges or (self._ranges[0].error is not None and not self._ranges[0].pages)
 
     @property
     def error(self) -> BaseException | None:
-        """The error that ended the listing; None where the last key did."""
+        """The error that ended the listing; None if it ended with the last key."""
         return self._ranges[0].error if self._ranges else None
 
     def next_request(self) -> ListedRange | None:
-        """Return the range to request a page of, near the front; None means wait for a page, or for room."""
+        """Return the range to request a page of, as near the front as possible; None means wait."""
         if self._requested >= self._budget.listers:
             return None
         for before, (one, keys_ahead) in enumerate(self._unfinished()):
@@ -142,15 +142,15 @@ class Ranges:
         return None
 
     def listed(self, one: ListedRange, page: Page) -> list[ListedRange]:
-        """Take a page that was requested; return the ranges whose pages are of no interest any more.
+        """Take a page that was requested; return the ranges that are dropped.
 
-        Those are the ranges behind one that failed: the page's keys are not in order, or not after those
-        that are known.
+        Those are the ranges behind one that failed: the page's keys are not in order, or not after the
+        position of the range.
         """
         if one.dropped:
             return []
         keys = [each.key for each in page.objects]
-        error = _disorder(page, keys, one.position) or _standstill(page, one.token)
+        error = _check_order(page, keys, one.position) or _check_progress(page, one.token)
         if error is not None:
             return self.failed(one, error)
         kept = len(keys) if one.upper is None else bisect_right(keys, one.upper)
@@ -182,7 +182,7 @@ class Ranges:
         return behind
 
     def in_order(self) -> Iterator[tuple[S3Object, ...]]:
-        """Yield the pages that are next, each once, none of them empty."""
+        """Yield the next pages that are complete up to here, each once; none is empty."""
         while self._ranges:
             first = self._ranges[0]
             while first.pages:
@@ -194,12 +194,12 @@ class Ranges:
             del self._ranges[0]
 
     def taken(self, keys: int) -> None:
-        """Take note that the consumer has taken so many keys of those that were handed over."""
+        """Note that the consumer took so many of the keys that were handed over."""
         self._handed_over -= keys
         self.buffered_keys -= keys
 
     def _unfinished(self) -> Iterator[tuple[ListedRange, float]]:
-        """Yield the ranges that may go on, with the keys that are likely before each, while those are few."""
+        """Yield the ranges that may go on, with the estimated keys before each, while those are few."""
         keys_ahead = 0.0
         for one in self._ranges:
             if one.state is State.FAILED or keys_ahead > self._budget.keys_ahead_max:
@@ -220,7 +220,7 @@ class Ranges:
         return one
 
     def _replied(self, one: ListedRange, state: State, *, found: bool) -> None:
-        """Note a reply; the range below, which waited for the first one of this range, may be split again."""
+        """Note a reply; the range below, which waited for this range's first reply, may be split again."""
         one.state = state
         self._requested -= 1
         below, one.below = one.below, None
@@ -229,7 +229,7 @@ class Ranges:
             below.forecast.doubts += not found
 
     def _split(self, one: ListedRange, keys_max: float) -> ListedRange | None:
-        """Return a new range above, at most so many keys ahead, where this one holds enough for two."""
+        """Split off a new range at most so many keys ahead, if this range has enough keys for two."""
         forecast = one.forecast
         if (forecast.scale is None and not forecast.is_due) or not self._is_split_affordable():
             return None
@@ -249,20 +249,20 @@ class Ranges:
         return self._pages.allow_split(unfinished)
 
     def _least_pages(self) -> int:
-        """Return how many pages either part of a split should have: fewer at first, to get going sooner."""
+        """Return how many pages either part of a split should have: fewer at first, to start sooner."""
         affordable = self._budget.keys_max // (self._page_keys * self._budget.listers)
         return max(min(affordable, _PAGES_MAX, int(self._pages.useful) // 4), _PAGES_MIN)
 
 
-def _standstill(page: Page, token: str | None) -> RequestError | None:
-    """Return what is wrong with a page that has no keys and leads to itself, without end."""
+def _check_progress(page: Page, token: str | None) -> RequestError | None:
+    """Return the error of a page that has no keys and leads to itself; None if it does not."""
     if page.objects or page.token is None or page.token != token:
         return None
     return RequestError("a page of the listing is empty, and leads to itself", code=Code.NOT_S3)
 
 
-def _disorder(page: Page, keys: list[str], position: str | None) -> RequestError | None:
-    """Return what is wrong with the order of a page's keys, all of which come after a position."""
+def _check_order(page: Page, keys: list[str], position: str | None) -> RequestError | None:
+    """Return the error of a page whose keys are not in order or not after a position; None if they are."""
     if position is not None and keys and keys[0] <= position:
         wrong = position, keys[0]
     elif all(map(str.__lt__, keys, keys[1:])):

@@ -1,8 +1,8 @@
-"""Requests to S3, counted by kind: how many, what they cost, and how long those that copy took.
+"""Requests to S3, counted by kind: how many, what they cost, and the latency of those that copy.
 
-The latencies are a histogram of fixed buckets, 5 % wide: adding two is adding counts, which quantiles by
-themselves don't allow. HDR histograms and DDSketches do the same for ranges that aren't known beforehand, and
-for billions of values; here they would be a dependency for three short functions.
+The latencies are a histogram of fixed buckets, 5 % wide: two are added by adding the counts, which is not
+possible with quantiles. HDR histograms and DDSketches do the same for unknown ranges and billions of values;
+here they would be a dependency in place of three short functions.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ Kind: TypeAlias = Literal[
     "AbortMultipartUpload",
     "ListMultipartUploads",
 ]
-"""What a run asks of S3, by S3's names."""
+"""The kinds of requests that a run sends, by S3's names."""
 
-_DEAR, _CHEAP = 5.00 / 1_000_000, 0.40 / 1_000_000
+_EXPENSIVE, _CHEAP = 5.00 / 1_000_000, 0.40 / 1_000_000
 PRICES_USD: Final[Mapping[str, float]] = {
-    "ListObjectsV2": _DEAR,
+    "ListObjectsV2": _EXPENSIVE,
     "HeadObject": _CHEAP,
     "GetObject": _CHEAP,
     "GetObjectTagging": _CHEAP,
-    "CopyObject": _DEAR,
-    "PutObject": _DEAR,
-    "CreateMultipartUpload": _DEAR,
-    "UploadPartCopy": _DEAR,
-    "UploadPart": _DEAR,
-    "CompleteMultipartUpload": _DEAR,
+    "CopyObject": _EXPENSIVE,
+    "PutObject": _EXPENSIVE,
+    "CreateMultipartUpload": _EXPENSIVE,
+    "UploadPartCopy": _EXPENSIVE,
+    "UploadPart": _EXPENSIVE,
+    "CompleteMultipartUpload": _EXPENSIVE,
     "AbortMultipartUpload": 0.0,
-    "ListMultipartUploads": _DEAR,
+    "ListMultipartUploads": _EXPENSIVE,
 }
-"""One request of each kind in us-east-1, storage class STANDARD. https://aws.amazon.com/s3/pricing/"""
+"""Price of one request of each kind in us-east-1, storage class STANDARD. https://aws.amazon.com/s3/pricing/"""
 
 COPYING: Final = frozenset({"CopyObject", "PutObject", "UploadPartCopy", "UploadPart"})
-"""The kinds that write an object's bytes: these are timed."""
+"""The kinds that write an object's bytes: their latency is measured."""
 QUANTILES: Final[Mapping[str, float]] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 _FIRST_SECONDS, _LAST_SECONDS, _WIDTH = 0.001, 300.0, 1.05
@@ -59,15 +59,15 @@ _PER_LOG = 1 / log(_WIDTH)
 _LAST_BUCKET = ceil(log(_LAST_SECONDS / _FIRST_SECONDS) * _PER_LOG)
 
 
-def bucket_of(seconds: float) -> int:
-    """Return the bucket of a latency; the first takes up to 1 ms, the last 300 s and more."""
+def find_bucket(seconds: float) -> int:
+    """Return the bucket of a latency: the first is for up to 1 ms, the last for 300 s and more."""
     if seconds <= _FIRST_SECONDS:
         return 0
     return min(ceil(log(seconds / _FIRST_SECONDS) * _PER_LOG), _LAST_BUCKET)
 
 
-def quantile_seconds(buckets: Mapping[int, int], share: float) -> float | None:
-    """Return what that share of the latencies did not exceed, 5 % too much at most; None where is none.
+def find_quantile(buckets: Mapping[int, int], share: float) -> float | None:
+    """Return the latency that this share did not exceed, at most 5 % too high; None without latencies.
 
     Args:
         buckets: latencies by bucket.
@@ -83,14 +83,14 @@ def quantile_seconds(buckets: Mapping[int, int], share: float) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requests:
-    """What was asked of S3; attempts count one by one.
+    """Counts of the requests that were sent; each attempt counts.
 
     Attributes:
         by_kind: requests by S3's name of the operation.
         retried: of these, sent again after an error.
-        throttled: of these, answered with the wish for fewer.
-        peak_in_flight: the most at once in one task.
-        latency: those that copied and were answered, by bucket.
+        throttled: of these, answered by S3 with a request to slow down.
+        peak_in_flight: the most in flight at the same time in one task.
+        latency: successful requests that copied, by bucket.
     """
 
     by_kind: Mapping[str, int] = field(default_factory=dict)
@@ -101,32 +101,32 @@ class Requests:
 
     def __add__(self, other: Requests) -> Requests:
         return Requests(
-            by_kind=added(self.by_kind, other.by_kind),
+            by_kind=add_counts(self.by_kind, other.by_kind),
             retried=self.retried + other.retried,
             throttled=self.throttled + other.throttled,
             peak_in_flight=max(self.peak_in_flight, other.peak_in_flight),
-            latency=added(self.latency, other.latency),
+            latency=add_counts(self.latency, other.latency),
         )
 
     @property
     def sent(self) -> int:
-        """All requests."""
+        """Number of all requests."""
         return sum(self.by_kind.values())
 
     @property
     def cost_usd(self) -> float:
-        """Price of the requests alone, each taken for one that is charged."""
+        """Price of the requests alone, as if each were charged."""
         return sum((PRICES_USD.get(kind, 0.0) * count for kind, count in self.by_kind.items()), start=0.0)
 
     @property
     def latency_seconds(self) -> dict[str, float | None]:
         """Quantiles of the latencies, by name."""
-        return {name: quantile_seconds(self.latency, share) for name, share in QUANTILES.items()}
+        return {name: find_quantile(self.latency, share) for name, share in QUANTILES.items()}
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts requests while they are sent, in one thread: this runs for every request."""
+    """Counts requests while they are sent, in one thread; this code runs for every request."""
 
     peak_in_flight: int = 0
     _sent: defaultdict[tuple[EntryId, Kind], int] = field(default_factory=lambda: defaultdict(int))
@@ -135,20 +135,20 @@ class Tally:
     _latency: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
 
     def sent(self, kind: Kind, entry: EntryId, in_flight: int, *, again: bool) -> None:
-        """Count a request that starts, with how many are in flight now."""
+        """Count a request that starts, and how many are in flight now."""
         self._sent[entry, kind] += 1
         if again:
             self._retried[entry] += 1
         self.peak_in_flight = max(self.peak_in_flight, in_flight)
 
     def throttled(self, entry: EntryId) -> None:
-        """Count a request that was answered with the wish for fewer."""
+        """Count a request that S3 answered with a request to slow down."""
         self._throttled[entry] += 1
 
     def answered(self, kind: Kind, seconds: float) -> None:
-        """Count how long a request took that did what it should."""
+        """Count the latency of a successful request."""
         if kind in COPYING:
-            self._latency[bucket_of(seconds)] += 1
+            self._latency[find_bucket(seconds)] += 1
 
     def requests(self) -> Requests:
         """Return what was counted."""
@@ -164,7 +164,7 @@ class Tally:
         )
 
     def by_entry(self) -> dict[int, Requests]:
-        """Return the same by entry, without what belongs to no entry alone: peak and latencies."""
+        """Return what was counted by entry, without the peak and latencies, which are of the whole task."""
         kinds: dict[EntryId, dict[str, int]] = {}
         for (entry, kind), count in sorted(self._sent.items(), key=lambda one: one[0][1]):
             kinds.setdefault(entry, {})[kind] = count
@@ -176,6 +176,6 @@ class Tally:
         }
 
 
-def added(one: Mapping[K, int], other: Mapping[K, int]) -> dict[K, int]:
-    """Return the sums by key, in the keys' order; what comes to 0 is left out."""
+def add_counts(one: Mapping[K, int], other: Mapping[K, int]) -> dict[K, int]:
+    """Return the sums by key, in the keys' order, without sums of 0."""
     return dict(sorted((Counter(one) + Counter(other)).items()))

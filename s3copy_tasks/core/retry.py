@@ -1,6 +1,6 @@
-"""Which errors are worth another try, and how long to wait. The only owner of retries of a request.
+"""Decides which errors are worth another attempt, and how long to wait. Requests are retried only by this.
 
-Errors of S3 become classes in `s3copy_tasks.s3.errors`; here the class decides.
+`s3copy_tasks.s3.errors` maps S3's errors to classes; here the class decides.
 """
 
 from __future__ import annotations
@@ -8,18 +8,19 @@ from __future__ import annotations
 from s3copy_tasks.errors import Code, CopyError, ExpiredError, ThrottledError, TransientError
 
 ATTEMPTS_MAX = 3
-"""Requests for one object when errors are transient: FR-005."""
+"""Limit of requests for one object when errors are transient: FR-005."""
 THROTTLED_ATTEMPTS_MAX = 12
-"""Requests for one object when S3 asks to slow down: that is no failure of the object. A minute, about."""
+"""Limit of requests for one object when S3 asks to slow down, which is not the object's failure. About a
+minute."""
 _DELAY_SECONDS_MAX = 20.0
 _SPAN_SECONDS = 0.25
 _LOWERED, _AGAIN = 0.97, 0.94
-"""What a SlowDown leaves of the rate; the second for one that comes right after another."""
+"""The rate is multiplied by this after a SlowDown; by the second if it follows right after another."""
 _STEP_LEAST, _STEP_GROWTH, _STEP_MOST = 0.01, 1.25, 0.2
-"""How much the rate is raised, as a part of it."""
+"""How much the rate is raised, as a share of it."""
 _USED = 0.75
 _ROUND_TRIP_SECONDS = 0.1
-"""A guess, for when S3 asks to slow down before there were answers."""
+"""A guess, used if S3 asks to slow down before any request was answered."""
 _FIRST_GAP, _GAP_SECONDS_MAX = 0.0001, 1.0
 
 
@@ -32,11 +33,11 @@ _NOT_DONE = frozenset(
         "RequestTimeout",
     }
 )
-"""Codes of requests that are worth another try and were surely not carried out."""
+"""Codes of requests that are worth another attempt and were certainly not carried out."""
 
 
 def may_be_done(error: CopyError) -> bool:
-    """Say whether a request that failed may have been carried out: its reply was lost, or says nothing."""
+    """Say whether a request that failed may have been carried out: its reply was lost or unclear."""
     if error.may_be_done is not None:
         return error.may_be_done
     if isinstance(error, (ThrottledError, ExpiredError)):
@@ -47,8 +48,8 @@ def may_be_done(error: CopyError) -> bool:
 def delay_seconds(error: Exception, attempt: int, jitter: float) -> float | None:
     """Return how long to wait before the next attempt, or None to give up.
 
-    Exponential with full jitter: below 1, 2, 4 seconds, and on, up to 20. A quarter of that where S3 asks to
-    slow down: `RequestRate` sees to that, and a batch ends no sooner than its last object.
+    Exponential with full jitter: up to 1, 2, 4 seconds, and so on, up to 20. A quarter of that when S3 asks
+    to slow down: `RequestRate` lowers the rate already, and a batch has to wait for its last object.
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 
     Args:
@@ -70,17 +71,17 @@ def delay_seconds(error: Exception, attempt: int, jitter: float) -> float | None
 class RequestRate:
     """How many requests may start in a second: any number, until S3 asks to slow down.
 
-    The first SlowDown sets the rate to what was answered lately. Each further one lowers it, once per round
-    trip: requests that were sent before the last decrease do not count again. A quarter of a second in which
-    the rate was used raises it, by more each time until the next SlowDown (docs/design/throttling.md).
+    The first SlowDown sets the rate to that of recent answers. Each later one lowers it, once per round trip:
+    requests that were sent before the last decrease do not count again. Each quarter of a second in which the
+    rate was used up raises it, by more each time until the next SlowDown (docs/design/throttling.md).
 
     Args:
-        in_flight: the most requests at once; the first SlowDown leaves ten times as many in a second.
-        per_second: the most requests in a second; None sets no bound.
+        in_flight: limit of parallel requests; the first SlowDown leaves ten times as many per second.
+        per_second: limit of requests per second; None means no limit.
 
     Attributes:
-        gap_seconds: between the starts of two requests; 0 for none.
-        generation: counts decreases; a request remembers it when it is sent.
+        gap_seconds: between the starts of two requests; 0 means no gap.
+        generation: counts decreases; each request remembers it when it is sent.
     """
 
     def __init__(self, in_flight: int, per_second: float | None = None) -> None:
@@ -93,13 +94,13 @@ class RequestRate:
         self._step = _STEP_LEAST
 
     def answered(self, now: float) -> None:
-        """Take note of a request that was not throttled."""
+        """Note a request that was not throttled."""
         self._answered += 1
         if now - self._since >= _SPAN_SECONDS:
-            self._look_back(now)
+            self._raise_if_used(now)
 
     def throttled(self, generation: int, now: float) -> None:
-        """Take note of a throttled request that was sent at `generation`."""
+        """Note a throttled request that was sent at `generation`."""
         if generation != self.generation:
             return
         if self.gap_seconds > self._least_gap:
@@ -113,8 +114,8 @@ class RequestRate:
         self._lowered = self._since = now
         self._answered = 0
 
-    def _look_back(self, now: float) -> None:
-        """Raise the rate where it was used up since the last look."""
+    def _raise_if_used(self, now: float) -> None:
+        """Raise the rate if it was used up since the last check."""
         used = self._answered * self.gap_seconds
         if used > _USED * (now - self._since):
             self.gap_seconds = max(self.gap_seconds / (1.0 + self._step), self._least_gap)

@@ -1,4 +1,4 @@
-"""The verbs of a bucket: what the runner asks of S3, and what a test can do without it."""
+"""The interface to a bucket: S3 implements it, and so do fakes in tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.verify import Confirmation
 
 ABSENT = "*"
-"""The guard of a copy to a key that the destination does not have."""
+"""The guard of a copy to a key that does not exist at the destination."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +32,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedUpload:
-    """A multipart upload that a listing found open.
+    """An open multipart upload, as a listing returns it.
 
     Attributes:
         key: of the destination.
         upload_id: S3's.
         initiated: when it was started, by the server's clock.
-        initiator: ARN of the role or the user that started it; None where the server names none.
+        initiator: ARN of the role or the user that started it; None if the server does not name it.
     """
 
     key: str
@@ -52,8 +52,8 @@ class UploadMarker:
     """A place in a listing of uploads.
 
     Attributes:
-        key: what comes before it, and the key itself, is left out.
-        upload_id: of the uploads to that key, those after this one are listed after all; None lists none.
+        key: only uploads to keys after it are listed, except for the next line.
+        upload_id: uploads to this key that come after this id are listed, too; None lists none of them.
     """
 
     key: str
@@ -75,18 +75,18 @@ class UploadPage:
 
 @dataclass(slots=True, kw_only=True)
 class CopyRequest:
-    """One object to be copied by the server. Nobody changes one; see `S3Object`.
+    """One object for the server to copy. Never changed after it is made: see `S3Object`.
 
     Attributes:
-        source: as it was listed; its ETag pins the copy.
+        source: as it was listed; only an object with its ETag is copied.
         source_account: sent as the source bucket's expected owner.
         key: destination key.
         options: what the copy sets.
-        guard: what the destination must hold for the copy to be made: `ABSENT` for nothing, else the ETag
-            of the object that is replaced; None for whatever it holds (rule 3).
-        checksum: have S3 compute a checksum of the full object, also of one in parts.
+        guard: what the destination must have for the copy to be made: `ABSENT` for no object, or the ETag of
+            the object to replace; None means anything (rule 3).
+        checksum: have S3 compute a checksum of the full object, even in a multipart copy.
         requester_pays: agree to pay for reading the source.
-        entry: of the job that the object belongs to; its requests are counted for that.
+        entry: entry of the job that the object belongs to; its requests are counted for it.
     """
 
     source: S3Object
@@ -100,7 +100,7 @@ class CopyRequest:
 
 
 class Store(Protocol):
-    """A bucket of S3, seen with one set of credentials. Every verb is one request, without retries."""
+    """An S3 bucket with one set of credentials. Every method is one request, without retries."""
 
     async def list_page(self, prefix: str, *, after: str | None, token: str | None, recursive: bool) -> Page:
         """Return a page of the keys that start with `prefix` and come after the whole key `after`."""
@@ -108,16 +108,16 @@ class Store(Protocol):
     async def head_object(
         self, key: str, *, version_id: str | None = None, checksums: bool = False
     ) -> ObjectDetails | None:
-        """Return an object's details, None where there is no such object.
+        """Return an object's details; None if there is no such object.
 
-        Asking for checksums needs the key's permissions where an object is encrypted by KMS.
+        To get the checksums of an object that is encrypted by KMS needs permission to use its key.
         """
 
     async def object_tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
         """Return an object's tags."""
 
     async def server_time(self, prefix: str = "") -> datetime:
-        """Return the server's clock, from the Date header of a listing below `prefix`; whole seconds."""
+        """Return the server's time in whole seconds, from the Date header of a listing below `prefix`."""
 
     async def copy_object(self, request: CopyRequest) -> Confirmation:
         """Copy an object of at most 5 GiB; return what S3 confirmed."""
@@ -125,7 +125,7 @@ class Store(Protocol):
     async def create_multipart_upload(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
     ) -> str:
-        """Start a multipart copy that carries everything a small copy carries; return the upload id."""
+        """Start a multipart copy that keeps everything that a small copy keeps; return the upload id."""
 
     async def copy_part(
         self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
@@ -135,21 +135,21 @@ class Store(Protocol):
     async def complete_multipart_upload(
         self, request: CopyRequest, upload_id: str, etags: Mapping[int, str]
     ) -> Confirmation:
-        """Make the object of its parts, ETags by part number; return what S3 confirmed."""
+        """Make the object from its parts, given ETags by part number; return what S3 confirmed."""
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
-        """Drop an upload and its parts; no error where it is gone already."""
+        """Drop an upload and its parts; not an error if it is already gone."""
 
     async def list_uploads(self, prefix: str, *, after: UploadMarker | None) -> UploadPage:
-        """Return a page of the open uploads to keys that start with `prefix` and come after a place."""
+        """Return a page of the open uploads to keys that start with `prefix` and come after a marker."""
 
     async def get_bytes(self, source: S3Object, first_byte: int, last_byte: int) -> bytes:
-        """Return a range of an object that has still the ETag it was listed with, both bytes inclusive."""
+        """Return a range of an object that still has its listed ETag, both bytes inclusive."""
 
     async def put_object(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str], body: bytes
     ) -> Confirmation:
-        """Write an object that carries everything a small copy carries; return what S3 confirmed."""
+        """Write an object that keeps everything that a small copy keeps; return what S3 confirmed."""
 
     async def put_part(self, request: CopyRequest, upload_id: str, number: int, body: bytes) -> str:
         """Write a part; return its ETag."""

@@ -1,4 +1,4 @@
-"""Which open uploads an earlier try of a batch left: decided from a listing of uploads alone."""
+"""Decides which open uploads an earlier attempt of a batch left, from a listing of uploads alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.decide import filtered
+from s3copy_tasks.core.decide import build_filter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.store import ListedUpload
 
 _ANY_DATE = datetime.max.replace(tzinfo=UTC)
-"""Of a source object, where only its key is looked at."""
+"""Date of a source object when only its key matters."""
 
 
-class Whose(StrEnum):
-    """Who left an upload open."""
+class UploadOwner(StrEnum):
+    """Who started an open upload."""
 
-    OURS = "ours"
+    THIS_RUN = "this run"
     UNKNOWN = "unknown"
     OTHERS = "others"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadSpan:
-    """A stretch of the destination's keys in which a batch may have left uploads.
+    """A range of destination keys in which a batch may have left uploads.
 
     Attributes:
         entry: index of a prefix, None for one of the job's `objects`.
-        prefix: that all of its keys start with.
-        after: whole key, exclusive lower bound; None means from the start.
-        through: whole key, inclusive upper bound.
+        prefix: all of its keys start with it.
+        after: exclusive lower bound, a whole key; None means from the start.
+        through: inclusive upper bound, a whole key.
     """
 
     entry: EntryId
@@ -45,8 +45,8 @@ class UploadSpan:
     through: str
 
 
-def upload_spans(job: EffectiveJob, batch: Batch) -> list[UploadSpan]:
-    """Return what has to be listed: one stretch for each prefix of a batch, and one for each single object.
+def find_upload_spans(job: EffectiveJob, batch: Batch) -> list[UploadSpan]:
+    """Return the ranges to list: one for each prefix of a batch, and one for each single object.
 
     The ranges of one prefix are listed together: uploads are few, and ranges may be many.
     """
@@ -54,77 +54,79 @@ def upload_spans(job: EffectiveJob, batch: Batch) -> list[UploadSpan]:
     for entry in batch.found_by_entry:
         ranges = [one for one in batch.ranges if one.entry == entry]
         if entry is None:
-            keys = dict.fromkeys(one.destination for each in ranges for one in _named(job, each))
+            keys = dict.fromkeys(one.destination for each in ranges for one in _named_objects(job, each))
             found += [UploadSpan(entry=None, prefix=key, after=None, through=key) for key in keys]
         else:
-            found.append(_around(entry, job.prefixes[entry].destination, ranges))
+            found.append(_span_ranges(entry, job.prefixes[entry].destination, ranges))
     return found
 
 
-def _around(entry: int, prefix: str, ranges: Sequence[KeyRange]) -> UploadSpan:
-    after = [one.after for one in ranges]
+def _span_ranges(entry: int, prefix: str, ranges: Sequence[KeyRange]) -> UploadSpan:
+    after = [key_range.after for key_range in ranges]
     least = None if None in after else prefix + min(map(str, after))
     return UploadSpan(
         entry=entry, prefix=prefix, after=least, through=prefix + max(str(one.through) for one in ranges)
     )
 
 
-def _named(job: EffectiveJob, one: KeyRange) -> Sequence[ObjectEntry]:
+def _named_objects(job: EffectiveJob, one: KeyRange) -> Sequence[ObjectEntry]:
     """Return the single objects of a range of indexes."""
     first = 0 if one.after is None else int(one.after) + 1
     return job.objects[first : int(one.through) + 1]
 
 
 class EarlierUploads:
-    """Tells the uploads that earlier tries of a batch left from all others.
+    """Distinguishes the uploads that earlier attempts of a batch left from all others.
 
     Args:
         job: the run.
         batch: of its plan.
-        initiator: ARN of the principal that signs the copies; None where it is not known.
+        initiator: ARN of the principal that signs the copies; None if it is not known.
     """
 
     def __init__(self, job: EffectiveJob, batch: Batch, initiator: str | None) -> None:
         self._job = job
         self._batch = batch
         self._initiator = initiator
-        self._left_out = filtered(replace(job.filters, modified_since=None))
+        self._left_out = build_filter(replace(job.filters, modified_since=None))
 
-    def whose(self, upload: ListedUpload) -> Whose:
-        """Say who left an upload: we did if this run started it, by our principal, to a key of the batch.
+    def find_owner(self, upload: ListedUpload) -> UploadOwner:
+        """Return who started an upload: this run, if its principal did after its start, to the batch's keys.
 
-        `OURS` holds only if one of `sources` is there: another job may write other keys to the same places.
-        One that was started in the very second of the run's start may be older: it is not ours. Where
-        entries share a destination, another batch may be at the key just now: that is not known.
+        `THIS_RUN` also requires that one of `find_sources` exists: another job may write there, too. An
+        upload from the second of the run's start may be older, so it is not taken as this run's. If entries
+        share a destination, another batch may be writing the key now, so the owner is unknown.
         """
         started = self._job.run_started
         if started is None or _second(upload.initiated) <= _second(started):
-            return Whose.OTHERS
-        is_told = self._initiator is not None and upload.initiator is not None
-        if is_told and upload.initiator != self._initiator:
-            return Whose.OTHERS
+            return UploadOwner.OTHERS
+        is_named = self._initiator is not None and upload.initiator is not None
+        if is_named and upload.initiator != self._initiator:
+            return UploadOwner.OTHERS
         writing = {one.entry for one in self._batch.ranges if self._writes(one, upload.key)}
         if not writing:
-            return Whose.OTHERS
-        return Whose.OURS if is_told and writing >= self._writers(upload.key) else Whose.UNKNOWN
+            return UploadOwner.OTHERS
+        return (
+            UploadOwner.THIS_RUN if is_named and writing >= self._writers(upload.key) else UploadOwner.UNKNOWN
+        )
 
-    def sources(self, key: str) -> set[tuple[str, str | None]]:
-        """Return the source objects, and their versions, that the batch would copy to a destination key."""
+    def find_sources(self, key: str) -> set[tuple[str, str | None]]:
+        """Return the source keys and versions that the batch would copy to a destination key."""
         writing = [one for one in self._batch.ranges if self._writes(one, key)]
         named = {
             (entry.source, entry.version_id)
             for one in writing
             if one.entry is None
-            for entry in _named(self._job, one)
+            for entry in _named_objects(self._job, one)
             if entry.destination == key
         }
         entries = (self._job.prefixes[one.entry] for one in writing if one.entry is not None)
         return named | {(entry.source + key.removeprefix(entry.destination), None) for entry in entries}
 
     def _writes(self, one: KeyRange, key: str) -> bool:
-        """Say whether a range of the batch writes a key, if the source has it."""
+        """Say whether a range of the batch writes a destination key, if the source has the object."""
         if one.entry is None:
-            return any(entry.destination == key for entry in _named(self._job, one))
+            return any(entry.destination == key for entry in _named_objects(self._job, one))
         entry = self._job.prefixes[one.entry]
         suffix = key.removeprefix(entry.destination)
         return (
@@ -134,14 +136,14 @@ class EarlierUploads:
         )
 
     def _writers(self, key: str) -> set[int | None]:
-        """Return the entries of the job that may write a key, in this batch or in another."""
+        """Return the entries of the job that may write a destination key, in this batch or another."""
         found: set[int | None] = {
             index for index, entry in enumerate(self._job.prefixes) if self._is_below(entry, key)
         }
         return found | {None for entry in self._job.objects if entry.destination == key}
 
     def _is_below(self, entry: PrefixEntry, key: str) -> bool:
-        """Say whether an entry writes a key, if the source has it."""
+        """Say whether an entry writes a destination key, if the source has the object."""
         suffix = key.removeprefix(entry.destination)
         return (
             key.startswith(entry.destination)
@@ -151,5 +153,5 @@ class EarlierUploads:
 
 
 def _second(moment: datetime) -> datetime:
-    """S3 dates uploads in seconds or in thousandths; the run's start is a whole second."""
+    """Cut to the second: S3 dates uploads in seconds or milliseconds; the run's start is a whole second."""
     return moment.replace(microsecond=0)

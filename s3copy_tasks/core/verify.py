@@ -1,4 +1,4 @@
-"""What S3 confirmed of a copy, and whether that is what was meant to arrive (rule 13)."""
+"""What S3 confirmed about a copy, and whether that matches the source (rule 13)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Confirmation:
-    """The reply to a copy, or to the completion of a multipart copy. Nobody changes one; see `S3Object`.
+    """The reply to a copy or to the completion of a multipart copy. Never changed: see `S3Object`.
 
     Attributes:
-        etag: of the new object; None where nobody got the reply, and a look found it.
+        etag: of the new object; None if the reply was lost, and a check found the object.
         checksums: algorithm to base64 checksum, of the full object only.
     """
 
@@ -26,13 +26,13 @@ class Confirmation:
 
 @dataclass(slots=True, kw_only=True)
 class Copied:
-    """An object that was copied. Nobody changes one; see `S3Object`.
+    """An object that was copied. Never changed after it is made: see `S3Object`.
 
     Attributes:
         entry: index of the prefix; None for the job's `objects`.
         source: as it was copied.
         key: of the destination.
-        confirmed: what S3 said of it.
+        confirmed: S3's reply to the copy.
         earlier: an earlier attempt of the batch copied it.
         ambiguous: it was copied because nothing could prove it unchanged.
     """
@@ -46,11 +46,11 @@ class Copied:
 
     @property
     def is_proven(self) -> bool:
-        """Whether the reply proves that it is what the source has."""
-        return same_content(self.source, self.confirmed.etag)
+        """Whether the reply proves that the copy has the source's content."""
+        return has_same_content(self.source, self.confirmed.etag)
 
-    def mismatch(self, listed: S3Object | None) -> str | None:
-        """Return what is wrong with what a listing shows, None where it is what S3 confirmed."""
+    def find_mismatch(self, listed: S3Object | None) -> str | None:
+        """Return how a listed object differs from what S3 confirmed; None if it does not differ."""
         if listed is None:
             return "the destination has no such object"
         if listed.size != self.source.size:
@@ -61,12 +61,12 @@ class Copied:
         return None
 
 
-def same_content(source: S3Object, etag: str | None) -> bool:
-    """Say whether ETags prove equal content: equal ones are the MD5 of the same bytes, or parts."""
+def has_same_content(source: S3Object, etag: str | None) -> bool:
+    """Say whether ETags prove equal content: equal ETags are MD5s of the same bytes, or of the same parts."""
     return etag is not None and (source.etag == etag or source.etag.strip('"') == etag.strip('"'))
 
 
-def by_checksums(source: Mapping[str, str], copy: Mapping[str, str]) -> bool | None:
-    """Say whether checksums of full objects agree; None where the sides have no algorithm in common."""
+def compare_checksums(source: Mapping[str, str], copy: Mapping[str, str]) -> bool | None:
+    """Say whether checksums of full objects agree; None if the sides have no algorithm in common."""
     both = set(source) & set(copy)
     return all(source[name] == copy[name] for name in both) if both else None

@@ -114,7 +114,7 @@ class CountedAttempts:
         initiator = None
         with warn_on_failure("who signs the copies is not known"):
             initiator = sides.destination.signer()
-        return ListedUploads(job, paced(sides.stores, sender), initiator)
+        return ListedUploads(job, pace_stores(sides.stores, sender), initiator)
 
     def forget(self) -> None:
         """Do nothing: if a task of an ended run is cleared, the run starts again."""

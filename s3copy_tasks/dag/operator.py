@@ -25,7 +25,7 @@ from s3copy_tasks.dag.memory import recall_attempts
 from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, will_retry, without_job
 from s3copy_tasks.dag.telemetry.lineage import list_entries, report_lineage
 from s3copy_tasks.engine.loop import wait_for
-from s3copy_tasks.engine.paced_store import paced
+from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError, MissingError
 from s3copy_tasks.plan.listing import Listing

@@ -14,7 +14,7 @@ from s3copy_tasks.config.check.template import NAMES, RunDates
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.explain import provenance
 from s3copy_tasks.copy.runner import copy_batch as run_batch
-from s3copy_tasks.copy.runner import counted_batch
+from s3copy_tasks.copy.runner import count_batch
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.batch import Batch
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
@@ -39,7 +39,7 @@ from s3copy_tasks.dag.xcom import (
     load_batch_metrics,
     load_failed_step,
 )
-from s3copy_tasks.engine.sender import sender_of
+from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.report import events

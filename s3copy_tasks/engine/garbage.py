@@ -15,7 +15,7 @@ no cycle among them. Planning takes a seventh less CPU, and `s3copy run` starts 
 
 
 @contextmanager
-def rarely_collected() -> Iterator[None]:
+def collect_garbage_rarely() -> Iterator[None]:
     """Look for cycles less often meanwhile; also a decorator."""
     before = gc.get_threshold()
     gc.set_threshold(_ALLOCATIONS, *before[1:])

@@ -1,6 +1,6 @@
 """A store whose requests wait for their turn, are retried, and are counted.
 
-Each verb names its kind of request here, so what is counted is what is sent.
+Each method names its kind of request here, so the counts match what is sent.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class PacedStore:
-    """The verbs of a store, each sent by a `Sender`: see there for attempts and errors.
+    """The methods of a store, with each request sent by a `Sender`: see there for attempts and errors.
 
-    What a verb asks for a job's entry is counted for that: by its `entry`, an index of a prefix or None for
-    the job's `objects`, or else by its request.
+    Requests are counted by the job's entries. The entry is the argument `entry`, an index of a prefix or None
+    for the job's `objects`, or else the request's.
 
     Args:
-        store: makes one request for each verb.
+        store: makes one request for each method.
         sender: the budget of requests.
     """
 
@@ -45,7 +45,7 @@ class PacedStore:
     def head_object(
         self, key: str, *, version_id: str | None = None, checksums: bool = False, entry: EntryId = None
     ) -> Coroutine[Any, Any, ObjectDetails | None]:
-        """Return an object's details, None where there is no such object."""
+        """Return an object's details; None if there is no such object."""
         call = partial(self._store.head_object, key, version_id=version_id, checksums=checksums)
         return self._send("HeadObject", call, entry=entry)
 
@@ -57,7 +57,7 @@ class PacedStore:
         return self._send("GetObjectTagging", call, entry=entry)
 
     def server_time(self, prefix: str = "") -> Coroutine[Any, Any, datetime]:
-        """Return the server's clock, from the reply to a listing below `prefix`."""
+        """Return the server's time, from the reply to a listing below `prefix`."""
         return self._send("ListObjectsV2", partial(self._store.server_time, prefix))
 
     def copy_object(self, request: CopyRequest) -> Coroutine[Any, Any, Confirmation]:
@@ -67,7 +67,7 @@ class PacedStore:
     def create_multipart_upload(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
     ) -> Coroutine[Any, Any, str]:
-        """Start a multipart copy that carries everything a small copy carries; return the upload id."""
+        """Start a multipart copy that keeps everything that a small copy keeps; return the upload id."""
         call = partial(self._store.create_multipart_upload, request, details, tags)
         return self._send("CreateMultipartUpload", call, entry=request.entry)
 
@@ -81,35 +81,35 @@ class PacedStore:
     def complete_multipart_upload(
         self, request: CopyRequest, upload_id: str, etags: Mapping[int, str]
     ) -> Coroutine[Any, Any, Confirmation]:
-        """Make the object of its parts, ETags by part number; return what S3 confirmed."""
+        """Make the object from its parts, given ETags by part number; return what S3 confirmed."""
         call = partial(self._store.complete_multipart_upload, request, upload_id, etags)
         return self._send("CompleteMultipartUpload", call, entry=request.entry)
 
     def abort_multipart_upload(
         self, key: str, upload_id: str, *, entry: EntryId = None, cleans_up: bool = False
     ) -> Coroutine[Any, Any, None]:
-        """Drop an upload and its parts; where it `cleans_up`, also after the sender was stopped."""
+        """Drop an upload and its parts; with `cleans_up` even after the sender was stopped."""
         call = partial(self._store.abort_multipart_upload, key, upload_id)
         return self._send("AbortMultipartUpload", call, entry=entry, cleans_up=cleans_up)
 
     def list_uploads(
         self, prefix: str, *, after: UploadMarker | None, entry: EntryId = None
     ) -> Coroutine[Any, Any, UploadPage]:
-        """Return a page of the open uploads to keys that start with `prefix` and come after a place."""
+        """Return a page of the open uploads to keys that start with `prefix` and come after a marker."""
         call = partial(self._store.list_uploads, prefix, after=after)
         return self._send("ListMultipartUploads", call, entry=entry)
 
     def get_bytes(
         self, source: S3Object, first_byte: int, last_byte: int, *, entry: EntryId = None
     ) -> Coroutine[Any, Any, bytes]:
-        """Return a range of an object that has still the ETag it was listed with, both bytes inclusive."""
+        """Return a range of an object that still has its listed ETag, both bytes inclusive."""
         call = partial(self._store.get_bytes, source, first_byte, last_byte)
         return self._send("GetObject", call, entry=entry)
 
     def put_object(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str], body: bytes
     ) -> Coroutine[Any, Any, Confirmation]:
-        """Write an object that carries everything a small copy carries; return what S3 confirmed."""
+        """Write an object that keeps everything that a small copy keeps; return what S3 confirmed."""
         call = partial(self._store.put_object, request, details, tags, body)
         return self._send("PutObject", call, entry=request.entry)
 
@@ -123,7 +123,7 @@ class PacedStore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacedStores:
-    """Both sides of a job, by one budget of requests. The destination signs the copies.
+    """Both sides of a job, with one budget of requests. The destination signs the copies.
 
     Attributes:
         source: the source bucket with the source's credentials.
@@ -134,8 +134,8 @@ class PacedStores:
     destination: PacedStore
 
 
-def paced(stores: Stores, sender: Sender) -> PacedStores:
-    """Return both sides, to be asked by one sender."""
+def pace_stores(stores: Stores, sender: Sender) -> PacedStores:
+    """Return both sides, with all requests sent by one sender."""
     return PacedStores(
         source=PacedStore(stores.source, sender), destination=PacedStore(stores.destination, sender)
     )

@@ -62,13 +62,13 @@ class Pacer:
         event_loop().call_soon_threadsafe(self._wake_all)
 
     @property
-    def is_turn_due(self) -> bool:
+    def must_wait(self) -> bool:
         """Whether a request has to wait for its turn."""
         return self.in_flight >= self._in_flight_max or bool(self._rate.gap_seconds)
 
-    async def turn(self) -> None:
+    async def wait_for_turn(self) -> None:
         """Wait for a slot and for the time to start, or for `stop`."""
-        while not self._stopping.is_set() and not self._startable():
+        while not self._stopping.is_set() and not self._count_startable():
             turn = event_loop().create_future()
             self._queue.append(turn)
             self._keep_pace()
@@ -97,7 +97,7 @@ class Pacer:
         self.in_flight -= 1
         self._wake_next()
 
-    def _startable(self) -> int:
+    def _count_startable(self) -> int:
         """Return how many requests may start now: by slots, and by the rate, where a pause is no credit."""
         free = self._in_flight_max - self.in_flight
         gap = self._rate.gap_seconds
@@ -110,7 +110,7 @@ class Pacer:
         """Wake as many as may start."""
         if not self._queue:
             return
-        startable = self._startable()
+        startable = self._count_startable()
         while self._queue and startable > 0:
             turn = self._queue.popleft()
             if not turn.done():

@@ -113,8 +113,8 @@ class Sender:
         again: bool,
     ) -> T:
         pacer = self._pacer
-        if pacer.is_turn_due:
-            await pacer.turn()
+        if pacer.must_wait:
+            await pacer.wait_for_turn()
         if pacer.is_stopped and not cleans_up:
             raise InterruptedError(_STOPPED)
         generation, start = pacer.start(), pacer.clock()
@@ -137,7 +137,7 @@ class Sender:
             pacer.end()
 
 
-def sender_of(job: EffectiveJob, *, batches_at_once: int) -> Sender:
+def make_sender(job: EffectiveJob, *, batches_at_once: int) -> Sender:
     """Return the budget of one task: the job's rate is shared by the batches that run at once."""
     transfer = job.transfer
     return Sender(transfer.concurrency, per_second=transfer.max_requests_per_second / batches_at_once)

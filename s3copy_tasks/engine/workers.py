@@ -29,19 +29,19 @@ class Workers(Generic[T]):
     def __init__(self, work: Callable[[T], Awaitable[None]], count: int) -> None:
         self._work = work
         self._items: deque[T] = deque()
-        self._most_waiting = _WAITING_PER_WORKER * count
+        self._waiting_max = _WAITING_PER_WORKER * count
         self._has_room = Event()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._is_wake_due = False
         self._closed = False
         self._errors: list[BaseException] = []
-        self._done: Future[None] = asyncio.run_coroutine_threadsafe(self._all(count), event_loop())
+        self._done: Future[None] = asyncio.run_coroutine_threadsafe(self._run_all(count), event_loop())
 
     def add(self, item: T) -> None:
         """Take an item; waits while there is enough to do."""
-        if len(self._items) >= self._most_waiting:
+        if len(self._items) >= self._waiting_max:
             self._has_room.clear()
-            if len(self._items) >= self._most_waiting:  # else a worker took one before it was cleared
+            if len(self._items) >= self._waiting_max:  # else a worker took one before it was cleared
                 self._has_room.wait()
         self._items.append(item)
         # A worker puts itself among the idle before it looks a last time, so none sleeps through this. One
@@ -76,41 +76,41 @@ class Workers(Generic[T]):
         self._is_wake_due = False
         waiting = len(self._items)
         while self._idle and waiting > 0:
-            waiting -= _woken(self._idle.popleft())
+            waiting -= _wake_worker(self._idle.popleft())
 
     def _wake_all(self) -> None:
         while self._idle:
-            _woken(self._idle.popleft())
+            _wake_worker(self._idle.popleft())
 
-    async def _all(self, count: int) -> None:
-        await asyncio.gather(*(self._one_after_the_other() for _ in range(count)))
+    async def _run_all(self, count: int) -> None:
+        await asyncio.gather(*(self._run_one_by_one() for _ in range(count)))
 
-    async def _one_after_the_other(self) -> None:
+    async def _run_one_by_one(self) -> None:
         while True:
             try:
                 item = self._items.popleft()
             except IndexError:
                 if self._closed:
                     return
-                await self._next()
+                await self._wait_for_item()
                 continue
-            if not self._has_room.is_set() and len(self._items) <= self._most_waiting // 2:
+            if not self._has_room.is_set() and len(self._items) <= self._waiting_max // 2:
                 self._has_room.set()
             try:
                 await self._work(item)
             except BaseException as error:  # noqa: BLE001 - finish() raises it in the caller's thread
                 self._errors.append(error)
 
-    async def _next(self) -> None:
+    async def _wait_for_item(self) -> None:
         """Wait until there is something to do, or nothing ever again."""
         called = event_loop().create_future()
         self._idle.append(called)
         if self._items or self._closed:
-            _woken(called)
+            _wake_worker(called)
         await called
 
 
-def _woken(sleeper: asyncio.Future[None]) -> bool:
+def _wake_worker(sleeper: asyncio.Future[None]) -> bool:
     """Wake a worker; return False where it is awake."""
     if sleeper.done():
         return False

@@ -88,7 +88,7 @@ class EntryListing:
         Raises:
             CopyError: a listing failed, after the objects before that.
         """
-        entry, prefixes, decide = self._entry, self._prefixes, self._decider.below_prefix
+        entry, prefixes, decide = self._entry, self._prefixes, self._decider.decide_listed
         with closing(_read(self._source)) as source, closing(_read(self._destination)) as destination:
             for suffix, ours, theirs in merge(source, destination, prefixes.source, prefixes.destination):
                 key = prefixes.destination + suffix
@@ -112,8 +112,8 @@ class NamedListing:
         """Do nothing."""
 
     def __iter__(self) -> Iterator[Decided | Unseen | None]:
-        """Yield what `Listing.objects` returns."""
-        return iter(self._listing.objects(*self._range))
+        """Yield what `Listing.decide_objects` returns."""
+        return iter(self._listing.decide_objects(*self._range))
 
 
 def _read(stream: KeyStream) -> Generator[S3Object]:
@@ -143,13 +143,13 @@ class Listing:
         self._decider = Decider(job, retried=retried)
         self._reach = reach
 
-    def inside(self, one: KeyRange) -> EntryListing | NamedListing:
+    def list_range(self, one: KeyRange) -> EntryListing | NamedListing:
         """Return the objects of a batch's range with their decisions."""
         if one.entry is None:
             return NamedListing(self, _index(one.after), int(one.through))
-        return self.below_prefix(one.entry, _suffix(one.after), str(one.through))
+        return self.list_prefix(one.entry, _suffix(one.after), str(one.through))
 
-    def below_prefix(
+    def list_prefix(
         self, entry: int, after: str | None = None, through: str | None = None, *, beside: int = 1
     ) -> EntryListing:
         """Return the objects of one entry with their decisions.
@@ -171,24 +171,26 @@ class Listing:
         )
         return EntryListing(entry, prefixes, source, destination, self._decider)
 
-    def copies(self, entry: int, one: KeyRange) -> KeyStream:
+    def list_copies(self, entry: int, one: KeyRange) -> KeyStream:
         """Return the destination's objects of a range below an entry's prefix, in key order."""
         prefixes = self._job.prefixes[entry]
         reach = self._reach if prefixes.recursive else None
         after, through = _suffix(one.after), str(one.through)
         return self._keys(entry, self._stores.destination, prefixes.destination, after, through, reach)
 
-    def copies_at(self, keys: Iterable[str]) -> Iterator[S3Object]:
+    def find_copies(self, keys: Iterable[str]) -> Iterator[S3Object]:
         """Return the destination's objects of some keys, each found by listing it; there may be none."""
         with ThreadPoolExecutor(self._job.transfer.concurrency) as pool:
-            return filter(None, list(pool.map(self._copy_at, keys)))
+            return filter(None, list(pool.map(self._find_copy, keys)))
 
-    def _copy_at(self, key: str) -> S3Object | None:
+    def _find_copy(self, key: str) -> S3Object | None:
         store = self._stores.destination
         page = wait_for(store.list_page(key, after=None, token=None, recursive=True))
         return next((one for one in page.objects if one.key == key), None)
 
-    def objects(self, after: int | None = None, through: int | None = None) -> list[Decided | Unseen | None]:
+    def decide_objects(
+        self, after: int | None = None, through: int | None = None
+    ) -> list[Decided | Unseen | None]:
         """Return the job's single objects of an index range with their decisions.
 
         None stands for one that is gone; one that can't be looked at stops no other.
@@ -196,15 +198,15 @@ class Listing:
         first = 0 if after is None else after + 1
         indexes = range(first, len(self._job.objects) if through is None else through + 1)
         with ThreadPoolExecutor(self._job.transfer.concurrency) as pool:
-            return list(pool.map(self._object, indexes))
+            return list(pool.map(self._try_decide, indexes))
 
-    def _object(self, index: int) -> Decided | Unseen | None:
+    def _try_decide(self, index: int) -> Decided | Unseen | None:
         try:
-            return self.object_at(index)
+            return self.decide_object(index)
         except CopyError as error:
             return Unseen(self._job.objects[index].source, error)
 
-    def object_at(self, index: int) -> Decided | None:
+    def decide_object(self, index: int) -> Decided | None:
         """Return one of the job's single objects with its decision; None where it is gone.
 
         Raises:
@@ -216,7 +218,7 @@ class Listing:
         if ours is None:
             return None
         found = theirs.object if theirs else None
-        decision = self._decider.named(ours.object, found, entry.destination)
+        decision = self._decider.decide_named(ours.object, found, entry.destination)
         return Decided(
             entry=None,
             position=index,
@@ -265,7 +267,7 @@ class Begins(Protocol):
 T = TypeVar("T", bound=Begins)
 
 
-def begun_ahead(listings: Iterable[T]) -> Generator[T]:
+def begin_ahead(listings: Iterable[T]) -> Generator[T]:
     """Yield listings in their order, the next ones begun; whoever takes one reads it or closes it.
 
     Many small listings then take a round trip together, and not one each.

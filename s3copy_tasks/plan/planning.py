@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from s3copy_tasks.core.decide import Decided
 from s3copy_tasks.core.objects import LEFT_OUT, Action
 from s3copy_tasks.core.planner import Planner
-from s3copy_tasks.engine.garbage import rarely_collected
-from s3copy_tasks.engine.paced_store import paced
+from s3copy_tasks.engine.garbage import collect_garbage_rarely
+from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import Code, ConfigError
-from s3copy_tasks.plan.listing import WHOLE, Listing, begun_ahead
+from s3copy_tasks.plan.listing import WHOLE, Listing, begin_ahead
 from s3copy_tasks.report import events
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.plan.listing import EntryListing
 
 
-@rarely_collected()
+@collect_garbage_rarely()
 def plan_job(
     job: EffectiveJob,
     stores: Stores,
@@ -48,12 +48,12 @@ def plan_job(
         ConfigError: two sources would write one destination key.
         CopyError: a listing failed.
     """
-    sides = paced(stores, sender or Sender(job.transfer.concurrency))
+    sides = pace_stores(stores, sender or Sender(job.transfer.concurrency))
     listing = Listing(job, sides, retried=retried, reach=WHOLE)
     planner = Planner(job)
     taken = _plan_objects(job, listing, planner)
     listed = len(job.objects)
-    with closing(begun_ahead(_Group(listing, entries) for entries in _groups(job))) as groups:
+    with closing(begin_ahead(_Group(listing, entries) for entries in _groups(job))) as groups:
         for group in groups:
             for entry, one in _by_destination(group, taken):
                 planner.add(entry, one.position, one.source.size, one.decision)
@@ -71,7 +71,7 @@ def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict
     One that has gone since preflight, or can't be looked at, goes to a batch: there it is counted.
     """
     taken = {}
-    for index, one in enumerate(listing.objects()):
+    for index, one in enumerate(listing.decide_objects()):
         if isinstance(one, Decided):
             planner.add(None, index, one.source.size, one.decision)
             taken[one.key] = one.source.key
@@ -104,7 +104,7 @@ class _Group:
     """Listings of entries whose destinations are equal or nested: they are read side by side."""
 
     def __init__(self, listing: Listing, entries: Sequence[int]) -> None:
-        self.listings = {entry: listing.below_prefix(entry, beside=len(entries)) for entry in entries}
+        self.listings = {entry: listing.list_prefix(entry, beside=len(entries)) for entry in entries}
 
     def begin(self) -> None:
         for one in self.listings.values():

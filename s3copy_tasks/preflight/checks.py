@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.engine.loop import wait_for
-from s3copy_tasks.engine.paced_store import PacedStore, paced
+from s3copy_tasks.engine.paced_store import PacedStore, pace_stores
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError
 from s3copy_tasks.iam.statements import (
@@ -50,7 +50,7 @@ class Checks:
         self._job = job
         self._managers = {"source": sides.source, "destination": sides.destination}
         self._sender = Sender(job.transfer.concurrency)
-        self._stores = paced(sides.stores, self._sender)
+        self._stores = pace_stores(sides.stores, self._sender)
         self.not_proven: list[str] = []
         self.times: dict[str, datetime] = {}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.filesize import decimal
 
-from s3copy_tasks.core.job import EffectiveJob, entries_of
+from s3copy_tasks.core.job import EffectiveJob, list_entries
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.report.advice import advice
 

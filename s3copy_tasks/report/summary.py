@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.estimate import BY_KEY, EntryPlan
 from s3copy_tasks.core.job import entry_number
-from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, total
+from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, sum_metrics
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.request_counts import Requests, Tally
 from s3copy_tasks.errors import Code, CopyError
@@ -47,7 +47,7 @@ def outside_metrics(
         number: replace(part, requests=shares.get(number, Requests())) for number, part in entries.items()
     }
     return replace(
-        total(parts.values()),
+        sum_metrics(parts.values()),
         operation_id=job.run_id,
         start_time=start,
         end_time=max(start, end),  # a clock may be set back

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 
-from s3copy_tasks.copy.runner import copy_batch, counted_batch
+from s3copy_tasks.copy.runner import copy_batch, count_batch
 from s3copy_tasks.copy.uploads import Attempt, OpenUpload, UploadRecord
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import Location
@@ -207,7 +207,7 @@ class FaultBench:
     ) -> TransferMetrics:
         """Carry out a batch and return its account."""
         collector = metrics or MetricsCollector()
-        with counted_batch(job, batch, collector):
+        with count_batch(job, batch, collector):
             copy_batch(
                 job,
                 batch,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s3copy_tasks.copy.runner import copy_batch, counted_batch
+from s3copy_tasks.copy.runner import copy_batch, count_batch
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.dag.outcome import stop_on_sigterm

@@ -18,7 +18,7 @@ from botocore.config import Config
 from s3copy_tasks.core.job import EffectiveJob, Location, Overwrite, PrefixEntry, TransferOptions
 from s3copy_tasks.core.store import Stores
 from s3copy_tasks.dag.xcom import dump
-from s3copy_tasks.engine.garbage import rarely_collected
+from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.engine.loop import event_loop
 from s3copy_tasks.engine.paced_store import PacedStore
 from s3copy_tasks.engine.sender import Sender

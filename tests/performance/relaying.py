@@ -15,7 +15,7 @@ from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry
 from s3copy_tasks.core.objects import S3Object
 from s3copy_tasks.core.store import CopyRequest, Stores
 from s3copy_tasks.engine.loop import wait_for
-from s3copy_tasks.engine.paced_store import paced
+from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.s3.bucket import BucketStore
 from s3copy_tasks.s3.connections import _s3_config
@@ -53,7 +53,9 @@ class Relaying:
         before = _resident()
         start, cpu = time.perf_counter(), time.process_time()
         wait_for(
-            Transfer(job, paced(stores, Sender(IN_FLIGHT)), NoRecord()).copy(_request(found.object, job))
+            Transfer(job, pace_stores(stores, Sender(IN_FLIGHT)), NoRecord()).copy(
+                _request(found.object, job)
+            )
         )
         return {
             "before": before,

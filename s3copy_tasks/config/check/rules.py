@@ -18,9 +18,9 @@ from s3copy_tasks.core.job import (
     Location,
     ObjectEntry,
     PrefixEntry,
-    bad_keys,
-    feeding,
-    written_twice,
+    find_bad_keys,
+    find_overlaps,
+    find_written_twice,
 )
 
 if TYPE_CHECKING:
@@ -120,15 +120,15 @@ def _of_entries(document: dict[str, Any]) -> Iterator[Finding]:
             if getattr(entry, side).startswith("s3://"):
                 words = "the bucket stands above: write the key alone, without s3:// and the bucket's name"
                 yield Finding(parts=(field, index, side), code=Code.WRONG_FORM, message=words)
-    for parts, words in bad_keys(static):
+    for parts, words in find_bad_keys(static):
         yield Finding(parts=parts, code=Code.KEY_TOO_LONG, message=words)
-    for parts, words in written_twice(entries):
+    for parts, words in find_written_twice(entries):
         message = f"{words}. Give each a destination of its own"
         yield Finding(parts=parts, code=Code.WRITTEN_TWICE, message=message)
     source, destination = (_text(document, (side, "bucket")) for side in ("source", "destination"))
     if source and destination:
         first = set()
-        for parts, words in feeding(Location(bucket=source), Location(bucket=destination), entries):
+        for parts, words in find_overlaps(Location(bucket=source), Location(bucket=destination), entries):
             if parts not in first:
                 first.add(parts)
                 yield Finding(parts=parts, code=Code.FEEDS_ITSELF, message=words)

@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from s3copy_tasks.copy.runner import copy_batch, counted_batch
+from s3copy_tasks.copy.runner import copy_batch, count_batch
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry, TransferOptions
@@ -125,7 +125,7 @@ class Bench:
     ) -> TransferMetrics:
         """Carry out a batch and return its account."""
         collector = metrics or self.collector(job)
-        with counted_batch(job, batch, collector):
+        with count_batch(job, batch, collector):
             copy_batch(
                 job,
                 batch,

@@ -181,7 +181,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "key too long": (
         {"objects": [{"source": "{{ 'é' * 513 }}", "destination": "b"}]},
-        ["objects[0].source: 1026 bytes after rendering; a key of S3 has at most 1024"],
+        ["objects[0].source: 1026 bytes after rendering; an S3 key has at most 1024"],
     ),
     "key empty": (
         {"objects": [{"source": "a", "destination": "{{ params.nothing }}"}]},
@@ -251,6 +251,6 @@ def test_rendered_values_tell_all_their_problems(tmp_path: Path) -> None:
     ]
     assert refusal(job_of(write(tmp_path, document(objects=entries)))) == [
         "objects[0].source: the key is empty after rendering",
-        "objects[1].source: 1025 bytes after rendering; a key of S3 has at most 1024",
+        "objects[1].source: 1025 bytes after rendering; an S3 key has at most 1024",
         "objects[1].destination: objects[0] writes '2026-01-31' too",
     ]

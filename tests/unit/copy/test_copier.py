@@ -17,7 +17,7 @@ from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.core.verify import Copied
 from s3copy_tasks.engine.loop import wait_for
-from s3copy_tasks.engine.paced_store import paced
+from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.errors import (
     AccessError,
     Code,
@@ -89,7 +89,7 @@ class Workplace:
 
     async def carried_out(self, decided: Decided, metrics: MetricsCollector, sender: Sender) -> Outcome:
         """Carry out a decision, count what became of it, and compare checksums where the job does."""
-        stores = paced(self.bench.stores, sender)
+        stores = pace_stores(self.bench.stores, sender)
         copier = Copier(self.job, stores, Transfer(self.job, stores, NoRecord(), LIMITS))
         outcome = await copier.carry_out(decided)
         count_outcome(outcome, 0, decided.source.key, metrics)

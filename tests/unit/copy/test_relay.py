@@ -14,7 +14,7 @@ from s3copy_tasks.core.job import ObjectOptions, Overwrite, TransferOptions
 from s3copy_tasks.core.multipart import OBJECT_BYTES_MAX, Limits
 from s3copy_tasks.core.store import CopyRequest
 from s3copy_tasks.engine.loop import wait_for
-from s3copy_tasks.engine.paced_store import paced
+from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.errors import AccessError, RequestError
 from tests.support.builders.bench import DESTINATION, SOURCE, Bench, impatient, make_job, make_object
 from tests.support.s3.memory import fails, on
@@ -117,7 +117,7 @@ def test_memory_has_a_budget() -> None:
     bench.server.after.append(on("get_bytes", lambda: three.wait(10), times=3))
     bench.server.before.append(on("put_part", wrote, times=999))
     job = bench.started(relayed=True, transfer=TransferOptions(concurrency=32))
-    stores = paced(bench.stores, impatient(32))
+    stores = pace_stores(bench.stores, impatient(32))
     request = CopyRequest(
         source=bench.source.list_page("in/", after=None, token=None, recursive=True).objects[0],
         source_account=None,
@@ -136,7 +136,7 @@ def test_too_large_for_a_budget_of_parts() -> None:
     bench = Bench()
     job = make_job(relayed=True)
     fits = 10_000 * 200 * 2**20
-    stores = paced(bench.stores, impatient())
+    stores = pace_stores(bench.stores, impatient())
     relay = Relay(stores)
     relay.check_size(fits, RELAY_LIMITS)
     transfer = Transfer(job, stores, NoRecord())

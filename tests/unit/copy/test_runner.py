@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.copy.runner import copy_batch, counted_batch
+from s3copy_tasks.copy.runner import copy_batch, count_batch
 from s3copy_tasks.core.job import Filters, ObjectEntry, Overwrite, PrefixEntry, TransferOptions
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.core.objects import SkipReason
@@ -609,7 +609,7 @@ class TestRetries:
                 interrupt()
 
             bench.server.before.append(on("list_page", strike, bucket=SOURCE, spare=2))
-            with pytest.raises(KeyboardInterrupt), counted_batch(job, batch, collector):
+            with pytest.raises(KeyboardInterrupt), count_batch(job, batch, collector):
                 copy_batch(job, batch, bench.stores, metrics=collector, sender=sender)
         assert set(bench.server.keys_of("copy_object").values()) == {1}
         assert collector.metrics().total_files_found == 6

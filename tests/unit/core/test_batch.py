@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from s3copy_tasks.core.batch import Batch, KeyRange, label, plan_id
+from s3copy_tasks.core.batch import Batch, KeyRange, make_label, make_plan_id
 from s3copy_tasks.core.job import PrefixEntry
 from s3copy_tasks.errors import ConfigError
 from tests.support.builders.bench import make_job
@@ -31,7 +31,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS)
 def test_batch_of_another_plan(changes: dict[str, Any]) -> None:
     """A batch that was planned for another job, run or preparation is refused, with what to do."""
-    batch = Batch(id=3, of=9, plan_id=plan_id(make_job(), [ranges(0)]), label="3: in/", ranges=ranges(0))
+    batch = Batch(id=3, of=9, plan_id=make_plan_id(make_job(), [ranges(0)]), label="3: in/", ranges=ranges(0))
     batch.check_belongs(make_job())
     with pytest.raises(ConfigError, match=r"batch 3 .* Clear the run from preflight") as refused:
         batch.check_belongs(make_job(**changes))
@@ -64,14 +64,14 @@ def test_labels(entries: tuple[int | None, ...], expected: str) -> None:
             PrefixEntry(source="c/", destination="z/"),
         )
     )
-    assert label(7, 9, ranges(*entries), job) == expected
+    assert make_label(7, 9, ranges(*entries), job) == expected
 
 
 def test_long_labels() -> None:
     """A label fits Airflow's column of 250 characters, and keeps the end of the prefix, which tells more."""
     prefix = "granules/" * 100 + "MOD09GA/"
     job = make_job(prefixes=tuple(PrefixEntry(source=prefix, destination=place) for place in ("x/", "y/")))
-    named = label(499, 500, ranges(0, 1), job)
+    named = make_label(499, 500, ranges(0, 1), job)
     assert len(named) <= 250
     assert named.startswith("499/500 ")
     assert named.endswith("granules/MOD09GA/ +1")

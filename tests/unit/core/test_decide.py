@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from s3copy_tasks.core.decide import Decider, filtered
+from s3copy_tasks.core.decide import Decider, build_filter
 from s3copy_tasks.core.job import Filters, Overwrite
 from s3copy_tasks.core.objects import Action, Decision, S3Object, SkipReason
 from tests.support.builders.bench import make_job, make_object
@@ -55,7 +55,7 @@ FILTERS = {
 @pytest.mark.parametrize(("filters", "suffix", "reason"), FILTERS.values(), ids=FILTERS)
 def test_filters(filters: Filters, suffix: str, reason: SkipReason | None) -> None:
     """Globs match the whole key below the prefix, `*` crosses "/", and exclude wins over include."""
-    assert filtered(filters)(suffix, T) == reason
+    assert build_filter(filters)(suffix, T) == reason
 
 
 def source(etag: str = PLAIN, *, size: int = 5, modified: datetime = T) -> S3Object:
@@ -116,24 +116,26 @@ CHANGED: dict[str, tuple[S3Object, S3Object | None, Decision]] = {
 }
 
 
-@pytest.mark.parametrize(("ours", "theirs", "decision"), CHANGED.values(), ids=CHANGED)
-def test_changed(ours: S3Object, theirs: S3Object | None, decision: Decision) -> None:
+@pytest.mark.parametrize(("at_source", "at_destination", "decision"), CHANGED.values(), ids=CHANGED)
+def test_changed(at_source: S3Object, at_destination: S3Object | None, decision: Decision) -> None:
     """Unchanged is the same size at a destination that is not older; the same second needs equal ETags."""
     decider = Decider(make_job(overwrite=Overwrite.CHANGED))
-    assert decider.named(ours, theirs, "out/a") is decision
+    assert decider.decide_named(at_source, at_destination, "out/a") is decision
 
 
-@pytest.mark.parametrize("theirs", [row[1] for row in CHANGED.values()], ids=CHANGED)
-def test_always(theirs: S3Object | None) -> None:
+@pytest.mark.parametrize("existing", [row[1] for row in CHANGED.values()], ids=CHANGED)
+def test_always(existing: S3Object | None) -> None:
     """Overwrite always copies, whatever the destination has."""
-    assert Decider(make_job(overwrite=Overwrite.ALWAYS)).named(source(), theirs, "out/a") is Action.COPY
+    assert (
+        Decider(make_job(overwrite=Overwrite.ALWAYS)).decide_named(source(), existing, "out/a") is Action.COPY
+    )
 
 
-@pytest.mark.parametrize("theirs", [row[1] for row in CHANGED.values()], ids=CHANGED)
-def test_never(theirs: S3Object | None) -> None:
+@pytest.mark.parametrize("existing", [row[1] for row in CHANGED.values()], ids=CHANGED)
+def test_never(existing: S3Object | None) -> None:
     """Overwrite never copies what is absent and nothing else."""
-    decision = Decider(make_job(overwrite=Overwrite.NEVER)).named(source(), theirs, "out/a")
-    assert decision is (Action.COPY if theirs is None else SkipReason.EXISTS)
+    decision = Decider(make_job(overwrite=Overwrite.NEVER)).decide_named(source(), existing, "out/a")
+    assert decision is (Action.COPY if existing is None else SkipReason.EXISTS)
 
 
 EARLIER = {
@@ -147,12 +149,12 @@ EARLIER = {
 
 
 @pytest.mark.parametrize("overwrite", Overwrite)
-@pytest.mark.parametrize(("theirs", "earlier"), EARLIER.values(), ids=EARLIER)
-def test_copied_earlier(theirs: S3Object | None, earlier: bool, overwrite: Overwrite) -> None:  # noqa: FBT001
-    """On a retry, the right size dated strictly after the run began is our copy, always."""
+@pytest.mark.parametrize(("existing", "earlier"), EARLIER.values(), ids=EARLIER)
+def test_copied_earlier(existing: S3Object | None, earlier: bool, overwrite: Overwrite) -> None:  # noqa: FBT001
+    """On a retry, the right size dated strictly after the run began is this run's copy, always."""
     job = make_job(run_started=T, overwrite=overwrite)
-    again = Decider(job, retried=True).named(source(), theirs, "out/a")
-    first = Decider(job, retried=False).named(source(), theirs, "out/a")
+    again = Decider(job, retried=True).decide_named(source(), existing, "out/a")
+    first = Decider(job, retried=False).decide_named(source(), existing, "out/a")
     assert (again is Action.COPIED_EARLIER) is earlier
     assert first is not Action.COPIED_EARLIER
     if not earlier:
@@ -162,27 +164,30 @@ def test_copied_earlier(theirs: S3Object | None, earlier: bool, overwrite: Overw
 def test_a_source_written_again_is_not_done() -> None:
     """A copy of this run that is older than its source, whatever its size, is copied again."""
     written_again = replace(source(), last_modified=T + timedelta(hours=5))
-    theirs = destination(OTHER, seconds=300)
     decider = Decider(make_job(run_started=T), retried=True)
-    assert decider.named(written_again, theirs, "out/a") is Action.COPY
+    decision = decider.decide_named(written_again, destination(OTHER, seconds=300), "out/a")
+    assert decision is Action.COPY
 
 
 def test_copied_earlier_needs_the_start_of_the_run() -> None:
     """A run that does not know when it started takes nothing for its own copy."""
     decider = Decider(make_job(run_started=None), retried=True)
-    assert decider.named(source(), destination(OTHER, seconds=60), "out/a") is SkipReason.UNCHANGED
+    assert decider.decide_named(source(), destination(OTHER, seconds=60), "out/a") is SkipReason.UNCHANGED
 
 
 def test_filters_come_before_the_comparison() -> None:
-    """A filtered object is counted as filtered on every try, whatever the destination has."""
+    """A filtered object is counted as filtered at every attempt, whatever the destination has."""
     job = make_job(run_started=T, filters=Filters(exclude=("a",)))
-    decision = Decider(job, retried=True).below_prefix(source(), destination(seconds=60), "a", "out/a")
+    decision = Decider(job, retried=True).decide_listed(source(), destination(seconds=60), "a", "out/a")
     assert decision is SkipReason.EXCLUDED
 
 
 def test_filters_spare_named_objects() -> None:
     """Filters do not apply to objects that the job names by key."""
-    assert Decider(make_job(filters=Filters(exclude=("*",)))).named(source(), None, "out/a") is Action.COPY
+    assert (
+        Decider(make_job(filters=Filters(exclude=("*",)))).decide_named(source(), None, "out/a")
+        is Action.COPY
+    )
 
 
 LENGTHS = {
@@ -198,4 +203,4 @@ LENGTHS = {
 @pytest.mark.parametrize(("key", "decision"), LENGTHS.values(), ids=LENGTHS)
 def test_key_too_long(key: str, decision: Decision) -> None:
     """A destination key has at most 1,024 bytes of UTF-8, counted after the prefix was replaced."""
-    assert Decider(make_job()).named(source(), None, key) is decision
+    assert Decider(make_job()).decide_named(source(), None, key) is decision

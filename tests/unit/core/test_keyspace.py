@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3copy_tasks.core import keyspace
-from s3copy_tasks.core.alphabet import likely_alphabet
-from s3copy_tasks.core.keyspace import KEY_BYTES_MAX, Scale, Stretch, middle
+from s3copy_tasks.core.alphabet import guess_alphabet
+from s3copy_tasks.core.keyspace import KEY_BYTES_MAX, Scale, Stretch, find_middle
 
 KEY_CHARS = st.characters(codec="utf-8") | st.sampled_from("ab09/é\uffff\U0010ffff\x01\x7f")
 KEYS = st.text(KEY_CHARS, max_size=6)
@@ -86,7 +86,7 @@ def test_a_guess_lies_between_its_bounds(keys: list[str], at: int, upper: str | 
     upper = None if upper is None else prefix + upper
     if upper is not None and upper <= lower:
         upper = None
-    for guess in (scale_of(keys, prefix).split(lower, upper, most=most), middle(lower, upper, prefix)):
+    for guess in (scale_of(keys, prefix).split(lower, upper, most=most), find_middle(lower, upper, prefix)):
         if guess is not None:
             assert lower < guess
             assert upper is None or guess < upper
@@ -104,7 +104,7 @@ def test_numbers_keep_the_order_of_keys(keys: list[str]) -> None:
 @given(seen=st.frozensets(KEY_CHARS, min_size=1), at=st.floats(0, 1))
 def test_alphabets_hold_no_character_that_a_guess_must_not_have(seen: frozenset[str], at: float) -> None:
     """No alphabet writes a surrogate, a control character, or what XML forbids."""
-    made = likely_alphabet(seen)
+    made = guess_alphabet(seen)
     char = made.char(int(at * (made.size - 1)))
     assert char.isascii() <= char.isprintable()
     assert not "\ud800" <= char <= "\udfff"
@@ -128,4 +128,4 @@ def test_alphabets_hold_no_character_that_a_guess_must_not_have(seen: frozenset[
 )
 def test_middles(lower: str, upper: str | None, expected: str | None) -> None:
     """The middle is that of the first characters that differ, with the end of ASCII first."""
-    assert middle(lower, upper, "") == expected
+    assert find_middle(lower, upper, "") == expected

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, total
+from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, sum_metrics
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.request_counts import Kind, Requests, Tally
 from s3copy_tasks.core.text import printable
@@ -86,8 +86,8 @@ def test_addition_is_a_commutative_monoid(a: TransferMetrics, b: TransferMetrics
     assert (a + b) + c == a + (b + c)
     assert a + b == b + a
     assert a + TransferMetrics() == a == TransferMetrics() + a
-    assert total([a, b, c]) == a + b + c
-    assert total([]) == TransferMetrics()
+    assert sum_metrics([a, b, c]) == a + b + c
+    assert sum_metrics([]) == TransferMetrics()
 
 
 @settings(deadline=None, max_examples=40)
@@ -123,9 +123,9 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         {"files_skipped": {SkipReason.UNCHANGED: -1}, "files_failed": 1},
         "files_skipped",
     ),
-    "one-too-many": ({"total_files_found": 1}, "found 1 objects, but accounts for 0"),
-    "one-too-few": ({"files_vanished": 1}, "found 0 objects, but accounts for 1"),
-    "skipped-not-found": ({"files_skipped": {SkipReason.EXISTS: 2}}, "accounts for 2"),
+    "one-too-many": ({"total_files_found": 1}, "found 1 objects, but counted 0"),
+    "one-too-few": ({"files_vanished": 1}, "found 0 objects, but counted 1"),
+    "skipped-not-found": ({"files_skipped": {SkipReason.EXISTS: 2}}, "counted 2"),
     "times-reversed": (
         {"start_time": DAY_ONE, "end_time": DAY_ONE - timedelta(seconds=1)},
         "before its start",
@@ -157,7 +157,7 @@ def test_errors_are_counted_exactly() -> None:
     numbers = list(range(1_000))
     random.Random(1).shuffle(numbers)
     whole = numbered(numbers)
-    parts = total(numbered(numbers[start : start + 130]) for start in range(0, 1_000, 130))
+    parts = sum_metrics(numbered(numbers[start : start + 130]) for start in range(0, 1_000, 130))
     for errors in (whole.errors_encountered, parts.errors_encountered):
         assert errors.by_code == {"Code0": 334, "Code1": 333, "Code2": 333}
         assert [one.key for one in errors.first] == [f"{number:04}" for number in range(100)]
@@ -212,7 +212,7 @@ def test_collector_equals_sum(events: list[tuple[Any, ...]], cut: int) -> None:
 def test_entries_come_to_the_whole(events: list[tuple[Any, ...]]) -> None:
     """Whatever is counted is counted for one entry: their parts add up to the whole."""
     whole = collected(events)
-    parts = total(whole.entries.values()).counts()
+    parts = sum_metrics(whole.entries.values()).counts()
     rates = {"objects_per_second", "bytes_per_second"}
     assert {k: v for k, v in parts.items() if k not in rates} == {
         k: v for k, v in whole.counts().items() if k not in rates

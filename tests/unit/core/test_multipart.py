@@ -46,7 +46,7 @@ def test_small_limits(size: int, part: int) -> None:
 
 def test_too_large() -> None:
     """An object that S3 can't hold is refused."""
-    with pytest.raises(ValueError, match="more than an object of S3 may have"):
+    with pytest.raises(ValueError, match="more than S3 allows in an object"):
         part_bytes(LARGEST + 1)
 
 

@@ -31,7 +31,7 @@ BAD: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("change", BAD.values(), ids=BAD)
 def test_bad_objects(change: dict[str, Any]) -> None:
     """Bucket and key are not empty, size is at least 0, the date has a zone, the ETag has S3's form."""
-    with pytest.raises(ValueError, match=r"needs|at least|not an ETag"):
+    with pytest.raises(ValueError, match=r"needs|at least|not a valid S3 ETag"):
         S3Object(**(VALID | change))
 
 
@@ -45,5 +45,5 @@ ETAGS = {
 
 @pytest.mark.parametrize(("etag", "is_multipart"), ETAGS.values(), ids=ETAGS)
 def test_etags(etag: str, is_multipart: bool) -> None:  # noqa: FBT001
-    """An ETag with -N tells of an upload in parts, quoted or not."""
+    """An ETag with -N shows an upload in parts, quoted or not."""
     assert S3Object(**(VALID | {"etag": etag})).is_multipart is is_multipart

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.core.batch import Batch, plan_id
+from s3copy_tasks.core.batch import Batch, make_plan_id
 from s3copy_tasks.core.estimate import EntryPlan
 from s3copy_tasks.core.job import ObjectEntry, PrefixEntry, TransferOptions
 from s3copy_tasks.core.merge import merge
@@ -339,7 +339,9 @@ def test_batches_belong_to_their_plan() -> None:
         cut.add(0, position, 1, Action.COPY)
     batches: tuple[Batch, ...] = cut.finish().batches
     assert [batch.id for batch in batches] == [0, 1, 2]
-    assert {batch.plan_id for batch in batches} == {plan_id(job, [list(batch.ranges) for batch in batches])}
+    assert {batch.plan_id for batch in batches} == {
+        make_plan_id(job, [list(batch.ranges) for batch in batches])
+    }
 
 
 def test_a_plan_made_again_is_another_plan() -> None:

@@ -15,8 +15,8 @@ from s3copy_tasks.core.request_counts import (
     Kind,
     Requests,
     Tally,
-    bucket_of,
-    quantile_seconds,
+    find_bucket,
+    find_quantile,
 )
 from s3copy_tasks.dag.xcom import dump, load
 
@@ -40,7 +40,7 @@ def histogram(latencies: list[float]) -> dict[int, int]:
 def test_quantiles(latencies: list[float], share: float) -> None:
     """A quantile is never below the true one (nearest rank), and 5 % above at most, from 1 ms to 300 s."""
     true = sorted(latencies)[math.ceil(share * len(latencies)) - 1]
-    found = quantile_seconds(histogram(latencies), share)
+    found = find_quantile(histogram(latencies), share)
     assert found is not None
     assert min(true, 300) * 0.999 <= found <= max(true * 1.051, 0.001)
 
@@ -55,8 +55,8 @@ def test_quantiles_of_a_sum_are_those_of_all() -> None:
     values = [random.Random(1).expovariate(20) for _ in range(1_000)]
     parts = [Requests(latency=histogram(values[start : start + 70])) for start in range(0, 1_000, 70)]
     assert sum(parts, start=Requests()) == Requests(latency=histogram(values))
-    assert bucket_of(0.0) == 0
-    assert bucket_of(301) == bucket_of(10**9)
+    assert find_bucket(0.0) == 0
+    assert find_bucket(301) == find_bucket(10**9)
 
 
 def tallied(sent: list[tuple[Kind, int | None, bool, bool, float]]) -> Tally:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from s3copy_tasks.core.batch import Batch, KeyRange
 from s3copy_tasks.core.job import Filters, ObjectEntry, PrefixEntry
 from s3copy_tasks.core.store import ListedUpload
-from s3copy_tasks.core.uploads import EarlierUploads, UploadSpan, Whose, upload_spans
+from s3copy_tasks.core.uploads import EarlierUploads, UploadOwner, UploadSpan, find_upload_spans
 from tests.support.builders.bench import make_job
 from tests.support.s3.memory import DAY_ONE, WRITER
 
@@ -77,30 +77,30 @@ KEYS = {
 @pytest.mark.parametrize(("key", "written"), KEYS.items(), ids=KEYS)
 def test_keys_of_a_batch(key: str, written: bool) -> None:  # noqa: FBT001
     """An upload is ours only if its key lies in a range of the batch, and no filter leaves it out."""
-    whose = EarlierUploads(JOB, BATCH, WRITER).whose(upload(key))
-    assert whose is (Whose.OURS if written else Whose.OTHERS)
+    owner = EarlierUploads(JOB, BATCH, WRITER).find_owner(upload(key))
+    assert owner is (UploadOwner.THIS_RUN if written else UploadOwner.OTHERS)
 
 
 MILLISECOND = timedelta(milliseconds=1)
 SOMEBODY = "arn:aws:iam::444455556666:user/somebody"
-ALL: list[tuple[dict[str, Any], str | None, Whose]] = [
-    ({}, WRITER, Whose.OURS),
-    ({"initiator": SOMEBODY}, WRITER, Whose.OTHERS),
-    ({"initiator": None}, WRITER, Whose.UNKNOWN),
-    ({}, None, Whose.UNKNOWN),
-    ({"initiator": None}, None, Whose.UNKNOWN),
-    ({"initiated": DAY_ONE}, WRITER, Whose.OTHERS),
-    ({"initiated": DAY_ONE - SECOND}, WRITER, Whose.OTHERS),
-    ({"initiated": DAY_ONE + SECOND - MILLISECOND}, WRITER, Whose.OTHERS),
-    ({"initiated": DAY_ONE + SECOND + MILLISECOND}, WRITER, Whose.OURS),
-    ({"initiated": DAY_ONE - SECOND, "initiator": None}, WRITER, Whose.OTHERS),
+ALL: list[tuple[dict[str, Any], str | None, UploadOwner]] = [
+    ({}, WRITER, UploadOwner.THIS_RUN),
+    ({"initiator": SOMEBODY}, WRITER, UploadOwner.OTHERS),
+    ({"initiator": None}, WRITER, UploadOwner.UNKNOWN),
+    ({}, None, UploadOwner.UNKNOWN),
+    ({"initiator": None}, None, UploadOwner.UNKNOWN),
+    ({"initiated": DAY_ONE}, WRITER, UploadOwner.OTHERS),
+    ({"initiated": DAY_ONE - SECOND}, WRITER, UploadOwner.OTHERS),
+    ({"initiated": DAY_ONE + SECOND - MILLISECOND}, WRITER, UploadOwner.OTHERS),
+    ({"initiated": DAY_ONE + SECOND + MILLISECOND}, WRITER, UploadOwner.THIS_RUN),
+    ({"initiated": DAY_ONE - SECOND, "initiator": None}, WRITER, UploadOwner.OTHERS),
 ]
 
 
-@pytest.mark.parametrize(("changes", "initiator", "whose"), ALL)
-def test_whose(changes: dict[str, Any], initiator: str | None, whose: Whose) -> None:
+@pytest.mark.parametrize(("changes", "initiator", "owner"), ALL)
+def test_owner(changes: dict[str, Any], initiator: str | None, owner: UploadOwner) -> None:
     """Ours began after the run did and by our principal; what nobody owns up to is told apart."""
-    assert EarlierUploads(JOB, BATCH, initiator).whose(upload("out/c", **changes)) is whose
+    assert EarlierUploads(JOB, BATCH, initiator).find_owner(upload("out/c", **changes)) is owner
 
 
 NESTED = make_job(
@@ -110,36 +110,38 @@ NESTED = make_job(
     ),
     objects=(ObjectEntry(source="o", destination="out/o"),),
 )
-# Ranges of a batch, and whose an upload to a key is.
-SHARED: list[tuple[list[tuple[int | None, str | int | None, str | int]], str, Whose]] = [
-    ([(0, None, "z")], "out/a", Whose.OURS),
-    ([(0, None, "z")], "out/deep/a", Whose.UNKNOWN),
-    ([(1, None, "z")], "out/deep/a", Whose.UNKNOWN),
-    ([(0, None, "z"), (1, None, "z")], "out/deep/a", Whose.OURS),
-    ([(0, None, "z"), (1, "b", "z")], "out/deep/a", Whose.UNKNOWN),
-    ([(0, None, "z")], "out/o", Whose.UNKNOWN),
-    ([(None, None, 0)], "out/o", Whose.UNKNOWN),
-    ([(0, None, "z"), (None, None, 0)], "out/o", Whose.OURS),
+# Ranges of a batch, and owner an upload to a key is.
+SHARED: list[tuple[list[tuple[int | None, str | int | None, str | int]], str, UploadOwner]] = [
+    ([(0, None, "z")], "out/a", UploadOwner.THIS_RUN),
+    ([(0, None, "z")], "out/deep/a", UploadOwner.UNKNOWN),
+    ([(1, None, "z")], "out/deep/a", UploadOwner.UNKNOWN),
+    ([(0, None, "z"), (1, None, "z")], "out/deep/a", UploadOwner.THIS_RUN),
+    ([(0, None, "z"), (1, "b", "z")], "out/deep/a", UploadOwner.UNKNOWN),
+    ([(0, None, "z")], "out/o", UploadOwner.UNKNOWN),
+    ([(None, None, 0)], "out/o", UploadOwner.UNKNOWN),
+    ([(0, None, "z"), (None, None, 0)], "out/o", UploadOwner.THIS_RUN),
 ]
 
 
-@pytest.mark.parametrize(("ranges", "key", "whose"), SHARED)
+@pytest.mark.parametrize(("ranges", "key", "owner"), SHARED)
 def test_entries_that_share_a_destination(
-    ranges: list[tuple[int | None, str | int | None, str | int]], key: str, whose: Whose
+    ranges: list[tuple[int | None, str | int | None, str | int]], key: str, owner: UploadOwner
 ) -> None:
     """A key that an entry of another batch may write just now is not known to be ours."""
-    assert EarlierUploads(NESTED, batch(*ranges), WRITER).whose(upload(key)) is whose
+    assert EarlierUploads(NESTED, batch(*ranges), WRITER).find_owner(upload(key)) is owner
 
 
 def test_a_run_without_a_start_owns_nothing() -> None:
     """Without the run's start nothing tells an upload of this run from an older one."""
     job = make_job(run_started=None)
-    assert EarlierUploads(job, batch((0, None, "z")), WRITER).whose(upload("out/c")) is Whose.OTHERS
+    assert (
+        EarlierUploads(job, batch((0, None, "z")), WRITER).find_owner(upload("out/c")) is UploadOwner.OTHERS
+    )
 
 
 def test_ranges_of_one_prefix_are_listed_together() -> None:
     """Each prefix is listed once, from its least bound to its greatest, and each single object alone."""
-    assert upload_spans(JOB, BATCH) == [
+    assert find_upload_spans(JOB, BATCH) == [
         UploadSpan(entry=0, prefix="out/", after="out/b", through="out/m"),
         UploadSpan(entry=1, prefix="flat-out/", after=None, through="flat-out/f"),
         UploadSpan(entry=None, prefix="named/b", after=None, through="named/b"),
@@ -166,5 +168,5 @@ def covers(span: UploadSpan, key: str) -> bool:
 def test_what_is_ours_is_listed(ranges: list[tuple[Any, Any, Any]], key: str) -> None:
     """Whatever the ranges, an upload that would be taken for ours lies in what is listed."""
     made, job = batch(*ranges), JOB
-    ours = EarlierUploads(job, made, WRITER).whose(upload(key)) is Whose.OURS
-    assert not ours or any(covers(span, key) for span in upload_spans(job, made))
+    ours = EarlierUploads(job, made, WRITER).find_owner(upload(key)) is UploadOwner.THIS_RUN
+    assert not ours or any(covers(span, key) for span in find_upload_spans(job, made))

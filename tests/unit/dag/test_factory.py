@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from s3copy_tasks.config.catalog import load_folder
 from s3copy_tasks.config.read.hints import written
-from s3copy_tasks.core.job import digest_of
+from s3copy_tasks.core.job import compute_digest
 from s3copy_tasks.dag.factory import build_dag, job_dags, raise_problems
 from s3copy_tasks.dag.page.settings import read_config
 from s3copy_tasks.errors import ConfigError
@@ -206,7 +206,7 @@ def test_the_serialized_dag_has_the_effective_config(tmp_path: Path) -> None:
     assert config["source"]["bucket"] == "ops-granules"
     assert config["prefixes"][0]["source"] == "daily/{{ ds }}/"
     assert config["overwrite"] == "changed"
-    assert digest_of(config) == load_folder(tmp_path).jobs[0].digest
+    assert compute_digest(config) == load_folder(tmp_path).jobs[0].digest
 
 
 def test_parsing_touches_neither_boto3_nor_the_network(tmp_path: Path) -> None:

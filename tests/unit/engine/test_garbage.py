@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from s3copy_tasks.engine.garbage import rarely_collected
+from s3copy_tasks.engine.garbage import collect_garbage_rarely
 
 
 def test_only_meanwhile() -> None:
@@ -17,7 +17,7 @@ def test_only_meanwhile() -> None:
     assert gc.get_threshold() == before
 
 
-@rarely_collected()
+@collect_garbage_rarely()
 def break_off(before: tuple[int, int, int]) -> None:
     """Fail, as a listing may."""
     assert gc.get_threshold()[0] > before[0]

@@ -13,7 +13,7 @@ import pytest
 
 from s3copy_tasks.core.job import TransferOptions
 from s3copy_tasks.engine.loop import event_loop, wait_for
-from s3copy_tasks.engine.sender import Sender, sender_of
+from s3copy_tasks.engine.sender import Sender, make_sender
 from s3copy_tasks.errors import AccessError, CopyError, ThrottledError, TransientError
 from tests.support.builders.bench import impatient, make_job
 from tests.support.builders.virtual import VirtualTime
@@ -289,4 +289,4 @@ async def queued(sender: Sender) -> None:
 def test_batches_share_the_rate(at_once: int, gap: float) -> None:
     """Four batches at once have a quarter of the job's rate each."""
     job = make_job(transfer=TransferOptions(max_requests_per_second=100))
-    assert sender_of(job, batches_at_once=at_once)._pacer._rate.gap_seconds == pytest.approx(gap)
+    assert make_sender(job, batches_at_once=at_once)._pacer._rate.gap_seconds == pytest.approx(gap)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from s3copy_tasks.plan.listing import AHEAD, begun_ahead
+from s3copy_tasks.plan.listing import AHEAD, begin_ahead
 
 
 class Counted:
@@ -25,7 +25,7 @@ def test_listings_come_in_order_each_begun() -> None:
     """Every listing is begun once it is its turn, and they come as they were given."""
     made = [Counted(number) for number in range(3 * AHEAD)]
     taken: list[Counted] = []
-    for one in begun_ahead(iter(made)):
+    for one in begin_ahead(iter(made)):
         assert one.begun
         assert sum(each.begun for each in made) <= len(taken) + AHEAD + 1
         taken.append(one)
@@ -36,7 +36,7 @@ def test_listings_come_in_order_each_begun() -> None:
 def test_what_was_begun_and_not_taken_is_closed() -> None:
     """When the reader stops early, the listings that were begun for it are stopped."""
     made = [Counted(number) for number in range(3 * AHEAD)]
-    with closing(begun_ahead(iter(made))) as listings:
+    with closing(begin_ahead(iter(made))) as listings:
         first = next(listings)
     assert first is made[0]
     assert [one.closed for one in made] == [False] + [True] * AHEAD + [False] * (2 * AHEAD - 1)

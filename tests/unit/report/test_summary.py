@@ -12,7 +12,7 @@ import pytest
 from s3copy_tasks.core.batch import Batch, KeyRange
 from s3copy_tasks.core.estimate import EntryPlan
 from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
-from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, total
+from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, sum_metrics
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.planner import Plan
 from s3copy_tasks.core.request_counts import Tally
@@ -166,7 +166,7 @@ def batch_metrics(found: dict[int, int], seconds: float) -> TransferMetrics:
         for number, count in found.items()
     }
     return replace(
-        total(parts.values()),
+        sum_metrics(parts.values()),
         operation_id="manual__1",
         start_time=LATER,
         end_time=LATER + timedelta(seconds=seconds),
