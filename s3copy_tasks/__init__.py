@@ -1,7 +1,7 @@
 """Copies S3 objects between AWS accounts with Airflow: one YAML file is one Dag.
 
-For Dags that are written by hand there is `S3CrossAccountCopyOperator`. Airflow is imported when that name
-is first used, and not before.
+For hand-written Dags there is `S3CrossAccountCopyOperator`. Airflow is imported when that name is first used,
+not before.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,6 +1,6 @@
 """Compares both sides of a job, object by object, and copies nothing.
 
-What a plan can't see costs a HEAD of each side: content by checksum, metadata, headers, class and tags.
+It sends a HEAD to each side for what a plan can't see: checksums, metadata, headers, class and tags.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audited:
-    """One object of the source, compared.
+    """One object of the source, and how its copy differs.
 
     Attributes:
         key: of the source.
-        destination_key: where its copy belongs.
-        differences: source's and destination's value by what differs; `missing` where there is no copy.
-        proven: content was compared by checksum or by equal ETags of whole objects; else by size alone.
+        destination_key: key of its copy.
+        differences: values of source and destination by name; `missing` if the copy does not exist.
+        proven: content was compared by checksums or equal ETags of whole objects; else by size alone.
         error: why it could not be compared.
     """
 
@@ -47,15 +47,15 @@ class Audited:
 
 @dataclass(slots=True)
 class Tally:
-    """What an audit came to, in objects: compared = same + unproven + different + failed.
+    """The totals of an audit, in objects: compared = same + unproven + different + failed.
 
     Attributes:
         compared: objects of the source that take part in the job.
         same: nothing differs, and checksums or ETags prove the content.
-        unproven: nothing differs, but of the content only the size could be compared.
+        unproven: nothing differs, but only the size of the content could be compared.
         different: something differs, or the copy is missing.
         failed: could not be compared.
-        left_out: kept out by the job's filters.
+        left_out: excluded by the job's filters.
     """
 
     compared: int = 0
@@ -71,7 +71,7 @@ class Tally:
         return not self.different and not self.failed
 
     def count(self, one: Audited) -> None:
-        """Take note of an object."""
+        """Count an object."""
         self.compared += 1
         if one.error is not None:
             self.failed += 1
@@ -87,27 +87,27 @@ def audit(job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally) -> It
     """Yield every object that is not proven to be the same, in the order of the listings.
 
     Args:
-        job: the run; `overwrite` and dates do not matter.
+        job: the run; `overwrite` and dates are ignored.
         stores: both sides.
         sender: the budget of requests.
-        tally: counts all objects, complete when the last one was yielded.
+        tally: counts all objects; complete when the last one was yielded.
 
     Raises:
         CopyError: a listing failed.
     """
     sides = pace_stores(stores, sender)
-    compare = _Comparison(job, sides)
+    comparison = _Comparison(job, sides)
     with ThreadPoolExecutor(job.transfer.concurrency) as pool:
         waiting: deque[Future[Audited]] = deque()
-        for key, version_id, destination_key in _keys(job, Listing(job, sides), tally):
-            waiting.append(pool.submit(compare.one, key, version_id, destination_key))
+        for key, version_id, destination_key in _list_keys(job, Listing(job, sides), tally):
+            waiting.append(pool.submit(comparison.compare, key, version_id, destination_key))
             if len(waiting) > 2 * job.transfer.concurrency:
-                yield from _counted(waiting.popleft().result(), tally)
+                yield from _count(waiting.popleft().result(), tally)
         while waiting:
-            yield from _counted(waiting.popleft().result(), tally)
+            yield from _count(waiting.popleft().result(), tally)
 
 
-def _keys(job: EffectiveJob, listing: Listing, tally: Tally) -> Iterator[tuple[str, str | None, str]]:
+def _list_keys(job: EffectiveJob, listing: Listing, tally: Tally) -> Iterator[tuple[str, str | None, str]]:
     """Yield key, version and destination key of every object that takes part."""
     for entry in range(len(job.prefixes)):
         for one in listing.list_prefix(entry):
@@ -118,7 +118,7 @@ def _keys(job: EffectiveJob, listing: Listing, tally: Tally) -> Iterator[tuple[s
     yield from ((entry.source, entry.version_id, entry.destination) for entry in job.objects)
 
 
-def _counted(one: Audited, tally: Tally) -> Iterator[Audited]:
+def _count(one: Audited, tally: Tally) -> Iterator[Audited]:
     tally.count(one)
     if one.differences or not one.proven:
         yield one
@@ -129,53 +129,53 @@ class _Comparison:
         self._options = job.options
         self._stores = stores
 
-    def one(self, key: str, version_id: str | None, destination_key: str) -> Audited:
+    def compare(self, key: str, version_id: str | None, destination_key: str) -> Audited:
         try:
-            return self._compared(key, version_id, destination_key)
+            return self._compare_heads(key, version_id, destination_key)
         except CopyError as error:
             return Audited(key=key, destination_key=destination_key, error=str(error))
 
-    def _compared(self, key: str, version_id: str | None, destination_key: str) -> Audited:
-        source, destination = self._stores.source, self._stores.destination
-        ours = wait_for(source.head_object(key, version_id=version_id, checksums=True))
-        theirs = wait_for(destination.head_object(destination_key, checksums=True))
-        if ours is None:
+    def _compare_heads(self, key: str, version_id: str | None, destination_key: str) -> Audited:
+        stores = self._stores
+        source = wait_for(stores.source.head_object(key, version_id=version_id, checksums=True))
+        destination = wait_for(stores.destination.head_object(destination_key, checksums=True))
+        if source is None:
             return Audited(key=key, destination_key=destination_key, error="the source object is gone")
-        if theirs is None:
-            missing = {"missing": (ours.object.size, None)}
+        if destination is None:
+            missing = {"missing": (source.object.size, None)}
             return Audited(key=key, destination_key=destination_key, differences=missing)
-        pairs = dict(_pairs(ours, theirs))
-        pairs["storage_class"] = (self._wanted_class(ours), theirs.object.storage_class)
-        pairs["tags"] = (self._wanted_tags(ours), self._tags(destination, theirs))
+        pairs = dict(_pair_values(source, destination))
+        pairs["storage_class"] = (self._find_wanted_class(source), destination.object.storage_class)
+        pairs["tags"] = (self._read_wanted_tags(source), self._read_tags(stores.destination, destination))
         return Audited(
             key=key,
             destination_key=destination_key,
             differences={name: pair for name, pair in pairs.items() if pair[0] != pair[1]},
-            proven=_is_proven(ours, theirs),
+            proven=_is_proven(source, destination),
         )
 
-    def _wanted_class(self, ours: ObjectDetails) -> str:
+    def _find_wanted_class(self, source: ObjectDetails) -> str:
         wanted = self._options.storage_class
-        return ours.object.storage_class if wanted == "preserve" else wanted
+        return source.object.storage_class if wanted == "preserve" else wanted
 
-    def _wanted_tags(self, ours: ObjectDetails) -> Mapping[str, str]:
-        return self._tags(self._stores.source, ours) if self._options.tags == "copy" else {}
+    def _read_wanted_tags(self, source: ObjectDetails) -> Mapping[str, str]:
+        return self._read_tags(self._stores.source, source) if self._options.tags == "copy" else {}
 
-    def _tags(self, store: PacedStore, details: ObjectDetails) -> Mapping[str, str]:
+    def _read_tags(self, store: PacedStore, details: ObjectDetails) -> Mapping[str, str]:
         one = details.object
         if not details.tag_count:
             return {}
         return dict(wait_for(store.object_tags(one.key, version_id=one.version_id)))
 
 
-def _pairs(ours: ObjectDetails, theirs: ObjectDetails) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    yield "size", (ours.object.size, theirs.object.size)
-    for name in sorted(set(ours.headers) | set(theirs.headers)):
-        yield name, (ours.headers.get(name), theirs.headers.get(name))
-    for name in sorted(set(ours.checksums) & set(theirs.checksums)):
-        yield name, (ours.checksums[name], theirs.checksums[name])
+def _pair_values(source: ObjectDetails, destination: ObjectDetails) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    yield "size", (source.object.size, destination.object.size)
+    for name in sorted(set(source.headers) | set(destination.headers)):
+        yield name, (source.headers.get(name), destination.headers.get(name))
+    for name in sorted(set(source.checksums) & set(destination.checksums)):
+        yield name, (source.checksums[name], destination.checksums[name])
 
 
-def _is_proven(ours: ObjectDetails, theirs: ObjectDetails) -> bool:
-    same_etag = ours.object.etag.strip('"') == theirs.object.etag.strip('"')
-    return same_etag or bool(set(ours.checksums) & set(theirs.checksums))
+def _is_proven(source: ObjectDetails, destination: ObjectDetails) -> bool:
+    same_etag = source.object.etag.strip('"') == destination.object.etag.strip('"')
+    return same_etag or bool(set(source.checksums) & set(destination.checksums))

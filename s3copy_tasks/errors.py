@@ -1,7 +1,7 @@
 """The errors of this package, grouped by what a caller does about them.
 
-Every error carries a `code`: S3's own code where S3 gave one, else a `Code`.
-Codes are part of the interface: they are in metrics, logs and exit messages. Add, never rename.
+Every error has a `code`: S3's own code if S3 returned one, else a `Code`.
+Codes are part of the interface: they are in metrics, logs and exit messages. Add codes, never rename one.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 
 
 class Code(StrEnum):
-    """Codes of this package. S3's own (AccessDenied, NoSuchBucket, SlowDown, ...) are used as they come."""
+    """Codes of this package. S3's own (AccessDenied, NoSuchBucket, SlowDown, ...) are used unchanged."""
 
     ARCHIVED = "InvalidObjectState"
-    """S3's own code, given without asking S3."""
+    """S3's own code, used without a request to S3."""
     ACCESS_BREAKER = "NotAttempted"
     BATCH_LOST = "BatchLost"
     CREDENTIALS = "RoleNotAssumed"
@@ -42,26 +42,26 @@ class CopyError(Exception):
 
     Attributes:
         code: a stable word for the kind of error.
-        reason: one sentence, or a few lines, for a person. Holds no secret.
-        remedy: a line that names the policy statement which would allow what was refused, and the policy that
-            lacks it; None where no statement is known to help.
+        reason: one sentence, or a few lines, for people. Contains no secrets.
+        remedy: a line that names the policy statement that would allow what was refused, and the policy that
+            lacks it; None if no statement is known to help.
         message: the reason, and the remedy below it.
-        attempts: requests that were made before giving up.
-        may_be_done: one of them may have been carried out all the same; None where nobody has said.
+        attempts: number of requests that were made before giving up.
+        may_be_done: one of them may have been carried out despite the error; None if that was not decided.
     """
 
     attempts: int = 1
     may_be_done: bool | None = None
 
     def __init__(self, reason: str, *, code: str, remedy: str | None = None) -> None:
-        self.code = str(code)  # plain text, also of a `Code`: it goes to XCom, logs and pages
+        self.code = str(code)  # plain text, even for a `Code`: it goes to XCom, logs and pages
         self.reason = reason
         self.remedy = remedy
         self.message = reason if remedy is None else f"{reason}\n{remedy}"
         super().__init__(self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by value: XCom, processes and retries carry errors around."""
+        """Pickle by value: errors travel through XCom, processes and retries."""
         state = {"attempts": self.attempts, "may_be_done": self.may_be_done}
         return _rebuild, (type(self), self.reason, self.code, self.remedy), state
 
@@ -70,27 +70,27 @@ class CopyError(Exception):
 
 
 class ConfigError(CopyError):
-    """The configuration, or what it renders to, is wrong: mend the YAML."""
+    """The configuration, or its rendered result, is wrong: fix the YAML."""
 
 
 class AccessError(CopyError):
-    """Credentials are missing, expired for good, or not allowed to: mend a role or a policy."""
+    """Credentials are missing, permanently expired, or not allowed to: fix a role or a policy."""
 
 
 class MissingError(CopyError):
-    """A bucket, a prefix or an object is not there."""
+    """A bucket, a prefix or an object does not exist."""
 
 
 class ConditionError(CopyError):
-    """A precondition of a request did not hold: somebody wrote at the same time. Look again."""
+    """A precondition of a request failed: another client wrote at the same time. Check again."""
 
 
 class RequestError(CopyError):
-    """S3 refused the request for a reason that repeating does not change."""
+    """S3 refused the request for a reason that a retry does not change."""
 
 
 class TransientError(CopyError):
-    """Worth another try: 5xx, resets, timeouts, truncated or empty replies."""
+    """Worth another attempt: 5xx, resets, timeouts, truncated or empty replies."""
 
 
 class ThrottledError(TransientError):
@@ -98,11 +98,11 @@ class ThrottledError(TransientError):
 
 
 class ExpiredError(TransientError):
-    """The credentials have expired: worth another try with new ones, else a matter of access."""
+    """The credentials have expired: worth another attempt with new ones, else an access error."""
 
 
 def is_worth_a_retry(error: CopyError) -> bool:
-    """Say whether a task that ended with this error should be tried again."""
+    """Say whether a task that ended with this error should be retried."""
     return isinstance(error, TransientError) and not isinstance(error, ExpiredError)
 
 

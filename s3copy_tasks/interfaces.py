@@ -1,4 +1,4 @@
-"""What people who write their own code may rely on: shapes and methods, whatever class has them."""
+"""What users' own code may rely on: data shapes and methods, whatever class has them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypedDict, runtime_checkable
 
 
 class Counts(TypedDict):
-    """What an entry, a batch and a run are each told of. docs/metrics.md says what each means."""
+    """The metrics of an entry, a batch or a run. docs/metrics.md says what each means."""
 
     total_files_found: int
     files_copied_successfully: int
@@ -26,9 +26,9 @@ class Counts(TypedDict):
 
 
 class OperationMetrics(Counts):
-    """What an operation came to, in plain JSON types. docs/metrics.md says what each means.
+    """The metrics of an operation, in plain JSON types. docs/metrics.md says what each means.
 
-    More keys may follow; none goes away.
+    Keys may be added, but never removed.
     """
 
     operation_id: str
@@ -47,7 +47,7 @@ class OperationMetrics(Counts):
 
 
 class RunReport(OperationMetrics):
-    """The metrics of a run, with what ran; job and digest are None where that is not known."""
+    """The metrics of a run, and what ran; job and digest are None if they are not known."""
 
     job: str | None
     config_digest: str | None
@@ -55,7 +55,7 @@ class RunReport(OperationMetrics):
 
 
 class EntryReport(Counts):
-    """What one entry of the config came to; source and destination are its prefixes."""
+    """The metrics of one entry of the config; source and destination are its prefixes."""
 
     entry: str
     source: str
@@ -63,7 +63,7 @@ class EntryReport(Counts):
 
 
 class BatchReport(Counts):
-    """What one batch came to; its times are None where its task gave no account."""
+    """The metrics of one batch; its times are None if its task reported nothing."""
 
     batch: int
     label: str
@@ -74,14 +74,14 @@ class BatchReport(Counts):
 
 
 class RunDetails(RunReport):
-    """The metrics of a run, and the same by entry and by batch."""
+    """The metrics of a run, also by entry and by batch."""
 
     entries: list[EntryReport]
     batches: list[BatchReport]
 
 
 class ListedObject(TypedDict):
-    """An object of the source, as a listing tells of it; `size` in bytes, `last_modified` with its zone."""
+    """An object of the source, as a listing returns it; `size` in bytes, `last_modified` with its zone."""
 
     bucket: str
     key: str
@@ -91,7 +91,7 @@ class ListedObject(TypedDict):
 
 
 class CopyResult(TypedDict):
-    """What became of one object; `error_message` is None where it is at the destination."""
+    """The outcome of one object; `error_message` is None if the object is at the destination."""
 
     success: bool
     bytes_transferred: int
@@ -100,7 +100,7 @@ class CopyResult(TypedDict):
 
 @runtime_checkable
 class S3CopyOperatorInterface(Protocol):
-    """An operator that copies one object, or all below a prefix, between two buckets."""
+    """An operator that copies one object, or all objects below a prefix, between two buckets."""
 
     def execute(self, context: Any) -> RunDetails:
         """Copy, and return the metrics."""
@@ -114,7 +114,7 @@ class S3CopyOperatorInterface(Protocol):
     def copy_single_object(
         self, source_bucket: str, source_key: str, dest_bucket: str, dest_key: str
     ) -> CopyResult:
-        """Copy one object, and say what became of it; what S3 refuses is no exception here."""
+        """Copy one object and return the outcome; an error of S3 is returned, not raised."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Carries out a whole run in this process, batch after batch: for the operator and the command line."""
+"""Carries out a whole run in this process, one batch after another: for the operator and the command line."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 
 
 def as_copy_error(error: BaseException) -> CopyError:
-    """Return one of our errors as it is, and any other by its name: every ending has a code."""
+    """Return an error of this package unchanged, and any other with its name as code."""
     return error if isinstance(error, CopyError) else CopyError(str(error), code=type(error).__name__)
 
 
 def _ignore(_: int) -> None:
-    """Watch nothing."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Who hears how far a run has come.
+    """Functions that are called with the progress of a run.
 
     Attributes:
-        listed: objects of the source that were looked at.
-        planned: objects that the batches will account for.
-        counted: of these, the ones that are accounted for; called for each object, from any thread.
+        listed: with the source objects that were checked.
+        planned: with the objects that the batches will count.
+        counted: with the objects counted so far; called for each object, from any thread.
     """
 
     listed: Callable[[int], None] = _ignore
@@ -54,14 +54,14 @@ class Watch:
 
 @dataclass(slots=True)
 class InProcessRun:
-    """A run that plans and copies here. `metrics` is exact in every ending, also when `carry_out` raises.
+    """A run that plans and copies in this process. `metrics` is exact even if `carry_out` raises.
 
     Attributes:
         job: the run, checked by preflight.
         stores: both sides.
         sender: the budget of requests; stopping it ends the run.
-        attempt: which try of this run it is.
-        watch: hears of progress.
+        attempt: which attempt of this run it is.
+        watch: is called with the progress.
     """
 
     job: EffectiveJob
@@ -92,7 +92,7 @@ class InProcessRun:
 
     @property
     def metrics(self) -> TransferMetrics:
-        """What the run came to; batches that never ran are unknown, and a plan that failed is an error."""
+        """The metrics of the run; batches that never ran are unknown, and a failed plan is an error."""
         if self._outside is None:
             return TransferMetrics(
                 operation_id=self.job.run_id, start_time=self._start, end_time=max(self._start, utc_now())
@@ -101,7 +101,7 @@ class InProcessRun:
 
     @property
     def details(self) -> RunDetails:
-        """The same as people and programs are promised it, and by entry and by batch."""
+        """The promised metrics of the run, also by entry and by batch."""
         return details(self.job, self.metrics, self._batches, self._batch_metrics)
 
     def _plan(self) -> Plan:

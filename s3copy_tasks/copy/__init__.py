@@ -1,1 +1,1 @@
-"""Copies what was planned, and verifies it."""
+"""Copies the planned objects, and verifies them."""

@@ -1,4 +1,4 @@
-"""Carries out what was decided for one object, and decides again when another client writes meanwhile."""
+"""Carries out the decision for an object, and decides again if another client writes at the same time."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Copier:
     Args:
         job: the run.
         stores: both sides, to check objects.
-        transfer: copies.
+        transfer: makes the copies.
     """
 
     def __init__(self, job: EffectiveJob, stores: PacedStores, transfer: Transfer) -> None:
@@ -55,13 +55,13 @@ class Copier:
         self._destination = stores.destination
         self._transfer = transfer
         self._decide = Decider(job)
-        self._debug = log.bind().debug  # bound once: one line for each object
+        self._debug = log.bind().debug  # bound once, because each object logs a line
 
     async def carry_out(self, decided: Decided) -> Outcome:
-        """Do what was decided for one object, and return what became of it.
+        """Carry out the decision for one object, and return the outcome.
 
         Raises:
-            InterruptedError: the sender was stopped before that was known.
+            InterruptedError: the sender was stopped before the outcome was known.
         """
         try:
             return await self._carry_out(decided)
@@ -88,16 +88,16 @@ class Copier:
 
     async def _compare(self, decided: Decided) -> Outcome:
         """Rule 12: only checksums of both sides prove a multipart source unchanged."""
-        ours, theirs = await self._head_both(decided, checksums=True)
-        same = compare_checksums(ours.checksums, theirs.checksums) if theirs else False
+        source, destination = await self._head_both(decided, checksums=True)
+        same = compare_checksums(source.checksums, destination.checksums) if destination else False
         if same:
             return SkipReason.UNCHANGED
-        return await self._copy(_refresh(decided, ours, theirs), ambiguous=same is None)
+        return await self._copy(_refresh(decided, source, destination), ambiguous=same is None)
 
     async def _copy(self, decided: Decided, *, ambiguous: bool = False) -> Outcome:
-        """Copy an object; where a side has changed since it was listed, check both and decide again."""
+        """Copy an object; if a side has changed since it was listed, check both and decide again."""
         for check in range(1, CHECKS_MAX + 1):
-            request = self._request(decided)
+            request = self._make_request(decided)
             try:
                 confirmed = await self._transfer.copy(request)
             except (ConditionError, MissingError) as error:
@@ -110,7 +110,7 @@ class Copier:
                     return outcome
                 decided = outcome
             except AccessError:
-                # Without the right to list its bucket, S3 says 403 of an object that is gone.
+                # Without permission to list the bucket, S3 answers 403 for an object that is gone.
                 if await self._head_source(decided.source, decided.entry) is None:
                     return None
                 raise
@@ -125,44 +125,46 @@ class Copier:
         return _make_copied(decided, confirmed, ambiguous=ambiguous)
 
     async def checksums_agree(self, copied: Copied) -> bool | None:
-        """Compare a copy's checksums with the source's; None where that proves nothing."""
+        """Compare a copy's checksums with the source's; None if that proves nothing."""
         source = copied.source
         try:
-            ours = await self._head_source(source, copied.entry, checksums=True)
+            details = await self._head_source(source, copied.entry, checksums=True)
         except CopyError as error:
             log.warning("not verified", key=source.key, code=error.code, error=error.message)
             return None
-        if ours is None or not has_same_content(source, ours.object.etag):
+        if details is None or not has_same_content(source, details.object.etag):
             return None
-        return compare_checksums(ours.checksums, copied.confirmed.checksums)
+        return compare_checksums(details.checksums, copied.confirmed.checksums)
 
     async def _decide_again(self, decided: Decided, error: CopyError) -> Decided | Outcome:
-        """Decide by what both sides hold after a failed precondition; return what to copy, or the outcome."""
-        ours, theirs = await self._head_both(decided)
-        again = _refresh(decided, ours, theirs)
+        """Check both sides after a failed precondition; return what to copy now, or the outcome."""
+        source, destination = await self._head_both(decided)
+        again = _refresh(decided, source, destination)
         is_same = has_same_content(decided.source, again.source.etag)
         if (
             is_same
             and error.may_be_done
             and is_copied_earlier(decided.source, again.replaces, self._job.run_started)
         ):
-            return _make_copied(decided, Confirmation(etag=None))  # our own copy; its reply was lost
+            return _make_copied(decided, Confirmation(etag=None))  # this run's own copy, whose reply was lost
         decision = self._decide.decide_named(again.source, again.replaces, decided.key)
         return decision if isinstance(decision, SkipReason) else again
 
     async def _head_both(
         self, decided: Decided, *, checksums: bool = False
     ) -> tuple[ObjectDetails, ObjectDetails | None]:
-        """Return what both sides hold now.
+        """Return what both sides have now.
 
         Raises:
             MissingError: the source is gone.
         """
-        ours = await self._head_source(decided.source, decided.entry, checksums=checksums)
-        theirs = await self._destination.head_object(decided.key, checksums=checksums, entry=decided.entry)
-        if ours is None:
+        source = await self._head_source(decided.source, decided.entry, checksums=checksums)
+        destination = await self._destination.head_object(
+            decided.key, checksums=checksums, entry=decided.entry
+        )
+        if source is None:
             raise make_missing_error(decided.source)
-        return ours, theirs
+        return source, destination
 
     def _head_source(
         self, source: S3Object, entry: EntryId, *, checksums: bool = False
@@ -171,20 +173,20 @@ class Copier:
             source.key, version_id=source.version_id, checksums=checksums, entry=entry
         )
 
-    def _request(self, decided: Decided) -> CopyRequest:
+    def _make_request(self, decided: Decided) -> CopyRequest:
         return CopyRequest(
             source=decided.source,
             source_account=self._job.source.account,
             key=decided.key,
             options=self._job.options,
-            guard=self._guard(decided.replaces),
+            guard=self._find_guard(decided.replaces),
             checksum=self._job.verify == "checksum" and not self._job.relayed,
             requester_pays=self._job.source.requester_pays,
             entry=decided.entry,
         )
 
-    def _guard(self, replaces: S3Object | None) -> str | None:
-        """Return what the destination must hold: what it held when it was decided to copy (rule 3)."""
+    def _find_guard(self, replaces: S3Object | None) -> str | None:
+        """Return what the destination must have: what it had when the copy was decided (rule 3)."""
         if self._job.overwrite is Overwrite.ALWAYS:
             return None
         return ABSENT if replaces is None or self._job.overwrite is Overwrite.NEVER else replaces.etag
@@ -203,13 +205,13 @@ def _make_copied(
     )
 
 
-def _refresh(decided: Decided, ours: ObjectDetails, theirs: ObjectDetails | None) -> Decided:
-    """Return an object with what both sides hold now."""
-    return replace(decided, source=ours.object, replaces=theirs.object if theirs else None)
+def _refresh(decided: Decided, source: ObjectDetails, destination: ObjectDetails | None) -> Decided:
+    """Return an object with what both sides have now."""
+    return replace(decided, source=source.object, replaces=destination.object if destination else None)
 
 
 def _make_still_changing(error: CopyError, checks: int) -> TransientError:
-    """Return the error for an object that had changed at every check: a later task may find it at rest."""
+    """Return the error for an object that had changed at every check; a later task may copy it."""
     if error.code != "PreconditionFailed":
         return TransientError(error.message, code=error.code)
     msg = f"source or destination changed while it was copied, {checks} times: {error.message}"
@@ -217,6 +219,6 @@ def _make_still_changing(error: CopyError, checks: int) -> TransientError:
 
 
 def _is_worth_a_check(error: CopyError, request: CopyRequest) -> bool:
-    """Say whether a check of both sides tells what to do; an object to be replaced may be gone (404)."""
+    """Say whether to check both sides and decide again; an object to be replaced may be gone (404)."""
     replaces = request.guard not in {None, ABSENT}
     return isinstance(error, ConditionError) or (replaces and error.code in _VANISHED)

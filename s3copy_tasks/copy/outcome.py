@@ -1,4 +1,4 @@
-"""Counts and logs what became of each object: the one place that does."""
+"""Counts and logs the outcome of each object. Nothing else does."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Outcome: TypeAlias = Copied | SkipReason | CopyError | None
-"""What became of an object: copied, skipped, failed; None where it is gone."""
+"""The outcome of an object: copied, skipped or failed; None if it is gone."""
 
 
 def count_outcome(outcome: Outcome, entry: EntryId, key: str, metrics: MetricsCollector) -> None:
-    """Count an object and log what is worth a line.
+    """Count the outcome of an object, and log it if it is a failure or the object vanished.
 
     Args:
-        outcome: what became of it.
+        outcome: of the object.
         entry: index of its prefix; None for the job's `objects`.
         key: of the source.
-        metrics: counts.
+        metrics: counts it.
     """
     if isinstance(outcome, Copied):
         metrics.record_file_success(
@@ -51,7 +51,7 @@ def count_outcome(outcome: Outcome, entry: EntryId, key: str, metrics: MetricsCo
 
 
 def count_proof(copied: Copied, metrics: MetricsCollector, *, same: bool | None) -> None:
-    """Count a copy as verified or as failed by a comparison of checksums; None proves nothing."""
+    """Count a copy as verified or failed after a comparison of checksums; None proves nothing."""
     if same:
         metrics.record_verified(copied.entry)
     elif same is False:
@@ -59,7 +59,7 @@ def count_proof(copied: Copied, metrics: MetricsCollector, *, same: bool | None)
 
 
 def count_mismatch(copied: Copied, wrong: str, metrics: MetricsCollector) -> None:
-    """Count an object as failed that was counted as copied, and name what is wrong with it."""
+    """Count an object as failed that was counted as copied, with the reason."""
     log.error("copy is not what was confirmed", key=copied.key, error=wrong)
     failure = Failure.of(
         entry=copied.entry,

@@ -1,4 +1,4 @@
-"""Copies through this process's memory, never its disk, where no server can copy by itself (rule 14)."""
+"""Copies through this process's memory, never its disk, if no server can make the copy (rule 14)."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from s3copy_tasks.engine.paced_store import PacedStores
 
 RELAY_BYTES_MAX = 256 * 2**20
-"""The most memory that the bytes of objects take in one task at a time."""
+"""Limit of the memory that the bytes of objects take in one task."""
 _HELD_OF_FOUR = 5
-"""Quarters of a body that are held of it: HTTP and TLS keep some twice (tests/performance/bench_relay.py)."""
+"""Quarters of a body's size that it takes in memory: HTTP and TLS keep part of it twice
+(tests/performance/bench_relay.py)."""
 RELAY_LIMITS = Limits(single_copy_bytes=0, part_bytes=32 * 2**20)
-"""Small parts: several are under way at a time within the budget. One is the least: an upload is dated at its
-start, before the source is read, so a source that changes meanwhile is newer than its copy."""
+"""Small parts: several fit into the budget at a time. Even the smallest object takes one part: an upload is
+dated at its start, before the source is read, so a source that changes meanwhile is newer than its copy."""
 
 
 class Relay:
-    """Reads ranges of the source and writes them to the destination, each by its own principal.
+    """Reads ranges of the source and writes them to the destination, each side with its own principal.
 
     Args:
         stores: both sides; the source reads, the destination writes.
-        budget_bytes: the most bytes in memory at a time, whatever the objects' sizes.
+        budget_bytes: limit of bytes in memory, whatever the objects' sizes.
     """
 
     def __init__(self, stores: PacedStores, budget_bytes: int = RELAY_BYTES_MAX) -> None:
@@ -43,10 +44,10 @@ class Relay:
         """Refuse an object whose parts would not fit into memory.
 
         Raises:
-            RequestError: it is too large, at 10,000 parts of the budget.
+            RequestError: it is larger than 10,000 parts of the budget.
         """
-        if _estimate_held(part_bytes(size, limits)) > self._budget.most:
-            most = 10_000 * (self._budget.most * 4 // _HELD_OF_FOUR)
+        if _estimate_held(part_bytes(size, limits)) > self._budget.limit:
+            most = 10_000 * (self._budget.limit * 4 // _HELD_OF_FOUR)
             msg = (
                 f"{size} bytes can't go through a worker's memory, at most {most} can: 10,000 parts of what "
                 "fits. Let the destination's role read the source: no relay is needed then"
@@ -56,7 +57,7 @@ class Relay:
     async def copy_empty(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
     ) -> Confirmation:
-        """Copy an object without bytes, which has no parts; return what S3 confirmed."""
+        """Copy an empty object, which has no parts; return what S3 confirmed."""
         return await self._destination.put_object(request, details, tags, b"")
 
     async def copy_part(
@@ -73,11 +74,11 @@ def _estimate_held(size: int) -> int:
 
 
 class _Budget:
-    """Bytes that many coroutines share; one that asks for too many waits for the others."""
+    """Bytes of memory that many coroutines share; one that needs more than is left waits for the others."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._left = most
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._left = limit
         self._freed = asyncio.Condition()
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Carries out a batch: ties the decisions of `core` to the stores it is given."""
+"""Copies a batch: connects the decisions of `core` with the stores."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ def count_batch(
     metrics: MetricsCollector,
     on_end: Callable[[TransferMetrics], None] = lambda _: None,
 ) -> Iterator[None]:
-    """Say when a batch starts and ends, and count every object that it has not come to, whatever ends it.
+    """Log the start and the end of a batch, and count the objects that it did not reach, whatever ends it.
 
     Args:
         job: the run.
         batch: of its plan.
         metrics: counts the batch from now on.
-        on_end: called with the batch's metrics in every ending.
+        on_end: called with the batch's metrics at the end, also after an error.
     """
     metrics.start_operation(job.run_id)
     events.batch_started(job, batch)
     try:
         yield
     except BaseException as error:
-        _rest_is_unknown(batch, error, metrics)
+        _count_rest_as_unknown(batch, error, metrics)
         raise
     finally:
         ended = metrics.metrics()
@@ -69,8 +69,8 @@ def count_batch(
         events.batch_finished(job, batch, ended)
 
 
-def _rest_is_unknown(batch: Batch, error: BaseException, metrics: MetricsCollector) -> None:
-    """Count what a batch has not come to, entry by entry; keep the error also where that is nothing."""
+def _count_rest_as_unknown(batch: Batch, error: BaseException, metrics: MetricsCollector) -> None:
+    """Count the objects that a batch did not reach, by entry; keep the error even if there are none."""
     for number, (entry, planned) in enumerate(batch.found_by_entry.items()):
         rest = max(planned - metrics.found_of(entry), 0)
         if rest or number == 0:
@@ -99,11 +99,11 @@ def copy_batch(
         job: the run.
         batch: of this run's plan.
         stores: both sides.
-        metrics: counts; where this raises, `count_batch` counts the rest.
+        metrics: counts; if this raises, `count_batch` counts the rest.
         attempt: which attempt of this batch it is; None means the first and only one.
-        limits: where a batch does something else; None stands for the usual ones.
-        on_counted: called after each object with how many are counted.
-        sender: the budget of requests, stopped when the batch breaks off; None makes one by the job's
+        limits: None means the usual ones.
+        on_counted: called after each object with the number of objects counted so far.
+        sender: the budget of requests, stopped when the batch is aborted; None makes one with the job's
             concurrency.
 
     Raises:
@@ -139,7 +139,7 @@ def _copy_range(
     work: _BatchWork,
     metrics: MetricsCollector,
 ) -> None:
-    """Copy one range; if its listing breaks off, the rest of what was planned is unknown."""
+    """Copy one range; if its listing fails, the rest of the planned objects are unknown."""
     seen = 0
     try:
         for decided in decisions:
@@ -161,7 +161,7 @@ def _copy_range(
 
 
 class _BatchWork:
-    """Feeds objects to the copier, and ends when access is gone."""
+    """Passes objects to the copier, and stops when access is gone."""
 
     def __init__(
         self,
@@ -180,12 +180,12 @@ class _BatchWork:
         self._access_errors = 0
 
     def add(self, decided: Decided) -> None:
-        """Take an object; waits while there is enough to do. Skipped ones take no request."""
+        """Add an object; waits while there is enough to do. Skipped objects take no request."""
         if isinstance(decided.decision, SkipReason):
             self._metrics.record_skip(decided.decision, decided.entry)
             self._report_counted()
         elif self._access_errors >= ACCESS_ERRORS_MAX:
-            self._not_attempted(decided)
+            self._count_not_attempted(decided)
         else:
             self._workers.add(decided)
         if self._verifier.is_due:
@@ -194,15 +194,15 @@ class _BatchWork:
             self._workers = self._new_workers()
 
     def finish(self) -> None:
-        """Wait for what was taken.
+        """Wait until all objects are done.
 
         Raises:
-            BaseException: the first error that was none of S3's, if any.
+            BaseException: the first error that did not come from S3, if any.
         """
         self._workers.finish()
 
     def abandon(self) -> None:
-        """Wait for what is under way and drop the rest."""
+        """Wait for the objects in progress and drop the rest."""
         self._workers.abandon()
 
     def _new_workers(self) -> Workers[Decided]:
@@ -210,7 +210,7 @@ class _BatchWork:
 
     async def _carry_out(self, decided: Decided) -> None:
         if self._access_errors >= ACCESS_ERRORS_MAX:
-            self._not_attempted(decided)
+            self._count_not_attempted(decided)
             return
         outcome = await self._copier.carry_out(decided)
         count_outcome(outcome, decided.entry, decided.source.key, self._metrics)
@@ -221,14 +221,14 @@ class _BatchWork:
         self._report_counted()
 
     async def _verify(self, copied: Copied) -> None:
-        """Compare checksums where the job asks for that, or else leave it to a listing (rule 13)."""
+        """Compare checksums if the job asks for it, else leave it to a listing (rule 13)."""
         if copied.confirmed.etag is None or self._job.verify != "checksum":
             self._verifier.expect(copied)
             return
         agree = await self._copier.checksums_agree(copied)
         count_proof(copied, self._metrics, same=agree)
 
-    def _not_attempted(self, decided: Decided) -> None:
+    def _count_not_attempted(self, decided: Decided) -> None:
         msg = f"{ACCESS_ERRORS_MAX} objects in a row were denied; the rest of the batch was not attempted"
         failure = Failure.of(
             entry=decided.entry, key=decided.source.key, code=Code.ACCESS_BREAKER, message=msg, attempts=0

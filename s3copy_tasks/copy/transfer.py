@@ -1,4 +1,4 @@
-"""Makes one copy: in one request, in parts, or through memory; and leaves no upload open."""
+"""Makes one copy: in one request, in parts, or through memory. Leaves no upload open."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ log = structlog.get_logger(__name__)
 
 
 class Transfer:
-    """Copies what a request names, exactly as it was listed.
+    """Copies the object of a request, exactly in the version that was listed.
 
     Args:
         job: the run.
-        stores: the source looks, and reads for a relay; the destination copies: it needs to read the source,
-            too, unless the job is relayed.
-        uploads: remembers what is open.
-        limits: where a copy becomes a multipart copy; None stands for S3's, or a relay's.
+        stores: the source sends HEADs, and reads for a relay. The destination copies: it must be allowed to
+            read the source, unless the job is relayed.
+        uploads: remembers open uploads.
+        limits: at which a copy becomes a multipart copy; None means S3's, or the relay's.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Transfer:
         """Copy an object; return what S3 confirmed.
 
         Raises:
-            ConditionError: source or destination is another one than the request names.
+            ConditionError: source or destination is not the object that the request names.
             CopyError: any other failure; no upload is left open.
         """
         is_small = request.source.size <= self._limits.single_copy_bytes
@@ -63,14 +63,14 @@ class Transfer:
             return await self._destination.copy_object(request)
         if self._relay is not None:
             self._relay.check_size(request.source.size, self._limits)
-        tags = await self._tags(request)  # before the details: the last look is pinned
-        details = await self._details(request)
+        tags = await self._read_tags(request)  # before the HEAD: only the version of the HEAD is copied
+        details = await self._head_source(request)
         if self._relay is not None and not request.source.size:
             return await self._relay.copy_empty(request, details, tags)
         return await self._copy_in_parts(request, details, tags)
 
-    async def _details(self, request: CopyRequest) -> ObjectDetails:
-        """Look at the source for what a multipart copy must carry by itself."""
+    async def _head_source(self, request: CopyRequest) -> ObjectDetails:
+        """Head the source for the details that a multipart copy must set itself."""
         origin = request.source
         details = await self._source.head_object(
             origin.key, version_id=origin.version_id, entry=request.entry
@@ -82,8 +82,8 @@ class Transfer:
             raise ConditionError(msg, code="PreconditionFailed")
         return details
 
-    async def _tags(self, request: CopyRequest) -> Mapping[str, str]:
-        if request.options.tags != "copy":  # HEAD counts them only for who may read them
+    async def _read_tags(self, request: CopyRequest) -> Mapping[str, str]:
+        if request.options.tags != "copy":  # a HEAD counts them only for principals that may read them
             return {}
         origin = request.source
         return await self._source.object_tags(origin.key, version_id=origin.version_id, entry=request.entry)
@@ -94,12 +94,12 @@ class Transfer:
         upload_id = await self._destination.create_multipart_upload(request, details, tags)
         upload = OpenUpload(key=request.key, upload_id=upload_id, source_etag=request.source.etag)
         try:
-            await asyncio.to_thread(self._uploads.opened, upload)  # it may ask Airflow
+            await asyncio.to_thread(self._uploads.opened, upload)  # it may call Airflow
             etags = await self._copy_all_parts(request, upload_id)
             confirmed = await self._complete(request, details, upload_id, etags)
         except BaseException as error:
             await self._abort(upload, request.entry)
-            if isinstance(error, CopyError) and error.code == "NoSuchUpload":  # somebody else ended it
+            if isinstance(error, CopyError) and error.code == "NoSuchUpload":  # another client ended it
                 raise ConditionError(error.message, code=error.code) from error
             raise
         await asyncio.to_thread(self._uploads.closed, upload)
@@ -113,15 +113,15 @@ class Transfer:
         except CopyError as error:
             if error.code != "NoSuchUpload" or not error.may_be_done:
                 raise
-            return await self._completed_after_all(request, details, error)
+            return await self._check_completed(request, details, error)
 
     async def _copy_all_parts(self, request: CopyRequest, upload_id: str) -> dict[int, str]:
-        """Copy parts side by side; after a failure none starts, and those under way are waited for."""
+        """Copy parts in parallel; after a failure no part starts, and this waits for those in progress."""
         ranges = part_ranges(request.source.size, self._limits)
         etags: dict[int, str] = {}
         failures: list[BaseException] = []
 
-        async def copy_one_after_the_other() -> None:
+        async def copy_one_by_one() -> None:
             for number, first, last in ranges:
                 if failures:
                     return
@@ -130,7 +130,7 @@ class Transfer:
                 except BaseException as error:  # noqa: BLE001 - an abort must not overtake a part
                     failures.append(error)
 
-        await asyncio.gather(*(copy_one_after_the_other() for _ in range(self._parts_at_once)))
+        await asyncio.gather(*(copy_one_by_one() for _ in range(self._parts_at_once)))
         if failures:
             raise failures[0]
         return etags
@@ -152,21 +152,21 @@ class Transfer:
         else:
             await asyncio.to_thread(self._uploads.closed, upload)
 
-    async def _completed_after_all(
+    async def _check_completed(
         self, request: CopyRequest, details: ObjectDetails, error: CopyError
     ) -> Confirmation:
-        """Rule 7: a lost reply to the completion looks like a missing upload; the object tells.
+        """Check the object: if the reply to the completion was lost, the upload seems to be missing (rule 7).
 
         Raises:
-            ConditionError: it was not completed: somebody else ended the upload.
+            ConditionError: it was not completed: another client ended the upload.
         """
-        theirs = await self._destination.head_object(request.key, entry=request.entry)
-        found = theirs.object if theirs else None
+        destination = await self._destination.head_object(request.key, entry=request.entry)
+        found = destination.object if destination else None
         if found is None or not is_copied_earlier(details.object, found, self._run_started):
             raise ConditionError(error.message, code=error.code) from error
-        return Confirmation(etag=None)  # it may yet be somebody else's
+        return Confirmation(etag=None)  # not verified: another client may have written it
 
 
 def make_missing_error(source: S3Object) -> MissingError:
-    """Return the error for an object that is not there any more."""
+    """Return the error for an object that is gone."""
     return MissingError(f"{source.key!r} is gone", code="NoSuchKey")

@@ -1,4 +1,4 @@
-"""What a try of a batch knows of the tries before it: a retry touches what they left, and nothing else."""
+"""What an attempt of a batch knows of earlier attempts: it aborts the uploads they left, and no others."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class OpenUpload:
     Attributes:
         key: of the destination.
         upload_id: S3's.
-        source_etag: of what it copies; None where that is not known.
+        source_etag: of what it copies; None if that is not known.
     """
 
     key: str
@@ -41,10 +41,10 @@ class OpenUpload:
 
 
 class UploadRecord(Protocol):
-    """Remembers open uploads across the tries of one task; called from many threads."""
+    """Remembers open uploads across the attempts of one task; called from many threads."""
 
     def left(self, batch: Batch, /) -> Sequence[OpenUpload]:
-        """Return the uploads that earlier tries left open, those of this batch in any case."""
+        """Return the uploads that earlier attempts left open, at least those of this batch."""
 
     def opened(self, upload: OpenUpload) -> None:
         """Remember an upload, before its first part."""
@@ -54,7 +54,7 @@ class UploadRecord(Protocol):
 
 
 class NoRecord:
-    """Remembers nothing: for what is never tried again."""
+    """Remembers nothing: for tasks that are never retried."""
 
     def left(self, _: Batch, /) -> Sequence[OpenUpload]:
         """Return nothing."""
@@ -68,13 +68,13 @@ class NoRecord:
 
 
 class ListedUploads(NoRecord):
-    """Finds what earlier tries left by listing the destination's uploads: for who can't remember them.
+    """Finds what earlier attempts left by listing the destination's uploads: for tasks that remember nothing.
 
     Args:
-        job: the run; only what was started after its own start is looked at.
-        stores: both sides: the destination has the uploads; one to a key that the source lacks is not ours.
-        initiator: ARN of the principal that signs the copies, as listings have it; None where it is not
-            known.
+        job: the run; only uploads that were started after it are checked.
+        stores: both sides: the destination has the uploads; an upload to a key that the source lacks is not
+            this run's.
+        initiator: ARN of the principal that signs the copies, as listings show it; None if it is not known.
     """
 
     def __init__(self, job: EffectiveJob, stores: PacedStores, initiator: str | None) -> None:
@@ -84,13 +84,13 @@ class ListedUploads(NoRecord):
         self._initiator = initiator
 
     def left(self, batch: Batch, /) -> Sequence[OpenUpload]:
-        """Return the uploads to keys of the batch that our own principal began in this run.
+        """Return the uploads to keys of the batch that this run's principal started in this run.
 
-        Nothing, with a warning, where they can't be listed: a batch does not fail for that.
+        Returns nothing, and logs a warning, if they can't be listed: a batch does not fail for that.
         """
         earlier = EarlierUploads(self._job, batch, self._initiator)
         try:
-            found = wait_for(self._found(find_upload_spans(self._job, batch), earlier))
+            found = wait_for(self._list_spans(find_upload_spans(self._job, batch), earlier))
         except CopyError as error:
             log.warning("uploads of earlier tries are not known", code=error.code, error=error.message)
             return ()
@@ -105,17 +105,17 @@ class ListedUploads(NoRecord):
             if owner is UploadOwner.THIS_RUN
         ]
 
-    async def _found(
+    async def _list_spans(
         self, spans: Sequence[UploadSpan], earlier: EarlierUploads
     ) -> dict[ListedUpload, UploadOwner]:
-        """List the first stretch alone: where that is denied, so are the others."""
-        found = await self._inside(spans[0], earlier)
-        for more in await asyncio.gather(*(self._inside(span, earlier) for span in spans[1:])):
+        """List the first range alone: if that is denied, so are the others."""
+        found = await self._list_span(spans[0], earlier)
+        for more in await asyncio.gather(*(self._list_span(span, earlier) for span in spans[1:])):
             found |= more
         return found
 
-    async def _inside(self, span: UploadSpan, earlier: EarlierUploads) -> dict[ListedUpload, UploadOwner]:
-        """Return the uploads of a stretch, but for those of others: there may be many."""
+    async def _list_span(self, span: UploadSpan, earlier: EarlierUploads) -> dict[ListedUpload, UploadOwner]:
+        """Return the uploads of a range, without those of other clients: there may be many."""
         found: dict[ListedUpload, UploadOwner] = {}
         marker = None if span.after is None else UploadMarker(key=span.after)
         seen = {marker}
@@ -124,21 +124,21 @@ class ListedUploads(NoRecord):
             judged = ((upload, earlier.find_owner(upload)) for upload in page.uploads)
             found |= {upload: owner for upload, owner in judged if owner is not UploadOwner.OTHERS}
             if page.marker is None or page.marker in seen or page.marker.key > span.through:
-                return await self._confirmed(found, span.entry, earlier)
+                return await self._confirm(found, span.entry, earlier)
             marker = page.marker
             seen.add(marker)
 
-    async def _confirmed(
+    async def _confirm(
         self, found: dict[ListedUpload, UploadOwner], entry: EntryId, earlier: EarlierUploads
     ) -> dict[ListedUpload, UploadOwner]:
-        """Take for ours only uploads to keys that the source has: others may write here by the same role."""
-        ours = [upload for upload, owner in found.items() if owner is UploadOwner.THIS_RUN]
-        at_source = await asyncio.gather(*(self._is_at_source(upload.key, entry, earlier) for upload in ours))
-        missing = (upload for upload, is_there in zip(ours, at_source, strict=True) if not is_there)
+        """Keep as this run's only uploads to keys that the source has: other jobs may use the same role."""
+        own = [upload for upload, owner in found.items() if owner is UploadOwner.THIS_RUN]
+        at_source = await asyncio.gather(*(self._is_at_source(upload.key, entry, earlier) for upload in own))
+        missing = (upload for upload, is_there in zip(own, at_source, strict=True) if not is_there)
         return found | dict.fromkeys(missing, UploadOwner.UNKNOWN)
 
     async def _is_at_source(self, key: str, entry: EntryId, earlier: EarlierUploads) -> bool:
-        """Say whether the batch has something to copy to a key; where that can't be seen, it has not."""
+        """Say whether the batch has an object to copy to a key; if that can't be checked, say no."""
         for source, version_id in earlier.find_sources(key):
             try:
                 if await self._source.head_object(source, version_id=version_id, entry=entry) is not None:
@@ -150,22 +150,22 @@ class ListedUploads(NoRecord):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try of a batch, or of a run.
+    """One attempt of a batch, or of a run.
 
     Attributes:
-        retried: an earlier try may have copied something.
-        uploads: those that earlier tries left, and those of this one.
+        retried: an earlier attempt may have copied something.
+        uploads: those that earlier attempts left, and those of this attempt.
     """
 
     retried: bool = False
     uploads: UploadRecord = field(default_factory=NoRecord)
 
     def abort_left(self, destination: PacedStore, batch: Batch) -> None:
-        """Abort exactly the uploads that earlier tries of this task left; nobody else's (rule 7).
+        """Abort exactly the uploads that earlier attempts of this task left, and no others (rule 7).
 
         Args:
-            destination: where they are.
-            batch: that is about to be copied; the requests are counted for its first entry.
+            destination: has the uploads.
+            batch: about to be copied; the requests are counted for its first entry.
         """
         for upload in self.uploads.left(batch):
             try:

@@ -1,4 +1,4 @@
-"""Finds in listings what S3 has confirmed: right key, right size, right ETag (rule 13)."""
+"""Checks copies against listings: right key, right size, right ETag (rule 13)."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ log = structlog.get_logger(__name__)
 
 
 class Verifier:
-    """Lists a batch's destination ranges once more, and compares what its copies were confirmed with.
+    """Lists a batch's destination ranges again, and compares them with what S3 confirmed.
 
-    What is something else counts as failed. What can't be listed stays unverified.
+    A copy that differs counts as failed. A copy that can't be listed stays unverified.
 
     Args:
         listing: of the job.
-        metrics: counts.
-        limits: how many may wait.
+        metrics: counts the results.
+        limits: how many copies may wait.
     """
 
     def __init__(
@@ -53,27 +53,27 @@ class Verifier:
         self._ranges: list[KeyRange] = []
 
     def expect(self, copied: Copied) -> None:
-        """Take a copy that no reply has proven; may be called from the loop."""
+        """Add a copy that its reply did not prove; may be called on the loop."""
         self._awaited.append(copied)
 
     @property
     def is_due(self) -> bool:
-        """Whether so many wait that it is time to look for them."""
+        """Whether so many copies wait that it is time to verify them."""
         return len(self._awaited) >= self._unproven_max
 
     def begin(self, one: KeyRange) -> None:
-        """Take note that a range is copied from now on."""
+        """Note that the copying of a range begins."""
         self._ranges.append(one)
 
     def verify_through(self, position: str | int) -> None:
-        """Look for the copies up to a position in the range that was begun last; none may be under way."""
+        """Verify the copies up to a position in the last range; no copy may be in progress."""
         *before, last = self._ranges
         self._ranges = [*before, replace(last, through=position)]
         self.verify()
         self._ranges = [replace(last, after=position)]
 
     def verify(self) -> None:
-        """Look for the copies in all that was begun; none may be under way."""
+        """Verify the copies in all ranges that were begun; no copy may be in progress."""
         waiting: dict[EntryId, dict[str, Copied]] = {}
         for copied in self._awaited:
             waiting.setdefault(copied.entry, {})[copied.key] = copied
@@ -90,7 +90,7 @@ class Verifier:
 
 
 def _find(copies: Iterable[S3Object], expected: dict[str, Copied], metrics: MetricsCollector) -> None:
-    """Compare what is expected with a listing, and strike it out; all of it where the listing fails."""
+    """Compare expected copies with a listing, and remove those found; remove all if the listing fails."""
     try:
         for one in copies:
             if one.key in expected:

@@ -169,7 +169,7 @@ class Scale:
 
 
 def find_middle(lower: str, upper: str | None, prefix: str) -> str | None:
-    """Return a string between two bounds; None if there is no useful one.
+    """Return a string between two bounds; None if none is useful.
 
     It is the middle of the first characters that differ. Between ASCII and other characters it is the end of
     ASCII: few keys come after that.

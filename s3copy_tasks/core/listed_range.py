@@ -124,7 +124,7 @@ class ListedRange:
         return page
 
     def split(self, scale: Scale, *, most: int, least: int) -> ListedRange | None:
-        """Cut this range at a guess; return the range above it; None if there is no guess.
+        """Cut this range at a guess; return the range above it; None without a guess.
 
         Args:
             scale: the forecast's, which is used up by this.

@@ -1,4 +1,4 @@
-"""The event loop that all requests of a process run on, in a thread of its own; other threads wait for it."""
+"""The event loop for all requests of a process, in its own thread; other threads wait for it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ T = TypeVar("T")
 
 
 class _Loop:
-    """A loop that runs from its first use to the end of the process. A fork begins with none."""
+    """A loop that runs from its first use to the end of the process. A forked process starts without it."""
 
     def __init__(self) -> None:
         self._lock = RLock()
         self._running: tuple[asyncio.AbstractEventLoop, Thread] | None = None
 
     def get(self) -> asyncio.AbstractEventLoop:
-        running = self._running  # without the lock: a signal's handler may ask while its own thread holds it
+        running = (
+            self._running
+        )  # without the lock: a signal handler may call this while its own thread holds it
         if running is not None:
             return running[0]
         with self._lock:
@@ -47,18 +49,18 @@ class _Loop:
 
 _loop = _Loop()
 atexit.register(_loop.end)
-os.register_at_fork(after_in_child=_loop.__init__)  # type: ignore[misc] # its thread stayed in the parent
+os.register_at_fork(after_in_child=_loop.__init__)  # type: ignore[misc] # the thread is only in the parent
 
 
 def event_loop() -> asyncio.AbstractEventLoop:
-    """Return the loop, running in its thread."""
+    """Return the loop, which runs in its thread."""
     return _loop.get()
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the loop and return what it returns; whatever interrupts the wait cancels it.
+    """Run a coroutine on the loop and return its result; an interrupted wait cancels it.
 
-    Never from the loop itself: it would wait for itself.
+    Never call this on the loop itself: it would wait for itself.
     """
     done: Future[T] = Future()
     running: list[asyncio.Task[None]] = []
@@ -67,7 +69,7 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
         running.extend(task for task in (asyncio.current_task(),) if task is not None)
         try:
             done.set_result(await work)
-        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
             done.set_exception(error)
 
     loop = event_loop()

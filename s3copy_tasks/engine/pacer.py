@@ -1,4 +1,4 @@
-"""When a request may start: so many in flight, so many in a second, first come, first served."""
+"""Decides when a request may start: limits requests in flight and per second, in order of arrival."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _AHEAD_SECONDS, _BEHIND_SECONDS = 0.002, 0.005
-"""A request may start that much before its turn, as a timer for each would cost more than the request; and
-that much of a delay is made up for, as the loop has other things to do."""
+"""A request may start so much before its time, because a timer for each would cost more than the request.
+So much of a delay is caught up, because the loop also does other things."""
 
 
 class Pacer:
-    """Lets requests start, and learns from their answers how many S3 takes. Used on the loop, but for `stop`.
+    """Lets requests start, and learns from the answers how many S3 accepts. Used on the loop, except `stop`.
 
     Attributes:
-        in_flight: requests that were started and have not ended.
+        in_flight: number of requests that were started and have not ended.
 
     Args:
-        in_flight_max: the most requests at once.
-        per_second: the most requests in a second; None sets no bound.
+        in_flight_max: limit of parallel requests.
+        per_second: limit of requests per second; None means no limit.
         wait: waits that many seconds and returns whether to stop; the default wakes up on `stop`.
-        clock: seconds that never go back.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Pacer:
         return self._stopping.is_set()
 
     def stop(self) -> None:
-        """Wake all who wait, for nothing; may be called from any thread, and from a signal."""
+        """Wake all waiting requests, which then do not start; safe in any thread and in a signal handler."""
         self._stopping.set()
         event_loop().call_soon_threadsafe(self._wake_all)
 
@@ -75,7 +75,7 @@ class Pacer:
             try:
                 await turn
             except asyncio.CancelledError:
-                self._wake_next()  # it may have been this one's turn
+                self._wake_next()  # this request may have been woken already: pass its turn on
                 raise
         self._next_start = max(self.clock() - _BEHIND_SECONDS, self._next_start) + self._rate.gap_seconds
 
@@ -85,11 +85,11 @@ class Pacer:
         return self._rate.generation
 
     def throttled(self, generation: int) -> None:
-        """Lower the rate, once for all requests that were started at the same one."""
+        """Lower the rate, once for all requests that were started at the same rate."""
         self._rate.throttled(generation, self.clock())
 
     def answered(self, now: float) -> None:
-        """Let the rate recover by an answer that did not ask for fewer requests."""
+        """Let the rate recover after an answer that was not throttled."""
         self._rate.answered(now)
 
     def end(self) -> None:
@@ -98,7 +98,7 @@ class Pacer:
         self._wake_next()
 
     def _count_startable(self) -> int:
-        """Return how many requests may start now: by slots, and by the rate, where a pause is no credit."""
+        """Return how many requests may start now, by slots and rate; a pause does not save up starts."""
         free = self._in_flight_max - self.in_flight
         gap = self._rate.gap_seconds
         if not gap or free <= 0:
@@ -107,7 +107,7 @@ class Pacer:
         return min(free, int(ahead / gap) + 1) if ahead >= 0.0 else 0
 
     def _wake_next(self) -> None:
-        """Wake as many as may start."""
+        """Wake the requests that may start."""
         if not self._queue:
             return
         startable = self._count_startable()
@@ -119,7 +119,7 @@ class Pacer:
         self._keep_pace()
 
     def _keep_pace(self) -> None:
-        """Set a timer for those who wait for a time; those who wait for a slot are woken by an answer."""
+        """Set a timer for requests that wait for their time; an answer wakes those that wait for a slot."""
         if (
             self._rate.gap_seconds
             and self._timer is None
@@ -134,16 +134,16 @@ class Pacer:
         self._wake_next()
 
     def _wake_all(self) -> None:
-        for one in (*self._queue, *self._sleepers):
-            _ring(one)
+        for waiting in (*self._queue, *self._sleepers):
+            _wake(waiting)
         self._queue.clear()
 
     async def _sleep(self, seconds: float) -> bool:
-        """Wait that long, or until `stop`; return whether that came."""
+        """Wait that long, or until `stop`; return whether it was stopped."""
         if not self._stopping.is_set():
             alarm = event_loop().create_future()
             self._sleepers.add(alarm)
-            timer = event_loop().call_later(seconds, _ring, alarm)
+            timer = event_loop().call_later(seconds, _wake, alarm)
             try:
                 await alarm
             finally:
@@ -152,6 +152,6 @@ class Pacer:
         return self._stopping.is_set()
 
 
-def _ring(alarm: asyncio.Future[None]) -> None:
+def _wake(alarm: asyncio.Future[None]) -> None:
     if not alarm.done():
         alarm.set_result(None)

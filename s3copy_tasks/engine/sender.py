@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _STOPPED = "the batch was stopped"
 _CLEANING_UP_SECONDS_MAX = 0.5
-"""Between two attempts of an abort after `stop`: a task that is ended has some seconds left only."""
+"""Limit between two attempts of an abort after `stop`: a task that is killed has only a few seconds."""
 
 
 class Sender:
-    """Runs calls of a store on the loop, as many at once as S3 takes.
+    """Runs calls of a store on the loop, as many in parallel as S3 accepts.
 
     Args:
-        in_flight: the most requests at once.
-        per_second: the most requests in a second; None sets no bound.
+        in_flight: limit of parallel requests.
+        per_second: limit of requests per second; None means no limit.
         wait: waits that many seconds and returns whether to stop; the default wakes up on `stop`.
         jitter: random numbers in [0, 1).
-        clock: seconds that never go back.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Sender:
         self._tally = Tally()
 
     def stop(self) -> None:
-        """Let no request start any more, nor any retry; may be called from any thread, and from a signal."""
+        """Start no more requests or retries; safe in any thread and in a signal handler."""
         self._pacer.stop()
 
     def counted(self) -> Tally:
-        """Return what was sent since the last call, and count from zero."""
+        """Return the requests since the last call, and start again from zero."""
         counted, self._tally = self._tally, Tally()
         return counted
 
@@ -69,24 +69,24 @@ class Sender:
         entry: EntryId = None,
         cleans_up: bool = False,
     ) -> T:
-        """Return what `call` returns, after as many attempts as its errors are worth.
+        """Return what `call` returns, retried as its errors deserve.
 
         Args:
-            kind: what is asked, to be counted.
-            call: makes one request. Throttled attempts and transient ones count apart: being asked to slow
-                down is no failure of the object.
-            entry: what it is counted for: index of a prefix, None for the job's `objects`.
-            cleans_up: send it also after `stop`, as an abort must be.
+            kind: of the request, for the counts.
+            call: makes one request. Throttled attempts have a limit of their own: being asked to slow down is
+                not a failure of the object.
+            entry: for the counts: index of a prefix; None for the job's `objects`.
+            cleans_up: send it even after `stop`, as is needed for an abort.
 
         Raises:
-            CopyError: the last attempt's error; it says how many were made, and whether any may be done.
+            CopyError: of the last attempt; it has the number of attempts, and whether any may be done.
             InterruptedError: `stop` was called.
         """
         attempts: Counter[bool] | None = None
         may_have_been_done = False
         while True:
             try:
-                return await self._once(
+                return await self._send_once(
                     kind, call, entry=entry, cleans_up=cleans_up, again=attempts is not None
                 )
             except CopyError as error:
@@ -103,7 +103,7 @@ class Sender:
                         raise
                     await asyncio.sleep(min(delay, _CLEANING_UP_SECONDS_MAX))
 
-    async def _once(
+    async def _send_once(
         self,
         kind: Kind,
         call: Callable[[], Awaitable[T]],
@@ -138,6 +138,6 @@ class Sender:
 
 
 def make_sender(job: EffectiveJob, *, batches_at_once: int) -> Sender:
-    """Return the budget of one task: the job's rate is shared by the batches that run at once."""
+    """Return the sender of one task: the job's rate is divided among the batches that run in parallel."""
     transfer = job.transfer
     return Sender(transfer.concurrency, per_second=transfer.max_requests_per_second / batches_at_once)

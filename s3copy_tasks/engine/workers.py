@@ -1,4 +1,4 @@
-"""Coroutines on the loop that take work from a thread: it waits while they have enough."""
+"""Coroutines on the loop that take work from a thread; the thread waits while they have enough."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _WAITING_PER_WORKER = 2
-"""Items that may wait for each worker: enough that none is idle while the thread lists the next page."""
+"""Items that may wait for each worker: enough to keep all busy while the thread lists the next page."""
 
 
 class Workers(Generic[T]):
-    """Does the same with many items, so many at a time.
+    """Does the same work with many items, a limited number at a time.
 
     Args:
-        work: what is done with an item; what it raises ends nothing but that item.
-        count: the most items at a time.
+        work: called for each item; an error does not affect other items.
+        count: limit of items at a time.
     """
 
     def __init__(self, work: Callable[[T], Awaitable[None]], count: int) -> None:
@@ -38,20 +38,22 @@ class Workers(Generic[T]):
         self._done: Future[None] = asyncio.run_coroutine_threadsafe(self._run_all(count), event_loop())
 
     def add(self, item: T) -> None:
-        """Take an item; waits while there is enough to do."""
+        """Add an item; waits while there is enough to do."""
         if len(self._items) >= self._waiting_max:
             self._has_room.clear()
-            if len(self._items) >= self._waiting_max:  # else a worker took one before it was cleared
+            if (
+                len(self._items) >= self._waiting_max
+            ):  # else a worker took an item before the flag was cleared
                 self._has_room.wait()
         self._items.append(item)
-        # A worker puts itself among the idle before it looks a last time, so none sleeps through this. One
-        # call for many items: each would stop this thread until the loop gives Python's lock back.
+        # A worker adds itself to the idle ones before its last check, so no item is missed. One wake-up is
+        # for many items, because each blocks this thread until the loop releases Python's lock.
         if self._idle and not self._is_wake_due:
             self._is_wake_due = True
             event_loop().call_soon_threadsafe(self._wake)
 
     def finish(self) -> None:
-        """Wait for all that was taken.
+        """Wait until all items are done.
 
         Raises:
             BaseException: the first error of an item, if any.
@@ -62,7 +64,7 @@ class Workers(Generic[T]):
             raise self._errors[0]
 
     def abandon(self) -> None:
-        """Wait for what is under way and drop the rest."""
+        """Wait for the items in progress and drop the rest."""
         self._items.clear()
         self._close()
         self._done.result()
@@ -72,7 +74,7 @@ class Workers(Generic[T]):
         event_loop().call_soon_threadsafe(self._wake_all)
 
     def _wake(self) -> None:
-        """Wake as many as there are items; those who saw to themselves are still in the queue."""
+        """Wake one worker per item; workers that woke themselves may still be in the queue."""
         self._is_wake_due = False
         waiting = len(self._items)
         while self._idle and waiting > 0:
@@ -102,7 +104,7 @@ class Workers(Generic[T]):
                 self._errors.append(error)
 
     async def _wait_for_item(self) -> None:
-        """Wait until there is something to do, or nothing ever again."""
+        """Wait until there is an item, or no more will come."""
         called = event_loop().create_future()
         self._idle.append(called)
         if self._items or self._closed:
@@ -111,7 +113,7 @@ class Workers(Generic[T]):
 
 
 def _wake_worker(sleeper: asyncio.Future[None]) -> bool:
-    """Wake a worker; return False where it is awake."""
+    """Wake a worker; return False if it is awake already."""
     if sleeper.done():
         return False
     sleeper.set_result(None)

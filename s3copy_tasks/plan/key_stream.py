@@ -1,6 +1,6 @@
 """Lists one prefix in parallel key ranges on an event loop, for a consumer in another thread.
 
-How the ranges are found: `s3copy_tasks.core.ranges`, and docs/design/parallel-listing.md.
+For how the ranges are found see `s3copy_tasks.core.ranges`, and docs/design/parallel-listing.md.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.store import Page
 
 ListPage: TypeAlias = "Callable[[str | None, str | None], Awaitable[Page]]"
-"""Lists a page by what comes after a whole key (None: from the first), or by the token where there is one."""
+"""Lists the page after a whole key (None: the first page), or the page of a token if there is one."""
 
 BUFFERED_KEYS_MAX = 160_000
-"""Keys that may wait for the consumer: 10 pages for each of 16 listers. Ranges that are shorter than that are
-dear, as the last page of each is cut. They take 46 MiB."""
-_LOOK_SECONDS = 1.0
-"""How often a consumer that waits looks whether the loop still runs."""
+"""Keys that may wait for the consumer: 10 pages for each of 16 listers. Shorter ranges would be expensive,
+because the last page of each is cut. The keys take 46 MiB."""
+_CHECK_SECONDS = 1.0
+"""How often a waiting consumer checks whether the loop is still running."""
 _STOPPED = "the listing was stopped"
 
 
 class KeyStream:
     """The keys of one prefix, as one sorted stream.
 
-    Each iteration is a listing of its own. It begins when the first key is asked for, or at `begin`;
-    closing the iterator early stops it, and returns when no request is left. One consumer, in any thread
-    but the loop's.
+    Each iteration is a separate listing. It begins when the first key is requested, or at `begin`. Closing
+    the iterator early stops it, and returns when no request is left. There is one consumer, in any
+    thread but the loop's.
 
     Args:
-        list_page: asks for a page, with the retries that it is worth. Called on the loop's thread.
+        list_page: requests a page, with retries. Called on the loop's thread.
         prefix: of the listing, which has no delimiter.
         after: exclusive lower bound, a whole key; None means from the first key.
         through: inclusive upper bound, a whole key; None means to the last.
-        listers: pages that may be asked for at once, at least 1.
+        listers: limit of pages that are requested in parallel, at least 1.
         loop: runs in another thread.
-        buffered_keys_max: keys that may wait for the consumer, and one page more.
+        buffered_keys_max: limit of keys that wait for the consumer, plus one page.
 
     Raises:
         RequestError: while iterating; a page's keys are not in order, or StartAfter was ignored.
@@ -75,12 +75,12 @@ class KeyStream:
         self._begun: _Listers | None = None
 
     def begin(self) -> None:
-        """Ask for the first page, and for no more before somebody reads; then `close`, or read it."""
+        """Request the first page only; then either read the stream or `close` it."""
         self._begun = self._new_listers()
         self._begun.start()
 
     def close(self) -> None:
-        """Stop what was begun and never read."""
+        """Stop a listing that was begun and never read."""
         if self._begun is not None:
             self._begun.stop()
             self._begun = None
@@ -123,22 +123,22 @@ class _Listers:
         self._stopped = Event()
 
     def start(self) -> None:
-        """Ask for the first page."""
+        """Request the first page."""
         if _runs_here(self._loop):
-            raise RuntimeError("a listing is read in another thread than that of its loop")
+            raise RuntimeError("a listing can't be read in the thread of its loop")
         if self._loop.is_closed():
             raise InterruptedError(_STOPPED)
         self._call(self._on_loop_advance)
 
     def go_on(self) -> None:
-        """Ask for more than the first page."""
+        """Request more than the first page."""
         self._call(self._on_loop_go_on)
 
     def next_page(self) -> tuple[S3Object, ...] | None:
-        """Return the next page, None after the last."""
+        """Return the next page; None after the last."""
         while True:
             try:
-                page = self._pages.get(timeout=_LOOK_SECONDS)
+                page = self._pages.get(timeout=_CHECK_SECONDS)
             except Empty:
                 if not self._loop.is_running():
                     raise InterruptedError(_STOPPED) from None
@@ -150,15 +150,15 @@ class _Listers:
             return page
 
     def stop(self) -> None:
-        """Cancel what is left, and wait for its end."""
+        """Cancel the requests that are left, and wait for them to end."""
         self._call(self._on_loop_stop)
-        if _runs_here(self._loop):  # an iterator that was left alone may be collected in any thread
+        if _runs_here(self._loop):  # an abandoned iterator may be collected in any thread
             return
-        while self._loop.is_running() and not self._stopped.wait(_LOOK_SECONDS):
+        while self._loop.is_running() and not self._stopped.wait(_CHECK_SECONDS):
             pass
 
     def _call(self, act: Callable[..., None], *args: object) -> None:
-        with suppress(RuntimeError):  # the loop is closed: `next_page` says so
+        with suppress(RuntimeError):  # the loop is closed: `next_page` raises
             self._loop.call_soon_threadsafe(act, *args)
 
     def _on_loop_go_on(self) -> None:
@@ -170,7 +170,7 @@ class _Listers:
         self._on_loop_advance()
 
     def _on_loop_advance(self) -> None:
-        """Hand over what is next, and ask for more; an error is the consumer's, who would wait for ever."""
+        """Hand over the next pages and request more; pass errors on, or the consumer would wait for ever."""
         try:
             self._on_loop_go()
         except Exception as error:  # noqa: BLE001 - the consumer raises it
@@ -198,7 +198,7 @@ class _Listers:
         del self._tasks[one]
         try:
             self._on_loop_answered(one, task)
-        except Exception as error:  # noqa: BLE001 - a page that is none: the consumer must not wait for ever
+        except Exception as error:  # noqa: BLE001 - an invalid page: the consumer must not wait
             self._on_loop_end(error)
         self._on_loop_advance()
         if self._stopping and not self._tasks:
@@ -219,7 +219,7 @@ class _Listers:
                 self._tasks[each].cancel()
 
     def _on_loop_end(self, error: BaseException | None) -> None:
-        """Tell the consumer, and ask for nothing more."""
+        """Report the end to the consumer, and request nothing more."""
         if not self._stopping:
             self._pages.put(error)
             self._on_loop_stop()

@@ -27,39 +27,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """How far ahead of its reader one listing of one side may be.
+    """How far one listing of one side may be ahead of its reader.
 
     Attributes:
-        listers: pages that may be asked for at once.
-        buffered_keys_max: keys that may wait, and one page more; some 300 bytes each.
+        listers: limit of pages that are requested in parallel.
+        buffered_keys_max: limit of keys that wait, plus one page; some 300 bytes each.
     """
 
     listers: int
     buffered_keys_max: int
 
-    def shared_by(self, listings: int) -> Reach:
-        """Return the reach of each of several listings that are read side by side."""
+    def divide_by(self, listings: int) -> Reach:
+        """Return the reach of each listing, if several are read at the same time."""
         return Reach(
             listers=max(1, self.listers // listings), buffered_keys_max=self.buffered_keys_max // listings
         )
 
 
 WHOLE = Reach(listers=16, buffered_keys_max=BUFFERED_KEYS_MAX)
-"""Of a plan, which reads as fast as pages come."""
+"""For a plan, which reads as fast as pages arrive."""
 RANGE = Reach(listers=4, buffered_keys_max=16_000)
-"""Of a batch, which reads as fast as it copies; and a worker may run many batches."""
+"""For a batch, which reads as fast as it copies; and a worker may run many batches."""
 AHEAD = 16
-"""Listings that are begun and not read yet; each holds a page of either side at most."""
+"""Limit of listings that are begun and not read yet; each keeps at most one page of either side."""
 
 
 class EntryListing:
     """The objects of one entry with their decisions, in key order; each iteration lists both sides.
 
     Args:
-        entry: index of the prefixes.
+        entry: index of the entry.
         prefixes: the entry.
-        source: its listing.
-        destination: that of the keys that it writes.
+        source: lists the keys of the source.
+        destination: lists the keys that the entry writes.
         decider: of the job.
     """
 
@@ -73,12 +73,12 @@ class EntryListing:
         self._decider = decider
 
     def begin(self) -> None:
-        """Ask for the first page of either side; then read it, or `close`."""
+        """Request the first page of both sides; then either read the listing or `close` it."""
         self._source.begin()
         self._destination.begin()
 
     def close(self) -> None:
-        """Stop what was begun and never read."""
+        """Stop a listing that was begun and never read."""
         self._source.close()
         self._destination.close()
 
@@ -86,20 +86,20 @@ class EntryListing:
         """Yield the objects.
 
         Raises:
-            CopyError: a listing failed, after the objects before that.
+            CopyError: a listing failed; the objects before that were yielded.
         """
         entry, prefixes, decide = self._entry, self._prefixes, self._decider.decide_listed
         with closing(_read(self._source)) as source, closing(_read(self._destination)) as destination:
-            for suffix, ours, theirs in merge(source, destination, prefixes.source, prefixes.destination):
+            for suffix, found, existing in merge(source, destination, prefixes.source, prefixes.destination):
                 key = prefixes.destination + suffix
-                decision = decide(ours, theirs, suffix, key)
+                decision = decide(found, existing, suffix, key)
                 yield Decided(
-                    entry=entry, position=suffix, source=ours, key=key, decision=decision, replaces=theirs
+                    entry=entry, position=suffix, source=found, key=key, decision=decision, replaces=existing
                 )
 
 
 class NamedListing:
-    """Single objects of an index range, looked at by HEAD; there is no listing to begin."""
+    """Single objects of an index range, checked by HEAD; `begin` and `close` do nothing."""
 
     def __init__(self, listing: Listing, after: int | None, through: int) -> None:
         self._listing = listing
@@ -121,12 +121,12 @@ def _read(stream: KeyStream) -> Generator[S3Object]:
 
 
 class Listing:
-    """Lists and decides the entries of a job, wholly or in ranges.
+    """Lists the entries of a job, completely or in ranges, and decides for their objects.
 
     Args:
         job: the run.
         stores: both sides.
-        retried: an earlier try may have copied something.
+        retried: an earlier attempt may have copied something.
         reach: of one listing.
     """
 
@@ -158,12 +158,12 @@ class Listing:
             entry: index into the job's prefixes.
             after: exclusive lower bound below the prefix; None means from the start.
             through: inclusive upper bound; None means to the end.
-            beside: listings that are read at the same time, this one among them.
+            beside: number of listings that are read at the same time, including this one.
         """
         prefixes = self._job.prefixes[entry]
-        reach = self._reach.shared_by(beside)
+        reach = self._reach.divide_by(beside)
         source, destination = (
-            self._keys(entry, store, prefix, after, through, reach if prefixes.recursive else None)
+            self._make_stream(entry, store, prefix, after, through, reach if prefixes.recursive else None)
             for store, prefix in (
                 (self._stores.source, prefixes.source),
                 (self._stores.destination, prefixes.destination),
@@ -176,10 +176,10 @@ class Listing:
         prefixes = self._job.prefixes[entry]
         reach = self._reach if prefixes.recursive else None
         after, through = _suffix(one.after), str(one.through)
-        return self._keys(entry, self._stores.destination, prefixes.destination, after, through, reach)
+        return self._make_stream(entry, self._stores.destination, prefixes.destination, after, through, reach)
 
     def find_copies(self, keys: Iterable[str]) -> Iterator[S3Object]:
-        """Return the destination's objects of some keys, each found by listing it; there may be none."""
+        """Return the destination's objects with these keys, each found by a listing, without missing ones."""
         with ThreadPoolExecutor(self._job.transfer.concurrency) as pool:
             return filter(None, list(pool.map(self._find_copy, keys)))
 
@@ -193,7 +193,7 @@ class Listing:
     ) -> list[Decided | Unseen | None]:
         """Return the job's single objects of an index range with their decisions.
 
-        None stands for one that is gone; one that can't be looked at stops no other.
+        None stands for an object that is gone; one whose HEAD fails does not stop the others.
         """
         first = 0 if after is None else after + 1
         indexes = range(first, len(self._job.objects) if through is None else through + 1)
@@ -207,28 +207,28 @@ class Listing:
             return Unseen(self._job.objects[index].source, error)
 
     def decide_object(self, index: int) -> Decided | None:
-        """Return one of the job's single objects with its decision; None where it is gone.
+        """Return one of the job's single objects with its decision; None if it is gone.
 
         Raises:
-            CopyError: it can't be looked at.
+            CopyError: a HEAD failed.
         """
         entry = self._job.objects[index]
-        ours = wait_for(self._stores.source.head_object(entry.source, version_id=entry.version_id))
-        theirs = wait_for(self._stores.destination.head_object(entry.destination))
-        if ours is None:
+        source = wait_for(self._stores.source.head_object(entry.source, version_id=entry.version_id))
+        destination = wait_for(self._stores.destination.head_object(entry.destination))
+        if source is None:
             return None
-        found = theirs.object if theirs else None
-        decision = self._decider.decide_named(ours.object, found, entry.destination)
+        existing = destination.object if destination else None
+        decision = self._decider.decide_named(source.object, existing, entry.destination)
         return Decided(
             entry=None,
             position=index,
-            source=ours.object,
+            source=source.object,
             key=entry.destination,
             decision=decision,
-            replaces=found,
+            replaces=existing,
         )
 
-    def _keys(
+    def _make_stream(
         self,
         entry: int,
         store: PacedStore,
@@ -237,7 +237,7 @@ class Listing:
         through: str | None,
         reach: Reach | None,
     ) -> KeyStream:
-        """Return the keys below a prefix; without a reach its direct children, one page after the other."""
+        """Return the keys below a prefix; without a reach only direct children, one page after another."""
 
         def page(after: str | None, token: str | None) -> Coroutine[Any, Any, Page]:
             recursive = reach is not None
@@ -255,10 +255,10 @@ class Listing:
 
 
 class Begins(Protocol):
-    """A listing that may ask for its first page before it is read."""
+    """A listing that may request its first page before it is read."""
 
     def begin(self) -> None:
-        """Ask for the first page."""
+        """Request the first page."""
 
     def close(self) -> None:
         """Stop, if it was begun and not read."""
@@ -268,22 +268,22 @@ T = TypeVar("T", bound=Begins)
 
 
 def begin_ahead(listings: Iterable[T]) -> Generator[T]:
-    """Yield listings in their order, the next ones begun; whoever takes one reads it or closes it.
+    """Yield listings in their order, with the next ones begun; the caller reads or closes each of them.
 
-    Many small listings then take a round trip together, and not one each.
+    Many small listings then take one round trip together, instead of one each.
     """
     waiting: deque[T] = deque()
     try:
-        for one in listings:
-            one.begin()
-            waiting.append(one)
+        for listing in listings:
+            listing.begin()
+            waiting.append(listing)
             if len(waiting) > AHEAD:
                 yield waiting.popleft()
         while waiting:
             yield waiting.popleft()
     finally:
-        for one in waiting:
-            one.close()
+        for listing in waiting:
+            listing.close()
 
 
 def _index(bound: str | int | None) -> int | None:

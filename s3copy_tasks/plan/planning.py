@@ -1,4 +1,4 @@
-"""Plans a run: compares both sides of a job and cuts what has to be copied into batches."""
+"""Plans a run: compares both sides of a job and cuts the objects to copy into batches."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def plan_job(
     sender: Sender | None = None,
     retried: bool = False,
 ) -> Plan:
-    """Compare both sides of a job and cut what has to be copied into batches. Writes nothing.
+    """Compare both sides of a job and cut the objects to copy into batches. Writes nothing.
 
     Args:
         job: the run.
         stores: both sides.
-        on_listed: called now and then with how many objects of the source were looked at.
-        sender: the budget of requests; None makes one by the job's concurrency.
-        retried: an earlier try of the run may have copied something: its batches will account for that.
+        on_listed: called now and then with the number of source objects that were checked.
+        sender: the budget of requests; None makes one with the job's concurrency.
+        retried: an earlier attempt of the run may have copied something: its batches will count that.
 
     Raises:
-        ConfigError: two sources would write one destination key.
+        ConfigError: two sources would be written to one destination key.
         CopyError: a listing failed.
     """
     sides = pace_stores(stores, sender or Sender(job.transfer.concurrency))
@@ -53,9 +53,9 @@ def plan_job(
     planner = Planner(job)
     taken = _plan_objects(job, listing, planner)
     listed = len(job.objects)
-    with closing(begin_ahead(_Group(listing, entries) for entries in _groups(job))) as groups:
+    with closing(begin_ahead(_Group(listing, entries) for entries in _group_entries(job))) as groups:
         for group in groups:
-            for entry, one in _by_destination(group, taken):
+            for entry, one in _merge_by_destination(group, taken):
                 planner.add(entry, one.position, one.source.size, one.decision)
                 listed += 1
                 if on_listed is not None and listed % 1_000 == 0:
@@ -66,9 +66,9 @@ def plan_job(
 
 
 def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict[str, str]:
-    """Plan the single objects; return source by destination key.
+    """Plan the single objects; return source keys by destination key.
 
-    One that has gone since preflight, or can't be looked at, goes to a batch: there it is counted.
+    An object that is gone since preflight, or whose HEAD fails, is put into a batch, which counts it.
     """
     taken = {}
     for index, one in enumerate(listing.decide_objects()):
@@ -78,7 +78,7 @@ def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict
         else:
             if one is not None:
                 taken[job.objects[index].destination] = one.key
-            if job.dry_run:  # else its batch says so
+            if job.dry_run:  # else its batch logs it
                 if one is None:
                     events.object_missing(job.objects[index].source)
                 else:
@@ -87,8 +87,8 @@ def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict
     return taken
 
 
-def _groups(job: EffectiveJob) -> list[list[int]]:
-    """Return the entries by groups: inside one, destinations are equal or nested."""
+def _group_entries(job: EffectiveJob) -> list[list[int]]:
+    """Return the entries in groups: in each of them, destinations are equal or nested."""
     groups: list[list[int]] = []
     top: str | None = None
     for destination, index in sorted((e.destination, i) for i, e in enumerate(job.prefixes)):
@@ -101,22 +101,22 @@ def _groups(job: EffectiveJob) -> list[list[int]]:
 
 
 class _Group:
-    """Listings of entries whose destinations are equal or nested: they are read side by side."""
+    """Listings of entries whose destinations are equal or nested: they are read at the same time."""
 
     def __init__(self, listing: Listing, entries: Sequence[int]) -> None:
         self.listings = {entry: listing.list_prefix(entry, beside=len(entries)) for entry in entries}
 
     def begin(self) -> None:
-        for one in self.listings.values():
-            one.begin()
+        for listing in self.listings.values():
+            listing.begin()
 
     def close(self) -> None:
-        for one in self.listings.values():
-            one.close()
+        for listing in self.listings.values():
+            listing.close()
 
 
-def _by_destination(group: _Group, taken: dict[str, str]) -> Iterator[tuple[int, Decided]]:
-    """Yield a group's objects by destination key, and refuse two that would write the same (rule 25)."""
+def _merge_by_destination(group: _Group, taken: dict[str, str]) -> Iterator[tuple[int, Decided]]:
+    """Yield a group's objects by destination key, and refuse two that would write the same key (rule 25)."""
 
     def stream(entry: int, listing: EntryListing) -> Iterator[tuple[str, int, Decided]]:
         return ((one.key, entry, one) for one in listing)
