@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
@@ -23,6 +23,7 @@ from s3copy_tasks.s3.connections import _s3_config
 from s3copy_tasks.s3.fast.client import CurlClient
 from tests.faults.kinds import meanwhile
 from tests.support.builders.bench import impatient, make_job
+from tests.support.s3.small_objects import Stored
 from tests.support.s3.small_s3 import SmallS3
 
 if TYPE_CHECKING:
@@ -37,15 +38,16 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.planner import Plan
     from tests.faults.proxy import Fault, FaultProxy
-    from tests.support.s3.small_objects import Stored
 
 SOURCE, DESTINATION = "the-source", "the-destination"
 SOURCE_ACCOUNT, DESTINATION_ACCOUNT = "111122223333", "444455556666"
 CONNECTIONS = 16
+ANOTHER_CLIENT: str = next(field.default for field in fields(Stored) if field.name == "by")
+"""`Stored.by` of an object that another client wrote: the default."""
 
 
 class Clock:
-    """Seconds since 1970 that pass whenever somebody looks."""
+    """Seconds since 1970 that advance with every call."""
 
     def __init__(self, step: float) -> None:
         self._now, self._step = 1_780_000_000.0, step
@@ -60,7 +62,7 @@ class Clock:
 
 @dataclass
 class Uploads:
-    """A record of open uploads, as Airflow keeps one between the tries of a task."""
+    """A record of open uploads, like Airflow's between the attempts of a task."""
 
     open: list[OpenUpload] = field(default_factory=list)
 
@@ -75,7 +77,7 @@ class Uploads:
 
 
 def connect(url: str) -> S3Client:
-    """Return a client with the product's own settings: no retries but `Sender`'s."""
+    """Return a client with the product's own settings: only `Sender` retries."""
     return boto3.client(
         "s3",
         endpoint_url=url,
@@ -91,13 +93,13 @@ class FaultBench:
 
     Attributes:
         renewed: how often credentials were fetched again.
-        deeds: what somebody else did, and to which object.
+        deeds: what another client did, and to which object.
 
     Args:
-        proxy: before the server; it begins anew.
+        proxy: in front of the server; it is reset.
         client: of the proxy.
-        step: seconds that pass between two looks at the clock.
-        fast: over libcurl; else over boto3.
+        step: seconds that pass between two readings of the clock.
+        fast: use libcurl; else boto3.
         server: other arguments of `SmallS3`.
     """
 
@@ -151,18 +153,18 @@ class FaultBench:
         return self.server.history(SOURCE, f"in/{suffix}")
 
     def changes(self, suffix: str, content: bytes | int = 11) -> Fault:
-        """Somebody writes the source object anew, with other metadata and tags."""
-        kept: dict[str, Any] = {"headers": {"x-amz-meta-by": "somebody"}, "tags": {"changed": "yes"}}
+        """Another client writes the source object again, with other metadata and tags."""
+        kept: dict[str, Any] = {"headers": {"x-amz-meta-by": "another client"}, "tags": {"changed": "yes"}}
         return self._deed(
             "source changed", suffix, lambda: self.server.put(SOURCE, f"in/{suffix}", content, **kept)
         )
 
     def deletes(self, suffix: str) -> Fault:
-        """Somebody deletes the source object."""
+        """Another client deletes the source object."""
         return self._deed("source deleted", suffix, lambda: self.server.delete(SOURCE, f"in/{suffix}"))
 
-    def overwrites(self, suffix: str, content: bytes | int = b"somebody else's") -> Fault:
-        """Somebody writes the destination's key."""
+    def overwrites(self, suffix: str, content: bytes | int = b"another client's") -> Fault:
+        """Another client writes the destination's key."""
         return self._deed(
             "destination written",
             suffix,
@@ -170,7 +172,7 @@ class FaultBench:
         )
 
     def clears(self, suffix: str) -> Fault:
-        """Somebody deletes the destination's object."""
+        """Another client deletes the destination's object."""
         return self._deed(
             "destination deleted", suffix, lambda: self.server.delete(DESTINATION, f"out/{suffix}")
         )
@@ -183,7 +185,7 @@ class FaultBench:
         return meanwhile(name, do)
 
     def started(self, **changes: Any) -> EffectiveJob:
-        """Return a job whose run starts now; then a second passes, as it does before the first copy."""
+        """Return a job whose run starts now; then a second passes, like before the first copy."""
         values: dict[str, Any] = {
             "source": Location(bucket=SOURCE, account=SOURCE_ACCOUNT),
             "destination": Location(bucket=DESTINATION, account=DESTINATION_ACCOUNT),
@@ -205,7 +207,7 @@ class FaultBench:
         sender: Sender | None = None,
         metrics: MetricsCollector | None = None,
     ) -> TransferMetrics:
-        """Carry out a batch and return its account."""
+        """Carry out a batch and return its metrics."""
         collector = metrics or MetricsCollector()
         with count_batch(job, batch, collector):
             copy_batch(
@@ -222,13 +224,13 @@ class FaultBench:
     def run(
         self, job: EffectiveJob, plan: Plan | None = None, *, limits: Limits | None = None
     ) -> TransferMetrics:
-        """Plan a run, unless it is planned already, carry out its batches and add up."""
+        """Plan a run, unless it is planned already, carry out its batches and add up their metrics."""
         plan = plan or self.plan(job)
-        accounts = {batch.id: self.copy(job, batch, limits=limits) for batch in plan.batches}
-        return self.added_up(job, plan, accounts)
+        batch_metrics = {batch.id: self.copy(job, batch, limits=limits) for batch in plan.batches}
+        return self.add_up(job, plan, batch_metrics)
 
-    def added_up(
-        self, job: EffectiveJob, plan: Plan, accounts: dict[int, TransferMetrics]
+    def add_up(
+        self, job: EffectiveJob, plan: Plan, batch_metrics: dict[int, TransferMetrics]
     ) -> TransferMetrics:
         moment = utc_now()
-        return run_metrics(job, outside_metrics(job, plan, moment, moment), plan.batches, accounts)
+        return run_metrics(job, outside_metrics(job, plan, moment, moment), plan.batches, batch_metrics)

@@ -1,4 +1,4 @@
-"""One proxy and one client for all: a client takes longer to make than most of these tests."""
+"""One proxy and one client for all: to make a client takes longer than most of these tests."""
 
 from __future__ import annotations
 

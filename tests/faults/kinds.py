@@ -1,4 +1,4 @@
-"""The kinds of faults, each with a name: what S3, networks and other people do to a request."""
+"""The kinds of faults, each with a name: what S3, networks and other clients do to a request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DELAY_SECONDS = 0.02
 
 
 def refused(name: str, status: int, code: str) -> Fault:
-    """Return a fault in which the server is never asked; to a HEAD S3 gives no code."""
+    """Return a fault in which the request does not reach the server; for a HEAD, S3 returns no code."""
 
     def strike(request: Request, forward: Forward) -> Reply:
         return Reply(status) if request.method == "HEAD" else Reply.error(status, code)
@@ -24,12 +24,12 @@ def refused(name: str, status: int, code: str) -> Fault:
 
 
 def spoiled(name: str, spoil: Callable[[Reply], Reply]) -> Fault:
-    """Return a fault in which the server acts, and its answer does not come as it was sent."""
+    """Return a fault in which the server acts, but its answer is changed on the way."""
     return Fault(name, lambda request, forward: spoil(forward(request)))
 
 
 def meanwhile(name: str, act: Callable[[], object]) -> Fault:
-    """Return a fault in which somebody acts just before the server does."""
+    """Return a fault in which another client acts just before the server does."""
 
     def strike(request: Request, forward: Forward) -> Reply:
         act()
@@ -78,4 +78,4 @@ FAULTS = {
         spoiled("XML cut off", _cut_off),
     )
 }
-"""What strikes by itself, by name; of the deeds of others, `meanwhile` makes faults."""
+"""Faults by name; `meanwhile` makes more of them from what other clients do."""

@@ -1,4 +1,4 @@
-"""Judges a run by what the server holds and what the proxy saw, not by what the product says of itself."""
+"""Judges a run by what the server has and what the proxy saw, not by what the product reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, TypeAlias
 
 from s3copy_tasks.core.job import Overwrite
-from tests.faults.bench import DESTINATION
+from tests.faults.bench import ANOTHER_CLIENT, DESTINATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.s3.small_objects import Stored
 
 Fate: TypeAlias = tuple[str, int]
-"""What may become of an object, and the bytes that are counted for it."""
+"""A possible outcome of an object, and the bytes that are counted for it."""
 SKIPPED, VANISHED, UNKNOWN, UNSEEN, FAILED = (
     (name, 0) for name in ("skipped", "vanished", "unknown", "unseen", "failed")
 )
@@ -29,13 +29,13 @@ SKIPPED, VANISHED, UNKNOWN, UNSEEN, FAILED = (
 
 @dataclass
 class Oracle:
-    """Knows what was there before a run.
+    """Knows what existed before a run.
 
     Attributes:
         bench: on which the run takes place.
         job: the run.
         suffixes: of the source's objects.
-        skippable: of these, the ones that the destination has already.
+        skippable: of these, the ones that the destination already has.
     """
 
     bench: FaultBench
@@ -44,7 +44,7 @@ class Oracle:
     skippable: frozenset[str]
 
     def check(self, metrics: TransferMetrics, *, retried: bool) -> None:
-        """Fail the test unless the run's account is exact and nothing is wrong, lost or left behind."""
+        """Fail the test unless the run's metrics are exact and nothing is wrong, lost or left behind."""
         for suffix in self.suffixes:
             self._check_objects(suffix)
         self._check_failures(metrics)
@@ -59,7 +59,7 @@ class Oracle:
         return self.bench.server.history(DESTINATION, f"out/{suffix}")
 
     def _check_objects(self, suffix: str) -> None:
-        """Every write is one whole version of its source; `never` writes over nothing."""
+        """Every write is one whole version of its source; `never` overwrites nothing."""
         versions = self.bench.versions(suffix)
         for one in self.own_writes(suffix):
             assert any(self.bench.server.same(one, version) for version in versions), (
@@ -89,8 +89,8 @@ class Oracle:
             for suffix in self.suffixes
         }
         for suffix, allowed in fates.items():
-            assert allowed, f"lost: {suffix} has neither arrived nor is there a reason in {metrics}"
-        told = (
+            assert allowed, f"lost: {suffix} has not arrived, without a reason in {metrics}"
+        reported = (
             metrics.files_copied_successfully,
             sum(metrics.files_skipped.values()),
             metrics.files_failed,
@@ -98,23 +98,25 @@ class Oracle:
             metrics.total_bytes_transferred,
         )
         possible = {_counted(chosen) for chosen in product(*fates.values())}
-        assert told in possible, f"a wrong count: {told} of {metrics}; possible are {possible}, by {fates}"
+        assert reported in possible, (
+            f"wrong count: {reported} of {metrics}; possible are {possible}, by {fates}"
+        )
 
     def _fates(self, suffix: str, metrics: TransferMetrics, *, retried: bool) -> set[Fate]:
-        """Return what an object that was not reported as failed may count as."""
+        """Return the possible outcomes of an object that was not reported as failed."""
         never = self.job.overwrite is Overwrite.NEVER
         deleted = self._did("source deleted", suffix)
         said_gone = bool({"NoSuchKey", "NoSuchUpload"} & self._struck(suffix))
         written = self._counted_writes(suffix, retried=retried)
         fates = {("copied", one.size) for one in written}
-        is_told = any(one.is_known for one in self._writes_of(suffix))
+        is_known = any(one.is_known for one in self._writes_of(suffix))
         if not written and suffix in self.skippable:
             fates.add(SKIPPED)
         if never and self._did("destination written", suffix):
             fates.add(SKIPPED)
         if never and retried and self._did("source changed", suffix):
-            fates.add(SKIPPED)  # by dates alone its first try's copy is no copy of what the source has now
-        if (deleted or said_gone) and (not is_told or retried):
+            fates.add(SKIPPED)  # by dates, the first attempt's copy is older than the source
+        if (deleted or said_gone) and (not is_known or retried):
             fates.add(VANISHED)
         if deleted and (not written or retried):
             fates.add(UNSEEN)
@@ -123,7 +125,7 @@ class Oracle:
         return fates
 
     def _counted_writes(self, suffix: str, *, retried: bool) -> list[Stored]:
-        """Return the writes that may count: the last one, and of several tries each one's last."""
+        """Return the writes that may count: the last one; with several attempts, any of them."""
         written = self.own_writes(suffix)
         return written if retried else written[-1:]
 

@@ -1,4 +1,4 @@
-"""A proxy that does to S3's answers what networks do to them, and S3 itself: by rule, and counted."""
+"""A proxy that injects faults of networks and of S3, by rule, and records what it did."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
 
 Forward: TypeAlias = Callable[[Request], Reply]
-"""Asks the server."""
+"""Sends a request to the server."""
 _WRITES = frozenset({"CompleteMultipartUpload", "CopyObject", "CreateMultipartUpload", "PutObject"})
 _RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Severed(Reply):
-    """A reply that breaks off after so many bytes of its body; with None the connection is reset instead."""
+    """A reply that is cut off after so many bytes of its body; None resets the connection instead."""
 
     sent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to a request: `strike` may ask the server, and returns what the client is told."""
+    """What happens to a request: `strike` may call the server, and returns the client's reply."""
 
     name: str
     strike: Callable[[Request, Forward], Reply]
@@ -45,9 +45,9 @@ class Rule:
         fault: happens to them.
         kind: of the requests; None means any.
         key: of the requests; None means any.
-        nth: the first of them that is struck, from 1.
-        times: how many are struck from there on.
-        seen: requests of this kind and key up to now.
+        nth: number of the first one that is struck, from 1.
+        times: how many are struck from then on.
+        seen: number of requests of this kind and key so far.
     """
 
     fault: Fault
@@ -67,12 +67,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What became of a request.
+    """A request and its reply.
 
     Attributes:
-        request: as it came.
+        request: as it arrived.
         fault: that struck it, by name.
-        acted: the server's answer; None where it was never asked.
+        acted: the server's answer; None if the request did not reach it.
         reply: what the client got.
     """
 
@@ -102,7 +102,7 @@ class FaultProxy(Proxy):
         self.exchanges: list[Exchange] = []
 
     def begin(self, small: SmallS3) -> None:
-        """Put another server in its place, with no rules and nothing remembered."""
+        """Put another server behind the proxy, and forget all rules and exchanges."""
         self.small = small
         self.rules.clear()
         self.forget()

@@ -1,4 +1,4 @@
-"""Each kind of fault alone, at each kind of request: what becomes of the object, after how many requests."""
+"""Each kind of fault alone, at each kind of request: the object's outcome, after how many requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from s3copy_tasks.core.job import ObjectOptions, Overwrite, TransferOptions
 from s3copy_tasks.core.multipart import Limits
-from tests.faults.bench import DESTINATION, FaultBench
+from tests.faults.bench import ANOTHER_CLIENT, DESTINATION, FaultBench
 from tests.faults.kinds import FAULTS, meanwhile
 from tests.faults.proxy import Fault, Forward
 from tests.support.builders.bench import impatient
@@ -36,7 +36,7 @@ HIDING = frozenset(
         "XML cut off",
     }
 )
-"""After these nobody knows what the server did."""
+"""After these, the client can't know what the server did."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Target:
         size: of the object.
         requests: of this kind, without a fault.
         relayed: the object goes through the worker.
-        others: what becomes of the object where another request does not mend it.
+        others: outcomes of faults that another request does not fix.
         leaves_out: faults that this kind of request can't have.
     """
 
@@ -73,8 +73,8 @@ class Target:
 
     def outcome(self, fault: str) -> Outcome:
         untouched = Outcome(requests=self.requests)
-        mended = Outcome(requests=self.requests + 1)
-        return self.others.get(fault, untouched if fault == "delay" else mended)
+        fixed = Outcome(requests=self.requests + 1)
+        return self.others.get(fault, untouched if fault == "delay" else fixed)
 
 
 DENIED = Outcome("failed", 1, "AccessDenied")
@@ -87,7 +87,7 @@ OF_A_PART = {
     "NoSuchUpload": Outcome(),
     "PreconditionFailed": Outcome(),
 }
-"""How many parts are under way when one of them fails is a matter of time."""
+"""How many parts are in progress when one of them fails depends on timing."""
 NO_BODY = {name: Outcome(requests=1) for name in ("truncated body", "XML cut off")}
 TARGETS = (
     Target("CopyObject", "out/a", SMALL, others=REFUSED),
@@ -174,9 +174,9 @@ FOR_GOOD = {
     "truncated body": Outcome("copied", 2),
     "XML cut off": Outcome("copied", 2),
 }
-"""Half a refusal has a status still: the 412 for its own copy tells a second try what its first one did."""
+"""Half a refusal still has a status: the 412 at the second attempt shows that the first one copied."""
 FAST_FOR_GOOD = {"truncated body": Outcome("failed", 3, "ConnectionClosedError")}
-"""libcurl believes nothing of half a reply."""
+"""libcurl ignores a truncated reply."""
 
 
 @pytest.fixture(params=[True, False], ids=["fast", "boto3"])
@@ -201,7 +201,7 @@ def put(bench: FaultBench, size: int) -> None:
 def struck(
     bench: FaultBench, fault: Fault, kind: str, key: str | None = "out/a", **options: object
 ) -> TransferMetrics:
-    """Run a job of which the requests of a kind are struck, from when it is planned."""
+    """Run a job; after its plan, requests of a kind are struck."""
     which = {name: int(str(options.pop(name))) for name in ("nth", "times") if name in options}
     job = bench.started(**options)
     plan = bench.plan(job)
@@ -211,7 +211,7 @@ def struck(
 
 
 def fate(metrics: TransferMetrics) -> str:
-    """Return what the one object of a run counts as."""
+    """Return what the single object of a run counts as."""
     assert metrics.total_files_found == 1
     counts = {
         "copied": metrics.files_copied_successfully,
@@ -235,7 +235,7 @@ def assert_arrived(bench: FaultBench, metrics: TransferMetrics) -> None:
 
 @pytest.mark.parametrize(("target", "fault"), ONCE)
 def test_a_fault_that_passes(bench: FaultBench, target: Target, fault: Fault) -> None:
-    """What is worth another request gets one, and the object arrives; a refusal ends it, by its code."""
+    """Requests worth another attempt get one, and the object arrives; a refusal fails it with its code."""
     put(bench, target.size)
     expected = target.outcome(fault.name)
     metrics = struck(bench, fault, target.kind, target.key, relayed=target.relayed)
@@ -251,7 +251,7 @@ def test_a_fault_that_passes(bench: FaultBench, target: Target, fault: Fault) ->
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_that_stays(bench: FaultBench, fast: bool, name: str) -> None:  # noqa: FBT001
-    """Attempts end: three where S3 fails, ten where it asks to slow down, one where it refuses (FR-005)."""
+    """Attempts are limited: 3 when S3 fails, 12 when it asks to slow down, 1 when it refuses (FR-005)."""
     put(bench, SMALL)
     expected = (FOR_GOOD | (FAST_FOR_GOOD if fast else {}))[name]
     metrics = struck(bench, FAULTS[name], "CopyObject", times=99)
@@ -267,7 +267,7 @@ def test_a_fault_that_stays(bench: FaultBench, fast: bool, name: str) -> None:  
 
 
 def assert_arrived_at_last(bench: FaultBench) -> None:
-    """Once the fault has gone, another run brings what is missing."""
+    """Once the fault is gone, another run copies what is missing."""
     bench.run(bench.started(), limits=LIMITS)
     assert bench.server.same(bench.written["a"], bench.versions("a")[-1])
 
@@ -276,7 +276,7 @@ def assert_arrived_at_last(bench: FaultBench) -> None:
     ("size", "kind", "nth"),
     [
         pytest.param(SMALL, "CopyObject", 1, id="between list and copy"),
-        pytest.param(LARGE, "HeadObject", 1, id="before the look at a large one"),
+        pytest.param(LARGE, "HeadObject", 1, id="before the HEAD of a large one"),
         pytest.param(LARGE, "GetObjectTagging", 1, id="before its tags are read"),
         pytest.param(LARGE, "UploadPartCopy", 2, id="between two parts"),
         pytest.param(LARGE, "UploadPartCopy", 5, id="before the last part"),
@@ -284,7 +284,7 @@ def assert_arrived_at_last(bench: FaultBench) -> None:
 )
 @pytest.mark.parametrize("newer", [SMALL, LARGE], ids=["now small", "now large"])
 def test_a_source_that_changes(bench: FaultBench, size: int, kind: str, nth: int, newer: int) -> None:
-    """The version of the moment arrives whole, with its own metadata and tags: never a mix (rule 2)."""
+    """The current version arrives whole, with its own metadata and tags: never a mix (rule 2)."""
     put(bench, size)
     key = "in/a" if kind in {"HeadObject", "GetObjectTagging"} else "out/a"
     metrics = struck(bench, bench.changes("a", newer), kind, key, nth=nth)
@@ -295,7 +295,7 @@ def test_a_source_that_changes(bench: FaultBench, size: int, kind: str, nth: int
 
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
 def test_a_source_that_keeps_changing(bench: FaultBench, size: int) -> None:
-    """It is looked at again at most twice, then reported; nothing of it is written (rule 2)."""
+    """It is checked again at most twice, then reported; nothing of it is written (rule 2)."""
     put(bench, size)
     kind = "CopyObject" if size == SMALL else "UploadPartCopy"
     metrics = struck(bench, bench.changes("a", size), kind, times=99)
@@ -307,13 +307,13 @@ def test_a_source_that_keeps_changing(bench: FaultBench, size: int) -> None:
     ("size", "kind", "key"),
     [
         pytest.param(SMALL, "CopyObject", "out/a", id="between list and copy"),
-        pytest.param(LARGE, "HeadObject", "in/a", id="before the look at a large one"),
+        pytest.param(LARGE, "HeadObject", "in/a", id="before the HEAD of a large one"),
         pytest.param(LARGE, "GetObjectTagging", "in/a", id="before its tags are read"),
         pytest.param(LARGE, "UploadPartCopy", "out/a", id="before a part"),
     ],
 )
 def test_a_source_that_is_deleted(bench: FaultBench, size: int, kind: str, key: str) -> None:
-    """It has vanished, which is no failure; no upload of it is left."""
+    """It has vanished, which is not a failure; no upload of it is left."""
     put(bench, size)
     metrics = struck(bench, bench.deletes("a"), kind, key)
     assert fate(metrics) == "vanished"
@@ -324,18 +324,18 @@ def test_a_source_that_is_deleted(bench: FaultBench, size: int, kind: str, key: 
     ("size", "kind"), [(SMALL, "CopyObject"), (LARGE, "CompleteMultipartUpload")], ids=["small", "large"]
 )
 class TestDestination:
-    """Somebody else writes or deletes the destination's object at the last moment."""
+    """Another client writes or deletes the destination's object at the last moment."""
 
     def test_never_leaves_it(self, bench: FaultBench, size: int, kind: str) -> None:
-        """`never` skips an object that came meanwhile, and leaves it as it is (rule 3)."""
+        """`never` skips an object that was written meanwhile, and keeps it (rule 3)."""
         put(bench, size)
         metrics = struck(bench, bench.overwrites("a"), kind, overwrite=Overwrite.NEVER)
         assert (fate(metrics), dict(metrics.files_skipped)) == ("skipped", {"exists": 1})
         assert bench.written["a"].by == "test"
         assert bench.server.uploads == {}
 
-    def test_changed_looks_at_it_first(self, bench: FaultBench, size: int, kind: str) -> None:
-        """`changed` replaces what came meanwhile only after a look at it, and exactly that (rule 3)."""
+    def test_changed_checks_it_first(self, bench: FaultBench, size: int, kind: str) -> None:
+        """`changed` replaces what was written meanwhile only after a check, and exactly that (rule 3)."""
         put(bench, size)
         metrics = struck(bench, bench.overwrites("a"), kind)
         (came,) = [one for one in bench.server.history(DESTINATION, "out/a") if one.by == "test"]
@@ -343,20 +343,20 @@ class TestDestination:
             (one.headers.get("if-none-match"), one.headers.get("if-match"))
             for one in bench.proxy.of_kind(kind)
         ]
-        assert guards == [("*", None), (None, came.etag)]
+        assert guards == [("*", None), (None, newer.etag)]
         assert_arrived(bench, metrics)
 
     def test_changed_guards_what_it_replaces(self, bench: FaultBench, size: int, kind: str) -> None:
-        """An object that was replaced by somebody else after it was listed is looked at first, too."""
+        """An object that another client replaced after it was listed is checked first, too."""
         put(bench, size)
         listed = bench.server.put(DESTINATION, "out/a", 7, modified=bench.clock() - 2e6)
         metrics = struck(bench, bench.overwrites("a"), kind)
-        came = bench.server.history(DESTINATION, "out/a")[1]
-        assert [one.headers["if-match"] for one in bench.proxy.of_kind(kind)] == [listed.etag, came.etag]
+        newer = bench.server.history(DESTINATION, "out/a")[1]
+        assert [one.headers["if-match"] for one in bench.proxy.of_kind(kind)] == [listed.etag, newer.etag]
         assert_arrived(bench, metrics)
 
-    def test_one_that_is_gone_is_written(self, bench: FaultBench, size: int, kind: str) -> None:
-        """S3 says 404 when the object to be replaced is gone: that is not the source (rule 3)."""
+    def test_a_missing_one_is_written(self, bench: FaultBench, size: int, kind: str) -> None:
+        """S3 answers 404 when the object to replace is gone: that does not mean the source (rule 3)."""
         put(bench, size)
         bench.server.put(DESTINATION, "out/a", 7, modified=bench.clock() - 2e6)
         metrics = struck(bench, bench.clears("a"), kind)
@@ -378,8 +378,8 @@ def test_a_small_relay_does_not_miss_a_change(bench: FaultBench) -> None:
     assert_arrived_at_last(bench)
 
 
-def test_an_empty_relayed_object_is_no_mix(bench: FaultBench) -> None:
-    """No byte of an empty object is read that could pin it: its tags and metadata are of one version."""
+def test_an_empty_relayed_object_is_one_version(bench: FaultBench) -> None:
+    """An empty object has no bytes whose ETag is checked; its tags and metadata still are of one version."""
     put(bench, 0)
     job = bench.started(relayed=True)
     plan = bench.plan(job)
@@ -389,7 +389,7 @@ def test_an_empty_relayed_object_is_no_mix(bench: FaultBench) -> None:
 
 
 def test_expired_credentials_at_a_head_are_renewed(bench: FaultBench) -> None:
-    """S3 answers a HEAD with a bare 400 when credentials have expired: they are fetched again (rule 15)."""
+    """S3 answers a HEAD with a plain 400 when credentials have expired: they are renewed (rule 15)."""
     put(bench, LARGE)
 
     def strike(request: Request, forward: Forward) -> Reply:
@@ -397,7 +397,7 @@ def test_expired_credentials_at_a_head_are_renewed(bench: FaultBench) -> None:
             return forward(request)
         return Reply(400) if request.method == "HEAD" else Reply.error(400, "ExpiredToken")
 
-    job = bench.started(options=ObjectOptions(tags="drop"))  # else the request for tags would be the first
+    job = bench.started(options=ObjectOptions(tags="drop"))  # else the request for tags would come first
     plan = bench.plan(job)
     expired = Fault("expired", strike)
     after_the_listings = bench.proxy.add(expired, nth=3, times=10_000)
@@ -422,7 +422,7 @@ def test_a_kill_between_two_parts_leaves_no_upload(bench: FaultBench, nth: int) 
 
 
 def test_an_upload_whose_abort_was_denied_is_aborted_by_the_retry(bench: FaultBench) -> None:
-    """What a try could not clean up, it remembers: the next try does (rule 7)."""
+    """An attempt remembers what it could not clean up, and the next attempt does (rule 7)."""
     put(bench, LARGE)
     job = bench.started()
     plan = bench.plan(job)
@@ -437,7 +437,7 @@ def test_an_upload_whose_abort_was_denied_is_aborted_by_the_retry(bench: FaultBe
 
 
 def test_a_failed_verification_names_the_object(bench: FaultBench) -> None:
-    """What somebody else writes over a fresh copy is no copy: it fails, with its name (rule 13)."""
+    """If another client overwrites a fresh copy, the object fails, and is named (rule 13)."""
     put(bench, LARGE)
     metrics = struck(bench, bench.overwrites("a"), "ListObjectsV2", None, nth=3)
     (failure,) = metrics.errors_encountered.first
@@ -446,6 +446,6 @@ def test_a_failed_verification_names_the_object(bench: FaultBench) -> None:
 
 
 def test_every_fault_has_an_expectation() -> None:
-    """At least twenty kinds, each with a name, and none without a test."""
+    """At least twenty kinds, each with a name and a test."""
     assert len(FAULTS) >= 20
     assert FOR_GOOD.keys() == FAULTS.keys()

@@ -1,4 +1,4 @@
-"""The fault proxy itself: before any S3 server, by kind, key and count."""
+"""The fault proxy itself: in front of any S3 server, by kind, key and count."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.one_server
-def test_it_stands_before_any_server(server: Endpoint) -> None:
-    """Given an address it forwards there; a rule strikes the nth request of a kind, so many times."""
+def test_it_works_with_any_server(server: Endpoint) -> None:
+    """It forwards to an address; a rule strikes the nth request of a kind, so many times."""
     with FaultProxy(server.url) as proxy:
         client = connect(proxy.url)
         client.create_bucket(Bucket="behind-the-proxy")
@@ -47,7 +47,7 @@ def test_it_stands_before_any_server(server: Endpoint) -> None:
 def test_a_reset_comes_before_or_after_the_act(
     fault_proxy: FaultProxy, fault_client: S3Client, name: str, *, acts: bool
 ) -> None:
-    """The client sees the same; the server has acted, or was never asked."""
+    """The client sees the same; the server has acted, or got no request."""
     server = SmallS3()
     fault_proxy.begin(server)
     rule = fault_proxy.add(FAULTS[name], "PutObject")
@@ -59,7 +59,7 @@ def test_a_reset_comes_before_or_after_the_act(
 
 
 def test_the_small_server_knows_a_mix(fault_proxy: FaultProxy, fault_client: S3Client) -> None:
-    """An object of parts of two versions is neither of them, though its size is right."""
+    """An object with parts of two versions is neither of them, even if its size is right."""
     bench = FaultBench(fault_proxy, fault_client, part_bytes_min=1)
     first = bench.put("a", 100)
     upload = fault_client.create_multipart_upload(Bucket=DESTINATION, Key="out/a")["UploadId"]

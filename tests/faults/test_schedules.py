@@ -1,4 +1,4 @@
-"""Random faults at random places: whatever happens, a run ends complete, or failed with exact counts."""
+"""Random faults at random places: a run ends complete, or failed with exact counts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXAMPLES = int(os.environ.get("S3COPY_FAULT_EXAMPLES", "150"))
 LIMITS = Limits(single_copy_bytes=100, part_bytes=64)
 """Above 100 bytes an object is a large one."""
 OTHERS = ("changes", "deletes", "overwrites", "clears")
-LOOKS = (("in/", "HeadObject"), ("out/", "HeadObject"))
+HEADS = (("in/", "HeadObject"), ("out/", "HeadObject"))
 SMALL = (("out/", "CopyObject"),)
 SMALL_RELAYED = (("in/", "GetObjectTagging"), ("in/", "GetObject"), ("out/", "PutObject"))
 LARGE = (
@@ -58,7 +58,7 @@ class One:
 
 @dataclass(frozen=True)
 class Strike:
-    """A fault by its name, and the requests that it strikes: those of one object, or listings."""
+    """A fault by name, and the requests that it strikes: those of one object, or listings."""
 
     fault: str
     suffix: str
@@ -102,12 +102,12 @@ TIMES = st.sampled_from([1, 1, 2, 3, 99])
 
 @st.composite
 def strikes(draw: st.DrawFn, objects: tuple[One, ...], *, relayed: bool) -> Strike:
-    """Return a fault that strikes a request which the job is likely to make."""
+    """Return a fault that strikes a request that the job is likely to send."""
     one = draw(st.sampled_from(objects))
     large = LARGE + (PARTS_RELAYED if relayed else PARTS)
     small = SMALL_RELAYED if relayed else SMALL
     wanted = (large + small) if relayed else large if one.size > LIMITS.single_copy_bytes else small
-    side, kind = draw(st.sampled_from([*wanted, *wanted, *LOOKS, ("", "ListObjectsV2")]))
+    side, kind = draw(st.sampled_from([*wanted, *wanted, *HEADS, ("", "ListObjectsV2")]))
     nth = draw(st.integers(1, 4 if side else 8))
     return Strike(draw(NAMES), one.suffix, side, kind, nth, draw(TIMES))
 
@@ -133,7 +133,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
     )
 
 
-def prepared(schedule: Schedule, proxy: FaultProxy, client: S3Client) -> FaultBench:
+def prepare(schedule: Schedule, proxy: FaultProxy, client: S3Client) -> FaultBench:
     """Return a bench with the schedule's objects on both sides."""
     bench = FaultBench(
         proxy,
@@ -180,8 +180,8 @@ def arm(bench: FaultBench, schedule: Schedule) -> None:
         bench.proxy.add(fault, strike.kind, key, nth=strike.nth, times=strike.times)
 
 
-def carried_out(bench: FaultBench, schedule: Schedule, job: EffectiveJob, plan: Plan) -> TransferMetrics:
-    """Copy every batch, try it again where the schedule says so, and add up the last tries."""
+def carry_out(bench: FaultBench, schedule: Schedule, job: EffectiveJob, plan: Plan) -> TransferMetrics:
+    """Copy every batch, retry it if the schedule says so, and add up the last attempts."""
     senders: list[Sender] = []
     if schedule.killed_at is not None:
 
@@ -189,21 +189,21 @@ def carried_out(bench: FaultBench, schedule: Schedule, job: EffectiveJob, plan: 
             senders[-1].stop()
 
         bench.proxy.add(meanwhile("killed", kill), nth=schedule.killed_at)
-    accounts = {}
+    batch_metrics = {}
     for batch in plan.batches:
         killed = False
         for retried in (False, True):
             senders.append(impatient(job.transfer.concurrency))
             try:
-                account = bench.copy(job, batch, limits=LIMITS, retried=retried, sender=senders[-1])
+                copied = bench.copy(job, batch, limits=LIMITS, retried=retried, sender=senders[-1])
             except InterruptedError:
                 killed = True
                 continue
-            accounts[batch.id] = account
+            batch_metrics[batch.id] = copied
             if not schedule.retried:
                 break
-        assert not killed or batch.id in accounts
-    return bench.added_up(job, plan, accounts)
+        assert not killed or batch.id in batch_metrics
+    return bench.add_up(job, plan, batch_metrics)
 
 
 @settings(
@@ -213,22 +213,22 @@ def carried_out(bench: FaultBench, schedule: Schedule, job: EffectiveJob, plan: 
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(schedule=schedules())
-def test_any_faults_end_in_an_exact_account(
+def test_any_faults_end_in_exact_metrics(
     schedule: Schedule, fault_proxy: FaultProxy, fault_client: S3Client
 ) -> None:
-    """No wrong object, no lost one, no orphaned upload, no wrong count; and once all is well, all arrives."""
-    with prepared(schedule, fault_proxy, fault_client) as bench:
+    """No wrong, lost or miscounted object, and no orphaned upload; without faults, everything arrives."""
+    with prepare(schedule, fault_proxy, fault_client) as bench:
         judge(schedule, bench)
 
 
 def judge(schedule: Schedule, bench: FaultBench) -> None:
-    """Carry a schedule out, and compare what is told of it with what is."""
+    """Carry out a schedule, and compare what is reported with what happened."""
     transfer = TransferOptions(concurrency=schedule.concurrency, batch_objects=schedule.batch_objects)
     options = {"overwrite": schedule.overwrite, "verify": schedule.verify, "relayed": schedule.relayed}
     job = bench.started(transfer=transfer, **options)
     plan = bench.plan(job)
     arm(bench, schedule)
-    metrics = carried_out(bench, schedule, job, plan)
+    metrics = carry_out(bench, schedule, job, plan)
     there = {one.suffix for one in schedule.objects if one.there != "nothing"}
     same = {one.suffix for one in schedule.objects if one.there == "same"}
     skippable = {Overwrite.NEVER: there, Overwrite.CHANGED: same, Overwrite.ALWAYS: set()}[schedule.overwrite]

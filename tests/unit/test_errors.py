@@ -35,7 +35,7 @@ CLASSES = [
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_errors_pickle(cls: type[CopyError]) -> None:
-    """An error comes out of another process with its class, its code, its message and its attempts."""
+    """An error from another process keeps its class, code, message and attempts."""
     error = cls("it is gone", code="NoSuchKey")
     error.attempts = 3
     back = pickle.loads(pickle.dumps(error))
@@ -47,7 +47,7 @@ def test_errors_pickle(cls: type[CopyError]) -> None:
 @pytest.mark.parametrize("cls", CLASSES)
 @pytest.mark.parametrize("travel", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
 def test_remedies(cls: type[CopyError], travel: Callable[[CopyError], CopyError]) -> None:
-    """A remedy is the message's last line, once, and stays apart from the reason in another process."""
+    """A remedy is the message's last line, once, and stays separate from the reason in another process."""
     error = travel(cls("not allowed", code="AccessDenied", remedy="Missing in the policy: {}"))
     assert (error.reason, error.remedy) == ("not allowed", "Missing in the policy: {}")
     assert str(error) == "AccessDenied: not allowed\nMissing in the policy: {}"
@@ -55,6 +55,6 @@ def test_remedies(cls: type[CopyError], travel: Callable[[CopyError], CopyError]
 
 
 def test_most_errors_have_no_remedy() -> None:
-    """Where no statement would help, the reason is the message."""
+    """If no statement would help, the reason is the message."""
     error = MissingError("it is gone", code="NoSuchKey")
     assert (error.message, error.remedy) == (error.reason, None)

@@ -1,4 +1,4 @@
-"""A whole run in this process, over buckets in memory: what it counts in every ending."""
+"""A whole run in this process, over buckets in memory: what it counts, however it ends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ THREES = TransferOptions(concurrency=2, batch_objects=3)
 
 
 class TimeIsUpError(BaseException):
-    """What a signal raises in the thread that copies, as Airflow's timeout does."""
+    """What a signal raises in the copying thread, like Airflow's timeout."""
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def bench() -> Bench:
 
 @pytest.fixture
 def on_signal() -> Iterator[Callable[[], None]]:
-    """Return what sends this process a signal that raises TimeIsUpError in the main thread."""
+    """Return a function that sends a signal that raises TimeIsUpError in the main thread."""
 
     def raise_it(*_: object) -> None:
         raise TimeIsUpError
@@ -72,7 +72,7 @@ def outcome(metrics: TransferMetrics) -> tuple[int, int, int, int]:
 
 
 def test_a_run(bench: Bench) -> None:
-    """A run plans, copies batch after batch, and counts every object."""
+    """A run plans, copies one batch after another, and counts every object."""
     run = run_of(bench)
     run.carry_out()
     assert outcome(run.metrics) == (10, 10, 0, 0)
@@ -92,7 +92,7 @@ def test_before_it_begins(bench: Bench) -> None:
 
 
 def test_what_needs_no_copy_counts(bench: Bench) -> None:
-    """What lies outside of the batches is found and skipped, too."""
+    """Objects outside the batches are counted as found and skipped, too."""
     run_of(bench).carry_out()
     bench.clock.tick(60)
     bench.put("in/3", content=b"changed")
@@ -112,7 +112,7 @@ def test_dry_run(bench: Bench) -> None:
 
 
 def test_failed_objects(bench: Bench) -> None:
-    """Objects that fail end no run: they are counted, and the rest arrives."""
+    """Failed objects do not end a run: they are counted, and the rest arrives."""
     bench.server.before.append(on("copy_object", fails(DENIED), key="out/4", times=99))
     run = run_of(bench)
     run.carry_out()
@@ -122,7 +122,7 @@ def test_failed_objects(bench: Bench) -> None:
 
 @pytest.mark.parametrize("overwrite", Overwrite)
 def test_retries(bench: Bench, overwrite: Overwrite) -> None:
-    """A second try copies what is missing; what the first copied is no object that was there before."""
+    """A second attempt copies what is missing; copies of the first do not count as existing objects."""
     bench.server.put(DESTINATION, "out/0", b"of others")
     first = run_of(bench, overwrite=overwrite)
     bench.server.before.append(on("copy_object", fails(RESET), key="out/4", times=3))
@@ -139,7 +139,7 @@ def test_retries(bench: Bench, overwrite: Overwrite) -> None:
 
 
 def test_retries_of_single_objects() -> None:
-    """A single object that the first try copied is copied no more, and counts."""
+    """A single object that the first attempt copied is not copied again, and counts as copied."""
     bench = Bench()
     bench.put("in/a", "in/b")
     objects = tuple(ObjectEntry(source=f"in/{name}", destination=f"out/{name}") for name in "ab")
@@ -153,7 +153,7 @@ def test_retries_of_single_objects() -> None:
 
 
 def test_stopped_in_mid_run(bench: Bench) -> None:
-    """A run that is stopped accounts for every object: what was not copied for certain is unknown."""
+    """A stopped run counts every object: those that were not certainly copied are unknown."""
     run = run_of(bench)
     bench.server.after.append(on("copy_object", run.sender.stop, key="out/4"))
     with pytest.raises(InterruptedError):
@@ -167,7 +167,7 @@ def test_stopped_in_mid_run(bench: Bench) -> None:
 
 
 def test_stopped_while_it_plans(bench: Bench) -> None:
-    """A run that is stopped before it has a plan says so: it has found nothing, and it has failed."""
+    """A run that is stopped before it has a plan has found nothing, and has failed."""
     run = run_of(bench)
     run.sender.stop()
     with pytest.raises(InterruptedError):
@@ -179,12 +179,12 @@ def test_stopped_while_it_plans(bench: Bench) -> None:
 
 
 def test_a_signal_while_it_copies(bench: Bench, on_signal: Callable[[], None]) -> None:
-    """A signal that ends the run lets the copies under way end, and counts them."""
+    """When a signal ends the run, copies in progress are finished and counted."""
     run = run_of(bench, transfer=TransferOptions(concurrency=2))
 
     def interrupt() -> None:
         on_signal()
-        run.sender._pacer._stopping.wait(10)  # the copy ends after the run was told to
+        run.sender._pacer._stopping.wait(10)  # the copy ends after the run was stopped
 
     bench.server.before.append(on("copy_object", interrupt, key="out/9"))
     with pytest.raises(TimeIsUpError):
@@ -219,7 +219,7 @@ def test_a_plan_that_is_refused() -> None:
 
 
 def test_watch(bench: Bench) -> None:
-    """Who watches hears what was listed, what is planned, and every object up to the last."""
+    """A watch gets the listed and the planned objects, and each counted object up to the last."""
     heard: dict[str, list[int]] = {"listed": [], "planned": [], "counted": []}
     watch = Watch(
         listed=heard["listed"].append, planned=heard["planned"].append, counted=heard["counted"].append
@@ -228,7 +228,7 @@ def test_watch(bench: Bench) -> None:
     assert (heard["listed"][-1], heard["planned"]) == (10, [10])
     assert len(heard["counted"]) == 10
     assert max(heard["counted"]) == 10
-    assert max(heard["counted"][:3]) == 3  # the first batch has three, and the next begins after them
+    assert max(heard["counted"][:3]) == 3  # the first batch has three, and the next one begins after it
 
 
 def test_watch_of_a_dry_run(bench: Bench) -> None:
@@ -239,7 +239,7 @@ def test_watch_of_a_dry_run(bench: Bench) -> None:
 
 
 def test_batches_run_in_order(bench: Bench) -> None:
-    """A batch begins when the one before has ended."""
+    """A batch begins when the previous one has ended."""
     run_of(bench).carry_out()
     order = [call.key for call in bench.server.calls if call.verb == "copy_object"]
     batches = [sorted(order[first : first + 3]) for first in range(0, 10, 3)]
@@ -254,8 +254,8 @@ def failed_objects(run: InProcessRun) -> list[tuple[str, str, int]]:
     return [(line["key"], line["code"], line["attempts"]) for line in failed]
 
 
-def test_objects_that_are_not_attempted_are_lines() -> None:
-    """Where access is gone, the objects that nobody tries any more are log lines, too."""
+def test_objects_that_are_not_attempted_are_logged() -> None:
+    """When access is gone, objects that are not attempted are logged, too."""
     bench = Bench()
     keys = [f"in/{number:03}" for number in range(120)]
     bench.put(*keys)
@@ -265,15 +265,15 @@ def test_objects_that_are_not_attempted_are_lines() -> None:
     assert {(code, attempts) for _, code, attempts in failed} == {("AccessDenied", 1), ("NotAttempted", 0)}
 
 
-def test_objects_that_can_not_be_looked_at_are_lines(bench: Bench) -> None:
-    """A single object whose HEAD is refused is a log line like any other that fails."""
+def test_objects_whose_head_fails_are_logged(bench: Bench) -> None:
+    """A single object whose HEAD is refused is logged like any other failed object."""
     bench.server.before.append(on("head_object", fails(DENIED), key="in/0", times=99))
     objects = (ObjectEntry(source="in/0", destination="out/0"),)
     assert set(failed_objects(run_of(bench, objects=objects, prefixes=()))) == {("in/0", "AccessDenied", 1)}
 
 
-def test_errors_of_others() -> None:
-    """An error of ours stays itself; any other keeps its name as code, and its words."""
+def test_other_errors() -> None:
+    """An error of this package stays unchanged; any other keeps its name as code, and its message."""
     assert as_copy_error(DENIED) is DENIED
     other = as_copy_error(KeyError("x"))
     assert (type(other), other.code, other.message) == (CopyError, "KeyError", "'x'")

@@ -51,7 +51,7 @@ def make_object(
     etag: str | None = None,
     bucket: str = SOURCE,
 ) -> S3Object:
-    """Return a listed object; its ETag follows from its key unless one is given."""
+    """Return a listed object; its ETag is derived from its key unless given."""
     return S3Object(
         bucket=bucket,
         key=key,
@@ -62,7 +62,7 @@ def make_object(
 
 
 def impatient(in_flight: int = 2) -> Sender:
-    """Return a sender for which time passes at once: it never waits."""
+    """Return a sender that never waits."""
     now = 0.0
 
     async def wait(seconds: float) -> bool:
@@ -74,7 +74,7 @@ def impatient(in_flight: int = 2) -> Sender:
 
 
 class Bench:
-    """Two buckets on a server in memory, whose clock a test moves; what a Dag does, without Airflow."""
+    """Two buckets on a server in memory, with a clock for tests; does what a Dag does, without Airflow."""
 
     def __init__(self, *, page_keys: int = 1_000, single_copy_bytes: int = 5 * 2**30) -> None:
         self.clock = Clock()
@@ -100,7 +100,7 @@ class Bench:
         return self.server.contents(DESTINATION)
 
     def started(self, **changes: Any) -> EffectiveJob:
-        """Return a job whose run starts now; then a second passes, as it does before the first copy."""
+        """Return a job whose run starts now; then a second passes, like before the first copy."""
         job = make_job(run_started=self.destination.server_time(), **changes)
         self.clock.tick()
         return job
@@ -123,7 +123,7 @@ class Bench:
         metrics: MetricsCollector | None = None,
         on_counted: Callable[[int], None] | None = None,
     ) -> TransferMetrics:
-        """Carry out a batch and return its account."""
+        """Carry out a batch and return its metrics."""
         collector = metrics or self.collector(job)
         with count_batch(job, batch, collector):
             copy_batch(
@@ -141,7 +141,7 @@ class Bench:
     def run(
         self, job: EffectiveJob, plan: Plan | None = None, *, limits: Limits | None = None
     ) -> TransferMetrics:
-        """Plan a run, unless it is planned already, carry out its batches and add up."""
+        """Plan a run, unless it is planned already, carry out its batches and add up their metrics."""
         plan = plan or self.plan(job)
         now = self.clock()
         outside = outside_metrics(job, plan, now, now)

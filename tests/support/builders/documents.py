@@ -25,7 +25,7 @@ MINIMAL: dict[str, Any] = {
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """Return the smallest job with top-level fields replaced."""
+    """Return a minimal job with top-level fields replaced."""
     return copy.deepcopy(MINIMAL) | changes
 
 
@@ -35,7 +35,7 @@ def prefix(source: str, destination: str = "backup/") -> dict[str, Any]:
 
 
 class Dumper(yaml.SafeDumper):
-    """Puts text in quotes that YAML 1.2 would read as a number: PyYAML knows 1.1 only."""
+    """Quotes text that YAML 1.2 would read as a number: PyYAML only knows 1.1."""
 
 
 def _quoted(dumper: Dumper, text: str) -> yaml.ScalarNode:
@@ -56,7 +56,7 @@ def write(folder: Path, content: dict[str, Any] | str | bytes, name: str = "job.
 
 
 def problems_of(file: Path) -> list[Problem]:
-    """Return the problems of a file that is no job."""
+    """Return the problems of an invalid file."""
     loaded = load_job(file)
     assert isinstance(loaded, list), f"{file.name} is valid"
     return loaded

@@ -1,4 +1,4 @@
-"""The structured log lines of a stretch of code, as values."""
+"""The structured log lines of a block of code, as values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def log_lines() -> Iterator[list[dict[str, Any]]]:
-    """Catch every structured line, of any level; an exception is its text under `exception`."""
+    """Catch every structured line, of any level; an exception becomes text under `exception`."""
     caught: list[dict[str, Any]] = []
 
     def keep(_: Any, level: str, event: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Time that passes only when nothing else is left to do: a minute takes as long as its work."""
+"""Virtual time that advances only when everything waits: a minute takes as long as its work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 _ROUNDS = 5
-"""Rounds of the loop in which whoever was woken goes to sleep again, or does not."""
+"""Rounds of the loop in which woken coroutines may go to sleep again."""
 
 
 class VirtualTime:
@@ -25,14 +25,14 @@ class VirtualTime:
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
 
     async def sleep(self, seconds: float) -> bool:
-        """Sleep; return False, as `Sender` takes it: nobody stopped it."""
+        """Sleep; return False: for `Sender`, this means not stopped."""
         alarm: asyncio.Future[None] = event_loop().create_future()
         heapq.heappush(self._sleepers, (self.now + seconds, next(self._order), alarm))
         await alarm
         return False
 
     async def run(self, *works: Coroutine[Any, Any, None]) -> None:
-        """Let time pass until all works are done."""
+        """Let time pass until all coroutines are done."""
         tasks = [asyncio.ensure_future(work) for work in works]
         while not all(task.done() for task in tasks):
             for _ in range(_ROUNDS):

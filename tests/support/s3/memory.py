@@ -1,4 +1,4 @@
-"""S3 in memory: a server with buckets, and stores that see one bucket of it. Faults are hooks."""
+"""S3 in memory: a server with buckets, and stores for one bucket each. Faults are hooks."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 DAY_ONE = datetime(2026, 1, 1, tzinfo=UTC)
 WRITER = "arn:aws:iam::444455556666:role/writer"
-"""Who starts the uploads of a store."""
+"""The principal that starts the uploads of a store."""
 
 
 class Clock:
-    """A clock that moves only when it is told to."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self, now: datetime = DAY_ONE) -> None:
         self.now = now
@@ -53,12 +53,12 @@ class Call:
 
 
 Hook: TypeAlias = "Callable[[Call], None]"
-"""Called around a request, outside the server's lock; what it raises, the caller of the verb gets."""
+"""Called around a request, outside the server's lock; the caller gets the errors that it raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """An object with everything that S3 keeps of it."""
+    """An object with everything that S3 stores."""
 
     content: bytes
     etag: str
@@ -72,7 +72,7 @@ class Stored:
 
 @dataclass(slots=True)
 class Upload:
-    """A multipart upload that is open."""
+    """An open multipart upload."""
 
     bucket: str
     key: str
@@ -82,7 +82,7 @@ class Upload:
 
 
 class MemoryServer:
-    """Buckets by name, which several stores share.
+    """Buckets by name, shared by several stores.
 
     Args:
         clock: dates what is written, in whole seconds.
@@ -102,7 +102,7 @@ class MemoryServer:
         self.lock = threading.RLock()
         self._upload_ids = itertools.count(1)
 
-    def put(  # noqa: PLR0913 - an object has that many sides
+    def put(  # noqa: PLR0913 - an object has so many properties
         self,
         bucket: str,
         key: str,
@@ -136,12 +136,12 @@ class MemoryServer:
             return {key: stored.content for key, stored in self.buckets[bucket].items()}
 
     def count(self, verb: str, bucket: str | None = None) -> int:
-        """Return how many requests of a verb came, lost and refused ones included."""
+        """Return the number of requests of a verb, including lost and refused ones."""
         with self.lock:
             return sum(call.verb == verb and bucket in {None, call.bucket} for call in self.calls)
 
     def keys_of(self, verb: str) -> Counter[str]:
-        """Return the keys that requests of a verb named, with how often."""
+        """Return the keys of the requests of a verb, and how often each came."""
         with self.lock:
             return Counter(call.key for call in self.calls if call.verb == verb)
 
@@ -155,7 +155,7 @@ class MemoryServer:
 
 
 class MemoryStore:
-    """One bucket of a server: the verbs of `s3copy_tasks.core.store.Store` in memory, for `threaded`."""
+    """One bucket of a server: the methods of `s3copy_tasks.core.store.Store` in memory, for `threaded`."""
 
     def __init__(self, server: MemoryServer, bucket: str) -> None:
         self._server = server
@@ -305,7 +305,7 @@ class MemoryStore:
             return _etag(body)
 
     def _rows(self, prefix: str, start: str | None, recursive: bool) -> Iterator[tuple[str, bool]]:  # noqa: FBT001
-        """Yield keys; not recursive, with the common prefixes in their places, which are no keys."""
+        """Yield keys and common prefixes, and whether each is a key; with recursive, there are only keys."""
         last = None
         for key in sorted(self._objects(), key=str.encode):
             if not key.startswith(prefix):
@@ -405,7 +405,7 @@ _THREADS = ThreadPoolExecutor(64)
 
 
 class _Threaded:
-    """A store whose verbs run in threads: a hook that blocks holds up its own request, and no other."""
+    """A store whose methods run in threads: a hook that blocks only blocks its own request."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
@@ -421,7 +421,7 @@ class _Threaded:
 
 
 def threaded(store: MemoryStore) -> Store:
-    """Return a store as the runner takes it."""
+    """Return an asynchronous store, as a run takes it."""
     return cast("Store", _Threaded(store))
 
 
@@ -458,7 +458,7 @@ def on(
 
 
 def fails(error: BaseException) -> Callable[[], None]:
-    """Return what raises an error, a new copy each time."""
+    """Return a hook that raises an error, a new copy each time."""
 
     def act() -> None:
         raise copy.copy(error)

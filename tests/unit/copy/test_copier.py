@@ -1,4 +1,4 @@
-"""Copies of one object, small and large, while others write and replies get lost."""
+"""Copies of one object, small and large, while other clients write and replies get lost."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DENIED = AccessError("no", code="AccessDenied")
 
 
 class Workplace:
-    """A bench with one object at `in/a`, as it was listed, to be copied to `out/a`."""
+    """A bench with one listed object at `in/a`, to be copied to `out/a`."""
 
     def __init__(
         self, content: bytes = SMALL, *, stored: dict[str, Any] | None = None, **changes: Any
@@ -58,9 +58,9 @@ class Workplace:
         self.bench.put("in/a", content=content, **(stored or {}))
         self.bench.clock.tick(60)
         self.job = self.bench.started(**changes)
-        self.listed = self.look()
+        self.listed = self.head()
 
-    def look(self) -> S3Object:
+    def head(self) -> S3Object:
         found = self.bench.source.head_object("in/a")
         assert found is not None
         return found.object
@@ -73,22 +73,24 @@ class Workplace:
         sender: Sender | None = None,
         key: str = "out/a",
     ) -> TransferMetrics:
-        """Carry out a decision and return the account of it."""
+        """Carry out a decision and return its metrics."""
         metrics = self.bench.collector(self.job)
         decided = self.decided(decision, source or self.listed, key)
         self.server.calls.clear()
-        wait_for(self.carried_out(decided, metrics, sender or impatient(4)))
+        wait_for(self.carry_out_and_count(decided, metrics, sender or impatient(4)))
         assert self.server.open_uploads(DESTINATION) == []
         return metrics.metrics()
 
     def decided(self, decision: Decision, source: S3Object, key: str = "out/a") -> Decided:
-        """Return a decision that was made by what the destination holds now."""
+        """Return a decision based on what the destination has now."""
         held = self.bench.destination.head_object(key)
         replaces = held.object if held else None
         return Decided(entry=0, position="a", source=source, key=key, decision=decision, replaces=replaces)
 
-    async def carried_out(self, decided: Decided, metrics: MetricsCollector, sender: Sender) -> Outcome:
-        """Carry out a decision, count what became of it, and compare checksums where the job does."""
+    async def carry_out_and_count(
+        self, decided: Decided, metrics: MetricsCollector, sender: Sender
+    ) -> Outcome:
+        """Carry out a decision, count the outcome, and compare checksums if the job asks for it."""
         stores = pace_stores(self.bench.stores, sender)
         copier = Copier(self.job, stores, Transfer(self.job, stores, NoRecord(), LIMITS))
         outcome = await copier.carry_out(decided)
@@ -97,8 +99,8 @@ class Workplace:
             count_proof(outcome, metrics, same=await copier.checksums_agree(outcome))
         return outcome
 
-    def someone_writes(self, bucket: str, key: str, content: bytes) -> Callable[[], None]:
-        """Return what writes an object as somebody else, a second later."""
+    def make_write(self, bucket: str, key: str, content: bytes) -> Callable[[], None]:
+        """Return a function that writes an object as another client, a second later."""
 
         def write() -> None:
             self.bench.clock.tick()
@@ -148,22 +150,22 @@ def test_everything_is_carried(content: bytes) -> None:
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_tags_are_dropped_when_asked(content: bytes) -> None:
-    """With tags "drop" the copy has none, and nobody reads those of the source."""
+    """With tags "drop" the copy has none, and those of the source are not read."""
     place = Workplace(content, stored=STORED, options=ObjectOptions(tags="drop"))
     place.carry_out()
     assert place.server.buckets[DESTINATION]["out/a"].tags == {}
     assert place.server.count("object_tags") == 0
 
 
-def test_tags_of_a_large_object_are_asked_for() -> None:
-    """HEAD counts tags only for who may read them: none counted may be many, so they are read."""
+def test_tags_of_a_large_object_are_read() -> None:
+    """A HEAD counts tags only for principals that may read them, so they are read even if it counts none."""
     place = Workplace(LARGE)
     assert place.carry_out().files_copied_successfully == 1
     assert place.server.count("object_tags") == 1
 
 
 def test_requests_of_a_large_copy() -> None:
-    """A large object takes create, one request a part, and complete; a small one a single request."""
+    """A large object takes create, one request per part, and complete; a small one takes one request."""
     place = Workplace(LARGE)
     place.carry_out()
     counts = {verb: place.server.count(verb) for verb in ("create_multipart_upload", "copy_part")}
@@ -203,7 +205,7 @@ def test_failed_large_copies_are_aborted(verb: str, error: CopyError, times: int
 
 
 def test_bugs_abort_large_copies_too() -> None:
-    """An error that is not S3's comes out, and still no upload stays open."""
+    """An error that is not S3's is raised, and still no upload stays open."""
     place = Workplace(LARGE)
     place.server.before.append(on("copy_part", fails(ValueError("bug"))))
     with pytest.raises(ValueError, match="bug"):
@@ -223,13 +225,13 @@ def test_stop_aborts_large_copies() -> None:
 
 
 def test_failing_abort_hides_nothing() -> None:
-    """An abort that fails leaves the reason of the failure as it was."""
+    """An abort that fails does not change the reason of the failure."""
     place = Workplace(LARGE)
     place.server.before.append(on("copy_part", fails(DENIED)))
     place.server.before.append(on("abort_multipart_upload", fails(RequestError("no", code="Odd"))))
     metrics = place.bench.collector(place.job)
     decided = place.decided(Action.COPY, place.listed)
-    error = wait_for(place.carried_out(decided, metrics, impatient(1)))
+    error = wait_for(place.carry_out_and_count(decided, metrics, impatient(1)))
     assert isinstance(error, CopyError)
     assert error.code == "AccessDenied"
     assert metrics.metrics().errors_encountered.by_code == {"AccessDenied": 1}
@@ -242,7 +244,7 @@ def test_failing_abort_hides_nothing() -> None:
     ids=["small", "complete", "part"],
 )
 def test_lost_replies(content: bytes, verb: str, overwrite: Overwrite) -> None:
-    """A copy whose reply is lost is counted once, as copied, and not as somebody else's (rules 3 and 7)."""
+    """A copy whose reply is lost is counted once, as copied, and not as another client's (rules 3 and 7)."""
     place = Workplace(content, overwrite=overwrite)
     place.server.after.append(on(verb, fails(LOST)))
     metrics = place.carry_out()
@@ -252,7 +254,7 @@ def test_lost_replies(content: bytes, verb: str, overwrite: Overwrite) -> None:
 
 
 def test_what_s3_confirmed_is_counted_before_it_is_proven() -> None:
-    """Whatever ends the batch while checksums are asked for, the copy is there, and is no unknown object."""
+    """A copy is counted as copied, not unknown, even if the batch ends while checksums are requested."""
     place = Workplace(LARGE, verify="checksum")
     place.server.before.append(on("head_object", fails(ValueError("the end")), bucket=SOURCE, spare=1))
     (batch,) = place.bench.plan(place.job).batches
@@ -268,23 +270,23 @@ STS_IS_SILENT.may_be_done = False
 NOT_DONE = {
     "no credentials": STS_IS_SILENT,
     "throttled": ThrottledError("slow down", code="SlowDown"),
-    "somebody writes": TransientError("conflict", code="ConditionalRequestConflict"),
+    "another client writes": TransientError("conflict", code="ConditionalRequestConflict"),
     "no connection": TransientError("refused", code=Code.ENDPOINT_UNREACHABLE),
     "expired": ExpiredError("expired", code="ExpiredToken"),
 }
 
 
 @pytest.mark.parametrize("error", NOT_DONE.values(), ids=NOT_DONE)
-def test_an_object_of_somebody_else_is_not_taken_for_our_copy(error: CopyError) -> None:
-    """It came while our request was refused, and is of the same size: nothing was copied."""
+def test_an_object_of_another_client_is_not_counted_as_copied(error: CopyError) -> None:
+    """It was written while the request was refused, and has the same size: nothing was copied."""
     place = Workplace(SMALL, overwrite=Overwrite.NEVER)
 
-    def somebody_writes() -> None:
+    def another_client_writes() -> None:
         place.bench.clock.tick(5)
         place.server.put(DESTINATION, "out/a", SMALL[::-1])
         raise error
 
-    place.server.before.append(on("copy_object", somebody_writes))
+    place.server.before.append(on("copy_object", another_client_writes))
     metrics = place.carry_out()
     assert (metrics.files_copied_successfully, metrics.total_bytes_transferred) == (0, 0)
     assert metrics.files_skipped == {SkipReason.EXISTS: 1}
@@ -292,24 +294,24 @@ def test_an_object_of_somebody_else_is_not_taken_for_our_copy(error: CopyError) 
 
 
 @pytest.mark.parametrize("verb", ["copy_part", "complete_multipart_upload"])
-def test_an_upload_that_somebody_ends_is_not_taken_for_completed(verb: str) -> None:
-    """They write an object of the same size meanwhile: that is not our copy, nor does it prove itself."""
+def test_an_upload_that_another_client_ends_is_not_counted_as_completed(verb: str) -> None:
+    """An object of the same size that another client writes meanwhile is not a copy, and not verified."""
     place = Workplace(LARGE, overwrite=Overwrite.NEVER)
 
-    def somebody_writes() -> None:
+    def another_client_writes() -> None:
         place.bench.clock.tick(5)
         place.server.uploads.clear()
         place.server.put(DESTINATION, "out/a", LARGE[::-1])
 
-    place.server.before.append(on(verb, somebody_writes))
+    place.server.before.append(on(verb, another_client_writes))
     metrics = place.carry_out()
     assert (metrics.files_copied_successfully, metrics.files_verified) == (0, 0)
     assert metrics.files_skipped == {SkipReason.EXISTS: 1}
     assert place.copied == LARGE[::-1]
 
 
-def test_vanished_upload_is_no_success() -> None:
-    """An upload that is aborted every time is a failure, though an older object of that size is there."""
+def test_vanished_upload_is_a_failure() -> None:
+    """An upload that is aborted every time is a failure, even if an older object of that size exists."""
     place = Workplace(LARGE)
     place.server.put(DESTINATION, "out/a", LARGE[::-1])
     place.bench.clock.tick(60)
@@ -321,25 +323,25 @@ def test_vanished_upload_is_no_success() -> None:
     assert place.copied == LARGE[::-1]
 
 
-def test_vanished_upload_is_begun_anew() -> None:
-    """An upload that somebody aborted is no reason to give the object up."""
+def test_vanished_upload_is_started_again() -> None:
+    """An object is not given up because another client aborted its upload."""
     place = Workplace(LARGE)
     place.server.before.append(on("complete_multipart_upload", place.server.uploads.clear))
     assert place.carry_out().files_copied_successfully == 1
     assert place.copied == LARGE
 
 
-def test_refused_completion_is_no_success() -> None:
-    """A refused completion is a failure, though somebody else wrote an object of that size."""
+def test_refused_completion_is_a_failure() -> None:
+    """A refused completion is a failure, even if another client wrote an object of that size."""
     place = Workplace(LARGE)
-    write = place.someone_writes(DESTINATION, "out/a", LARGE[::-1])
+    write = place.make_write(DESTINATION, "out/a", LARGE[::-1])
     place.server.before.append(on("complete_multipart_upload", write))
     place.server.before.append(on("complete_multipart_upload", fails(DENIED)))
     assert place.carry_out().errors_encountered.by_code == {"AccessDenied": 1}
 
 
 def test_no_abort_overtakes_a_part() -> None:
-    """An upload is aborted after its last part has ended: a later part would stay behind, and cost."""
+    """An upload is aborted after its last part has ended: a later part would stay, and cost money."""
     place, running, aborted = Workplace(LARGE), threading.Event(), threading.Event()
     order: list[str] = []
 
@@ -349,7 +351,7 @@ def test_no_abort_overtakes_a_part() -> None:
 
     def runs_on() -> None:
         running.set()
-        aborted.wait(0.05)  # an abort that does not wait for this part comes now
+        aborted.wait(0.05)  # an abort that does not wait for this part is sent now
         order.append("part")
 
     place.server.before.append(on("copy_part", denied_while_another_runs))
@@ -363,11 +365,11 @@ def test_no_abort_overtakes_a_part() -> None:
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 @pytest.mark.parametrize("changes", [1, 2])
 def test_source_changes(content: bytes, changes: int) -> None:
-    """A source that changes before its copy is looked at again, twice, and its newest is copied."""
+    """A source that changes before its copy is checked again, twice, and its newest version is copied."""
     place = Workplace(content)
     verb = "copy_object" if content is SMALL else "copy_part"
     for change in range(changes):
-        write = place.someone_writes(SOURCE, "in/a", content[change + 1 :] + content[: change + 1])
+        write = place.make_write(SOURCE, "in/a", content[change + 1 :] + content[: change + 1])
         place.server.before.append(on(verb, write, spare=0 if content is SMALL else change * 5))
     metrics = place.carry_out()
     assert metrics.files_copied_successfully == 1
@@ -375,10 +377,10 @@ def test_source_changes(content: bytes, changes: int) -> None:
 
 
 def test_source_keeps_changing() -> None:
-    """A source that changes for a third time is reported as SourceChanged, worth another try of the task."""
+    """A source that changes for a third time is reported as SourceChanged, worth another attempt."""
     place = Workplace()
     for change in range(9):
-        write = place.someone_writes(SOURCE, "in/a", b"%d" % change)
+        write = place.make_write(SOURCE, "in/a", b"%d" % change)
         place.server.before.append(on("copy_object", write, spare=change))
     metrics = place.carry_out()
     assert metrics.errors_encountered.by_code == {"SourceChanged": 1}
@@ -388,17 +390,17 @@ def test_source_keeps_changing() -> None:
 
 
 def test_large_source_changes_between_its_parts() -> None:
-    """A large copy is of one version: parts of two are never mixed (rule 2)."""
+    """A large copy has one version: parts of two are never mixed (rule 2)."""
     place, newer = Workplace(LARGE), LARGE.upper()
-    place.server.before.append(on("copy_part", place.someone_writes(SOURCE, "in/a", newer), spare=2))
+    place.server.before.append(on("copy_part", place.make_write(SOURCE, "in/a", newer), spare=2))
     assert place.carry_out().files_copied_successfully == 1
     assert place.copied == newer
 
 
 def test_source_shrinks() -> None:
-    """A large source that is small when it is looked at again is copied by one request, with its new size."""
+    """A large source that is small when it is checked again is copied by one request, with its new size."""
     place = Workplace(LARGE)
-    place.someone_writes(SOURCE, "in/a", SMALL)()
+    place.make_write(SOURCE, "in/a", SMALL)()
     metrics = place.carry_out()
     assert place.copied == SMALL
     assert metrics.total_bytes_transferred == len(SMALL)
@@ -407,9 +409,9 @@ def test_source_shrinks() -> None:
 
 
 def test_source_changes_while_the_reply_is_lost() -> None:
-    """Our older copy of the same size is not taken for the copy of a source that changed since."""
+    """An older copy of the same size does not count as the copy of a source that changed since."""
     place, newer = Workplace(SMALL), SMALL[::-1]
-    place.server.after.append(on("copy_object", place.someone_writes(SOURCE, "in/a", newer)))
+    place.server.after.append(on("copy_object", place.make_write(SOURCE, "in/a", newer)))
     place.server.after.append(on("copy_object", fails(LOST)))
     assert place.carry_out().files_copied_successfully == 1
     assert place.copied == newer
@@ -417,7 +419,7 @@ def test_source_changes_while_the_reply_is_lost() -> None:
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_vanished_sources(content: bytes) -> None:
-    """A source that is gone when its turn comes has vanished: a count of its own, no failure."""
+    """A source that is gone when it is to be copied has vanished: that is counted, and is not a failure."""
     place = Workplace(content)
     place.bench.delete("in/a")
     metrics = place.carry_out()
@@ -425,7 +427,7 @@ def test_vanished_sources(content: bytes) -> None:
 
 
 def test_source_vanishes_in_a_large_copy() -> None:
-    """A source that goes away between its parts has vanished, and no upload stays open."""
+    """A source that is deleted between its parts has vanished, and no upload stays open."""
     place = Workplace(LARGE)
     place.server.before.append(on("copy_part", lambda: place.bench.delete("in/a"), spare=2))
     metrics = place.carry_out()
@@ -434,15 +436,15 @@ def test_source_vanishes_in_a_large_copy() -> None:
 
 
 def test_source_changes_and_vanishes() -> None:
-    """A source that is gone when it is looked at again has vanished."""
+    """A source that is gone when it is checked again has vanished."""
     place = Workplace()
-    place.someone_writes(SOURCE, "in/a", b"new")()
+    place.make_write(SOURCE, "in/a", b"new")()
     place.server.before.append(on("head_object", lambda: place.bench.delete("in/a"), bucket=SOURCE))
     assert place.carry_out().files_vanished == 1
 
 
 def test_missing_bucket_is_a_failure() -> None:
-    """A bucket that is gone is a failure: its objects have not vanished one by one."""
+    """A missing bucket is a failure: its objects do not count as vanished."""
     place = Workplace()
     place.server.before.append(on("copy_object", fails(MissingError("gone", code="NoSuchBucket"))))
     metrics = place.carry_out()
@@ -452,37 +454,37 @@ def test_missing_bucket_is_a_failure() -> None:
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_never_spares_what_others_write(content: bytes) -> None:
-    """With overwrite never, what somebody else writes meanwhile stays, and is counted as existing."""
+    """With overwrite never, an object that another client writes meanwhile stays, and counts as existing."""
     place = Workplace(content, overwrite=Overwrite.NEVER)
     verb = "copy_object" if content is SMALL else "complete_multipart_upload"
-    place.server.before.append(on(verb, place.someone_writes(DESTINATION, "out/a", b"theirs")))
+    place.server.before.append(on(verb, place.make_write(DESTINATION, "out/a", b"another")))
     metrics = place.carry_out()
     assert metrics.files_skipped == {SkipReason.EXISTS: 1}
-    assert place.copied == b"theirs"
+    assert place.copied == b"another"
 
 
 @pytest.mark.parametrize("overwrite", [Overwrite.ALWAYS, Overwrite.CHANGED])
 def test_others_are_overwritten(overwrite: Overwrite) -> None:
-    """Otherwise what others write meanwhile is overwritten."""
+    """Otherwise, an object that another client writes meanwhile is overwritten."""
     place = Workplace(overwrite=overwrite)
-    place.server.before.append(on("copy_object", place.someone_writes(DESTINATION, "out/a", b"theirs")))
+    place.server.before.append(on("copy_object", place.make_write(DESTINATION, "out/a", b"another")))
     assert place.carry_out().files_copied_successfully == 1
     assert place.copied == SMALL
 
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_what_others_copied_meanwhile_is_unchanged(content: bytes) -> None:
-    """With overwrite changed, what somebody else copied meanwhile is left as it is (rule 3)."""
+    """With overwrite changed, a copy that another client makes meanwhile is kept (rule 3)."""
     place = Workplace(content, overwrite=Overwrite.CHANGED)
     verb = "copy_object" if content is SMALL else "complete_multipart_upload"
-    place.server.before.append(on(verb, place.someone_writes(DESTINATION, "out/a", content)))
+    place.server.before.append(on(verb, place.make_write(DESTINATION, "out/a", content)))
     metrics = place.carry_out()
     assert dict(metrics.files_skipped) == {SkipReason.UNCHANGED: 1}
     assert metrics.files_copied_successfully == 0
 
 
 def test_what_was_to_be_replaced_is_gone() -> None:
-    """A destination that somebody deleted meanwhile is no vanished source: the object is copied."""
+    """If another client deletes the destination's object, the source has not vanished: it is copied."""
     place = Workplace(overwrite=Overwrite.CHANGED)
     place.server.put(DESTINATION, "out/a", b"older")
     delete = place.server.buckets[DESTINATION].clear
@@ -492,11 +494,11 @@ def test_what_was_to_be_replaced_is_gone() -> None:
 
 
 def straddling(
-    theirs: bytes | None = SMALL, *, our_checksum: bool = True, their_checksum: bool = True
+    existing: bytes | None = SMALL, *, at_source: bool = True, at_destination: bool = True
 ) -> Workplace:
-    place = Workplace(stored={"parts": 3, "checksum": our_checksum})
-    if theirs is not None:
-        place.server.put(DESTINATION, "out/a", theirs, checksum=their_checksum)
+    place = Workplace(stored={"parts": 3, "checksum": at_source})
+    if existing is not None:
+        place.server.put(DESTINATION, "out/a", existing, checksum=at_destination)
     return place
 
 
@@ -509,7 +511,7 @@ def test_compare_proves_unchanged() -> None:
 
 
 def test_compare_finds_a_change() -> None:
-    """Other checksums are a change: an upload that straddled our copy is copied."""
+    """Different checksums are a change: an upload that straddled the last copy is copied."""
     place = straddling(SMALL[::-1])
     metrics = place.carry_out(Action.COMPARE)
     assert (metrics.files_copied_successfully, metrics.files_ambiguous) == (1, 0)
@@ -519,15 +521,15 @@ def test_compare_finds_a_change() -> None:
 NO_CHECKSUM = {"source": (False, True), "destination": (True, False), "both": (False, False)}
 
 
-@pytest.mark.parametrize(("ours", "theirs"), NO_CHECKSUM.values(), ids=NO_CHECKSUM)
-def test_compare_without_checksums(ours: bool, theirs: bool) -> None:  # noqa: FBT001
-    """What no checksum can prove is copied once more, and counted as ambiguous."""
-    metrics = straddling(our_checksum=ours, their_checksum=theirs).carry_out(Action.COMPARE)
+@pytest.mark.parametrize(("at_source", "at_destination"), NO_CHECKSUM.values(), ids=NO_CHECKSUM)
+def test_compare_without_checksums(at_source: bool, at_destination: bool) -> None:  # noqa: FBT001
+    """An object without checksums to compare is copied again, and counted as ambiguous."""
+    metrics = straddling(at_source=at_source, at_destination=at_destination).carry_out(Action.COMPARE)
     assert (metrics.files_copied_successfully, metrics.files_ambiguous) == (1, 1)
 
 
 def test_compare_without_destination() -> None:
-    """A destination that is gone by now is copied, and there is nothing ambiguous about it."""
+    """An object whose copy is gone is copied, and not counted as ambiguous."""
     place = straddling(None)
     metrics = place.carry_out(Action.COMPARE)
     assert (metrics.files_copied_successfully, metrics.files_ambiguous) == (1, 0)
@@ -535,14 +537,14 @@ def test_compare_without_destination() -> None:
 
 
 def test_compare_without_source() -> None:
-    """A source that is gone by now has vanished."""
+    """A source that is gone has vanished."""
     place = straddling()
     place.bench.delete("in/a")
     assert place.carry_out(Action.COMPARE).files_vanished == 1
 
 
 def test_long_keys_fail_without_a_request() -> None:
-    """A destination key that S3 can't take fails the object, and no request is made for it."""
+    """A destination key that S3 does not allow fails the object, without a request."""
     place = Workplace()
     metrics = place.carry_out(Action.KEY_TOO_LONG, key="x" * 1_025)
     assert metrics.errors_encountered.by_code == {"KeyTooLong": 1}
@@ -560,7 +562,7 @@ WITHOUT_REQUEST: dict[str, tuple[Decision, dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("decision", "counts"), WITHOUT_REQUEST.values(), ids=WITHOUT_REQUEST)
 def test_counted_without_a_request(decision: Decision, counts: dict[str, Any]) -> None:
-    """What needs no copy is counted, without a request."""
+    """An object that needs no copy is counted, without a request."""
     place = Workplace()
     metrics = place.carry_out(decision)
     assert {name: getattr(metrics, name) for name in counts} == counts
@@ -568,8 +570,8 @@ def test_counted_without_a_request(decision: Decision, counts: dict[str, Any]) -
     assert place.server.calls == []
 
 
-def test_failures_tell_their_attempts() -> None:
-    """A failed object tells its key, S3's code and message, and how many requests were made."""
+def test_failures_have_their_attempts() -> None:
+    """A failure has the key, S3's code and message, and the number of requests."""
     place = Workplace()
     place.server.before.append(
         on("copy_object", fails(TransientError("reset", code="InternalError")), times=9)

@@ -1,4 +1,4 @@
-"""Where no server can copy, bytes go through memory: bounded, pinned, and with all that an object has."""
+"""Relayed copies: limited memory, one version only, and with everything that an object has."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEPT: dict[str, Any] = {
 
 
 def relayed(bench: Bench, **changes: Any) -> TransferMetrics:
-    """Run a job that preflight found to need a relay."""
+    """Run a job for which preflight found that it needs a relay."""
     return bench.run(bench.started(relayed=True, **changes), limits=LIMITS)
 
 
@@ -53,7 +53,7 @@ def test_everything_arrives(content: bytes) -> None:
 
 
 def test_tags_are_dropped_when_asked() -> None:
-    """`tags: drop` asks for no tags and writes none."""
+    """`tags: drop` reads no tags and writes none."""
     bench = Bench()
     bench.put("in/a", content=CONTENTS["small"], **KEPT)
     relayed(bench, options=ObjectOptions(tags="drop"))
@@ -64,7 +64,7 @@ def test_tags_are_dropped_when_asked() -> None:
 
 @pytest.mark.parametrize("content", [CONTENTS["small"], CONTENTS["large"]], ids=["small", "large"])
 def test_a_source_that_changes_is_never_mixed(content: bytes) -> None:
-    """A source that changes between its ranges is looked at again, and one version arrives (rule 2)."""
+    """A source that changes between its ranges is checked again, and one version arrives (rule 2)."""
     bench, newer = Bench(), content.upper()[::-1]
     bench.put("in/a", content=content)
     change = lambda: bench.put("in/a", content=newer)  # noqa: E731
@@ -73,15 +73,15 @@ def test_a_source_that_changes_is_never_mixed(content: bytes) -> None:
     assert bench.server.contents(DESTINATION) == {"out/a": newer}
 
 
-def test_what_somebody_else_writes_stays() -> None:
-    """A relayed copy is guarded as every copy is (rule 3)."""
+def test_what_another_client_writes_stays() -> None:
+    """A relayed copy is guarded like every copy (rule 3)."""
     bench = Bench()
-    bench.put("in/a", content=b"ours")
-    write = lambda: bench.server.put(DESTINATION, "out/a", b"theirs")  # noqa: E731
+    bench.put("in/a", content=b"source")
+    write = lambda: bench.server.put(DESTINATION, "out/a", b"another")  # noqa: E731
     bench.server.before.append(on("complete_multipart_upload", write))
     metrics = relayed(bench, overwrite=Overwrite.NEVER)
     assert dict(metrics.files_skipped) == {"exists": 1}
-    assert bench.server.contents(DESTINATION) == {"out/a": b"theirs"}
+    assert bench.server.contents(DESTINATION) == {"out/a": b"another"}
 
 
 @pytest.mark.parametrize("verb", ["get_bytes", "put_part", "complete_multipart_upload"])
@@ -97,7 +97,7 @@ def test_failures_leave_no_upload(verb: str) -> None:
 
 
 def test_memory_has_a_budget() -> None:
-    """However many parts run at once, no more bytes than the budget are held between reading and writing."""
+    """However many parts run in parallel, memory holds no more bytes than the budget."""
     bench, lock, three = Bench(), threading.Lock(), threading.Barrier(3)
     held, most = 0, 0
     bench.put("in/a", content=bytes(400))
@@ -132,7 +132,7 @@ def test_memory_has_a_budget() -> None:
 
 
 def test_too_large_for_a_budget_of_parts() -> None:
-    """An object whose ten-thousandth is more than the budget is refused, without a request."""
+    """An object of more than 10,000 times the budget is refused, without a request."""
     bench = Bench()
     job = make_job(relayed=True)
     fits = 10_000 * 200 * 2**20

@@ -1,4 +1,4 @@
-"""Plans and batches over buckets in memory: laws of a run, faults, and others who write meanwhile."""
+"""Plans and batches over buckets in memory: rules of a run, faults, and writes of other clients."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def assert_law(metrics: TransferMetrics) -> None:
 
 
 class TestRun:
-    """A run, undisturbed."""
+    """A run without faults."""
 
     @pytest.mark.parametrize("overwrite", [Overwrite.CHANGED, Overwrite.NEVER])
     @settings(deadline=None, max_examples=60)
@@ -89,7 +89,7 @@ class TestRun:
         batch_objects: int,
         page_keys: int,
     ) -> None:
-        """A run brings over what the filters let through, and a second plan after it is empty."""
+        """A run copies what the filters allow, and a second plan after it is empty."""
         bench = Bench(page_keys=page_keys)
         for suffix, content in older.items():
             bench.server.put(DESTINATION, "out/" + suffix, content)
@@ -134,7 +134,7 @@ class TestRun:
             assert bench.run(job).files_copied_successfully == 5
 
     def test_changed_object(self) -> None:
-        """Only the object that changed since is copied again."""
+        """Only the object that changed since the last run is copied again."""
         bench = Bench()
         bench.put(*keys(5))
         bench.run(bench.started())
@@ -170,7 +170,7 @@ class TestRun:
         assert bench.plan(bench.started()).batches == ()
 
     def test_whole_bucket(self) -> None:
-        """An empty source prefix is the whole bucket, and an empty destination prefix its top."""
+        """An empty source prefix is the whole bucket; an empty destination prefix is the bucket's root."""
         bench = Bench()
         bench.put("a", "b/c", "b/")
         bench.run(bench.started(prefixes=(PrefixEntry(source="", destination="x/"),)))
@@ -182,7 +182,7 @@ class TestRun:
         assert set(bench.written) == {"x/a", "x/b/c", "x/b/", "c"}
 
     def test_the_marker_of_a_folder_has_no_name_in_the_whole_bucket(self) -> None:
-        """What is named as the source prefix itself is left out where the copy would have no name."""
+        """An object whose key equals the source prefix is skipped if its copy would have an empty key."""
         bench = Bench()
         bench.put("in/", "in/a")
         job = bench.started(prefixes=(PrefixEntry(source="in/", destination=""),))
@@ -192,7 +192,7 @@ class TestRun:
         assert metrics.is_complete
 
     def test_direct_children(self) -> None:
-        """Not recursive, neither side is listed below its direct children, however many keys lie there."""
+        """Without recursive, neither side is listed below direct children, however many keys are there."""
         bench = Bench(page_keys=2)
         bench.put("in/z", *(f"in/deep/{n}" for n in range(9)))
         for number in range(9):
@@ -203,7 +203,7 @@ class TestRun:
         assert bench.server.count("list_page", SOURCE) == bench.server.count("list_page", DESTINATION) == 1
 
     def test_filters_are_counted(self) -> None:
-        """What filters leave out is found and skipped, with its reason."""
+        """Objects that filters exclude are counted as found and skipped, with the reason."""
         bench = Bench()
         bench.put("in/a.nc", "in/b.txt", "in/c.tmp")
         metrics = bench.run(bench.started(filters=Filters(include=("*.nc", "*.tmp"), exclude=("*.tmp",))))
@@ -211,7 +211,7 @@ class TestRun:
         assert metrics.files_skipped == {SkipReason.EXCLUDED: 1, SkipReason.NOT_INCLUDED: 1}
 
     def test_key_too_long(self) -> None:
-        """A key that its new prefix makes too long fails by itself; the others arrive."""
+        """A key that is too long with its new prefix fails; the others arrive."""
         bench = Bench()
         bench.put("in/" + "k" * 1_020, "in/a")
         metrics = bench.run(bench.started(prefixes=(PrefixEntry(source="in/", destination="longer/"),)))
@@ -231,7 +231,7 @@ class TestRun:
         assert len(bench.written) == 2
 
     def test_progress(self) -> None:
-        """Progress counts up to every object, of the plan and of each batch."""
+        """Progress counts every object, in the plan and in each batch."""
         bench = Bench()
         bench.put(*keys(25))
         job = bench.started()
@@ -255,7 +255,7 @@ class TestRun:
         assert bench.server.calls == []
 
     def test_lost_batch(self) -> None:
-        """A batch that left no account is unknown; the next run copies what is missing."""
+        """The objects of a batch that reported nothing are unknown; the next run copies what is missing."""
         bench = Bench()
         bench.put(*keys(9))
         job = bench.started(transfer=TransferOptions(concurrency=2, batch_objects=3))
@@ -285,7 +285,7 @@ class TestObjects:
         assert bench.plan(bench.started(**changes)).batches == ()
 
     def test_object_vanishes_before_the_batch(self) -> None:
-        """A single object that is gone when its batch looks has vanished; the others arrive."""
+        """A single object that is gone when its batch checks has vanished; the others arrive."""
         bench = Bench()
         bench.put("in/a", "in/b", "in/c")
         job = bench.started(objects=self.ENTRIES)
@@ -296,14 +296,14 @@ class TestObjects:
         assert metrics.total_files_found == 3
 
     def test_object_vanishes_before_the_plan(self) -> None:
-        """A single object that has gone since preflight is counted, too."""
+        """A single object that is gone since preflight is counted, too."""
         bench = Bench()
         bench.put("in/a", "in/c")
         metrics = bench.run(bench.started(objects=self.ENTRIES))
         assert (metrics.files_copied_successfully, metrics.files_vanished) == (2, 1)
 
-    def test_an_object_that_cannot_be_looked_at_stops_no_other(self) -> None:
-        """A HEAD that is refused fails its object, with code and key; the others arrive."""
+    def test_an_object_whose_head_fails_does_not_stop_the_others(self) -> None:
+        """An object whose HEAD is refused fails, with code and key; the others arrive."""
         bench = Bench()
         bench.put("in/a", "in/b", "in/c")
         job = bench.started(objects=self.ENTRIES)
@@ -314,8 +314,8 @@ class TestObjects:
         assert [failure.key for failure in metrics.errors_encountered.first] == ["in/b"]
         assert metrics.is_complete
 
-    def test_an_object_that_passing_errors_hide_is_worth_another_try(self) -> None:
-        """A HEAD that fails by an error that passes is as transient as a copy that does."""
+    def test_an_object_whose_head_fails_for_a_while_is_worth_another_attempt(self) -> None:
+        """A HEAD that fails with a transient error is as transient as a copy that does."""
         bench = Bench()
         bench.put("in/a", "in/b", "in/c")
         job = bench.started(objects=self.ENTRIES)
@@ -341,7 +341,7 @@ ROOTS = ["out/", "out/a/", "out/a/b/", "out/b/", "z/"]
 
 
 class TestDestinations:
-    """Two sources that would write one key are found before any copy (rule 25)."""
+    """Two sources for one destination key are found before any copy (rule 25)."""
 
     @settings(deadline=None, max_examples=80)
     @given(
@@ -373,14 +373,14 @@ class TestDestinations:
     NESTED = (PrefixEntry(source="x/", destination="out/"), PrefixEntry(source="y/", destination="out/sub/"))
 
     def test_both_sources_are_named(self) -> None:
-        """The refusal names both sources and the key that they share."""
+        """The refusal names both sources and the destination key."""
         bench = Bench()
         bench.put("x/sub/a", "y/a")
         with pytest.raises(ConfigError, match=r"'x/sub/a' and 'y/a' .* 'out/sub/a'"):
             bench.plan(bench.started(prefixes=self.NESTED))
 
-    def test_what_is_left_out_ties_with_nothing(self) -> None:
-        """An object that a filter leaves out writes nothing, so it is in nobody's way."""
+    def test_what_is_excluded_ties_with_nothing(self) -> None:
+        """An object that a filter excludes writes nothing, so it can't conflict."""
         bench = Bench()
         bench.put("x/sub/a", "y/a", "x/b")
         job = bench.started(prefixes=self.NESTED, filters=Filters(exclude=("sub/*",)))
@@ -404,8 +404,8 @@ class TestDestinations:
         with pytest.raises(ConfigError, match="would both be written"):
             bench.plan(job)
 
-    def test_a_tie_with_a_single_object_that_cannot_be_looked_at(self) -> None:
-        """Its batch may be luckier: the plan takes it for one that is there."""
+    def test_a_tie_with_a_single_object_whose_head_fails(self) -> None:
+        """The plan assumes that the object exists: its batch may have more luck."""
         bench = Bench()
         bench.put("x/b", "in/a")
         job = bench.started(prefixes=self.NESTED, objects=(ObjectEntry(source="in/a", destination="out/b"),))
@@ -414,7 +414,7 @@ class TestDestinations:
             bench.plan(job)
 
     def test_a_single_object_that_is_missing_ties_with_nothing(self) -> None:
-        """A named object that is not there writes nothing."""
+        """A named object that does not exist writes nothing."""
         bench = Bench()
         bench.put("x/b")
         job = bench.started(prefixes=self.NESTED, objects=(ObjectEntry(source="in/a", destination="out/b"),))
@@ -422,7 +422,7 @@ class TestDestinations:
 
 
 class TestOthers:
-    """Others add, change and delete keys while a run is under way."""
+    """Other clients add, change and delete keys during a run."""
 
     @settings(deadline=None, max_examples=60)
     @given(
@@ -430,27 +430,27 @@ class TestOthers:
         added=st.sets(SUFFIXES),
         deleted=st.sets(SUFFIXES),
         doomed=st.sets(SUFFIXES),
-        theirs=st.sets(SUFFIXES),
+        existing=st.sets(SUFFIXES),
         page_keys=st.integers(1, 4),
     )
-    def test_every_object_is_accounted_for(
+    def test_every_object_is_counted(
         self,
         planned: set[str],
         added: set[str],
         deleted: set[str],
         doomed: set[str],
-        theirs: set[str],
+        existing: set[str],
         page_keys: int,
     ) -> None:
-        """Found = copied + skipped + vanished, of exactly the objects that the batch met in its range."""
+        """Found = copied + skipped + vanished, of exactly the objects that the batch found in its range."""
         bench = Bench(page_keys=page_keys)
         bench.put(*("in/" + suffix for suffix in planned))
         job = bench.started(overwrite=Overwrite.NEVER)
         plan = bench.plan(job)
         bench.put(*("in/" + suffix for suffix in added))
         bench.delete(*("in/" + suffix for suffix in deleted))
-        for suffix in theirs:
-            bench.server.put(DESTINATION, "out/" + suffix, b"theirs")
+        for suffix in existing:
+            bench.server.put(DESTINATION, "out/" + suffix, b"another")
         for suffix in doomed:
             key = "in/" + suffix
             bench.server.before.append(
@@ -460,9 +460,9 @@ class TestOthers:
 
         inside = {suffix for suffix in (planned | added) - deleted if suffix <= max(planned)}
         assert metrics.total_files_found == len(inside)
-        assert sum(metrics.files_skipped.values()) == len(inside & theirs)
-        assert metrics.files_vanished == len((inside - theirs) & doomed)
-        assert metrics.files_copied_successfully == len(inside - theirs - doomed)
+        assert sum(metrics.files_skipped.values()) == len(inside & existing)
+        assert metrics.files_vanished == len((inside - existing) & doomed)
+        assert metrics.files_copied_successfully == len(inside - existing - doomed)
         assert metrics.files_failed == metrics.files_unknown == 0
         assert_law(metrics)
 
@@ -478,8 +478,8 @@ class TestOthers:
         assert set(bench.written) == {"out/a", "out/b", "out/c", "out/d"}
         assert bench.run(bench.started()).files_copied_successfully == 1
 
-    def test_someone_else_copies_meanwhile(self) -> None:
-        """What arrived since the plan is not copied again."""
+    def test_another_client_copies_meanwhile(self) -> None:
+        """Objects that arrived since the plan are not copied again."""
         bench = Bench()
         bench.put(*keys(5))
         bench.clock.tick(60)
@@ -489,7 +489,7 @@ class TestOthers:
         assert bench.run(second, plans[1]).files_skipped == {SkipReason.UNCHANGED: 5}
 
     def test_everything_vanishes(self) -> None:
-        """A batch whose objects are all gone before it lists them finds nothing, and is no failure."""
+        """A batch whose objects are all gone before it lists them finds nothing, and does not fail."""
         bench = Bench()
         bench.put(*keys(5))
         job = bench.started()
@@ -502,7 +502,7 @@ class TestOthers:
 
 @contextmanager
 def raising(error: BaseException) -> Iterator[Callable[[], None]]:
-    """Yield what raises an error in the main thread, as the handler of a signal does."""
+    """Yield a function that raises an error in the main thread, as a signal handler does."""
     came = threading.Event()
 
     def handler(*_: object) -> None:
@@ -521,7 +521,7 @@ def raising(error: BaseException) -> Iterator[Callable[[], None]]:
 
 
 class Interruption:
-    """Ends a batch in its middle: the listing of the source breaks off once some objects were copied."""
+    """Ends a batch in the middle: the listing of the source fails once some objects were copied."""
 
     def __init__(self, bench: Bench, interrupt: Callable[[], None], *, copied: int, pages: int) -> None:
         self.copied = copied
@@ -539,12 +539,12 @@ class Interruption:
 
 
 class TestRetries:
-    """A batch that breaks off and is tried again."""
+    """A batch that is interrupted and retried."""
 
     @pytest.mark.parametrize("overwrite", Overwrite)
     @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)], ids=["interrupt", "exit"])
     def test_interrupted_batch(self, error: BaseException, overwrite: Overwrite) -> None:
-        """An interrupted batch accounts for every object; its retry copies what is missing, total exact."""
+        """An interrupted batch counts every object; its retry copies what is missing; the total is exact."""
         bench = Bench(page_keys=10)
         bench.put(*keys(35))
         job = bench.started(overwrite=overwrite)
@@ -571,7 +571,7 @@ class TestRetries:
         assert verdict(again, 0) is None
 
     def test_interrupted_large_copies(self) -> None:
-        """When a batch breaks off in the middle of multipart copies, no upload stays open."""
+        """When a batch is interrupted in the middle of multipart copies, no upload stays open."""
         bench, limits = Bench(page_keys=1), Limits(single_copy_bytes=10, part_bytes=1)
         bench.put(*keys(6), content=bytes(50))
         job = bench.started()
@@ -593,7 +593,7 @@ class TestRetries:
         assert len(bench.written) == collector.metrics().files_copied_successfully
 
     def test_interruption_ends_waits(self) -> None:
-        """A batch that breaks off waits for no other attempt: its task has seconds to end."""
+        """An interrupted batch does not wait for another attempt: its task has only seconds to end."""
         bench, under_way = Bench(page_keys=1), threading.Event()
         bench.put(*keys(6))
         job = bench.started()
@@ -615,7 +615,7 @@ class TestRetries:
         assert collector.metrics().total_files_found == 6
 
     def test_bugs_are_shown(self) -> None:
-        """An error that is not S3's comes out at the end; its object is unknown, the others are counted."""
+        """An error that is not S3's is raised at the end; its object is unknown, the others are counted."""
         bench = Bench()
         bench.put(*keys(9))
         job = bench.started()
@@ -628,7 +628,7 @@ class TestRetries:
         assert (metrics.files_copied_successfully, metrics.files_unknown) == (8, 1)
         assert metrics.errors_encountered.by_code == {"ValueError": 1}
 
-    def test_failed_objects_are_tried_again(self) -> None:
+    def test_failed_objects_are_retried(self) -> None:
         """A retry after failures copies the failed ones; the others count as copied earlier."""
         bench = Bench()
         bench.put(*keys(9))
@@ -642,9 +642,9 @@ class TestRetries:
 
 
 class TestFaults:
-    """S3 refuses, stutters, throttles."""
+    """S3 refuses, fails or throttles requests."""
 
-    def test_failures_stop_nobody(self) -> None:
+    def test_failures_do_not_stop_other_objects(self) -> None:
         """A failed object is counted with its code; the others are copied."""
         bench = Bench()
         bench.put(*keys(9))
@@ -657,7 +657,7 @@ class TestFaults:
         assert "out/004" not in bench.written
 
     def test_transient_errors(self) -> None:
-        """Two transient errors of one object are got over, the third fails it (FR-005)."""
+        """An object survives two transient errors, and fails with the third (FR-005)."""
         bench = Bench()
         bench.put(*keys(3))
         bench.server.before.append(on("copy_object", fails(RESET), key="out/000", times=2))
@@ -667,7 +667,7 @@ class TestFaults:
         assert bench.server.keys_of("copy_object") == {"out/000": 3, "out/001": 3, "out/002": 1}
 
     def test_throttling_fails_nothing(self) -> None:
-        """Throttled objects arrive: being asked to slow down is no failure."""
+        """Throttled objects arrive: being asked to slow down is not a failure."""
         bench = Bench()
         bench.put(*keys(20))
         for number in range(20):
@@ -694,7 +694,7 @@ class TestFaults:
         assert sum(by_code.values()) == 300
 
     def test_denied_objects_here_and_there(self) -> None:
-        """Access errors that are not in a row end nothing: single objects may be closed to us."""
+        """Access errors that are not in a row end nothing: access to single objects may be denied."""
         bench = Bench()
         bench.put(*keys(300))
         for number in range(300):
@@ -706,7 +706,7 @@ class TestFaults:
 
     @pytest.mark.parametrize("bucket", [SOURCE, DESTINATION])
     def test_listing_breaks_off(self, bucket: str) -> None:
-        """When a listing fails in the middle of a range, the rest of what was planned is unknown."""
+        """When a listing fails in the middle of a range, the rest of the planned objects are unknown."""
         bench = Bench(page_keys=10)
         bench.put(*keys(35))
         bench.server.put(DESTINATION, "out/zzz")
@@ -722,8 +722,8 @@ class TestFaults:
         assert metrics.errors_encountered.transient == 0
         assert verdict(metrics, max_failed_objects=1_000) is not None
 
-    def test_listing_that_never_comes_back_is_worth_another_try(self) -> None:
-        """A listing that a transient error ends leaves its objects unknown, and another try may mend it."""
+    def test_listing_that_times_out_is_worth_another_attempt(self) -> None:
+        """A listing that ends with a transient error leaves objects unknown; another attempt may fix it."""
         bench = Bench()
         bench.put(*keys(5))
         job = bench.started()
@@ -733,7 +733,7 @@ class TestFaults:
         assert metrics.files_unknown == metrics.errors_encountered.transient == 5
 
     def test_other_ranges_go_on(self) -> None:
-        """A listing that fails spoils its own range only."""
+        """A listing that fails affects its own range only."""
         bench = Bench()
         bench.put("p/a", "p/b", "q/a", "q/b")
         prefixes = tuple(PrefixEntry(source=f"{p}/", destination=f"out-{p}/") for p in "pq")
@@ -746,7 +746,7 @@ class TestFaults:
         assert set(bench.written) == {"out-q/a", "out-q/b"}
 
     def test_growth_does_not_hide_a_broken_listing(self) -> None:
-        """A run is incomplete when a listing broke off, also where as many objects came as were planned."""
+        """A run is incomplete when a listing failed, even if as many objects were found as planned."""
         bench = Bench(page_keys=10)
         bench.put(*(f"in/{number:03}" for number in range(0, 30, 2)))
         job = bench.started()
@@ -759,7 +759,7 @@ class TestFaults:
         assert verdict(metrics, max_failed_objects=1_000) is not None
 
     def test_plan_fails_with_its_listing(self) -> None:
-        """A plan whose listing fails is no plan."""
+        """A listing that fails ends the plan with its error."""
         bench = Bench(page_keys=2)
         bench.put(*keys(5))
         bench.server.before.append(on("list_page", fails(DENIED), spare=3))
@@ -781,7 +781,7 @@ class TestFaults:
                 peak = max(peak, now)
                 if now > 3:
                     crowd.set()
-            crowd.wait(0.002)  # long enough for one too many to come in
+            crowd.wait(0.002)  # long enough to see one request too many
 
         def leave(_: object) -> None:
             nonlocal now

@@ -1,4 +1,4 @@
-"""A retry aborts exactly the uploads that earlier tries of its task left open."""
+"""A retry aborts exactly the uploads that earlier attempts of its task left open."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGE = b"0123456789abcdefghi"
 
 @dataclass
 class Record:
-    """Remembers open uploads, as Airflow does between the tries of a task, and all that ever were."""
+    """Remembers open uploads, as Airflow does between the attempts of a task, and all uploads ever opened."""
 
     open: list[OpenUpload] = field(default_factory=list)
     ever: list[OpenUpload] = field(default_factory=list)
@@ -35,8 +35,8 @@ class Record:
         self.open.remove(upload)
 
 
-class Tries:
-    """A batch of one large object that is tried again and again with one record."""
+class Attempts:
+    """A batch of one large object that is retried with the same record."""
 
     def __init__(self) -> None:
         self.bench = Bench()
@@ -60,8 +60,8 @@ class Tries:
         )
         return collector.metrics().files_copied_successfully
 
-    def somebody_uploads(self) -> str:
-        """Leave an upload of somebody else to the very same key."""
+    def start_another_upload(self) -> str:
+        """Start an upload of another client to the same key; return its id."""
         server = self.bench.server
         upload_id = server.new_upload_id()
         server.uploads[upload_id] = next(iter(server.uploads.values()))
@@ -70,49 +70,49 @@ class Tries:
 
 def test_remembered_before_the_first_part_and_forgotten_at_the_end() -> None:
     """Key, upload id and source ETag are known from before part 1 until the object is complete."""
-    tries = Tries()
+    attempts = Attempts()
     at_part_one: list[list[OpenUpload]] = []
-    tries.bench.server.before.append(on("copy_part", lambda: at_part_one.append(tries.record.left())))
-    assert tries.copy() == 1
+    attempts.bench.server.before.append(on("copy_part", lambda: at_part_one.append(attempts.record.left())))
+    assert attempts.copy() == 1
     ((upload,),) = at_part_one
     assert upload.key == "out/a"
-    assert upload.source_etag == tries.bench.server.buckets["the-source"]["in/a"].etag
-    assert tries.record.open == []
+    assert upload.source_etag == attempts.bench.server.buckets["the-source"]["in/a"].etag
+    assert attempts.record.open == []
 
 
 def test_a_retry_aborts_what_was_left_and_nothing_else() -> None:
-    """What a killed try left is aborted by the next; an upload of somebody else to that key stays."""
-    tries = Tries()
+    """A retry aborts what a killed attempt left; an upload of another client to the same key stays."""
+    attempts = Attempts()
     denied = fails(AccessError("no", code="AccessDenied"))
-    tries.bench.server.before.append(on("copy_part", denied, times=9))
-    tries.bench.server.before.append(on("abort_multipart_upload", denied))  # as if it had been killed here
-    assert tries.copy() == 0
-    (ours,) = tries.record.open
-    theirs = tries.somebody_uploads()
-    tries.bench.server.before.clear()
-    assert tries.copy(retried=True) == 1
-    assert list(tries.bench.server.uploads) == [theirs]
-    assert tries.record.open == []
-    assert ours not in tries.record.left()
+    attempts.bench.server.before.append(on("copy_part", denied, times=9))
+    attempts.bench.server.before.append(on("abort_multipart_upload", denied))  # as if it had been killed here
+    assert attempts.copy() == 0
+    (own,) = attempts.record.open
+    another = attempts.start_another_upload()
+    attempts.bench.server.before.clear()
+    assert attempts.copy(retried=True) == 1
+    assert list(attempts.bench.server.uploads) == [another]
+    assert attempts.record.open == []
+    assert own not in attempts.record.left()
 
 
 def test_an_abort_that_is_denied_is_remembered() -> None:
-    """What can't be aborted now stays known, and the batch is copied all the same."""
-    tries = Tries()
+    """An upload that can't be aborted is still remembered, and the batch is copied nevertheless."""
+    attempts = Attempts()
     left = OpenUpload(key="out/old", upload_id="upload-0", source_etag='"e"')
-    tries.record.open.append(left)
+    attempts.record.open.append(left)
     denied = fails(AccessError("no", code="AccessDenied"))
-    tries.bench.server.before.append(on("abort_multipart_upload", denied))
-    assert tries.copy(retried=True) == 1
-    assert tries.record.open == [left]
+    attempts.bench.server.before.append(on("abort_multipart_upload", denied))
+    assert attempts.copy(retried=True) == 1
+    assert attempts.record.open == [left]
 
 
 @pytest.mark.parametrize("verb", ["copy_part", "complete_multipart_upload"])
 def test_failed_copies_leave_nothing_to_remember(verb: str) -> None:
-    """A failure that aborts its upload forgets it, too."""
-    tries = Tries()
-    tries.bench.server.before.append(on(verb, fails(AccessError("no", code="AccessDenied")), times=9))
-    assert tries.copy() == 0
-    assert len(tries.record.ever) == 1
-    assert tries.record.open == []
-    assert tries.bench.server.open_uploads(DESTINATION) == []
+    """After a failure that aborts its upload, the upload is forgotten."""
+    attempts = Attempts()
+    attempts.bench.server.before.append(on(verb, fails(AccessError("no", code="AccessDenied")), times=9))
+    assert attempts.copy() == 0
+    assert len(attempts.record.ever) == 1
+    assert attempts.record.open == []
+    assert attempts.bench.server.open_uploads(DESTINATION) == []

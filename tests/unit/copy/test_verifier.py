@@ -1,4 +1,4 @@
-"""What S3 confirmed is proven: by ETags, by a listing, by checksums; and what is not is never called so."""
+"""Copies are verified by ETags, a listing or checksums; only proven copies count as verified."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def large(bench: Bench, count: int = 3) -> None:
 
 
 def test_equal_etags_prove_a_copy_without_a_request() -> None:
-    """An object that was copied by one request has the source's ETag: nothing is listed again."""
+    """An object copied by one request has the source's ETag: nothing is listed again."""
     bench = Bench()
     bench.put("in/a", "in/b")
     job = bench.started()
@@ -48,7 +48,7 @@ def test_equal_etags_prove_a_copy_without_a_request() -> None:
 
 
 def test_copies_in_parts_are_found_in_a_listing() -> None:
-    """An object in parts has an ETag of its own: it is looked up once more, a page for all of them."""
+    """An object in parts has another ETag: one page of a listing verifies all of them."""
     bench = Bench()
     large(bench)
     job = bench.started()
@@ -59,7 +59,7 @@ def test_copies_in_parts_are_found_in_a_listing() -> None:
 
 
 def test_single_objects_are_found_in_a_listing() -> None:
-    """Objects that the job names are found by a listing of their key: HEAD would ask for another right."""
+    """Objects that the job names are found by listing their key: a HEAD would need another permission."""
     bench = Bench()
     large(bench)
     bench.server.put(DESTINATION, "x0-other", b"")
@@ -76,7 +76,7 @@ CHANGES: dict[str, tuple[bytes | None, str]] = {
 
 @pytest.mark.parametrize(("written", "words"), CHANGES.values(), ids=CHANGES)
 def test_what_is_something_else_is_a_failure_by_name(written: bytes | None, words: str) -> None:
-    """A copy that is not what S3 confirmed is counted as failed, never as copied, and is named."""
+    """A copy that differs from what S3 confirmed is counted as failed, never as copied, and is named."""
     bench = Bench()
     large(bench)
     job = bench.started()
@@ -102,7 +102,7 @@ def test_what_is_something_else_is_a_failure_by_name(written: bytes | None, word
 
 
 def test_what_can_not_be_listed_stays_unverified() -> None:
-    """A listing that fails after the copies leaves them copied and unverified: the run is not lost."""
+    """If the listing fails after the copies, they are copied and unverified: the run does not fail."""
     bench = Bench()
     large(bench)
     job = bench.started()
@@ -117,14 +117,14 @@ def test_what_can_not_be_listed_stays_unverified() -> None:
     ("checksum", "expected"), [(True, (3, 0, 0)), (False, (0, 3, 0))], ids=["there", "none"]
 )
 def test_checksums_prove_content(checksum: bool, expected: tuple[int, int, int]) -> None:  # noqa: FBT001 - a table's column
-    """`verify: checksum` proves what has a checksum on both sides, and calls nothing else proven."""
+    """`verify: checksum` verifies objects that have a checksum on both sides, and no others."""
     bench = Bench()
     bench.put("in/0", "in/1", "in/2", content=LARGE, checksum=checksum)
     assert proofs(bench.run(bench.started(verify="checksum"), limits=PARTS)) == expected
 
 
 def test_a_wrong_checksum_is_a_mismatch() -> None:
-    """A copy whose checksum is another than the source's is named, and counted as failed."""
+    """A copy whose checksum differs from the source's is named, and counted as failed."""
     bench = Bench()
     large(bench, 1)
     job = bench.started(verify="checksum")
@@ -139,8 +139,8 @@ def test_a_wrong_checksum_is_a_mismatch() -> None:
     assert "its checksum is not that of the source" in metrics.errors_encountered.first[0].message
 
 
-def test_an_earlier_tries_copies_are_proven_as_far_as_they_go() -> None:
-    """In a retry there is no reply: equal ETags prove a copy, an ETag of parts proves its size alone."""
+def test_copies_of_an_earlier_attempt_are_verified_as_far_as_possible() -> None:
+    """A retry has no reply: equal ETags prove a copy; an ETag of parts proves only the size."""
     bench = Bench()
     large(bench, 2)
     bench.put("in/small")
@@ -163,7 +163,7 @@ def test_an_earlier_tries_copies_are_proven_as_far_as_they_go() -> None:
 def test_everything_that_was_copied_is_proven(
     sizes: list[int], batch_objects: int, page_keys: int, unproven: int, verify: str
 ) -> None:
-    """Whatever the sizes, batches and pages: on a server that keeps its word every copy is verified."""
+    """Whatever the sizes, batches and pages: on a correct server every copy is verified."""
     bench = Bench(page_keys=page_keys)
     for number, size in enumerate(sizes):
         bench.put(f"in/{number:02}", content=b"x" * size)
@@ -173,8 +173,8 @@ def test_everything_that_was_copied_is_proven(
     assert proofs(metrics) == (len(sizes), 0, 0)
 
 
-def test_copies_are_looked_for_before_too_many_wait() -> None:
-    """A batch holds no more unproven copies than it may: it looks for them in between, each once."""
+def test_copies_are_verified_before_too_many_wait() -> None:
+    """A batch limits its unproven copies: it verifies them in between, each once."""
     bench = Bench()
     large(bench, 30)
     job = bench.started(transfer=TransferOptions(concurrency=1))
@@ -186,11 +186,11 @@ def test_copies_are_looked_for_before_too_many_wait() -> None:
     assert proofs(bench.run(job, plan, limits=replace(PARTS, unproven=4))) == (30, 0, 0)
     waited = [after - before for before, after in pairwise([0, *written])]
     assert len(written) >= 3
-    assert max(waited) <= 4 + 4, "as many as may wait, and those that the workers had taken"
+    assert max(waited) <= 4 + 4, "the limit, and those that the workers had taken"
 
 
-def test_a_source_that_can_not_be_asked_leaves_its_copy_unverified() -> None:
-    """The copy was confirmed: a HEAD that is denied afterwards makes it unverified, and never failed."""
+def test_a_source_that_can_not_be_checked_leaves_its_copy_unverified() -> None:
+    """The copy was confirmed: a HEAD that is denied afterwards leaves it unverified, not failed."""
     bench = Bench()
     large(bench, 1)
     job = bench.started(verify="checksum")
@@ -200,7 +200,7 @@ def test_a_source_that_can_not_be_asked_leaves_its_copy_unverified() -> None:
 
 
 def test_a_source_that_changed_after_its_copy_proves_nothing() -> None:
-    """The checksum of a newer version says nothing of the copied one."""
+    """The checksum of a newer version says nothing about the copied one."""
     bench = Bench()
     large(bench, 1)
     job = bench.started(verify="checksum")
@@ -212,7 +212,7 @@ def test_a_source_that_changed_after_its_copy_proves_nothing() -> None:
 
 
 def test_a_mismatch_takes_all_its_counts_back() -> None:
-    """An earlier try's copy that is gone when it is looked for is failed, and no longer among the copied."""
+    """A copy of an earlier attempt that is gone when it is verified counts as failed, not as copied."""
     bench = Bench()
     large(bench, 1)
     job = bench.started()
@@ -226,8 +226,8 @@ def test_a_mismatch_takes_all_its_counts_back() -> None:
     assert (metrics.files_failed, metrics.files_mismatched) == (1, 1)
 
 
-def test_single_objects_are_looked_for_by_their_keys_alone() -> None:
-    """One copy in parts among fifty objects costs one listing more."""
+def test_single_objects_are_verified_by_their_keys_alone() -> None:
+    """One copy in parts among fifty objects costs one more listing."""
     bench = Bench()
     bench.put(*(f"in/{number}" for number in range(50)))
     bench.put("in/large", content=LARGE)

@@ -1,4 +1,4 @@
-"""A batch knows its plan, and is named for a person."""
+"""A batch knows its plan, and has a label for people."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_labels(entries: tuple[int | None, ...], expected: str) -> None:
 
 
 def test_long_labels() -> None:
-    """A label fits Airflow's column of 250 characters, and keeps the end of the prefix, which tells more."""
+    """A label fits Airflow's column of 250 characters, and keeps the end of the prefix, which says more."""
     prefix = "granules/" * 100 + "MOD09GA/"
     job = make_job(prefixes=tuple(PrefixEntry(source=prefix, destination=place) for place in ("x/", "y/")))
     named = make_label(499, 500, ranges(0, 1), job)

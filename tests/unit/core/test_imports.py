@@ -1,4 +1,4 @@
-"""The core stands alone: no Airflow, no AWS SDK, no I/O library."""
+"""The core is independent: no Airflow, no AWS SDK, no I/O library."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UPSTAIRS = {
 
 @pytest.mark.parametrize("module", MODULES)
 def test_core_imports_neither_airflow_nor_boto(module: str) -> None:
-    """A module of the core, in a process of its own, pulls in neither network nor framework."""
+    """A module of the core, in its own process, imports neither network nor framework."""
     name = "s3copy_tasks.core" + ("" if module == "__init__" else f".{module}")
     done = subprocess.run([sys.executable, "-c", PROGRAM, name], capture_output=True, check=True, text=True)
     loaded = set(json.loads(done.stdout))

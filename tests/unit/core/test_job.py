@@ -65,7 +65,7 @@ OVERLAPS = {
 
 @pytest.mark.parametrize(("read", "write"), OVERLAPS.values(), ids=OVERLAPS)
 def test_overlaps(read: str, write: str) -> None:
-    """In one bucket, a destination that overlaps a source is refused: the job would copy what it wrote."""
+    """In one bucket, a destination that overlaps a source is refused: the job would copy its own copies."""
     with pytest.raises(
         ConfigError, match=r"overlaps s3://one-bucket/.*, the source of (prefixes|objects)\[[01]\]"
     ):
@@ -101,7 +101,7 @@ MIXED_OVERLAPS = {
 
 @pytest.mark.parametrize(("prefixes", "objects"), MIXED_OVERLAPS.values(), ids=MIXED_OVERLAPS)
 def test_overlaps_of_objects(prefixes: tuple[PrefixEntry, ...], objects: tuple[ObjectEntry, ...]) -> None:
-    """Single objects take part in the check of overlaps, on both sides."""
+    """Overlaps of single objects are found, too, on both sides."""
     bucket = Location(bucket="one-bucket")
     with pytest.raises(
         ConfigError, match=r"overlaps s3://one-bucket/.*, the source of (prefixes|objects)\[[01]\]"
@@ -110,25 +110,25 @@ def test_overlaps_of_objects(prefixes: tuple[PrefixEntry, ...], objects: tuple[O
 
 
 def test_apart_in_one_bucket() -> None:
-    """Prefixes and keys that only look alike do not overlap."""
+    """Prefixes and keys that are only similar do not overlap."""
     assert same_bucket("a/", "ab/").prefixes
     assert same_bucket("a/b", "a/bc", by_key=True).objects
 
 
 def test_equal_prefixes_of_two_buckets() -> None:
-    """Between two buckets the same prefix may be read and written."""
+    """The same prefix may be read in one bucket and written in another."""
     assert same_bucket("a/", "a/", destination=Location(bucket="other-bucket")).prefixes
 
 
 def test_one_bucket_by_two_endpoints() -> None:
-    """A bucket is the same bucket by whatever endpoint it is reached."""
+    """A bucket is the same bucket, whatever its endpoint."""
     by_address = Location(bucket="one-bucket", endpoint_url="http://localhost:9000")
     with pytest.raises(ConfigError, match="overlaps"):
         same_bucket("a/", "a/", destination=by_address)
 
 
 def test_one_bucket_reached_by_two_roles() -> None:
-    """A bucket stays the same bucket whoever reaches it."""
+    """A bucket is the same bucket, whatever the role."""
     reader = Location(bucket="one-bucket", role_arn="arn:aws:iam::111122223333:role/writer")
     with pytest.raises(
         ConfigError, match=r"overlaps s3://one-bucket/.*, the source of (prefixes|objects)\[[01]\]"
@@ -137,13 +137,13 @@ def test_one_bucket_reached_by_two_roles() -> None:
 
 
 def test_overlapping_sources() -> None:
-    """Sources may overlap: reading twice does no harm."""
+    """Sources may overlap: reading twice is harmless."""
     entries = (PrefixEntry(source="a/", destination="x/"), PrefixEntry(source="a/b/", destination="y/"))
     assert make_job(prefixes=entries).prefixes == entries
 
 
 def test_equal_object_destinations() -> None:
-    """Two objects that write one key are refused, and both are named."""
+    """Two objects for one destination key are refused, and both are named."""
     entries = [ObjectEntry(source=source, destination="same") for source in ("a", "b")]
     with pytest.raises(ConfigError) as refused:
         make_job(objects=(ObjectEntry(source="z", destination="apart"), *entries))
@@ -152,7 +152,7 @@ def test_equal_object_destinations() -> None:
 
 
 def test_every_problem_is_named() -> None:
-    """One refusal names all that is wrong."""
+    """One error names all problems."""
     entries = (ObjectEntry(source="", destination="x"), ObjectEntry(source=LONG, destination="x"))
     with pytest.raises(ConfigError) as refused:
         make_job(objects=entries)

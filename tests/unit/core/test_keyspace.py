@@ -1,4 +1,4 @@
-"""Guesses of where keys may be: bounds only, but bounds that are worth a request."""
+"""Guesses of where keys are: they are only bounds, but worth a request."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def scale_of(keys: list[str], prefix: str = "") -> Scale:
     return Scale([Stretch(lower=keys[0], upper=keys[-1], keys=len(keys), sample=tuple(keys))], prefix)
 
 
-def test_the_worked_key_is_true() -> None:
-    """The numbers of the module's example are what the module returns."""
+def test_the_example_is_true() -> None:
+    """The example in the module's docstring shows what the module returns."""
     tried = doctest.testmod(keyspace)
     assert (tried.failed, tried.attempted > 5) == (0, True)
 
@@ -44,7 +44,7 @@ def test_the_worked_key_is_true() -> None:
     ids=["numbers", "many-zeros", "carries-into-the-day", "hexadecimal"],
 )
 def test_a_guess_reaches_as_far_as_it_was_asked_to(form: str, most: int, begins: str) -> None:
-    """After a page of 1,000 numbered keys, a guess n keys ahead is the key of that number."""
+    """After a page of 1,000 numbered keys, a guess n keys ahead is the key with that number."""
     seen = page(0, 999, form)
     guess = Scale([seen], "").split(seen.upper, None, most=most)
     assert guess is not None
@@ -52,26 +52,26 @@ def test_a_guess_reaches_as_far_as_it_was_asked_to(form: str, most: int, begins:
 
 
 def test_a_guess_between_two_bounds_is_their_middle() -> None:
-    """Between two known bounds the guess halves what is between them."""
+    """Between two known bounds, the guess is the middle."""
     guess = Scale([page(0, 999, "part-{:06}")], "").split("part-000999", "part-800999", most=10**6)
     assert guess is not None
     assert guess.startswith("part-4009")
 
 
-def test_behind_the_last_number_comes_the_end_of_the_numbers() -> None:
-    """Where numbers can't go on, the guess is what follows all of them."""
+def test_the_guess_after_the_last_number() -> None:
+    """If no larger number is possible, the guess comes after all numbers."""
     assert Scale([page(0, 999, "p/part-{:03}")], "p/").split("p/part-990", None, most=5_000) == "p/part-:"
 
 
 def test_long_names_are_estimated_too() -> None:
-    """What lies between two of them has more digits than a float takes."""
+    """The number of keys between two long names may have more digits than a float takes."""
     one, other = "ab" * 150 + "{:03}", "zy" * 150 + "{:03}"
     scale = Scale([page(0, 999, one), page(0, 999, other)], "")
     assert scale.keys_between(one.format(999), other.format(0)) == float("inf")
 
 
 def test_an_estimate_is_the_number_of_keys() -> None:
-    """Numbered keys are estimated by their numbers; behind them, nothing is known."""
+    """Numbered keys are estimated by their numbers; without an upper bound, nothing is known."""
     scale = Scale([page(0, 999, "part-{:06}")], "")
     assert scale.keys_between("part-000999", "part-010999") == pytest.approx(10_000, rel=0.01)
     assert scale.keys_between("part-000999", None) == float("inf")
@@ -96,14 +96,14 @@ def test_a_guess_lies_between_its_bounds(keys: list[str], at: int, upper: str | 
 
 @given(keys=SAMPLE)
 def test_numbers_keep_the_order_of_keys(keys: list[str]) -> None:
-    """A key that comes later has no smaller number."""
+    """A later key never has a smaller number."""
     numbers = [scale_of(keys).number(key) for key in keys]
     assert numbers == sorted(numbers)
 
 
 @given(seen=st.frozensets(KEY_CHARS, min_size=1), at=st.floats(0, 1))
-def test_alphabets_hold_no_character_that_a_guess_must_not_have(seen: frozenset[str], at: float) -> None:
-    """No alphabet writes a surrogate, a control character, or what XML forbids."""
+def test_alphabets_have_only_valid_characters(seen: frozenset[str], at: float) -> None:
+    """No alphabet has a surrogate, a control character, or a character that XML forbids."""
     made = guess_alphabet(seen)
     char = made.char(int(at * (made.size - 1)))
     assert char.isascii() <= char.isprintable()
@@ -127,5 +127,5 @@ def test_alphabets_hold_no_character_that_a_guess_must_not_have(seen: frozenset[
     ids=["open", "between", "neighbours", "script", "surrogates", "last", "nothing-printable", "ascii-first"],
 )
 def test_middles(lower: str, upper: str | None, expected: str | None) -> None:
-    """The middle is that of the first characters that differ, with the end of ASCII first."""
+    """The middle is that of the first characters that differ; the end of ASCII is preferred."""
     assert find_middle(lower, upper, "") == expected

@@ -1,4 +1,4 @@
-"""Metrics add up, obey their law, and show strangers' text safely."""
+"""Metrics add up, are consistent, and show untrusted text safely."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def numbered(numbers: list[int]) -> TransferMetrics:
 
 
 def test_errors_are_counted_exactly() -> None:
-    """All errors are counted by code, and the 100 smallest by entry and key are named, however they came."""
+    """All errors are counted by code, and the first 100 by entry and key are named, in any order."""
     numbers = list(range(1_000))
     random.Random(1).shuffle(numbers)
     whole = numbered(numbers)
@@ -203,14 +203,14 @@ def collected(events: list[tuple[Any, ...]]) -> TransferMetrics:
 @settings(deadline=None, max_examples=60)
 @given(events=EVENTS, cut=st.integers(0, 30))
 def test_collector_equals_sum(events: list[tuple[Any, ...]], cut: int) -> None:
-    """One collector counts what two collectors count together: batches are cut anywhere."""
+    """One collector counts the same as two together, wherever batches are cut."""
     assert collected(events[:cut]) + collected(events[cut:]) == collected(events)
 
 
 @settings(deadline=None, max_examples=60)
 @given(events=EVENTS)
-def test_entries_come_to_the_whole(events: list[tuple[Any, ...]]) -> None:
-    """Whatever is counted is counted for one entry: their parts add up to the whole."""
+def test_entries_add_up_to_the_whole(events: list[tuple[Any, ...]]) -> None:
+    """Everything is counted for one entry: the entries' parts add up to the whole."""
     whole = collected(events)
     parts = sum_metrics(whole.entries.values()).counts()
     rates = {"objects_per_second", "bytes_per_second"}
@@ -220,7 +220,7 @@ def test_entries_come_to_the_whole(events: list[tuple[Any, ...]]) -> None:
 
 
 def test_collector_times() -> None:
-    """Metrics start with their collector and end when asked for, never before their start."""
+    """Metrics start with their operation and end when they are read, never before their start."""
     clock = Clock()
     collector = MetricsCollector(clock)
     collector.start_operation("op")
@@ -235,13 +235,13 @@ COMPLETE: dict[str, tuple[list[tuple[Any, ...]], bool]] = {
     "all-copied": ([("copied", 1, False, False, 0)], True),
     "failed-by-name": ([("failed", failure(1), False)], True),
     "unknown-objects": ([("unknown", 3, failure(1), False)], False),
-    "stretch-of-nothing-known": ([("unknown", 0, failure(1), False)], False),
+    "failed-listing-without-objects": ([("unknown", 0, failure(1), False)], False),
 }
 
 
 @pytest.mark.parametrize(("events", "is_complete"), COMPLETE.values(), ids=COMPLETE)
 def test_completeness(events: list[tuple[Any, ...]], is_complete: bool) -> None:  # noqa: FBT001
-    """Metrics are complete unless a stretch was given up, even one where no object is known."""
+    """Metrics are incomplete after a failed listing, even if it has no known object."""
     assert collected(events).is_complete is is_complete
 
 

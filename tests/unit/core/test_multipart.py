@@ -23,7 +23,7 @@ LARGEST = 10_000 * 5 * GIB
 @example(size=LARGEST - 1)
 @example(size=LARGEST)
 def test_parts_cover_an_object_once(size: int) -> None:
-    """Parts are numbered from 1, follow each other without gap or overlap, and keep to S3's limits."""
+    """Parts are numbered from 1, have no gaps or overlaps, and keep to S3's limits."""
     parts = list(part_ranges(size))
     assert [number for number, _, _ in parts] == list(range(1, len(parts) + 1))
     assert len(parts) <= 10_000
@@ -45,7 +45,7 @@ def test_small_limits(size: int, part: int) -> None:
 
 
 def test_too_large() -> None:
-    """An object that S3 can't hold is refused."""
+    """An object that is too large for S3 is refused."""
     with pytest.raises(ValueError, match="more than S3 allows in an object"):
         part_bytes(LARGEST + 1)
 
@@ -61,12 +61,12 @@ REQUESTS = {
 
 @pytest.mark.parametrize(("size", "requests"), REQUESTS.values(), ids=REQUESTS)
 def test_copy_requests(size: int, requests: int) -> None:
-    """Up to 5 GiB one request copies an object; above it takes create, parts and complete."""
+    """One request copies up to 5 GiB; larger objects take create, parts and complete."""
     assert copy_requests(size) == requests
 
 
 @settings(deadline=None, max_examples=30)
 @given(size=st.integers(5 * GIB + 1, LARGEST))
 def test_copy_requests_count_the_parts(size: int) -> None:
-    """The requests that a plan prices are those that the copy makes."""
+    """A plan prices the same requests that the copy sends."""
     assert copy_requests(size) == 2 + sum(1 for _ in part_ranges(size))

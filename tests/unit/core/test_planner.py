@@ -1,4 +1,4 @@
-"""Merging two listings, and cutting what has to be copied into key ranges."""
+"""Merging two listings, and cutting the objects to copy into key ranges."""
 
 from __future__ import annotations
 
@@ -30,33 +30,35 @@ Run: TypeAlias = tuple[Decision, int]
 PREFIXES = {"different": ("in/", "out/"), "whole-bucket": ("", "out/"), "same": ("x/", "x/")}
 
 
-@pytest.mark.parametrize(("ours", "theirs"), PREFIXES.values(), ids=PREFIXES)
+@pytest.mark.parametrize(("source_prefix", "destination_prefix"), PREFIXES.values(), ids=PREFIXES)
 @settings(deadline=None, max_examples=60)
 @given(source=st.sets(SUFFIXES.filter(bool)), destination=st.sets(SUFFIXES.filter(bool)))
-def test_merge_is_set_difference(ours: str, theirs: str, source: set[str], destination: set[str]) -> None:
-    """Every source object comes once, in S3's order, with the destination object of its suffix or None."""
+def test_merge_is_set_difference(
+    source_prefix: str, destination_prefix: str, source: set[str], destination: set[str]
+) -> None:
+    """Each source object comes once, in S3's order, with the destination object of its suffix or None."""
 
     def listing(prefix: str, suffixes: set[str]) -> list[str]:
         return sorted((prefix + suffix for suffix in suffixes), key=lambda key: key.encode())
 
     rows = list(
         merge(
-            [make_object(key) for key in listing(ours, source)],
-            [make_object(key, bucket="other") for key in listing(theirs, destination)],
-            ours,
-            theirs,
+            [make_object(key) for key in listing(source_prefix, source)],
+            [make_object(key, bucket="other") for key in listing(destination_prefix, destination)],
+            source_prefix,
+            destination_prefix,
         )
     )
     assert [row[0] for row in rows] == listing("", source)
-    assert [row[1].key for row in rows] == listing(ours, source)
+    assert [row[1].key for row in rows] == listing(source_prefix, source)
     matched = {row[0]: row[2].key for row in rows if row[2] is not None}
-    assert matched == {suffix: theirs + suffix for suffix in source & destination}
+    assert matched == {suffix: destination_prefix + suffix for suffix in source & destination}
 
 
 def test_merge_of_the_marker() -> None:
-    """The object whose key is the prefix itself takes part, with an empty suffix."""
+    """The object whose key equals the prefix takes part, with an empty suffix."""
     rows = list(merge([make_object("in/")], [make_object("out/", bucket="other")], "in/", "out/"))
-    assert [(suffix, theirs is not None) for suffix, _, theirs in rows] == [("", True)]
+    assert [(suffix, match is not None) for suffix, _, match in rows] == [("", True)]
 
 
 UNSORTED = {
@@ -68,14 +70,14 @@ UNSORTED = {
 
 @pytest.mark.parametrize(("source", "destination"), UNSORTED.values(), ids=UNSORTED)
 def test_unsorted_listings(source: list[str], destination: list[str]) -> None:
-    """A listing that is not in UTF-8 binary order, as those of directory buckets, is refused."""
+    """A listing that is not in UTF-8 binary order, like those of directory buckets, is refused."""
     with pytest.raises(RequestError) as refused:
         list(merge(map(make_object, source), map(make_object, destination), "in/", "out/"))
     assert refused.value.code == "ListingNotSorted"
 
 
 def test_merge_streams() -> None:
-    """A row comes before the listings are read to their ends: memory does not grow with the bucket."""
+    """Rows come before the listings are read to the end: memory does not grow with the bucket."""
     source = iter([make_object(f"in/{n}") for n in range(9)])
     destination = iter([make_object(f"out/{n}") for n in range(9)])
     next(merge(source, destination, "in/", "out/"))
@@ -99,7 +101,7 @@ def decided(runs: list[Run]) -> list[tuple[str, Decision]]:
 
 
 def ranges_of(plan: Plan, entry: int | None) -> list[KeyRange]:
-    """Return an entry's ranges in the order of their keys; batches start in another."""
+    """Return an entry's ranges in the order of their keys; batches start in another order."""
     found = [one for batch in plan.batches for one in batch.ranges if one.entry == entry]
     return sorted(found, key=lambda one: one.through)
 
@@ -120,7 +122,7 @@ RUNS = st.lists(
 @settings(deadline=None, max_examples=40)
 @given(entries=st.lists(RUNS, min_size=1, max_size=3), batch_objects=st.sampled_from([1, 7, 100, 10_000]))
 def test_ranges_partition_what_needs_a_copy(entries: list[list[Run]], batch_objects: int) -> None:
-    """Ranges and outside count every object once; what needs a copy lies in exactly one range."""
+    """Ranges and outside count every object once; an object to copy is in exactly one range."""
     cut = planner(len(entries), batch_objects=batch_objects)
     rows = [decided(runs) for runs in entries]
     for entry, row in enumerate(rows):
@@ -151,7 +153,7 @@ def test_ranges_partition_what_needs_a_copy(entries: list[list[Run]], batch_obje
 @settings(deadline=None, max_examples=30)
 @given(runs=RUNS, batch_objects=st.sampled_from([10, 100, 10_000]))
 def test_entry_figures(runs: list[Run], batch_objects: int) -> None:
-    """An entry's figures are of the whole entry, ranges and gaps alike."""
+    """An entry's totals count the whole entry: ranges and gaps."""
     cut = planner(batch_objects=batch_objects)
     rows = decided(runs)
     for position, decision in rows:
@@ -195,7 +197,7 @@ FIRST: dict[str, tuple[list[tuple[str, Decision]], str | None]] = {
 
 @pytest.mark.parametrize(("rows", "after"), FIRST.values(), ids=FIRST)
 def test_first_lower_bound(rows: list[tuple[str, Decision]], after: str | None) -> None:
-    """The lower bound is exclusive: None from the start, so that the marker of the prefix counts."""
+    """The lower bound is exclusive: None means from the start, so that the folder marker counts."""
     cut = planner()
     for position, decision in rows:
         cut.add(0, position, 1, decision)
@@ -213,7 +215,7 @@ def test_nothing_to_copy() -> None:
 
 
 def test_single_objects_are_index_ranges() -> None:
-    """The job's objects are cut by their index; an object that was not there leaves a hole in no range."""
+    """The job's objects are cut by their index; a missing object does not split a range."""
     cut = planner(0, objects=4)
     for index, decision in ((0, SkipReason.UNCHANGED), (1, Action.COPY), (3, Action.COPY)):
         cut.add(None, index, 1, decision)
@@ -225,7 +227,7 @@ def test_single_objects_are_index_ranges() -> None:
 @settings(deadline=None, max_examples=30)
 @given(sizes=st.lists(st.integers(0, 60), max_size=80), batch_objects=st.integers(1, 30))
 def test_batches_keep_their_targets(sizes: list[int], batch_objects: int) -> None:
-    """A batch has at most its number of objects, and passes its bytes by less than one object."""
+    """A batch has at most its number of objects, and exceeds its bytes by less than one object."""
     cut = planner(3, batch_objects=batch_objects, batch_bytes=100)
     for entry in range(3):
         for number, size in enumerate(sizes):
@@ -238,7 +240,7 @@ def test_batches_keep_their_targets(sizes: list[int], batch_objects: int) -> Non
 
 
 def test_small_entries_share_a_batch() -> None:
-    """Thousands of objects in as many small prefixes are few batches, not one for each prefix."""
+    """Thousands of small prefixes share few batches, instead of one each."""
     cut = planner(1_000, batch_objects=10_000)
     for entry in range(1_000):
         cut.add(entry, "a", 1, Action.COPY)
@@ -248,7 +250,7 @@ def test_small_entries_share_a_batch() -> None:
 
 
 def test_entries_may_interleave() -> None:
-    """Entries that are planned together come interleaved, and each is cut by itself."""
+    """Entries that are planned together are interleaved, and each is cut separately."""
     cut = planner(2)
     for position in ("a", "b", "c"):
         cut.add(0, position, 1, Action.COPY)
@@ -265,7 +267,7 @@ def assert_bounded(plan: Plan) -> None:
 
 
 def test_batches_are_at_most_500() -> None:
-    """A run that would need more batches has larger ones, of even size."""
+    """A run that would need more batches has larger ones, of similar sizes."""
     cut = planner(batch_objects=1)
     for number in range(6_000):
         cut.add(0, f"{number:06}", 1, Action.COPY)
@@ -276,7 +278,7 @@ def test_batches_are_at_most_500() -> None:
 
 
 def test_huge_objects_are_at_most_500_batches() -> None:
-    """Bytes bound a batch, and still no run has more than 500."""
+    """Bytes limit a batch, and still no run has more than 500 batches."""
     cut = planner(batch_bytes=10)
     for number in range(3_000):
         cut.add(0, f"{number:06}", 1_000, Action.COPY)
@@ -321,7 +323,7 @@ def test_plan_is_at_most_1_mb(long: str) -> None:
 
 
 def test_entries_that_can_not_be_joined() -> None:
-    """Where every entry is one range already, growing helps nothing: batches keep their size."""
+    """If each entry already is one range, larger batches would not help: they keep their size."""
     long = "🛰" * 240
     cut = planner(1_000, batch_objects=10)
     for entry in range(1_000):
@@ -345,7 +347,7 @@ def test_batches_belong_to_their_plan() -> None:
 
 
 def test_a_plan_made_again_is_another_plan() -> None:
-    """Accounts of an older plan's batches can't be taken for those of a newer one."""
+    """Metrics of an older plan's batches can't be mistaken for those of a newer one."""
     names = []
     for count in (3, 4):
         cut = Planner(make_job())

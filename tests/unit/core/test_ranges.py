@@ -51,7 +51,7 @@ KEY_SETS = st.builds(
 
 
 class Listing:
-    """Answers requests of some ranges, after as many seconds as it is told, and reads what is in order."""
+    """Answers the requests of some ranges, each after a given time, and reads the pages in order."""
 
     def __init__(self, listed: ListedKeys, listers: int, *, buffered: int = BUFFERED) -> None:
         self.listed = listed
@@ -65,7 +65,7 @@ class Listing:
         self._numbers = itertools.count()
 
     def run(self, seconds: Iterator[float]) -> Listing:
-        """List to the end; `seconds` are how long each page takes."""
+        """List to the end; `seconds` is the time that each page takes."""
         while True:
             for page in self.ranges.in_order():
                 self.keys += [one.key for one in page]
@@ -108,7 +108,7 @@ def test_every_key_once_in_order(
     seed: int,
     bounds: tuple[str | None, str | None],
 ) -> None:
-    """In whatever order pages come: a serial listing's keys, bounded memory, a bounded number of requests."""
+    """In whatever order pages come: the keys of a serial listing, limited memory, limited requests."""
     listed, (after, through), chance = ListedKeys(keys, page_keys=page_keys), bounds, random.Random(seed)
     inside = [k for k in keys if (after is None or k > after) and (through is None or k <= through)]
     budget = pages * page_keys
@@ -160,7 +160,7 @@ def test_sixteen_listers_are_eight_times_as_fast(shape: str) -> None:
     ],
 )
 def test_listers_help_with_any_shape(shape: str, times: int) -> None:
-    """Where guesses are worse, 8 listers are so many times as fast as one, in few requests."""
+    """With worse guesses, 8 listers are still so many times as fast as one, with few requests."""
     listed = ListedKeys(keys_of(shape, 100_000), page_keys=100)
     chance = random.Random(5)
     done = Listing(listed, 8, buffered=12_800).run(chance.uniform(0.05, 0.15) for _ in itertools.count())
@@ -180,14 +180,14 @@ def test_a_single_page_costs_one_request(count: int) -> None:
 @pytest.mark.parametrize("pages", [2, 3, 5, 10])
 @pytest.mark.parametrize("shape", ["numbered", "hash names", "dates, 5,000 a day", "1,000 customers"])
 def test_a_short_listing_costs_little_more(shape: str, pages: int) -> None:
-    """A few pages cost at most four requests more, and no more time than in one row."""
+    """A few pages cost at most four requests more, and no more time than one after another."""
     listed = ListedKeys(keys_of(shape, 10_000)[: pages * 100], page_keys=100)
     done = Listing(listed, 16).run(itertools.repeat(PAGE_SECONDS))
     assert listed.requests <= pages + 4
     assert done.seconds <= (pages + 0.5) * PAGE_SECONDS
 
 
-def test_one_lister_lists_in_one_row() -> None:
+def test_one_lister_lists_one_page_after_another() -> None:
     """With one lister nothing is split: as many requests as pages."""
     listed = ListedKeys(keys_of("hash names", 5_000), page_keys=100)
     done = Listing(listed, 1).run(itertools.repeat(PAGE_SECONDS))
@@ -195,7 +195,7 @@ def test_one_lister_lists_in_one_row() -> None:
 
 
 def test_a_consumer_that_does_not_read_stops_the_listing() -> None:
-    """When the budget waits for the consumer, nothing is asked for until it has taken something."""
+    """When the budget is used up, nothing is requested until the consumer has taken something."""
     listed = ListedKeys(keys_of("numbered", 100_000), page_keys=100)
     ranges = Ranges("", after=None, through=None, listers=8, buffered_keys_max=2_000)
     pages = []
@@ -209,7 +209,7 @@ def test_a_consumer_that_does_not_read_stops_the_listing() -> None:
 
 
 def test_an_empty_page_is_not_the_end() -> None:
-    """A page without keys that has a token is followed by the token."""
+    """After a page without keys that has a token, the token's page is requested."""
     ranges = ranges_of()
     first = ranges.next_request()
     assert first is not None
@@ -222,7 +222,7 @@ def test_an_empty_page_is_not_the_end() -> None:
 
 
 def test_an_empty_page_that_leads_to_itself_is_an_error() -> None:
-    """It would be asked for as long as anybody waits."""
+    """Else it would be requested for ever."""
     ranges = ranges_of()
     for _ in range(2):
         one = ranges.next_request()
@@ -238,7 +238,7 @@ def test_an_empty_page_that_leads_to_itself_is_an_error() -> None:
     ids=["before-the-bound", "the-bound", "not-sorted", "twice"],
 )
 def test_a_page_out_of_order_is_an_error(after: str | None, keys: tuple[str, ...]) -> None:
-    """A server that ignores StartAfter, or does not sort, is found out."""
+    """A server that ignores StartAfter, or does not sort, is detected."""
     ranges = ranges_of(after=after)
     one = ranges.next_request()
     assert one is not None
@@ -249,7 +249,7 @@ def test_a_page_out_of_order_is_an_error(after: str | None, keys: tuple[str, ...
 
 
 def test_a_token_that_goes_back_is_an_error() -> None:
-    """A page by token begins after the last key that is known."""
+    """The page of a token must begin after the last known key."""
     ranges = ranges_of(listers=1)
     for page in (made("a", "b", token="more"), made("b", "c")):
         one = ranges.next_request()
@@ -260,7 +260,7 @@ def test_a_token_that_goes_back_is_an_error() -> None:
 
 
 def under_way(listed: ListedKeys) -> tuple[Ranges, list[ListedRange]]:
-    """Return ranges of which several were asked for, in key order."""
+    """Return ranges, and those of which pages were requested, in key order."""
     ranges = Ranges("", after=None, through=None, listers=8, buffered_keys_max=10_000)
     asked: list[ListedRange] = []
     for _ in range(5):
@@ -271,7 +271,7 @@ def under_way(listed: ListedKeys) -> tuple[Ranges, list[ListedRange]]:
 
 
 def test_an_error_ends_the_listing_where_it_happened() -> None:
-    """Keys before a page that failed still come; what ranges behind it get is ignored."""
+    """Keys before a failed page still come; replies for ranges behind it are ignored."""
     listed = ListedKeys(keys_of("numbered", 20_000), page_keys=100)
     ranges, asked = under_way(listed)
     broken = asked[3]
@@ -293,7 +293,7 @@ def test_an_error_ends_the_listing_where_it_happened() -> None:
 
 
 def test_the_error_nearest_to_the_front_counts() -> None:
-    """Of two errors the one with the smaller key is raised."""
+    """Of two errors, the one with the smaller key is raised."""
     ranges, asked = under_way(ListedKeys(keys_of("numbered", 20_000), page_keys=100))
     for one in reversed(asked):
         ranges.failed(one, OSError(one.position))

@@ -1,4 +1,4 @@
-"""Requests by kind and by entry, their price, and the histogram of how long copies took."""
+"""Requests by kind and by entry, their price, and the histogram of copy latencies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def histogram(latencies: list[float]) -> dict[int, int]:
 @settings(deadline=None, max_examples=60)
 @given(latencies=st.lists(LATENCIES, min_size=1), share=st.floats(0.01, 1))
 def test_quantiles(latencies: list[float], share: float) -> None:
-    """A quantile is never below the true one (nearest rank), and 5 % above at most, from 1 ms to 300 s."""
+    """A quantile is never below the true one (nearest rank), and at most 5 % above, from 1 ms to 300 s."""
     true = sorted(latencies)[math.ceil(share * len(latencies)) - 1]
     found = find_quantile(histogram(latencies), share)
     assert found is not None
@@ -46,12 +46,12 @@ def test_quantiles(latencies: list[float], share: float) -> None:
 
 
 def test_no_latency_has_no_quantile() -> None:
-    """Where nothing was copied there is no latency, not one of 0."""
+    """If nothing was copied, the latency is missing, not 0."""
     assert Requests().latency_seconds == {"p50": None, "p95": None, "p99": None}
 
 
 def test_quantiles_of_a_sum_are_those_of_all() -> None:
-    """Histograms of parts add up to that of the whole: quantiles of quantiles would not."""
+    """Histograms of parts add up to that of the whole; quantiles do not."""
     values = [random.Random(1).expovariate(20) for _ in range(1_000)]
     parts = [Requests(latency=histogram(values[start : start + 70])) for start in range(0, 1_000, 70)]
     assert sum(parts, start=Requests()) == Requests(latency=histogram(values))
@@ -73,7 +73,7 @@ def tallied(sent: list[tuple[Kind, int | None, bool, bool, float]]) -> Tally:
 @settings(deadline=None, max_examples=60)
 @given(sent=SENT, cut=st.integers(0, 30))
 def test_tallies_add_up(sent: list[tuple[Kind, int | None, bool, bool, float]], cut: int) -> None:
-    """Two tallies count together what one counts, and the shares of the entries come to the whole."""
+    """Two tallies together count the same as one, and the entries add up to the whole."""
     whole = tallied(sent)
     assert tallied(sent[:cut]).requests() + tallied(sent[cut:]).requests() == whole.requests()
     shares = sum(whole.by_entry().values(), start=Requests())
@@ -86,13 +86,13 @@ def test_tallies_add_up(sent: list[tuple[Kind, int | None, bool, bool, float]], 
 @settings(deadline=None, max_examples=30)
 @given(sent=SENT)
 def test_requests_travel(sent: list[tuple[Kind, int | None, bool, bool, float]]) -> None:
-    """JSON and back is the same."""
+    """Requests stay the same through JSON and back."""
     requests = tallied(sent).requests()
     assert load(Requests, json.loads(json.dumps(dump(requests, sparse=True)))) == requests
 
 
 def test_only_copies_are_timed() -> None:
-    """Latency is that of the requests that write an object's bytes."""
+    """Only requests that write an object's bytes have a latency."""
     tally = Tally()
     tally.answered("ListObjectsV2", 1.0)
     tally.answered("UploadPartCopy", 1.0)
@@ -100,7 +100,7 @@ def test_only_copies_are_timed() -> None:
 
 
 def test_price() -> None:
-    """A run costs what its requests cost: copies and listings are dear, looks cheap, aborts free."""
+    """A run costs what its requests cost: copies and listings are expensive, HEADs cheap, aborts free."""
     by_kind = {"CopyObject": 1_000_000, "ListObjectsV2": 2, "HeadObject": 10, "AbortMultipartUpload": 5}
     assert Requests(by_kind=by_kind).cost_usd == pytest.approx(5 + 2 * 5e-6 + 10 * 4e-7)
     assert set(KINDS) <= set(PRICES_USD)

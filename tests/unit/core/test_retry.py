@@ -1,4 +1,4 @@
-"""Which errors are tried again, when, and how many requests may start in a second."""
+"""Which errors are retried, when, and how many requests may start per second."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ CAPS: dict[str, tuple[CopyError, int, float | None]] = {
 
 @pytest.mark.parametrize(("error", "attempt", "cap"), CAPS.values(), ids=CAPS)
 def test_delays(error: CopyError, attempt: int, cap: float | None) -> None:
-    """Delays have full jitter, below 1, 2, 4 ... 20 s; a quarter, and 12 attempts, not 3, when throttled."""
+    """Delays have full jitter, up to 1, 2, 4 ... 20 s; when throttled, a quarter, and 12 attempts, not 3."""
     delays = [delay_seconds(error, attempt, jitter) for jitter in (0.0, 0.5, 0.999)]
     assert delays == ([None] * 3 if cap is None else pytest.approx([0.0, cap * 0.5, cap * 0.999]))
 
 
-def test_errors_of_others_are_not_tried_again() -> None:
-    """An error that is not S3's is a bug: it is not tried again."""
+def test_other_errors_are_not_retried() -> None:
+    """An error that is not S3's is a bug: it is not retried."""
     assert delay_seconds(ValueError("bug"), 1, 0.5) is None
 
 
@@ -84,14 +84,14 @@ def answered(rate: RequestRate, start: float, per_second: int, seconds: float) -
 
 
 def test_no_pace_until_throttled() -> None:
-    """Nothing waits for its time before S3 asks to slow down."""
+    """No request waits for its time before S3 asks to slow down."""
     rate = RequestRate(64)
     answered(rate, 0.0, 1_000, 5.0)
     assert rate.gap_seconds == 0.0
 
 
 def test_the_first_slow_down_sets_the_rate_to_what_was_answered() -> None:
-    """What came through lately is what S3 accepts."""
+    """S3 accepts the rate of recent answers."""
     rate = RequestRate(64)
     now = answered(rate, 0.0, 1_000, 5.1)
     rate.throttled(rate.generation, now)
@@ -112,7 +112,7 @@ def test_one_decrease_per_round_trip() -> None:
 
 
 def test_a_rate_that_is_used_rises_faster_and_faster() -> None:
-    """A rate that S3 bears is raised every quarter of a second: it doubles within four seconds."""
+    """A rate that S3 tolerates is raised every quarter of a second: it doubles within four seconds."""
     rate = RequestRate(64)
     now = answered(rate, 0.0, 1_000, 5.1)
     rate.throttled(rate.generation, now)
@@ -126,7 +126,7 @@ def test_a_rate_that_is_used_rises_faster_and_faster() -> None:
 
 
 def test_a_rate_that_is_not_used_stays() -> None:
-    """Requests that are few for other reasons prove nothing about S3."""
+    """If there are few requests for other reasons, that proves nothing about S3."""
     rate = RequestRate(64)
     now = answered(rate, 0.0, 1_000, 5.1)
     rate.throttled(rate.generation, now)

@@ -1,4 +1,4 @@
-"""Which open uploads earlier tries of a batch left, and what has to be listed to find them."""
+"""Which open uploads earlier attempts of a batch left, and what to list to find them."""
 
 from __future__ import annotations
 
@@ -76,16 +76,16 @@ KEYS = {
 
 @pytest.mark.parametrize(("key", "written"), KEYS.items(), ids=KEYS)
 def test_keys_of_a_batch(key: str, written: bool) -> None:  # noqa: FBT001
-    """An upload is ours only if its key lies in a range of the batch, and no filter leaves it out."""
+    """An upload is this run's only if its key is in a range of the batch, and no filter excludes it."""
     owner = EarlierUploads(JOB, BATCH, WRITER).find_owner(upload(key))
     assert owner is (UploadOwner.THIS_RUN if written else UploadOwner.OTHERS)
 
 
 MILLISECOND = timedelta(milliseconds=1)
-SOMEBODY = "arn:aws:iam::444455556666:user/somebody"
+ANOTHER = "arn:aws:iam::444455556666:user/another"
 ALL: list[tuple[dict[str, Any], str | None, UploadOwner]] = [
     ({}, WRITER, UploadOwner.THIS_RUN),
-    ({"initiator": SOMEBODY}, WRITER, UploadOwner.OTHERS),
+    ({"initiator": ANOTHER}, WRITER, UploadOwner.OTHERS),
     ({"initiator": None}, WRITER, UploadOwner.UNKNOWN),
     ({}, None, UploadOwner.UNKNOWN),
     ({"initiator": None}, None, UploadOwner.UNKNOWN),
@@ -99,7 +99,7 @@ ALL: list[tuple[dict[str, Any], str | None, UploadOwner]] = [
 
 @pytest.mark.parametrize(("changes", "initiator", "owner"), ALL)
 def test_owner(changes: dict[str, Any], initiator: str | None, owner: UploadOwner) -> None:
-    """Ours began after the run did and by our principal; what nobody owns up to is told apart."""
+    """This run's uploads started after it, by its principal; without an initiator the owner is unknown."""
     assert EarlierUploads(JOB, BATCH, initiator).find_owner(upload("out/c", **changes)) is owner
 
 
@@ -110,7 +110,7 @@ NESTED = make_job(
     ),
     objects=(ObjectEntry(source="o", destination="out/o"),),
 )
-# Ranges of a batch, and owner an upload to a key is.
+# Ranges of a batch, and who owns an upload to a key.
 SHARED: list[tuple[list[tuple[int | None, str | int | None, str | int]], str, UploadOwner]] = [
     ([(0, None, "z")], "out/a", UploadOwner.THIS_RUN),
     ([(0, None, "z")], "out/deep/a", UploadOwner.UNKNOWN),
@@ -127,12 +127,12 @@ SHARED: list[tuple[list[tuple[int | None, str | int | None, str | int]], str, Up
 def test_entries_that_share_a_destination(
     ranges: list[tuple[int | None, str | int | None, str | int]], key: str, owner: UploadOwner
 ) -> None:
-    """A key that an entry of another batch may write just now is not known to be ours."""
+    """If an entry of another batch may be writing the key now, the owner is unknown."""
     assert EarlierUploads(NESTED, batch(*ranges), WRITER).find_owner(upload(key)) is owner
 
 
 def test_a_run_without_a_start_owns_nothing() -> None:
-    """Without the run's start nothing tells an upload of this run from an older one."""
+    """Without the run's start, its uploads can't be distinguished from older ones."""
     job = make_job(run_started=None)
     assert (
         EarlierUploads(job, batch((0, None, "z")), WRITER).find_owner(upload("out/c")) is UploadOwner.OTHERS
@@ -165,8 +165,8 @@ def covers(span: UploadSpan, key: str) -> bool:
 
 
 @given(ranges=st.lists(ranges, min_size=1, max_size=4), key=keys)
-def test_what_is_ours_is_listed(ranges: list[tuple[Any, Any, Any]], key: str) -> None:
-    """Whatever the ranges, an upload that would be taken for ours lies in what is listed."""
+def test_uploads_of_this_run_are_listed(ranges: list[tuple[Any, Any, Any]], key: str) -> None:
+    """Whatever the ranges, an upload that counts as this run's is in what is listed."""
     made, job = batch(*ranges), JOB
-    ours = EarlierUploads(job, made, WRITER).find_owner(upload(key)) is UploadOwner.THIS_RUN
-    assert not ours or any(covers(span, key) for span in find_upload_spans(job, made))
+    is_own = EarlierUploads(job, made, WRITER).find_owner(upload(key)) is UploadOwner.THIS_RUN
+    assert not is_own or any(covers(span, key) for span in find_upload_spans(job, made))

@@ -1,4 +1,4 @@
-"""The garbage collector is told to look less often, and only for a while."""
+"""The garbage collector runs less often, and only for a while."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from s3copy_tasks.engine.garbage import collect_garbage_rarely
 
 
 def test_only_meanwhile() -> None:
-    """Whatever ends the work, the process has its own thresholds again."""
+    """Whatever ends the work, the process has its former thresholds again."""
     before = gc.get_threshold()
     with pytest.raises(KeyError):
         break_off(before)
@@ -19,6 +19,6 @@ def test_only_meanwhile() -> None:
 
 @collect_garbage_rarely()
 def break_off(before: tuple[int, int, int]) -> None:
-    """Fail, as a listing may."""
+    """Fail, like a listing may."""
     assert gc.get_threshold()[0] > before[0]
     raise KeyError

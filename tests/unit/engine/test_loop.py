@@ -1,4 +1,4 @@
-"""One loop in a thread of its own: others wait for it, signals interrupt the wait, and a fork begins anew."""
+"""One loop in its own thread: others wait for it, signals interrupt the wait, a fork starts a new one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from s3copy_tasks.engine.loop import event_loop, wait_for
 
 
 class TimeIsUpError(Exception):
-    """What a handler of a signal raises."""
+    """The error that a signal handler raises."""
 
 
 def test_coroutines_run_in_another_thread() -> None:
-    """What is waited for runs on the loop, always the same, and its result comes back."""
+    """A coroutine runs on the loop, always the same one, and its result is returned."""
 
     async def where() -> tuple[int, asyncio.AbstractEventLoop]:
         return threading.get_ident(), asyncio.get_running_loop()
@@ -30,7 +30,7 @@ def test_coroutines_run_in_another_thread() -> None:
 
 
 def test_errors_come_back() -> None:
-    """What a coroutine raises, the thread that waits for it gets."""
+    """The waiting thread gets the error that a coroutine raises."""
 
     async def fails() -> None:
         raise ValueError("no")
@@ -40,7 +40,7 @@ def test_errors_come_back() -> None:
 
 
 def test_an_interrupted_wait_cancels() -> None:
-    """A signal that raises ends the wait at once, and the coroutine with it."""
+    """A signal handler that raises ends the wait immediately, and cancels the coroutine."""
     ended = threading.Event()
 
     async def waits() -> None:
@@ -75,7 +75,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def test_a_fork_has_a_loop_of_its_own() -> None:
-    """The loop's thread stays in the parent: a child that forks off begins with a new one."""
+    """The loop's thread is only in the parent: a forked child starts a new one."""
     done = subprocess.run(
         [sys.executable, "-c", FORKS], capture_output=True, text=True, timeout=30, check=False
     )

@@ -1,4 +1,4 @@
-"""A paced store is a store: each verb is asked for once, as it was, and counted by S3's name of it."""
+"""A paced store is a store: each method sends one request, unchanged, and counts it by S3's name."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VERBS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "put_part": ("UploadPart", (REQUEST, "u", 1, b"x"), {}),
     "server_time": ("ListObjectsV2", ("p/",), {}),
 }
-"""Kind, arguments and keywords by verb."""
+"""Kind, arguments and keywords by method."""
 
 
 class Recorded:
@@ -56,7 +56,7 @@ class Recorded:
 
 
 def test_every_verb_is_paced() -> None:
-    """A verb that the port gets is paced, too; type checkers see that it has the same parameters."""
+    """A new method of `Store` is paced, too; type checkers see that it has the same parameters."""
     verbs = {name for name, _ in inspect.getmembers(Store, inspect.isfunction) if not name.startswith("_")}
     assert verbs == set(VERBS)
     recorded: Any = Recorded()
@@ -65,7 +65,7 @@ def test_every_verb_is_paced() -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_is_sent_retried_and_counted(verb: str) -> None:
-    """The store gets what was asked, also at the second attempt; both are counted for the entry."""
+    """The store gets the arguments at each of two attempts; both are counted for the entry."""
     kind, args, keywords = VERBS[verb]
     recorded: Any = Recorded()
     sender = impatient(1)

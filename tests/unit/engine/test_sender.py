@@ -1,4 +1,4 @@
-"""The one owner of retries, and of the budget of requests in flight."""
+"""The sender is the only owner of retries, and of the budget of requests in flight."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ THREADS = ThreadPoolExecutor(32)
 
 
 class Script:
-    """A call that ends with the given errors, one after the other, and then with "done"."""
+    """A call that raises the given errors, one after another, and then returns "done"."""
 
     def __init__(self, errors: Sequence[BaseException]) -> None:
         self.errors = list(errors)
@@ -44,17 +44,17 @@ class Script:
 
 
 def in_a_thread(call: Callable[[], object]) -> Callable[[], Awaitable[object]]:
-    """Return a call that may block: in a thread it holds up no other."""
+    """Return a call that may block: in a thread it does not block others."""
     return lambda: event_loop().run_in_executor(THREADS, call)
 
 
 def sent(sender: Sender, call: Callable[[], Awaitable[T]], *, cleans_up: bool = False) -> T:
-    """Send from a thread that waits for what comes of it."""
+    """Send from a thread that waits for the result."""
     return wait_for(sender.send("CopyObject", call, cleans_up=cleans_up))
 
 
 class Waits:
-    """Lets time pass at once, and remembers how long it should have been."""
+    """Returns immediately, and remembers how long it should have waited."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -94,7 +94,7 @@ GIVES_UP: dict[str, tuple[list[CopyError], int]] = {
 
 @pytest.mark.parametrize(("errors", "attempts"), GIVES_UP.values(), ids=GIVES_UP)
 def test_gives_up(errors: list[CopyError], attempts: int) -> None:
-    """The last attempt's error comes out and says how many attempts were made."""
+    """The last attempt's error is raised, with the number of attempts."""
     call = Script(errors)
     with pytest.raises(CopyError) as raised:
         sent(impatient(2), call)
@@ -109,7 +109,7 @@ def test_waits_longer_each_time() -> None:
 
 
 def test_bugs_are_not_tried_again() -> None:
-    """An error that is not S3's comes out at once, and its slot is free again."""
+    """An error that is not S3's is raised immediately, and its slot is free again."""
     sender, call = impatient(1), Script([ValueError("bug")])
     with pytest.raises(ValueError, match="bug"):
         sent(sender, call)
@@ -128,7 +128,7 @@ def test_nothing_starts_after_stop() -> None:
 
 
 def test_stop_ends_a_wait() -> None:
-    """Stop ends the wait between attempts at once: the error comes out, no other attempt is made."""
+    """Stop ends the wait between attempts immediately: the error is raised, without another attempt."""
     sender = Sender(1, jitter=lambda: 0.999)
     calls = 0
 
@@ -144,7 +144,7 @@ def test_stop_ends_a_wait() -> None:
 
 
 def test_cleaning_up_is_tried_again_after_stop() -> None:
-    """An abort keeps its attempts when the batch was stopped."""
+    """An abort has all its attempts even when the batch was stopped."""
     call = Script([TRANSIENT, TRANSIENT])
     sender = impatient(1)
     sender.stop()
@@ -152,7 +152,7 @@ def test_cleaning_up_is_tried_again_after_stop() -> None:
 
 
 def test_cleaning_up_pauses_after_stop() -> None:
-    """A server in trouble gets time to recover: else all attempts of an abort pass in a moment."""
+    """A failing server gets time to recover: else all attempts of an abort would be over at once."""
     sender, call = Sender(1, jitter=lambda: 0.05), Script([TRANSIENT, TRANSIENT])
     sender.stop()
     began = time.monotonic()
@@ -161,7 +161,7 @@ def test_cleaning_up_pauses_after_stop() -> None:
 
 
 def test_stop_frees_those_who_queue() -> None:
-    """A thread that waits for a slot is told when the batch stops."""
+    """A thread that waits for a slot wakes up when the batch stops."""
     sender, busy, release = Sender(1), threading.Event(), threading.Event()
 
     def holds_the_slot() -> None:
@@ -181,7 +181,7 @@ def test_stop_frees_those_who_queue() -> None:
 
 @pytest.mark.parametrize("in_flight", [1, 3, 8])
 def test_in_flight(in_flight: int) -> None:
-    """As many requests as the limit are in flight, and never one more."""
+    """As many requests as the limit are in flight, and never more."""
     sender, lock = Sender(in_flight), threading.Lock()
     together = threading.Barrier(in_flight)
     now = peak = 0
@@ -202,7 +202,7 @@ def test_in_flight(in_flight: int) -> None:
 
 
 def test_after_a_slow_down_requests_start_apart() -> None:
-    """Once S3 asked to slow down, requests that could all start at once start one after the other."""
+    """Once S3 asked to slow down, requests that could all start together start one after another."""
     time = VirtualTime()
     sender = Sender(4, wait=time.sleep, jitter=lambda: 0.0, clock=lambda: time.now)
     starts: list[float] = []
@@ -228,13 +228,13 @@ def counts(sender: Sender) -> tuple[int, int, int, int]:
 
 
 def test_requests_are_counted_by_attempt() -> None:
-    """Every attempt is a request; what came again, and what was throttled, are counted among them."""
+    """Every attempt is a request; retried and throttled ones are counted among them."""
     sender = impatient(4)
     sent(sender, Script([TRANSIENT, SLOW, SLOW]))
     sent(sender, Script([]))
     assert counts(sender) == (5, 3, 2, 1)
     sent(sender, Script([]))
-    assert counts(sender) == (1, 0, 0, 1), "counted since it was asked last"
+    assert counts(sender) == (1, 0, 0, 1), "counted since the last call"
 
 
 def test_peak_in_flight_is_what_was_sent_at_once() -> None:
@@ -247,7 +247,7 @@ def test_peak_in_flight_is_what_was_sent_at_once() -> None:
 
 
 def test_requests_keep_the_pace() -> None:
-    """At 4 a second each request starts a quarter of a second after the one before; a pause counts 5 ms."""
+    """At 4 per second, each request starts a quarter of a second after the last; a pause saves up 5 ms."""
     time = VirtualTime()
     sender = Sender(8, per_second=4, wait=time.sleep, clock=lambda: time.now)
     starts: list[float] = []
@@ -276,17 +276,17 @@ def test_a_stop_ends_the_wait_for_the_pace() -> None:
             waiting.result(PATIENCE_SECONDS)
     assert call.calls == 0
     assert sent(sender, clean_up, cleans_up=True) == "done"
-    assert counts(sender) == (2, 0, 0, 1), "what never starts is no request"
+    assert counts(sender) == (2, 0, 0, 1), "a request that never starts does not count"
 
 
 async def queued(sender: Sender) -> None:
     """Return when a request waits for its time."""
-    while not sender._pacer._queue:  # noqa: ASYNC110 - there is no event for it
+    while not sender._pacer._queue:  # noqa: ASYNC110 - no event exists for it
         await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(("at_once", "gap"), [(1, 0.01), (4, 0.04)])
 def test_batches_share_the_rate(at_once: int, gap: float) -> None:
-    """Four batches at once have a quarter of the job's rate each."""
+    """Four parallel batches have a quarter of the job's rate each."""
     job = make_job(transfer=TransferOptions(max_requests_per_second=100))
     assert make_sender(job, batches_at_once=at_once)._pacer._rate.gap_seconds == pytest.approx(gap)

@@ -1,4 +1,4 @@
-"""A server that accepts so many requests in a second, and a sender that is not told how many."""
+"""A server with a limit of requests per second, and a sender that does not know the limit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOW = ThrottledError("slow down", code="SlowDown")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limited:
-    """A server with a bucket of tokens, `burst` deep, that fills at `rate`; and who asks it, for how long."""
+    """A server with a token bucket of size `burst` that fills at `rate`; and its senders and duration."""
 
     rate: float
     burst: float
@@ -42,7 +42,7 @@ SERVERS = {
 
 
 class Trial:
-    """Virtual time; `settled` counts what was accepted, and what not, once the limit may be known."""
+    """Virtual time; `settled` counts accepted and refused requests, once the limit can be known."""
 
     def __init__(self, server: Limited) -> None:
         self._server = server
@@ -52,7 +52,7 @@ class Trial:
         self.settled: Counter[bool] = Counter()
 
     def run(self) -> None:
-        """Ask as much as the senders let through."""
+        """Send as many requests as the senders allow."""
         senders = [
             Sender(
                 self._server.in_flight,

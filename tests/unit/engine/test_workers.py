@@ -1,4 +1,4 @@
-"""Workers take from a thread as much as they can do, and make it wait for the rest."""
+"""Workers take items from a thread, and make it wait while they have enough."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_everything_is_done_once() -> None:
 
 @pytest.mark.parametrize("count", [1, 4])
 def test_so_many_at_a_time(count: int) -> None:
-    """As many items as workers are under way at once, and never one more."""
+    """As many items as workers are in progress at a time, and never more."""
     now = peak = 0
 
     async def work(_: int) -> None:
@@ -46,8 +46,8 @@ def test_so_many_at_a_time(count: int) -> None:
     assert peak == count
 
 
-def test_who_feeds_waits() -> None:
-    """A thread can't run far ahead of the workers: what waits in memory is bounded."""
+def test_the_thread_waits() -> None:
+    """A thread can't get far ahead of the workers: waiting items are limited."""
     go = asyncio.Event()
     taken: list[int] = []
 
@@ -74,8 +74,8 @@ def test_who_feeds_waits() -> None:
     assert len(taken) == 100
 
 
-def test_an_error_ends_nothing_but_its_item() -> None:
-    """The others are done; the first error comes out at the end."""
+def test_an_error_ends_only_its_item() -> None:
+    """The other items are done; the first error is raised at the end."""
     done: list[int] = []
 
     async def work(item: int) -> None:
@@ -92,7 +92,7 @@ def test_an_error_ends_nothing_but_its_item() -> None:
 
 
 def test_abandoning_drops_what_has_not_begun() -> None:
-    """What is under way ends; what waits never begins."""
+    """Items in progress are finished; waiting ones never start."""
     begun, release = threading.Event(), asyncio.Event()
     done: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Listings that are begun before their turn: in order, so many at a time, and none left running."""
+"""Listings that are begun ahead: in order, a limited number at a time, and none left running."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from s3copy_tasks.plan.listing import AHEAD, begin_ahead
 
 
 class Counted:
-    """A listing that remembers what was asked of it."""
+    """A listing that remembers its calls."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -22,7 +22,7 @@ class Counted:
 
 
 def test_listings_come_in_order_each_begun() -> None:
-    """Every listing is begun once it is its turn, and they come as they were given."""
+    """Every listing is begun before it is yielded, and they come in the given order."""
     made = [Counted(number) for number in range(3 * AHEAD)]
     taken: list[Counted] = []
     for one in begin_ahead(iter(made)):
@@ -34,7 +34,7 @@ def test_listings_come_in_order_each_begun() -> None:
 
 
 def test_what_was_begun_and_not_taken_is_closed() -> None:
-    """When the reader stops early, the listings that were begun for it are stopped."""
+    """When the reader stops early, the listings that were begun are closed."""
     made = [Counted(number) for number in range(3 * AHEAD)]
     with closing(begin_ahead(iter(made))) as listings:
         first = next(listings)

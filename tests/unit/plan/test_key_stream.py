@@ -1,4 +1,4 @@
-"""A stream of keys from another thread's loop: in order, stopped by errors and by whoever reads it."""
+"""A stream of keys from another thread's loop: in order, stopped by errors and by its reader."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 class Lister:
-    """Lists made-up keys; each page takes some turns of the loop, so that pages come in any order."""
+    """Lists made-up keys; each page takes some turns of the loop, so that pages arrive in any order."""
 
     def __init__(self, listed: ListedKeys, *, turns: int = 4, seed: int = 1) -> None:
         self.listed = listed
@@ -103,14 +103,14 @@ def test_the_stream_is_the_listing(
 
 
 def test_listers_work_at_the_same_time(loop: asyncio.AbstractEventLoop) -> None:
-    """A long listing has as many requests in flight as it may."""
+    """A long listing has as many requests in flight as allowed."""
     lister = Lister(ListedKeys(keys_of("numbered", 20_000), page_keys=100), turns=20)
     assert sum(1 for _ in stream(lister, loop, buffered=20_000)) == 20_000
     assert lister.peak == 8
 
 
 def test_bounds(loop: asyncio.AbstractEventLoop) -> None:
-    """A stream has the keys after its lower bound, through its upper one."""
+    """A stream has the keys after its lower bound, up to and including its upper bound."""
     listed = ListedKeys(keys_of("numbered", 5_000), page_keys=100)
     after, through = listed.keys[1_234], listed.keys[3_456]
     made = KeyStream(Lister(listed), "", after=after, through=through, listers=8, loop=loop)
@@ -119,7 +119,7 @@ def test_bounds(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def test_an_error_comes_after_the_keys_before_it(loop: asyncio.AbstractEventLoop) -> None:
-    """Keys before a page that fails are read, then its error is raised, and nothing runs on."""
+    """Keys before a failed page are read, then its error is raised, and no request is left."""
     lister = Lister(ListedKeys(keys_of("numbered", 20_000), page_keys=100))
     lister.fails_from = lister.listed.keys[12_345]
     found: list[str] = []
@@ -143,7 +143,7 @@ def test_the_first_page_fails(loop: asyncio.AbstractEventLoop) -> None:
     assert lister.running == 0
 
 
-def test_a_server_that_ignores_start_after_is_found_out(loop: asyncio.AbstractEventLoop) -> None:
+def test_a_server_that_ignores_start_after_is_detected(loop: asyncio.AbstractEventLoop) -> None:
     """A server that begins again at its first key is refused, after the keys before the guess."""
     listed = ListedKeys(keys_of("numbered", 20_000), page_keys=100)
 
@@ -171,8 +171,8 @@ def test_closing_early_stops_everything(loop: asyncio.AbstractEventLoop) -> None
     assert lister.listed.requests == made
 
 
-def test_nobody_reads(loop: asyncio.AbstractEventLoop) -> None:
-    """A consumer that stops reading stops the listing: what waits is bounded."""
+def test_a_consumer_that_stops_reading(loop: asyncio.AbstractEventLoop) -> None:
+    """A consumer that stops reading stops the listing: waiting keys are limited."""
     lister = Lister(ListedKeys(keys_of("numbered", 50_000), page_keys=100), turns=0)
     with closing(stream(lister, loop, buffered=2_000)) as keys:
         next(keys)
@@ -182,8 +182,8 @@ def test_nobody_reads(loop: asyncio.AbstractEventLoop) -> None:
         assert 10 <= lister.listed.requests <= 22
 
 
-def test_a_stream_that_is_not_read_asks_for_nothing(loop: asyncio.AbstractEventLoop) -> None:
-    """The first request is sent when the first key is asked for."""
+def test_a_stream_that_is_not_read_requests_nothing(loop: asyncio.AbstractEventLoop) -> None:
+    """The first request is sent when the first key is read."""
     lister = Lister(ListedKeys(["a"]))
     with closing(stream(lister, loop)):
         pass
@@ -191,7 +191,7 @@ def test_a_stream_that_is_not_read_asks_for_nothing(loop: asyncio.AbstractEventL
 
 
 def test_what_is_begun_waits_for_its_reader(loop: asyncio.AbstractEventLoop) -> None:
-    """A stream that is begun asks for its first page only; read later, it has every key."""
+    """A stream that is begun requests its first page only; read later, it has every key."""
     lister = Lister(ListedKeys(keys_of("numbered", 5_000), page_keys=100), turns=0)
     made = KeyStream(lister, "", after=None, through=None, listers=8, loop=loop)
     made.begin()
@@ -216,15 +216,15 @@ def test_what_is_begun_and_closed_runs_no_more(loop: asyncio.AbstractEventLoop) 
 
 
 def test_a_loop_that_was_closed_ends_the_stream() -> None:
-    """Without its loop a stream ends with an error, and does not wait for ever."""
+    """Without its loop, a stream ends with an error instead of waiting for ever."""
     closed = asyncio.new_event_loop()
     closed.close()
     with pytest.raises(InterruptedError):
         next(stream(Lister(ListedKeys(["a"])), closed))
 
 
-def test_tasks_that_are_cancelled_by_others_end_the_stream(loop: asyncio.AbstractEventLoop) -> None:
-    """When the owner of the loop cancels its tasks, the consumer is told."""
+def test_tasks_that_are_cancelled_elsewhere_end_the_stream(loop: asyncio.AbstractEventLoop) -> None:
+    """When the owner of the loop cancels its tasks, the consumer gets an error."""
     lister = Lister(ListedKeys(["a"]))
     lister.hangs_from = ""
 
@@ -245,10 +245,10 @@ def test_tasks_that_are_cancelled_by_others_end_the_stream(loop: asyncio.Abstrac
 
 
 def test_a_stream_is_not_read_on_its_own_loop(loop: asyncio.AbstractEventLoop) -> None:
-    """A consumer on the loop's own thread would wait for itself: it is refused."""
+    """A consumer in the loop's own thread would wait for itself: it is refused."""
 
     async def read() -> None:
         next(stream(Lister(ListedKeys(["a"])), loop))
 
-    with pytest.raises(RuntimeError, match="another thread"):
+    with pytest.raises(RuntimeError, match="in the thread of its loop"):
         asyncio.run_coroutine_threadsafe(read(), loop).result()
