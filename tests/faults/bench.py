@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 SOURCE, DESTINATION = "the-source", "the-destination"
 SOURCE_ACCOUNT, DESTINATION_ACCOUNT = "111122223333", "444455556666"
 CONNECTIONS = 16
-ANOTHER_CLIENT: str = next(field.default for field in fields(Stored) if field.name == "by")
+ANOTHER_CLIENT = str(next(field.default for field in fields(Stored) if field.name == "by"))
 """`Stored.by` of an object that another client wrote: the default."""
 
 
