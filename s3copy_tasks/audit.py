@@ -70,14 +70,14 @@ class Tally:
         """Whether every object was compared and none differs."""
         return not self.different and not self.failed
 
-    def count(self, one: Audited) -> None:
+    def count(self, audited: Audited) -> None:
         """Count an object."""
         self.compared += 1
-        if one.error is not None:
+        if audited.error is not None:
             self.failed += 1
-        elif one.differences:
+        elif audited.differences:
             self.different += 1
-        elif one.proven:
+        elif audited.proven:
             self.same += 1
         else:
             self.unproven += 1
@@ -110,18 +110,18 @@ def audit(job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally) -> It
 def _list_keys(job: EffectiveJob, listing: Listing, tally: Tally) -> Iterator[tuple[str, str | None, str]]:
     """Yield key, version and destination key of every object that takes part."""
     for entry in range(len(job.prefixes)):
-        for one in listing.list_prefix(entry):
-            if one.decision in LEFT_OUT:
+        for decided in listing.list_prefix(entry):
+            if decided.decision in LEFT_OUT:
                 tally.left_out += 1
             else:
-                yield one.source.key, None, one.key
+                yield decided.source.key, None, decided.key
     yield from ((entry.source, entry.version_id, entry.destination) for entry in job.objects)
 
 
-def _count(one: Audited, tally: Tally) -> Iterator[Audited]:
-    tally.count(one)
-    if one.differences or not one.proven:
-        yield one
+def _count(audited: Audited, tally: Tally) -> Iterator[Audited]:
+    tally.count(audited)
+    if audited.differences or not audited.proven:
+        yield audited
 
 
 class _Comparison:
@@ -162,10 +162,10 @@ class _Comparison:
         return self._read_tags(self._stores.source, source) if self._options.tags == "copy" else {}
 
     def _read_tags(self, store: PacedStore, details: ObjectDetails) -> Mapping[str, str]:
-        one = details.object
+        found = details.object
         if not details.tag_count:
             return {}
-        return dict(wait_for(store.object_tags(one.key, version_id=one.version_id)))
+        return dict(wait_for(store.object_tags(found.key, version_id=found.version_id)))
 
 
 def _pair_values(source: ObjectDetails, destination: ObjectDetails) -> Iterator[tuple[str, tuple[Any, Any]]]:

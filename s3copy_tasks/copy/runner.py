@@ -120,9 +120,9 @@ def copy_batch(
     try:
         attempt.abort_left(sides.destination, batch)
         with closing(begin_ahead(map(listing.list_range, batch.ranges))) as listed:
-            for one, decisions in zip(batch.ranges, listed, strict=True):
-                verifier.begin(one)
-                _copy_range(one, decisions, work, metrics)
+            for key_range, decisions in zip(batch.ranges, listed, strict=True):
+                verifier.begin(key_range)
+                _copy_range(key_range, decisions, work, metrics)
         work.finish()
         verifier.verify()
     except BaseException:
@@ -134,7 +134,7 @@ def copy_batch(
 
 
 def _copy_range(
-    one: KeyRange,
+    key_range: KeyRange,
     decisions: Iterable[Decided | Unseen | None],
     work: _BatchWork,
     metrics: MetricsCollector,
@@ -147,16 +147,22 @@ def _copy_range(
             if isinstance(decided, Decided):
                 work.add(decided)
             elif decided is None:
-                metrics.record_vanished(one.entry)
+                metrics.record_vanished(key_range.entry)
             else:
-                count_outcome(decided.error, one.entry, decided.key, metrics)
+                count_outcome(decided.error, key_range.entry, decided.key, metrics)
     except CopyError as error:
-        log.error("listing failed", entry=one.entry, after=one.after, code=error.code, error=error.message)
-        where = f"(listing after {one.after!r} through {one.through!r})"
-        failure = Failure.of(
-            entry=one.entry, key=where, code=error.code, message=error.message, attempts=error.attempts
+        log.error(
+            "listing failed",
+            entry=key_range.entry,
+            after=key_range.after,
+            code=error.code,
+            error=error.message,
         )
-        rest = max(one.found - seen, 0)
+        where = f"(listing after {key_range.after!r} through {key_range.through!r})"
+        failure = Failure.of(
+            entry=key_range.entry, key=where, code=error.code, message=error.message, attempts=error.attempts
+        )
+        rest = max(key_range.found - seen, 0)
         metrics.record_unknown(rest, failure, transient=is_worth_a_retry(error))
 
 

@@ -61,9 +61,9 @@ class Verifier:
         """Whether so many copies wait that it is time to verify them."""
         return len(self._awaited) >= self._unproven_max
 
-    def begin(self, one: KeyRange) -> None:
+    def begin(self, key_range: KeyRange) -> None:
         """Note that the copying of a range begins."""
-        self._ranges.append(one)
+        self._ranges.append(key_range)
 
     def verify_through(self, position: str | int) -> None:
         """Verify the copies up to a position in the last range; no copy may be in progress."""
@@ -78,7 +78,11 @@ class Verifier:
         for copied in self._awaited:
             waiting.setdefault(copied.entry, {})[copied.key] = copied
         self._awaited.clear()
-        below = [(one.entry, one) for one in self._ranges if one.entry is not None and one.entry in waiting]
+        below = [
+            (key_range.entry, key_range)
+            for key_range in self._ranges
+            if key_range.entry is not None and key_range.entry in waiting
+        ]
         with closing(begin_ahead(starmap(self._listing.list_copies, below))) as listed:
             for (entry, _), copies in zip(below, listed, strict=True):
                 _find(copies, waiting[entry], self._metrics)
@@ -92,9 +96,9 @@ class Verifier:
 def _find(copies: Iterable[S3Object], expected: dict[str, Copied], metrics: MetricsCollector) -> None:
     """Compare expected copies with a listing, and remove those found; remove all if the listing fails."""
     try:
-        for one in copies:
-            if one.key in expected:
-                _compare(expected.pop(one.key), one, metrics)
+        for listed in copies:
+            if listed.key in expected:
+                _compare(expected.pop(listed.key), listed, metrics)
             if not expected:
                 return
     except CopyError as error:

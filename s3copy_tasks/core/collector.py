@@ -220,12 +220,12 @@ class MetricsCollector:
         """Return how far the operation has come; cheap."""
         with self._lock:
             start = self._started()
-            counts = [part.counts for part in self._parts.values()]
+            parts = [part.counts for part in self._parts.values()]
             return SoFar(
                 found=self._found,
-                copied=sum(one["files_copied_successfully"] for one in counts),
-                failed=sum(one["files_failed"] for one in counts),
-                bytes=sum(one["total_bytes_transferred"] for one in counts),
+                copied=sum(part["files_copied_successfully"] for part in parts),
+                failed=sum(part["files_failed"] for part in parts),
+                bytes=sum(part["total_bytes_transferred"] for part in parts),
                 seconds=max((self._clock() - start).total_seconds(), 0.0),
             )
 

@@ -159,8 +159,8 @@ def _second(moment: datetime) -> datetime:
     return moment.replace(microsecond=0) if moment.microsecond else moment
 
 
-def _same_etag(one: S3Object, other: S3Object) -> bool:
-    return one.etag == other.etag or one.etag.strip('"') == other.etag.strip('"')
+def _same_etag(source: S3Object, destination: S3Object) -> bool:
+    return source.etag == destination.etag or source.etag.strip('"') == destination.etag.strip('"')
 
 
 def _newer(destination: S3Object, source: S3Object) -> bool:

@@ -88,15 +88,18 @@ class Scale:
         self._prefix = prefix
         sample = [key for stretch in stretches for key in stretch.sample]
         alphabets = _find_alphabets(sample, len(prefix))
-        fixed = next((i for i, one in enumerate(alphabets) if one.size > 1), len(alphabets))
+        fixed = next((i for i, alphabet in enumerate(alphabets) if alphabet.size > 1), len(alphabets))
         self._alphabets = alphabets[fixed:]
         self._head = sample[-1][: len(prefix) + fixed]
-        self._last = math.prod(one.size for one in self._alphabets) - 1
+        self._last = math.prod(alphabet.size for alphabet in self._alphabets) - 1
         self._units, self._keys = self._measure_density(stretches)
 
     def _measure_density(self, stretches: Sequence[Stretch]) -> tuple[int, int]:
         """Return how many numbers the stretches span, and how many keys they have: guesses use the ratio."""
-        spans = [(max(self.number(one.upper) - self.number(one.lower), 0), one.keys) for one in stretches]
+        spans = [
+            (max(self.number(stretch.upper) - self.number(stretch.lower), 0), stretch.keys)
+            for stretch in stretches
+        ]
         spans.sort(key=lambda span: _divide(*span))
         typical = spans[: len(spans) - len(spans) // 8]  # a gap between families says nothing
         return sum(units for units, _ in typical), sum(keys for _, keys in typical)
@@ -107,19 +110,19 @@ class Scale:
         if key[:size] != self._head:
             return 0 if key < self._head else self._last
         number, side = 0, 0
-        for place, one in enumerate(self._alphabets, start=size):
-            rank = 0 if side < 0 else one.size - 1
+        for place, alphabet in enumerate(self._alphabets, start=size):
+            rank = 0 if side < 0 else alphabet.size - 1
             if side == 0:
-                rank, side = one.place(key[place]) if place < len(key) else (0, -1)
-            number = number * one.size + rank
+                rank, side = alphabet.place(key[place]) if place < len(key) else (0, -1)
+            number = number * alphabet.size + rank
         return number
 
     def key(self, number: int) -> str:
         """Return the first key of a number."""
         chars = []
-        for one in reversed(self._alphabets):
-            number, rank = divmod(number, one.size)
-            chars.append(one.char(rank))
+        for alphabet in reversed(self._alphabets):
+            number, rank = divmod(number, alphabet.size)
+            chars.append(alphabet.char(rank))
         return self._head + "".join(reversed(chars))
 
     def keys_between(self, lower: str, upper: str | None) -> float:
@@ -206,12 +209,12 @@ def fit_guess(guess: str | None, lower: str, upper: str | None) -> str | None:
     return guess if lower < guess and (upper is None or guess < upper) else None
 
 
-def count_shared(one: str, other: str) -> int:
+def count_shared(left: str, right: str) -> int:
     """Return the length of the common beginning of two keys."""
-    low, high = 0, min(len(one), len(other))
+    low, high = 0, min(len(left), len(right))
     while low < high:
         half = (low + high + 1) // 2
-        low, high = (half, high) if one[:half] == other[:half] else (low, half - 1)
+        low, high = (half, high) if left[:half] == right[:half] else (low, half - 1)
     return low
 
 
@@ -258,9 +261,9 @@ def _find_name(key: str, place: int) -> range:
     return range(first, last)
 
 
-def _divide(one: int, other: int) -> float:
+def _divide(dividend: int, divisor: int) -> float:
     """Return a quotient; infinite if it exceeds a float: numbers of long keys have many digits."""
     try:
-        return one / other
+        return dividend / divisor
     except OverflowError:
         return math.inf

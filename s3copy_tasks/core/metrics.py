@@ -257,8 +257,8 @@ def sum_metrics(parts: Iterable[TransferMetrics]) -> TransferMetrics:
 
 
 def _merge(
-    one: Mapping[int, TransferMetrics], other: Mapping[int, TransferMetrics]
+    left: Mapping[int, TransferMetrics], right: Mapping[int, TransferMetrics]
 ) -> dict[int, TransferMetrics]:
     """Add up parts by entry."""
-    both = {number: one[number] + other[number] for number in one.keys() & other.keys()}
-    return dict(sorted((dict(one) | dict(other) | both).items()))
+    both = {number: left[number] + right[number] for number in left.keys() & right.keys()}
+    return dict(sorted((dict(left) | dict(right) | both).items()))

@@ -140,9 +140,9 @@ class Planner:
             self._halve()
             groups = self._pack()
         for cut in self._entries.values():
-            cut.plan.outside = sum((one.gap for one in cut.ranges), start=cut.pending)
+            cut.plan.outside = sum((key_range.gap for key_range in cut.ranges), start=cut.pending)
         for group in groups:
-            for entry in {one.entry for one in group}:
+            for entry in {key_range.entry for key_range in group}:
                 self._entries[entry].plan.batches += 1
         groups = spread(groups, self._job.transfer.max_active_batches)
         name = make_plan_id(self._job, groups)
@@ -191,32 +191,32 @@ class Planner:
         """Join neighbours in pairs, so that ranges keep similar sizes."""
         for cut in self._entries.values():
             cut.ranges = list(self._join(cut))
-        closed = [one for cut in self._entries.values() for one in cut.closed]
+        closed = [key_range for cut in self._entries.values() for key_range in cut.closed]
         self._ranges = len(closed)
-        self._json_bytes = sum(one.json_bytes for one in closed)
+        self._json_bytes = sum(key_range.json_bytes for key_range in closed)
 
     def _join(self, cut: _Entry) -> Iterator[_Range]:
         waiting: _Range | None = None
-        for one in cut.closed:
-            if waiting is not None and self._fits(waiting, one):
-                waiting.absorb(one)
+        for key_range in cut.closed:
+            if waiting is not None and self._fits(waiting, key_range):
+                waiting.absorb(key_range)
                 yield waiting
                 waiting = None
             else:
                 if waiting is not None:
                     yield waiting
-                waiting = one
+                waiting = key_range
         if waiting is not None:
             yield waiting
         yield from cut.ranges[len(cut.closed) :]
 
-    def _fits(self, one: _Range, follower: _Range) -> bool:
+    def _fits(self, first: _Range, follower: _Range) -> bool:
         listed = follower.gap.total()
-        weight = one.weight + follower.weight + listed / LISTED_PER_COPY
+        weight = first.weight + follower.weight + listed / LISTED_PER_COPY
         return (
             listed <= self._gap_max
             and weight <= self._objects_max
-            and one.bytes + follower.bytes <= self._bytes_max
+            and first.bytes + follower.bytes <= self._bytes_max
         )
 
     def _pack(self) -> list[list[KeyRange]]:
@@ -224,13 +224,13 @@ class Planner:
         number, weight, size = 0, 0.0, 0
         numbered: list[tuple[int, KeyRange]] = []
         for entry, cut in self._entries.items():
-            for one in cut.ranges:
+            for key_range in cut.ranges:
                 if numbered and (
-                    weight + one.weight > self._objects_max or size + one.bytes > self._bytes_max
+                    weight + key_range.weight > self._objects_max or size + key_range.bytes > self._bytes_max
                 ):
                     number, weight, size = number + 1, 0.0, 0
-                weight, size = weight + one.weight, size + one.bytes
-                numbered.append((number, _freeze(entry, one)))
+                weight, size = weight + key_range.weight, size + key_range.bytes
+                numbered.append((number, _freeze(entry, key_range)))
         return [[r for _, r in group] for _, group in groupby(numbered, key=lambda pair: pair[0])]
 
     def _batch(self, index: int, of: int, ranges: list[KeyRange], name: str) -> Batch:
@@ -239,14 +239,14 @@ class Planner:
         return Batch(id=index, of=of, plan_id=name, label=named, ranges=frozen)
 
 
-def _freeze(entry: EntryId, one: _Range) -> KeyRange:
+def _freeze(entry: EntryId, key_range: _Range) -> KeyRange:
     return KeyRange(
         entry=entry,
-        after=one.after,
-        through=one.through,
-        found=one.objects + one.inside.total(),
-        objects=one.objects,
-        bytes=one.bytes,
+        after=key_range.after,
+        through=key_range.through,
+        found=key_range.objects + key_range.inside.total(),
+        objects=key_range.objects,
+        bytes=key_range.bytes,
     )
 
 

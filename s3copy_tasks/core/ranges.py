@@ -130,49 +130,49 @@ class Ranges:
         """Return the range to request a page of, as near the front as possible; None means wait."""
         if self._requested >= self._budget.listers:
             return None
-        for before, (one, keys_ahead) in enumerate(self._unfinished()):
+        for before, (listed_range, keys_ahead) in enumerate(self._unfinished()):
             has_room = self._has_room(before)
-            if one.state is State.READY and (has_room or (before == 0 and self._handed_over == 0)):
-                return self._request(one)
+            if listed_range.state is State.READY and (has_room or (before == 0 and self._handed_over == 0)):
+                return self._request(listed_range)
             if not has_room:
                 return None
-            above = self._split(one, self._budget.keys_ahead_max - keys_ahead)
+            above = self._split(listed_range, self._budget.keys_ahead_max - keys_ahead)
             if above is not None:
                 return self._request(above)
         return None
 
-    def listed(self, one: ListedRange, page: Page) -> list[ListedRange]:
+    def listed(self, listed_range: ListedRange, page: Page) -> list[ListedRange]:
         """Take a page that was requested; return the ranges that are dropped.
 
         Those are the ranges behind one that failed: the page's keys are not in order, or not after the
         position of the range.
         """
-        if one.dropped:
+        if listed_range.dropped:
             return []
         keys = [each.key for each in page.objects]
-        error = _check_order(page, keys, one.position) or _check_progress(page, one.token)
+        error = _check_order(page, keys, listed_range.position) or _check_progress(page, listed_range.token)
         if error is not None:
-            return self.failed(one, error)
-        kept = len(keys) if one.upper is None else bisect_right(keys, one.upper)
-        is_last = page.token is None or kept < len(keys) or (kept > 0 and keys[-1] == one.upper)
-        self._replied(one, State.ENDED if is_last else State.READY, found=kept > 0)
-        one.token = page.token
+            return self.failed(listed_range, error)
+        kept = len(keys) if listed_range.upper is None else bisect_right(keys, listed_range.upper)
+        is_last = page.token is None or kept < len(keys) or (kept > 0 and keys[-1] == listed_range.upper)
+        self._replied(listed_range, State.ENDED if is_last else State.READY, found=kept > 0)
+        listed_range.token = page.token
         self._page_keys = max(self._page_keys, len(keys))
         full = len(keys) if page.token and keys else self._page_keys
         self._pages.add(kept / full if is_last else 1.0)
         if kept:
-            one.keep(keys[:kept], page.objects[:kept])
-            one.forecast.is_due = not any(other.below is one for other in self._ranges)
+            listed_range.keep(keys[:kept], page.objects[:kept])
+            listed_range.forecast.is_due = not any(other.below is listed_range for other in self._ranges)
             self.buffered_keys += kept
         return []
 
-    def failed(self, one: ListedRange, error: BaseException) -> list[ListedRange]:
+    def failed(self, listed_range: ListedRange, error: BaseException) -> list[ListedRange]:
         """Take the error of a page that was requested; return the ranges behind it, which are dropped."""
-        if one.dropped:
+        if listed_range.dropped:
             return []
-        self._replied(one, State.FAILED, found=True)
-        one.error = error
-        place = self._ranges.index(one) + 1
+        self._replied(listed_range, State.FAILED, found=True)
+        listed_range.error = error
+        place = self._ranges.index(listed_range) + 1
         behind = self._ranges[place:]
         del self._ranges[place:]
         for each in behind:
@@ -201,47 +201,47 @@ class Ranges:
     def _unfinished(self) -> Iterator[tuple[ListedRange, float]]:
         """Yield the ranges that may go on, with the estimated keys before each, while those are few."""
         keys_ahead = 0.0
-        for one in self._ranges:
-            if one.state is State.FAILED or keys_ahead > self._budget.keys_ahead_max:
+        for listed_range in self._ranges:
+            if listed_range.state is State.FAILED or keys_ahead > self._budget.keys_ahead_max:
                 return
-            if one.state is not State.ENDED:
-                yield one, keys_ahead
-            keys_ahead += one.likely_keys
+            if listed_range.state is not State.ENDED:
+                yield listed_range, keys_ahead
+            keys_ahead += listed_range.likely_keys
 
     def _has_room(self, unfinished: int) -> bool:
         """Say whether one more page may be requested, with so many unfinished ranges before it."""
         keys = self.buffered_keys + (self._requested + 1) * self._page_keys
         return keys <= self._budget.keys_max_behind(unfinished)
 
-    def _request(self, one: ListedRange) -> ListedRange:
-        one.state = State.REQUESTED
+    def _request(self, listed_range: ListedRange) -> ListedRange:
+        listed_range.state = State.REQUESTED
         self._requested += 1
         self.requests += 1
-        return one
+        return listed_range
 
-    def _replied(self, one: ListedRange, state: State, *, found: bool) -> None:
+    def _replied(self, listed_range: ListedRange, state: State, *, found: bool) -> None:
         """Note a reply; the range below, which waited for this range's first reply, may be split again."""
-        one.state = state
+        listed_range.state = state
         self._requested -= 1
-        below, one.below = one.below, None
+        below, listed_range.below = listed_range.below, None
         if below is not None:
             below.forecast.is_due = True
             below.forecast.doubts += not found
 
-    def _split(self, one: ListedRange, keys_max: float) -> ListedRange | None:
+    def _split(self, listed_range: ListedRange, keys_max: float) -> ListedRange | None:
         """Split off a new range at most so many keys ahead, if this range has enough keys for two."""
-        forecast = one.forecast
+        forecast = listed_range.forecast
         if (forecast.scale is None and not forecast.is_due) or not self._is_split_affordable():
             return None
         least = self._least_pages() * self._page_keys
         if forecast.is_due:
-            forecast.judge(one.upper, self._prefix, keys_min=2 * least)
+            forecast.judge(listed_range.upper, self._prefix, keys_min=2 * least)
         most = int(min(keys_max, max(2 * least, 2 * self._pages.useful * self._page_keys)))
         if forecast.scale is None or most < least:
             return None
-        above = one.split(forecast.scale, most=most, least=least)
+        above = listed_range.split(forecast.scale, most=most, least=least)
         if above is not None:
-            self._ranges.insert(self._ranges.index(one) + 1, above)
+            self._ranges.insert(self._ranges.index(listed_range) + 1, above)
         return above
 
     def _is_split_affordable(self) -> bool:
@@ -268,7 +268,7 @@ def _check_order(page: Page, keys: list[str], position: str | None) -> RequestEr
     elif all(map(str.__lt__, keys, keys[1:])):
         return None
     else:
-        wrong = next((one, other) for one, other in pairwise(keys) if other <= one)
+        wrong = next((left, right) for left, right in pairwise(keys) if right <= left)
     bucket = page.objects[0].bucket
     return RequestError(
         f"the listing of {bucket} is not sorted: {wrong[1]!r} comes after {wrong[0]!r}", code=Code.NOT_SORTED

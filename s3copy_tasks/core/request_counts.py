@@ -166,7 +166,7 @@ class Tally:
     def by_entry(self) -> dict[int, Requests]:
         """Return what was counted by entry, without the peak and latencies, which are of the whole task."""
         kinds: dict[EntryId, dict[str, int]] = {}
-        for (entry, kind), count in sorted(self._sent.items(), key=lambda one: one[0][1]):
+        for (entry, kind), count in sorted(self._sent.items(), key=lambda item: item[0][1]):
             kinds.setdefault(entry, {})[kind] = count
         return {
             entry_number(entry): Requests(
@@ -176,6 +176,6 @@ class Tally:
         }
 
 
-def add_counts(one: Mapping[K, int], other: Mapping[K, int]) -> dict[K, int]:
+def add_counts(left: Mapping[K, int], right: Mapping[K, int]) -> dict[K, int]:
     """Return the sums by key, in the keys' order, without sums of 0."""
-    return dict(sorted((Counter(one) + Counter(other)).items()))
+    return dict(sorted((Counter(left) + Counter(right)).items()))

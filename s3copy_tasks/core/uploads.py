@@ -52,9 +52,11 @@ def find_upload_spans(job: EffectiveJob, batch: Batch) -> list[UploadSpan]:
     """
     found: list[UploadSpan] = []
     for entry in batch.found_by_entry:
-        ranges = [one for one in batch.ranges if one.entry == entry]
+        ranges = [key_range for key_range in batch.ranges if key_range.entry == entry]
         if entry is None:
-            keys = dict.fromkeys(one.destination for each in ranges for one in _named_objects(job, each))
+            keys = dict.fromkeys(
+                named.destination for key_range in ranges for named in _named_objects(job, key_range)
+            )
             found += [UploadSpan(entry=None, prefix=key, after=None, through=key) for key in keys]
         else:
             found.append(_span_ranges(entry, job.prefixes[entry].destination, ranges))
@@ -65,14 +67,17 @@ def _span_ranges(entry: int, prefix: str, ranges: Sequence[KeyRange]) -> UploadS
     after = [key_range.after for key_range in ranges]
     least = None if None in after else prefix + min(map(str, after))
     return UploadSpan(
-        entry=entry, prefix=prefix, after=least, through=prefix + max(str(one.through) for one in ranges)
+        entry=entry,
+        prefix=prefix,
+        after=least,
+        through=prefix + max(str(key_range.through) for key_range in ranges),
     )
 
 
-def _named_objects(job: EffectiveJob, one: KeyRange) -> Sequence[ObjectEntry]:
+def _named_objects(job: EffectiveJob, key_range: KeyRange) -> Sequence[ObjectEntry]:
     """Return the single objects of a range of indexes."""
-    first = 0 if one.after is None else int(one.after) + 1
-    return job.objects[first : int(one.through) + 1]
+    first = 0 if key_range.after is None else int(key_range.after) + 1
+    return job.objects[first : int(key_range.through) + 1]
 
 
 class EarlierUploads:
@@ -103,7 +108,7 @@ class EarlierUploads:
         is_named = self._initiator is not None and upload.initiator is not None
         if is_named and upload.initiator != self._initiator:
             return UploadOwner.OTHERS
-        writing = {one.entry for one in self._batch.ranges if self._writes(one, upload.key)}
+        writing = {key_range.entry for key_range in self._batch.ranges if self._writes(key_range, upload.key)}
         if not writing:
             return UploadOwner.OTHERS
         return (
@@ -112,27 +117,29 @@ class EarlierUploads:
 
     def find_sources(self, key: str) -> set[tuple[str, str | None]]:
         """Return the source keys and versions that the batch would copy to a destination key."""
-        writing = [one for one in self._batch.ranges if self._writes(one, key)]
+        writing = [key_range for key_range in self._batch.ranges if self._writes(key_range, key)]
         named = {
             (entry.source, entry.version_id)
-            for one in writing
-            if one.entry is None
-            for entry in _named_objects(self._job, one)
+            for key_range in writing
+            if key_range.entry is None
+            for entry in _named_objects(self._job, key_range)
             if entry.destination == key
         }
-        entries = (self._job.prefixes[one.entry] for one in writing if one.entry is not None)
+        entries = (
+            self._job.prefixes[key_range.entry] for key_range in writing if key_range.entry is not None
+        )
         return named | {(entry.source + key.removeprefix(entry.destination), None) for entry in entries}
 
-    def _writes(self, one: KeyRange, key: str) -> bool:
+    def _writes(self, key_range: KeyRange, key: str) -> bool:
         """Say whether a range of the batch writes a destination key, if the source has the object."""
-        if one.entry is None:
-            return any(entry.destination == key for entry in _named_objects(self._job, one))
-        entry = self._job.prefixes[one.entry]
+        if key_range.entry is None:
+            return any(entry.destination == key for entry in _named_objects(self._job, key_range))
+        entry = self._job.prefixes[key_range.entry]
         suffix = key.removeprefix(entry.destination)
         return (
             self._is_below(entry, key)
-            and (one.after is None or suffix > str(one.after))
-            and suffix <= str(one.through)
+            and (key_range.after is None or suffix > str(key_range.after))
+            and suffix <= str(key_range.through)
         )
 
     def _writers(self, key: str) -> set[int | None]:

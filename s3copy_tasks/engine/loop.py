@@ -24,9 +24,7 @@ class _Loop:
         self._running: tuple[asyncio.AbstractEventLoop, Thread] | None = None
 
     def get(self) -> asyncio.AbstractEventLoop:
-        running = (
-            self._running
-        )  # without the lock: a signal handler may call this while its own thread holds it
+        running = self._running  # no lock: a signal handler may call this while its thread holds it
         if running is not None:
             return running[0]
         with self._lock:

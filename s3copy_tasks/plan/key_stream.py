@@ -185,34 +185,36 @@ class _Listers:
             self._on_loop_end(self._ranges.error)
             return
         while (self._is_read or not self._ranges.requests) and (
-            one := self._ranges.next_request()
+            listed_range := self._ranges.next_request()
         ) is not None:
-            task = self._loop.create_task(self._on_loop_list(one))
-            self._tasks[one] = task
-            task.add_done_callback(partial(self._on_loop_done, one))
+            task = self._loop.create_task(self._on_loop_list(listed_range))
+            self._tasks[listed_range] = task
+            task.add_done_callback(partial(self._on_loop_done, listed_range))
 
-    async def _on_loop_list(self, one: ListedRange) -> Page:
-        return await self._list_page(one.position, one.token)
+    async def _on_loop_list(self, listed_range: ListedRange) -> Page:
+        return await self._list_page(listed_range.position, listed_range.token)
 
-    def _on_loop_done(self, one: ListedRange, task: asyncio.Task[Page]) -> None:
-        del self._tasks[one]
+    def _on_loop_done(self, listed_range: ListedRange, task: asyncio.Task[Page]) -> None:
+        del self._tasks[listed_range]
         try:
-            self._on_loop_answered(one, task)
+            self._on_loop_answered(listed_range, task)
         except Exception as error:  # noqa: BLE001 - an invalid page: the consumer must not wait
             self._on_loop_end(error)
         self._on_loop_advance()
         if self._stopping and not self._tasks:
             self._stopped.set()
 
-    def _on_loop_answered(self, one: ListedRange, task: asyncio.Task[Page]) -> None:
-        if one.dropped:
+    def _on_loop_answered(self, listed_range: ListedRange, task: asyncio.Task[Page]) -> None:
+        if listed_range.dropped:
             return
         if task.cancelled():
             self._on_loop_end(InterruptedError(_STOPPED))
             return
         error = task.exception()
         dropped = (
-            self._ranges.listed(one, task.result()) if error is None else self._ranges.failed(one, error)
+            self._ranges.listed(listed_range, task.result())
+            if error is None
+            else self._ranges.failed(listed_range, error)
         )
         for each in dropped:
             if each in self._tasks:

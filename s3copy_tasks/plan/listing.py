@@ -143,11 +143,11 @@ class Listing:
         self._decider = Decider(job, retried=retried)
         self._reach = reach
 
-    def list_range(self, one: KeyRange) -> EntryListing | NamedListing:
+    def list_range(self, key_range: KeyRange) -> EntryListing | NamedListing:
         """Return the objects of a batch's range with their decisions."""
-        if one.entry is None:
-            return NamedListing(self, _index(one.after), int(one.through))
-        return self.list_prefix(one.entry, _suffix(one.after), str(one.through))
+        if key_range.entry is None:
+            return NamedListing(self, _index(key_range.after), int(key_range.through))
+        return self.list_prefix(key_range.entry, _suffix(key_range.after), str(key_range.through))
 
     def list_prefix(
         self, entry: int, after: str | None = None, through: str | None = None, *, beside: int = 1
@@ -171,11 +171,11 @@ class Listing:
         )
         return EntryListing(entry, prefixes, source, destination, self._decider)
 
-    def list_copies(self, entry: int, one: KeyRange) -> KeyStream:
+    def list_copies(self, entry: int, key_range: KeyRange) -> KeyStream:
         """Return the destination's objects of a range below an entry's prefix, in key order."""
         prefixes = self._job.prefixes[entry]
         reach = self._reach if prefixes.recursive else None
-        after, through = _suffix(one.after), str(one.through)
+        after, through = _suffix(key_range.after), str(key_range.through)
         return self._make_stream(entry, self._stores.destination, prefixes.destination, after, through, reach)
 
     def find_copies(self, keys: Iterable[str]) -> Iterator[S3Object]:
@@ -186,7 +186,7 @@ class Listing:
     def _find_copy(self, key: str) -> S3Object | None:
         store = self._stores.destination
         page = wait_for(store.list_page(key, after=None, token=None, recursive=True))
-        return next((one for one in page.objects if one.key == key), None)
+        return next((listed for listed in page.objects if listed.key == key), None)
 
     def decide_objects(
         self, after: int | None = None, through: int | None = None

@@ -55,8 +55,8 @@ def plan_job(
     listed = len(job.objects)
     with closing(begin_ahead(_Group(listing, entries) for entries in _group_entries(job))) as groups:
         for group in groups:
-            for entry, one in _merge_by_destination(group, taken):
-                planner.add(entry, one.position, one.source.size, one.decision)
+            for entry, decided in _merge_by_destination(group, taken):
+                planner.add(entry, decided.position, decided.source.size, decided.decision)
                 listed += 1
                 if on_listed is not None and listed % 1_000 == 0:
                     on_listed(listed)
@@ -71,18 +71,18 @@ def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict
     An object that is gone since preflight, or whose HEAD fails, is put into a batch, which counts it.
     """
     taken = {}
-    for index, one in enumerate(listing.decide_objects()):
-        if isinstance(one, Decided):
-            planner.add(None, index, one.source.size, one.decision)
-            taken[one.key] = one.source.key
+    for index, decided in enumerate(listing.decide_objects()):
+        if isinstance(decided, Decided):
+            planner.add(None, index, decided.source.size, decided.decision)
+            taken[decided.key] = decided.source.key
         else:
-            if one is not None:
-                taken[job.objects[index].destination] = one.key
+            if decided is not None:
+                taken[job.objects[index].destination] = decided.key
             if job.dry_run:  # else its batch logs it
-                if one is None:
+                if decided is None:
                     events.object_missing(job.objects[index].source)
                 else:
-                    events.object_failed(one.key, one.error)
+                    events.object_failed(decided.key, decided.error)
             planner.add(None, index, 0, Action.UNSEEN)
     return taken
 
@@ -119,17 +119,17 @@ def _merge_by_destination(group: _Group, taken: dict[str, str]) -> Iterator[tupl
     """Yield a group's objects by destination key, and refuse two that would write the same key (rule 25)."""
 
     def stream(entry: int, listing: EntryListing) -> Iterator[tuple[str, int, Decided]]:
-        return ((one.key, entry, one) for one in listing)
+        return ((decided.key, entry, decided) for decided in listing)
 
     last, last_source = None, ""
-    for key, entry, one in heapq.merge(*starmap(stream, group.listings.items()), key=lambda row: row[:2]):
-        if one.decision not in LEFT_OUT:
+    for key, entry, decided in heapq.merge(*starmap(stream, group.listings.items()), key=lambda row: row[:2]):
+        if decided.decision not in LEFT_OUT:
             other = last_source if key == last else taken.get(key)
             if other is not None:
                 msg = (
-                    f"{other!r} and {one.source.key!r} would both be written to {key!r}. "
+                    f"{other!r} and {decided.source.key!r} would both be written to {key!r}. "
                     "Give one of the entries another destination, or exclude one of the objects"
                 )
                 raise ConfigError(msg, code=Code.DESTINATION_CONFLICT)
-            last, last_source = key, one.source.key
-        yield entry, one
+            last, last_source = key, decided.source.key
+        yield entry, decided
