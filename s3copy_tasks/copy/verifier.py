@@ -58,7 +58,7 @@ class Verifier:
 
     @property
     def is_due(self) -> bool:
-        """Whether so many copies wait that it is time to verify them."""
+        """Whether the limit of waiting copies is reached, so that they must be verified now."""
         return len(self._awaited) >= self._unproven_max
 
     def begin(self, key_range: KeyRange) -> None:

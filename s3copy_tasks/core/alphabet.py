@@ -45,7 +45,7 @@ class Alphabet:
         return self.place(char)[1] == 0
 
     def place(self, char: str) -> tuple[int, int]:
-        """Return a character's rank from 0, and 0 where it belongs to the alphabet.
+        """Return a character's rank from 0, and 0 if it belongs to the alphabet.
 
         Any other character gets the rank of the next one in the alphabet, and -1. After the last one it gets
         the last rank, and 1.

@@ -87,7 +87,7 @@ class Batch:
 
 
 def make_run_key(job: EffectiveJob) -> str:
-    """Name a run by what it depends on: the config, the run, and when it was prepared."""
+    """Name a run by its config, its id, and the time when it was prepared."""
     started = job.run_started.isoformat() if job.run_started else "-"
     return f"{job.digest[:12]}/{job.run_id}/{started}"
 

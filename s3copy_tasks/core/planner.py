@@ -26,7 +26,7 @@ BATCHES_MAX = 500
 RANGES_MAX = 2_000
 PLAN_BYTES_MAX = 1_000_000
 LISTED_PER_COPY = 100
-"""So many keys that a batch lists but does not copy count as one object."""
+"""Number of keys that count as one object if a batch lists but does not copy them."""
 _RANGE_BYTES = 90  # of a range as JSON, without its bounds
 
 

@@ -56,7 +56,7 @@ class Budget:
         return _AHEAD * self.keys_max
 
     def keys_max_behind(self, unfinished: int) -> float:
-        """Return the limit of waiting keys for a range that has so many unfinished ranges before it."""
+        """Return the limit of waiting keys for a range, by the number of unfinished ranges before it."""
         return self.keys_max * (1 - _SLOPE * min(unfinished / self.listers, 1))
 
 
@@ -194,7 +194,7 @@ class Ranges:
             del self._ranges[0]
 
     def taken(self, keys: int) -> None:
-        """Note that the consumer took so many of the keys that were handed over."""
+        """Note how many of the keys that were handed over the consumer has taken."""
         self._handed_over -= keys
         self.buffered_keys -= keys
 
@@ -209,7 +209,7 @@ class Ranges:
             keys_ahead += listed_range.likely_keys
 
     def _has_room(self, unfinished: int) -> bool:
-        """Say whether one more page may be requested, with so many unfinished ranges before it."""
+        """Say whether a range may request one more page, by the number of unfinished ranges before it."""
         keys = self.buffered_keys + (self._requested + 1) * self._page_keys
         return keys <= self._budget.keys_max_behind(unfinished)
 
@@ -229,7 +229,7 @@ class Ranges:
             below.forecast.doubts += not found
 
     def _split(self, listed_range: ListedRange, keys_max: float) -> ListedRange | None:
-        """Split off a new range at most so many keys ahead, if this range has enough keys for two."""
+        """Split off a new range, at most `keys_max` keys ahead, if this range has enough keys for two."""
         forecast = listed_range.forecast
         if (forecast.scale is None and not forecast.is_due) or not self._is_split_affordable():
             return None

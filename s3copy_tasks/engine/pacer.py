@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _AHEAD_SECONDS, _BEHIND_SECONDS = 0.002, 0.005
-"""A request may start so much before its time, because a timer for each would cost more than the request.
-So much of a delay is caught up, because the loop also does other things."""
+"""How much before its time a request may start, because a timer for each would cost more than the request;
+and how much of a delay is caught up, because the loop also does other things."""
 
 
 class Pacer:
