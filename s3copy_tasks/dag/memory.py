@@ -17,7 +17,7 @@ from s3copy_tasks.copy.uploads import ListedUploads, NoRecord, OpenUpload
 from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE
 from s3copy_tasks.dag.best_effort import warn_on_failure
-from s3copy_tasks.engine.paced_store import paced
+from s3copy_tasks.engine.paced_store import pace_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

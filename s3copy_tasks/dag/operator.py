@@ -156,9 +156,11 @@ class S3CrossAccountCopyOperator(BaseOperator):
             CopyError: a listing failed.
         """
         job = self._operation().job(self.task_id, "listing")
-        listing = Listing(job, paced(self._sides(job).stores, Sender(job.transfer.concurrency)))
+        listing = Listing(job, pace_stores(self._sides(job).stores, Sender(job.transfer.concurrency)))
         found = (
-            list(listing.below_prefix(0)) if self.recursive else [_require_object(listing.object_at(0), job)]
+            list(listing.list_prefix(0))
+            if self.recursive
+            else [_require_object(listing.decide_object(0), job)]
         )
         return [_to_listed(item.source) for item in found if not isinstance(item.decision, SkipReason)]
 
@@ -286,8 +288,8 @@ def _copy_one(job: EffectiveJob, stores: Stores, collector: MetricsCollector) ->
     Raises:
         CopyError: its head failed.
     """
-    sides = paced(stores, Sender(job.transfer.concurrency))
-    found = _require_object(Listing(job, sides).object_at(0), job)
+    sides = pace_stores(stores, Sender(job.transfer.concurrency))
+    found = _require_object(Listing(job, sides).decide_object(0), job)
     outcome = wait_for(Copier(job, sides, Transfer(job, sides, NoRecord())).carry_out(found))
     count_outcome(outcome, None, found.source.key, collector)
     if outcome is None:

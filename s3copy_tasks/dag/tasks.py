@@ -115,7 +115,7 @@ def template_names(context: Mapping[str, Any]) -> dict[str, Any]:
 def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
     """Return the batches, and push the metrics of all objects that are in none."""
     effective, start = load(EffectiveJob, job), utc_now()
-    sender = sender_of(effective, batches_at_once=1)
+    sender = make_sender(effective, batches_at_once=1)
     with airflow_errors(), _push_reason("plan", effective, context):
         planned = plan_job(effective, _sides(effective).stores, sender=sender)
     outside = outside_metrics(effective, planned, start, utc_now(), sender.counted())
@@ -134,14 +134,14 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
     effective, loaded = load(EffectiveJob, job), load(Batch, batch)
     context["label"] = loaded.label  # type: ignore[typeddict-unknown-key] # map_index_template
     collector = MetricsCollector()
-    sender = sender_of(effective, batches_at_once=min(loaded.of, effective.transfer.max_active_batches))
+    sender = make_sender(effective, batches_at_once=min(loaded.of, effective.transfer.max_active_batches))
 
     def push(metrics: TransferMetrics) -> None:
         context["ti"].xcom_push(key=METRICS, value=dump_batch_metrics(loaded, metrics))
 
     with (
         airflow_errors(),
-        counted_batch(effective, loaded, collector, push),
+        count_batch(effective, loaded, collector, push),
         stop_on_sigterm(sender),
         report_progress(effective, loaded, collector, context),
     ):

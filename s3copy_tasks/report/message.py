@@ -55,7 +55,7 @@ class Message:
 
 def describe_places(job: CopyJob | EffectiveJob) -> tuple[str, ...]:
     """Return what is copied where: the first entries, and how many more there are."""
-    entries = entries_of(job.prefixes, job.objects)
+    entries = list_entries(job.prefixes, job.objects)
     shown = [
         f"{job.source}/{entry.source} > {job.destination}/{entry.destination}"
         for _, _, entry in entries[:_ENTRIES_SHOWN]

@@ -78,7 +78,7 @@ def run_metrics(
         batches: all that were planned.
         metrics_by_batch: by batch id; if one is missing, its objects are unknown, never copied.
     """
-    return total([outside, *(batch_metrics(job, batch, metrics_by_batch) for batch in batches)])
+    return sum_metrics([outside, *(batch_metrics(job, batch, metrics_by_batch) for batch in batches)])
 
 
 def batch_metrics(

@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, TypeAlias
 
 from s3copy_tasks.core.job import Overwrite
-from tests.faults.bench import ANOTHER_CLIENT, DESTINATION
+from tests.faults.bench import DESTINATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

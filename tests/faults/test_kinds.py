@@ -338,7 +338,7 @@ class TestDestination:
         """`changed` replaces what was written meanwhile only after a check, and exactly that (rule 3)."""
         put(bench, size)
         metrics = struck(bench, bench.overwrites("a"), kind)
-        (came,) = [one for one in bench.server.history(DESTINATION, "out/a") if one.by == "test"]
+        (newer,) = [one for one in bench.server.history(DESTINATION, "out/a") if one.by == ANOTHER_CLIENT]
         guards = [
             (one.headers.get("if-none-match"), one.headers.get("if-match"))
             for one in bench.proxy.of_kind(kind)

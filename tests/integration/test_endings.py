@@ -41,7 +41,7 @@ def test_sigterm_in_the_middle_of_a_multipart_copy(sides: Sides, proxy: Proxy) -
     before = signal.getsignal(signal.SIGTERM)
     with (
         pytest.raises(InterruptedError),
-        counted_batch(job, batch, collector),
+        count_batch(job, batch, collector),
         stop_on_sigterm(sender),
     ):
         copy_batch(job, batch, sides.stores(job), metrics=collector, limits=LIMITS, sender=sender)

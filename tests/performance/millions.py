@@ -59,7 +59,7 @@ class Millions:
         stream = KeyStream(page, PREFIX, after=None, through=last, listers=listers, loop=event_loop())
         measure = _start_measuring()
         sender.counted()
-        with rarely_collected():  # as in plans and batches
+        with collect_garbage_rarely():  # as in plans and batches
             counted = sum(1 for _ in stream)
         if counted != keys:
             raise RuntimeError(f"{counted} keys of {keys}")
