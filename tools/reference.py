@@ -358,7 +358,7 @@ def _form(part: dict[str, Any]) -> str:
     words: str = part.get("errorMessage", "")
     if words.startswith("must be "):
         return words.removeprefix("must be ")
-    return words.removeprefix("not a bucket name: ")
+    return words.removeprefix("not a valid bucket name: use ")
 
 
 def _bounds(part: dict[str, Any]) -> str:

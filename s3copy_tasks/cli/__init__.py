@@ -63,12 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"s3copy {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    validate = commands.add_parser("validate", help="say everything that is wrong with configs")
+    validate = commands.add_parser("validate", help="report everything that is wrong with configs")
     validate.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or folders")
     validate.add_argument("--format", choices=["text", "json", "github"], default="text")
     validate.set_defaults(command=configs.validate)
 
-    explain = commands.add_parser("explain", help="show a job's every value, and where it comes from")
+    explain = commands.add_parser("explain", help="show every value of a job, and where it comes from")
     explain.set_defaults(command=configs.explain)
 
     plan = commands.add_parser("plan", help="show what a run would copy, and what it would cost")
@@ -81,11 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--force",
         action="store_true",
-        help="copy again what is unchanged; `overwrite: never` holds all the same",
+        help="copy unchanged objects again; `overwrite: never` still applies",
     )
     run.set_defaults(command=_run)
 
-    audit = commands.add_parser("audit", help="compare both sides, by checksum, metadata and tags, too")
+    audit = commands.add_parser("audit", help="compare both sides, including checksums, metadata and tags")
     audit.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
     audit.set_defaults(command=_audit)
 
@@ -100,7 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     schema.set_defaults(command=configs.schema)
 
     install = commands.add_parser("install-dags", help="write the files that turn configs into Dags")
-    install.add_argument("folder", type=Path, metavar="FOLDER", help="Airflow's Dags folder; made if missing")
+    install.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="Airflow's Dags folder; created if missing"
+    )
     install.set_defaults(command=dag_files.install_dags)
 
     for command in (validate, explain, plan, run, audit, policy, new):
@@ -126,20 +128,20 @@ def _add_run(command: argparse.ArgumentParser) -> None:
         "--logical-date",
         type=_moment,
         metavar="DATE",
-        help="for dates in templates, such as 2026-01-31: the first run at or after it",
+        help="date for templates, such as 2026-01-31: the first run at or after it",
     )
     command.add_argument(
-        "--prefix", action="append", default=[], help="only this source prefix, as it stands in the file"
+        "--prefix", action="append", default=[], help="only this source prefix, as written in the file"
     )
 
 
 def _add_answers(new: argparse.ArgumentParser) -> None:
-    new.add_argument("name", metavar="NAME", help="of the job, and of its file")
+    new.add_argument("name", metavar="NAME", help="name of the job and of its file")
     for side in ("source", "destination"):
         new.add_argument(f"--{side}-bucket", required=True, metavar="BUCKET")
         new.add_argument(f"--{side}-account", metavar="DIGITS", help="account that owns the bucket")
         new.add_argument(f"--{side}-connection", metavar="ID", help="Airflow connection with the role")
-        new.add_argument(f"--{side}-role-arn", metavar="ARN", help="role, in place of a connection")
+        new.add_argument(f"--{side}-role-arn", metavar="ARN", help="role, instead of a connection")
         new.add_argument(f"--{side}-region", metavar="REGION")
     for kind in ("prefix", "object"):
         new.add_argument(
@@ -148,11 +150,11 @@ def _add_answers(new: argparse.ArgumentParser) -> None:
             nargs=2,
             default=[],
             metavar=("SOURCE", "DESTINATION"),
-            help=f"{kind} to copy, and where to; may be given again",
+            help=f"{kind} to copy, and its destination; may be repeated",
         )
     new.add_argument("--schedule", help='cron such as "0 2 * * *", or a preset such as @daily')
     new.add_argument("--description", help="what the job is for")
-    new.add_argument("--owner", help="who answers for it")
+    new.add_argument("--owner", help="person or team that is responsible for it")
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -183,7 +185,7 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date, such as 2026-01-31") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid date, such as 2026-01-31") from None
     if moment.year not in _YEARS:
         raise argparse.ArgumentTypeError(f"{text!r}: the year must be from {_YEARS[0]} to {_YEARS[-1]}")
     return moment

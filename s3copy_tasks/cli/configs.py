@@ -32,7 +32,9 @@ def validate(options: argparse.Namespace) -> int:
     files = files_of(paths)
     if not files:
         where = ", ".join(map(str, paths))
-        raise WrongUseError(f"no config in {where}: files end in .yaml or .yml; folders below are not read")
+        raise WrongUseError(
+            f"no configs in {where}: config files end in .yaml or .yml, and subfolders are not read"
+        )
     catalog = load_files(files)
     if options.format in _FORMATS:
         sys.stdout.write(_FORMATS[options.format](catalog.problems))
@@ -74,8 +76,8 @@ def new(options: argparse.Namespace) -> int:
     """Write a config that validates; answers that make none are told, and nothing is written."""
     folder, name = options.config_dir, options.name
     if not _NAME.fullmatch(name) or name.endswith(ENDINGS):
-        words = "use letters, digits, dashes, dots and underscores, begin with a letter or a digit"
-        raise WrongUseError(f"{name!r} is no name of a job: {words}, and leave the ending out")
+        words = "use letters, digits, dashes, dots and underscores, start with a letter or a digit"
+        raise WrongUseError(f"{name!r} is not a valid job name: {words}, and leave out the extension")
     file = folder / f"{name}{ENDINGS[0]}"
     content = commented(_document(options)).encode()
     job = job_of(read_layers(file, defaults_of(folder), content))
@@ -86,7 +88,7 @@ def new(options: argparse.Namespace) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any((folder / f"{name}{ending}").exists() for ending in ENDINGS):
-            raise WrongUseError(f"there is a job {name!r} in {folder} already")
+            raise WrongUseError(f"the job {name!r} already exists in {folder}")
         file.write_bytes(content)
     except OSError as error:
         raise WrongUseError(f"can't write {file}: {error.strerror}") from None

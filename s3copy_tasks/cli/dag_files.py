@@ -52,7 +52,7 @@ class _DagFile:
         mode, kept = stat.S_IMODE(self.path.stat().st_mode), self.path.with_name(f"{self.path.name}.bak")
         _write_whole(kept, self.before, mode=mode)
         _write_whole(self.path, self.content, mode=mode)
-        return f"replaced; the version that was there is in {kept.name}"
+        return f"replaced; the previous version is in {kept.name}"
 
 
 def install_dags(options: argparse.Namespace) -> int:

@@ -46,13 +46,15 @@ def job_file(named: str, folder: Path) -> Path:
     path = Path(named)
     if path.suffix in ENDINGS:
         if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises where a name is too long
-            raise WrongUseError(f"there is no file {path}")
+            raise WrongUseError(f"file not found: {path}")
         return path
     files = files_of([folder])
     same = [file for file in files if file.stem == named]
     if len(same) > 1:
-        raise ConfigError(f"two files give the job {named!r}: {same[0]}, {same[1]}", code=Code.INVALID_CONFIG)
+        raise ConfigError(
+            f"two files have the job name {named!r}: {same[0]}, {same[1]}", code=Code.INVALID_CONFIG
+        )
     if same:
         return same[0]
     known = ", ".join(sorted(file.stem for file in files)) or "none"
-    raise WrongUseError(f"there is no job {named!r} in {folder}. Jobs there: {known}")
+    raise WrongUseError(f"no job {named!r} in {folder}. Jobs there: {known}")

@@ -52,7 +52,7 @@ def _side(job: CopyJob, side: Literal["source", "destination"]) -> Side:
         role, external_id = None, None
     if role is None:
         role = f"arn:aws:iam::{location.account or '0' * 12}:role/THE-{side.upper()}-ROLE"
-        sys.stderr.write(f"{side}: no role is known here: put its ARN in place of {role}\n")
+        sys.stderr.write(f"{side}: unknown role: replace {role} with its ARN\n")
     patterns = [
         [*literal_parts(getattr(entry, side)), *([None] if field == "prefixes" else [])]
         for field, _, entry in list_entries(job.prefixes, job.objects)

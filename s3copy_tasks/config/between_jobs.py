@@ -55,8 +55,8 @@ def _written_by_two(jobs: Sequence[CopyJob], layers: dict[str, Layers]) -> Itera
             if earlier.job is not job:
                 place = layers[earlier.job.name].place(earlier.parts)
                 words = (
-                    f"the job {earlier.job.name!r} writes {job.destination}/{entry.destination} as well "
-                    f"({place.file}:{place.line}). Give each job a place of its own, or make them one job"
+                    f"the job {earlier.job.name!r} also writes {job.destination}/{entry.destination} "
+                    f"({place.file}:{place.line}). Give each job its own destination, or merge the jobs"
                 )
                 yield job.name, Finding(parts=parts, code=Code.JOBS_WRITE_SAME, message=words)
 
@@ -87,7 +87,10 @@ def _loops(jobs: Sequence[CopyJob]) -> Iterator[tuple[str, Finding]]:
             readers[last] = []
             start = loop.index(last)
             way = " -> ".join([*loop[start:-1], *loop[:start], last])
-            words = f"jobs copy in a circle: {way}. Let one of them write to a place that none of them reads"
+            words = (
+                f"these jobs form a loop: {way}. "
+                "Change one of them to write to a place that none of them reads"
+            )
             yield last, Finding(parts=("destination",), code=Code.JOBS_LOOP, message=words, at_name=True)
         else:
             return

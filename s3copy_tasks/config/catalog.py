@@ -86,5 +86,5 @@ def load_folder(folder: Path) -> Catalog:
 def name_taken(file: Path, same: Iterable[Path]) -> Problem:
     """Return the problem of a file that gives the same job as others do."""
     others = ", ".join(str(other) for other in same if other != file)
-    words = f"another file gives the job's name {file.stem!r}: {others}. Rename one"
+    words = f"another file has the same job name {file.stem!r}: {others}. Rename one of them"
     return Problem(file=str(file), code=Code.NAME_TAKEN, message=words)

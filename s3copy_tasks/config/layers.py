@@ -88,7 +88,7 @@ def defaults_of(folder: Path) -> Layers | None:
     layers = _read(there[0])
     problems = [*layers.problems, *judge(layers, partly=True)]
     if len(there) > 1:
-        words = f"the folder has {there[1].name} as well. Keep one"
+        words = f"the folder also has {there[1].name}. Keep one of them"
         problems.append(Problem(file=str(there[0]), code=Code.NAME_TAKEN, message=words))
     return replace(layers, problems=tuple(problems))
 
@@ -147,11 +147,11 @@ def _read(file: Path, content: bytes | None = None) -> Layers:
 
 
 def _not_a_job(file: Path, value: Any) -> Finding:
-    words = "is empty" if value is None else "is no mapping"
+    words = "is empty" if value is None else "is not a mapping"
     if file.stem == DEFAULTS_STEM:
-        words += ". Write defaults as a job has them"
+        words += ". Write the defaults as fields of a job"
     else:
-        words += ". A job is one that begins with `version: 1`"
+        words += ". A job is a mapping that begins with `version: 1`"
     return Finding(parts=(), code=Code.NOT_A_JOB, message=words)
 
 
@@ -249,8 +249,8 @@ def _secrets(value: Any, parts: Parts) -> Iterator[Finding]:
 
 def _secret(parts: Parts, *, at_name: bool) -> Finding:
     words = (
-        "looks like a secret, and none belongs in a config. Take it out, replace the secret wherever it is "
-        "used, and let an Airflow connection hold the role"
+        "looks like a secret, and secrets don't belong in a config. Remove it, rotate the secret wherever "
+        "it is used, and keep the role in an Airflow connection"
     )
     return Finding(parts=parts, code=Code.SECRET, message=words, at_name=at_name)
 

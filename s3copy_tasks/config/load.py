@@ -38,5 +38,5 @@ def _problems_of_name(file: Path) -> Iterator[Problem]:
         words = "the file's name is the job's name: use letters, digits, dashes, dots and underscores"
         yield Problem(file=str(file), code=Code.FILE_NAME, message=words)
     if len(file.stem) > _NAME_MAX:
-        words = f"the file's name is the job's name: use {_NAME_MAX} characters at most"
+        words = f"the file's name is the job's name: use at most {_NAME_MAX} characters"
         yield Problem(file=str(file), code=Code.FILE_NAME, message=words)

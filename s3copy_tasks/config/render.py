@@ -127,5 +127,5 @@ def _chosen(job: CopyJob, prefixes: Sequence[str]) -> list[int]:
     unknown = sorted(set(prefixes) - set(known))
     if unknown:
         has = ", ".join(map(repr, known)) or "none"
-        raise _refused(job, [f"has no prefix {', '.join(map(repr, unknown))}. It has {has}"])
+        raise _refused(job, [f"has no prefix {', '.join(map(repr, unknown))}. Its prefixes: {has}"])
     return [i for i, source in enumerate(known) if not prefixes or source in prefixes]

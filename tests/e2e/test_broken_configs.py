@@ -30,7 +30,7 @@ broken.yaml:4:3: destination: unknown field 'buckt'. Did you mean 'bucket'? [unk
        |   ^
 """
 OUT_OF_RANGE = """\
-_defaults.yaml:3:16: transfer.concurrency: must be 1 at least [out-of-range]
+_defaults.yaml:3:16: transfer.concurrency: must be at least 1 [out-of-range]
      3 |   concurrency: 0
        |                ^
 """

@@ -61,7 +61,7 @@ def test_problems_end_with_1_and_stand_on_stdout(folder: Path) -> None:
     done = s3copy("validate", cwd=folder.parent)
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        ("copy_configs/b.yaml:9:8: owner: must have 1 character(s) at least, or be left out [wrong-length]"),
+        ("copy_configs/b.yaml:9:8: owner: must have at least 1 character(s), or be left out [wrong-length]"),
         "     9 | owner: ''",
         "       |        ^",
         (
@@ -152,18 +152,18 @@ WRONG = {
     "unknown command": (["explode"], "invalid choice: 'explode'"),
     "plan of what": (["plan"], "JOB"),
     "explain of what": (["explain"], "JOB"),
-    "no such file to explain": (["explain", "nosuch.yaml"], "there is no file nosuch.yaml"),
+    "no such file to explain": (["explain", "nosuch.yaml"], "file not found: nosuch.yaml"),
     "new without a bucket": (["new", "x"], "--source-bucket"),
     "install-dags to nowhere": (["install-dags"], "FOLDER"),
     "new of no name": (
         ["new", "../x", "--source-bucket", "aaa", "--destination-bucket", "bbb"],
-        "'../x' is no name of a job",
+        "'../x' is not a valid job name",
     ),
-    "no such file to plan": (["plan", "nosuch.yaml"], "there is no file nosuch.yaml"),
-    "a file name too long": (["plan", "a" * 300 + ".yaml"], "there is no file"),
+    "no such file to plan": (["plan", "nosuch.yaml"], "file not found: nosuch.yaml"),
+    "a file name too long": (["plan", "a" * 300 + ".yaml"], "file not found: "),
     "bad date": (
         ["plan", "job", "--logical-date", "yesterday"],
-        "'yesterday' is no date, such as 2026-01-31",
+        "'yesterday' is not a valid date, such as 2026-01-31",
     ),
 }
 
@@ -182,7 +182,7 @@ def test_planning_an_unknown_job_ends_with_2_and_lists_the_known(folder: Path) -
     write(folder, MINIMAL, "hourly.yaml")
     done = s3copy("plan", "nosuchjob", cwd=folder.parent)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "there is no job 'nosuchjob' in copy_configs. Jobs there: daily, hourly" in done.stderr
+    assert "no job 'nosuchjob' in copy_configs. Jobs there: daily, hourly" in done.stderr
 
 
 @pytest.mark.parametrize("named", ["daily", "copy_configs/daily.yaml"], ids=["name", "file"])
@@ -203,7 +203,7 @@ def test_a_name_that_two_files_give_is_not_guessed(folder: Path) -> None:
     write(folder, MINIMAL, "daily.yml")
     done = s3copy("plan", "daily", cwd=folder.parent)
     assert done.returncode == 1
-    assert "two files give the job 'daily': copy_configs/daily.yaml, copy_configs/daily.yml" in done.stderr
+    assert "two files have the job name 'daily': copy_configs/daily.yaml, copy_configs/daily.yml" in done.stderr
 
 
 REFUSED_RUNS = {
@@ -240,7 +240,7 @@ def test_a_logical_date_is_in_the_job_s_time_zone(folder: Path, given: str, rend
     write(folder, job, "daily.yaml")
     done = s3copy("plan", "daily", "--logical-date", given, cwd=folder.parent)
     assert done.returncode == 1
-    assert f"filters.modified_since: 'not {rendered}' is no date or time" in done.stderr
+    assert f"filters.modified_since: 'not {rendered}' is not a valid date or time" in done.stderr
 
 
 def test_the_folder_comes_from_option_then_environment_then_habit(tmp_path: Path) -> None:
@@ -386,7 +386,7 @@ def test_github_annotates_each_problem(folder: Path) -> None:
     assert done.stdout.splitlines() == [
         (
             "::error file=copy_configs/daily.yaml,line=9,col=8,title=wrong-length"
-            "::owner: must have 1 character(s) at least, or be left out"
+            "::owner: must have at least 1 character(s), or be left out"
         ),
         (
             "::error file=copy_configs/daily.yaml,line=10,col=12,title=not-allowed::overwrite: must be one "

@@ -43,10 +43,10 @@ def findings_of_rules(document: dict[str, Any]) -> Iterator[Finding]:
 def _of_dates(document: dict[str, Any]) -> Iterator[Finding]:
     zone, day, schedule = (_text(document, (name,)) for name in ("timezone", "start_date", "schedule"))
     if zone is not None and not _is_zone(zone):
-        words = f"{zone[:SHOWN_MAX]!r} is no time zone of the IANA database, such as UTC or Europe/Berlin"
+        words = f"{zone[:SHOWN_MAX]!r} is not a time zone of the IANA database, such as UTC or Europe/Berlin"
         yield Finding(parts=("timezone",), code=Code.BAD_TIMEZONE, message=words)
     if day is not None and not _is_day(day):
-        words = f"there is no day {day[:SHOWN_MAX]}"
+        words = f"{day[:SHOWN_MAX]} is not a valid date"
         yield Finding(parts=("start_date",), code=Code.BAD_DATE, message=words)
     if schedule:
         try:
@@ -97,7 +97,7 @@ def _of_templates(document: dict[str, Any]) -> Iterator[Finding]:
         dates = sorted(names & DATE_NAMES)
         if isinstance(schedule, dict) and dates:
             words = (
-                f"{', '.join(dates)}: a run that assets start has no logical date. "
+                f"{', '.join(dates)}: a run started by assets has no logical date. "
                 "Use dag_run.run_after, such as {{ dag_run.run_after | ds }}"
             )
             yield Finding(parts=parts, code=Code.NO_LOGICAL_DATE, message=words)
@@ -118,12 +118,12 @@ def _of_entries(document: dict[str, Any]) -> Iterator[Finding]:
     for field, index, entry in entries:
         for side in ("source", "destination"):
             if getattr(entry, side).startswith("s3://"):
-                words = "the bucket stands above: write the key alone, without s3:// and the bucket's name"
+                words = "the bucket is set above: write only the key, without s3:// and the bucket's name"
                 yield Finding(parts=(field, index, side), code=Code.WRONG_FORM, message=words)
     for parts, words in find_bad_keys(static):
         yield Finding(parts=parts, code=Code.KEY_TOO_LONG, message=words)
     for parts, words in find_written_twice(entries):
-        message = f"{words}. Give each a destination of its own"
+        message = f"{words}. Give each its own destination"
         yield Finding(parts=parts, code=Code.WRITTEN_TWICE, message=message)
     source, destination = (_text(document, (side, "bucket")) for side in ("source", "destination"))
     if source and destination:
@@ -173,7 +173,8 @@ def parse_moment(text: str, zone: ZoneInfo) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        msg = f"{text[:SHOWN_MAX]!r} is no date or time, such as 2026-01-01 or 2026-01-01T02:00:00+00:00"
+        examples = "2026-01-01 or 2026-01-01T02:00:00+00:00"
+        msg = f"{text[:SHOWN_MAX]!r} is not a valid date or time, such as {examples}"
         raise ValueError(msg) from None
     if moment.tzinfo is None:
         msg = f"{text!r} has no time zone. Write {text}Z or {text}+00:00"

@@ -39,21 +39,21 @@ def cron_of(schedule: str) -> str:
         raise ValueError(msg)
     if schedule.startswith("@"):
         if schedule not in PRESETS:
-            msg = f"unknown preset {schedule!r}. Known are {', '.join(PRESETS)}"
+            msg = f"unknown preset {schedule!r}. Known presets: {', '.join(PRESETS)}"
             raise ValueError(msg)
         return PRESETS[schedule]
     fields = schedule.split()
     if len(fields) != _FIELDS or any(field[0] in "rR" for field in fields):  # R is croniter's random
         fields_are = "five fields (minute, hour, day, month, weekday)"
-        msg = f'{schedule!r} is not cron. Write {fields_are}, such as "0 2 * * *"'
+        msg = f'{schedule!r} is not a valid cron expression. Write {fields_are}, such as "0 2 * * *"'
         raise ValueError(msg)
     try:
         croniter(schedule, datetime(2000, 1, 1)).get_next()  # noqa: DTZ001 - any: does it ever come?
     except CroniterBadDateError:
-        msg = f"{schedule!r} never comes: no year has such a day"
+        msg = f"{schedule!r} never runs: no year has such a date"
         raise ValueError(msg) from None
     except (CroniterError, ValueError, LookupError) as error:
-        msg = f'{schedule!r} is not cron: {error}. Write five fields, such as "0 2 * * *"'
+        msg = f'{schedule!r} is not a valid cron expression: {error}. Write five fields, such as "0 2 * * *"'
         raise ValueError(msg) from None
     return schedule
 
@@ -72,13 +72,13 @@ def check_asset(text: str) -> None:
     """
     uri = asset_uri(text)
     if uri.startswith("airflow:"):
-        msg = "airflow:// is Airflow's own. Write the URI of a place, such as s3://bucket/prefix"
+        msg = "airflow:// is reserved for Airflow. Write the URI of a place, such as s3://bucket/prefix"
         raise ValueError(msg)
     if uri == "s3://" or uri.startswith("s3:///"):
         msg = "has no bucket. Write s3://bucket/prefix"
         raise ValueError(msg)
     if len(uri) > ASSET_CHARACTERS_MAX:
-        msg = f"has {len(uri):,} characters, once it is encoded; Airflow takes {ASSET_CHARACTERS_MAX:,}"
+        msg = f"has {len(uri):,} characters after encoding; Airflow allows {ASSET_CHARACTERS_MAX:,}"
         raise ValueError(msg)
 
 

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 SCHEMA_FILE = Path(__file__).parents[1] / "copy_job.schema.json"
 
 _BOUNDS = {
-    "maxItems": (Code.WRONG_LENGTH, "must have {} entries at most"),
-    "maxLength": (Code.WRONG_LENGTH, "must have {} characters at most"),
-    "maximum": (Code.OUT_OF_RANGE, "must be {} at most"),
-    "minItems": (Code.WRONG_LENGTH, "must have {} entry at least"),
-    "minLength": (Code.WRONG_LENGTH, "must have {} character(s) at least"),
-    "minimum": (Code.OUT_OF_RANGE, "must be {} at least"),
+    "maxItems": (Code.WRONG_LENGTH, "must have at most {} entries"),
+    "maxLength": (Code.WRONG_LENGTH, "must have at most {} characters"),
+    "maximum": (Code.OUT_OF_RANGE, "must be at most {}"),
+    "minItems": (Code.WRONG_LENGTH, "must have at least {} entry"),
+    "minLength": (Code.WRONG_LENGTH, "must have at least {} character(s)"),
+    "minimum": (Code.OUT_OF_RANGE, "must be at least {}"),
 }
 _IN_WORDS = {
     "anyOf": Code.WRONG_FORM,
@@ -76,7 +76,7 @@ def _unique_items(_: Any, __: bool, values: Any, ___: Any) -> Iterator[Validatio
     first: dict[str, int] = {}
     for index, value in enumerate(values if isinstance(values, list) else []):
         if isinstance(value, str) and first.setdefault(value, index) != index:
-            words = f"stands in this list already, as [{first[value]}]. Keep one"
+            words = f"is already in this list, as [{first[value]}]. Keep one of them"
             yield ValidationError(words, path=[index], instance=value)
 
 
@@ -136,11 +136,11 @@ def _unknown_field(parts: Parts, name: str, known: Mapping[str, Any]) -> Finding
     near = get_close_matches(name, known, n=1)
     homes = [home for home, part in schema()["properties"].items() if name in part.get("properties", ())]
     if homes:
-        hint = f"It is a field of {' and '.join(homes)}"
+        hint = f"It belongs to {' and '.join(homes)}"
     elif near:
         hint = f"Did you mean {near[0]!r}?"
     else:
-        hint = f"Known are {', '.join(sorted(known))}"
+        hint = f"Known fields: {', '.join(sorted(known))}"
     return Finding(
         parts=parts,
         code=Code.UNKNOWN_FIELD,
@@ -166,9 +166,9 @@ def _wrong_type(parts: Parts, part: dict[str, Any], value: Any, text: str | None
     if suggestion is not None:
         message += f". Write {suggestion}"
     elif isinstance(value, dict) and "array" in _types(part):
-        message += ". Begin each entry with `- `"
+        message += ". Start each entry with `- `"
     elif value is None:
-        message += ". Give it a value" + (", or leave its name out, too" if "default" in part else "")
+        message += ". Give it a value" + (", or remove the field" if "default" in part else "")
     return Finding(parts=parts, code=Code.WRONG_TYPE, message=message, suggestion=suggestion)
 
 

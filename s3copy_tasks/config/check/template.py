@@ -68,13 +68,13 @@ def names_in(template: str) -> frozenset[str]:
     found = _parsed(template)
     filters = sorted(_unknown_filters(found))
     if filters:
-        msg = f"unknown filter {', '.join(filters)}. Filters of dates are {', '.join(sorted(_DATE_FILTERS))}"
+        msg = f"unknown filter {', '.join(filters)}. Date filters: {', '.join(sorted(_DATE_FILTERS))}"
         raise UnknownNameError(msg)
     names = _undeclared(found)
     unknown = sorted((names - NAMES) | _unknown_attributes(found))
     if unknown:
         known = ", ".join(sorted(NAMES - {"dag_run"} | {"dag_run.run_after"}))
-        msg = f"unknown name {', '.join(unknown)}. Templates know {known}"
+        msg = f"unknown name {', '.join(unknown)}. Known names: {known}"
         raise UnknownNameError(msg)
     return names
 
@@ -86,18 +86,18 @@ def _parsed(template: str) -> list[nodes.Node]:
         UnknownNameError: it is not valid Jinja, is too large, or takes in another file.
     """
     if len(template) > _CHARACTERS_MAX:
-        msg = f"not a template: it has more than {_CHARACTERS_MAX:,} characters"
+        msg = f"not a valid template: it has more than {_CHARACTERS_MAX:,} characters"
         raise UnknownNameError(msg)
     try:
         found = [*_nodes(_environment().parse(template))]
     except TemplateError as error:
-        msg = f"not a template: {error.message}. A name stands in two braces on either side: {{{{ ds }}}}"
+        msg = f"not a valid template: {error.message}. Write a name in double braces: {{{{ ds }}}}"
         raise UnknownNameError(msg) from None
     except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
-        msg = "not a template: too long or too deep"
+        msg = "not a valid template: too long or too deeply nested"
         raise UnknownNameError(msg) from None
     if any(isinstance(node, _TAKING_IN) for node in found):
-        msg = "a template can't take in another file"
+        msg = "a template can't include another file"
         raise UnknownNameError(msg)
     return found
 

@@ -20,7 +20,7 @@ DEPTH_MAX = 32
 """Levels of nesting. A job has four; libyaml overflows its stack at some ten thousand."""
 ERRORS_MAX = 1000
 """Errors of one file that are reported: a reader needs no more, and a file may hold hundreds of thousands."""
-_NO_MERGE = "merging by << is not part of YAML 1.2. Repeat the fields, or move them to _defaults.yaml"
+_NO_MERGE = "merging with << is not part of YAML 1.2. Repeat the fields, or move them to _defaults.yaml"
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ class Builder:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, place)
         if event.tag is not None:
-            words = "a value has no tag, such as !!str or !Ref. Write the value alone, text in quotes"
+            words = "tags such as !!str or !Ref are not allowed. Write the value alone, with text in quotes"
             self._note(Code.YAML_TAG, words, place)
             self.source.refused.add(parts)
         if event.anchor is not None:
@@ -106,7 +106,7 @@ class Builder:
 
     def _alias(self, event: Any, place: Place) -> _Built:
         if event.anchor not in self._anchors:
-            words = "there is no anchor of this name before it"
+            words = "no anchor with this name is defined before it"
             raise quotable(Code.YAML_ANCHOR, words, event.start_mark.index, self._text)
         found = self._anchors[event.anchor]
         if found is None:
@@ -116,7 +116,7 @@ class Builder:
         return found
 
     def _too_large(self, place: Place) -> SourceError:
-        words = "its anchors hold themselves, or expand to more than 1 MiB. Write the values out"
+        words = "its anchors contain themselves, or expand to more than 1 MiB. Write the values out"
         return SourceError(Code.YAML_ANCHOR, words, place)
 
     def _too_deep(self, place: Place) -> SourceError:
@@ -169,7 +169,7 @@ class Builder:
 
     def _field_name(self, event: Any) -> str:
         if not isinstance(event, yaml.ScalarEvent):
-            words = "a list, mapping or alias stands where the name of a field must be"
+            words = "a list, mapping or alias is used as the name of a field"
             hint = "Write the name as text"
             raise quotable(Code.YAML_SYNTAX, words, event.start_mark.index, self._text, hint)
         self._refuse_nul(event)
@@ -178,12 +178,12 @@ class Builder:
 
     def _note_duplicate(self, name: str, first: Place, place: Place) -> None:
         shown = masked(name)[:SHOWN_MAX]
-        words = f"the field {shown!r} stands here twice, first in line {first.line}. Keep one"
+        words = f"duplicate field {shown!r}, first on line {first.line}. Keep one of them"
         self._note(Code.YAML_DUPLICATE, words, place)
 
     def _refuse_nul(self, event: Any) -> None:
         if "\0" in event.value:
-            words = "a text holds the character NUL, which Airflow's database does not take. Take it out"
+            words = "a text contains the NUL character, which Airflow's database does not accept. Remove it"
             raise SourceError(Code.YAML_NUL, words, self._place(event))
 
     def _scalar(self, event: Any, parts: Parts) -> Any:

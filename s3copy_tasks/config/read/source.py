@@ -68,7 +68,7 @@ def _read(text: SourceText) -> Source:
         raise _not_yaml(error, text) from None
     except yaml.reader.ReaderError as error:  # of libyaml, so its position counts bytes
         before = text.text.encode()[: error.position].decode("utf-8", "ignore")
-        words = f"not YAML: {error.reason}"
+        words = f"not valid YAML: {error.reason}"
         raise quotable(Code.YAML_SYNTAX, words, len(before), text, syntax_hint(error.reason)) from None
     return builder.source
 
@@ -83,6 +83,6 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: SourceText) -> SourceError:
         problem = "found a tab character that violates indentation"
     context = error.context
     if context in _FLOWS and error.context_mark is not None:
-        context += f" that begins in line {text.position(error.context_mark.index)[0]}"
-    words = "not YAML: " + ", ".join(filter(None, (context, problem)))
+        context += f" that starts on line {text.position(error.context_mark.index)[0]}"
+    words = "not valid YAML: " + ", ".join(filter(None, (context, problem)))
     return quotable(Code.YAML_SYNTAX, words, index, text, syntax_hint(problem, error.context))

@@ -69,7 +69,7 @@ def test_new_reckons_with_the_defaults_of_the_folder(
     write(tmp_path, {"source": {"connection": "aws"}}, "_defaults.yaml")
     role = "arn:aws:iam::111122223333:role/reader"
     assert new(tmp_path, *REQUIRED, *ENTRIES["prefix"], "--source-role-arn", role) == 1
-    assert "exclude each other" in capsys.readouterr().out
+    assert "can't be used together" in capsys.readouterr().out
     assert new(tmp_path, *REQUIRED, *ENTRIES["prefix"]) == 0
     assert job_of(tmp_path / "daily.yaml").source.connection == "aws"
 
@@ -94,7 +94,7 @@ INVALID: dict[str, tuple[tuple[str, ...], str]] = {
     "no slash": (("--prefix", "a", "b/"), 'daily.yaml: prefixes[0].source: must end with "/"'),
     "cron": (
         (*ENTRIES["prefix"], "--schedule", "0 25 * * *"),
-        "daily.yaml: schedule: '0 25 * * *' is not cron",
+        "daily.yaml: schedule: '0 25 * * *' is not a valid cron expression",
     ),
     "both ways in": (
         (
@@ -104,13 +104,13 @@ INVALID: dict[str, tuple[tuple[str, ...], str]] = {
             "--source-role-arn",
             ANSWERS["--destination-role-arn"],
         ),
-        "daily.yaml: source: `connection` and `role_arn` exclude each other",
+        "daily.yaml: source: `connection` and `role_arn` can't be used together",
     ),
     "a secret": (
         (*ENTRIES["prefix"], "--owner", "AKIAIOSFODNN7EXAMPLE"),
         "daily.yaml: owner: looks like a secret",
     ),
-    "no letters": ((*ENTRIES["prefix"], "--owner", "\udcff"), "daily.yaml: not YAML: "),
+    "no letters": ((*ENTRIES["prefix"], "--owner", "\udcff"), "daily.yaml: not valid YAML: "),
 }
 
 
@@ -149,7 +149,7 @@ def test_new_takes_no_name_that_is_none(
     folder = tmp_path / "copy_configs"
     arguments = ["new", "--config-dir", str(folder), *REQUIRED, *ENTRIES["prefix"], "--", name]
     assert main(arguments) == 2
-    assert "is no name of a job" in capsys.readouterr().err
+    assert "is not a valid job name" in capsys.readouterr().err
     assert [*tmp_path.iterdir()] == []
 
 
@@ -161,7 +161,7 @@ def test_new_says_where_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFi
     assert new(tmp_path, *REQUIRED, *ENTRIES["prefix"], name="a" * 250) == 1
     out, err = capsys.readouterr()
     assert err.count("s3copy: can't write ") == 2
-    assert "use 200 characters at most" in out
+    assert "use at most 200 characters" in out
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_explain_knows_the_jobs_there_are(tmp_path: Path, capsys: pytest.Capture
     """Exit 2 for a name that no file has."""
     write(tmp_path, MINIMAL, "daily.yaml")
     assert main(["explain", "dayly", "--config-dir", str(tmp_path)]) == 2
-    assert "there is no job 'dayly'" in capsys.readouterr().err
+    assert "no job 'dayly'" in capsys.readouterr().err
 
 
 # --- schema

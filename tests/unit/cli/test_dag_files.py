@@ -78,7 +78,7 @@ def test_an_older_version_is_replaced(tmp_path: Path, capsys: Captured) -> None:
     assert contents(tmp_path) == {**SHIPPED, f"{JOBS}.bak": OLDER}
     assert (tmp_path / JOBS).stat().st_mode & 0o777 == 0o640
     first, second, _ = capsys.readouterr().out.splitlines()
-    assert first == f"{tmp_path / JOBS}: replaced; the version that was there is in {JOBS}.bak"
+    assert first == f"{tmp_path / JOBS}: replaced; the previous version is in {JOBS}.bak"
     assert second == f"{tmp_path / ERRORS}: unchanged"
 
 

@@ -54,7 +54,7 @@ def test_two_jobs_that_write_one_place_are_told(tmp_path: Path, place: str) -> N
         Code.JOBS_WRITE_SAME,
     )
     assert problem.message == (
-        f"the job 'one' writes s3://{place} as well ({tmp_path}/one.yaml:8). "
+        f"the job 'one' also writes s3://{place} ({tmp_path}/one.yaml:8). "
         "Give each job a place of its own, or make them one job"
     )
 

@@ -53,7 +53,7 @@ def test_two_files_of_one_name_are_both_refused(tmp_path: Path) -> None:
     catalog = load_files(files)
     assert [job.name for job in catalog.jobs] == ["other"]
     assert [problem.file for problem in catalog.problems] == sorted(map(str, files[:3]))
-    assert "another file gives the job's name 'daily': " in catalog.problems[0].message
+    assert "another file has the same job name 'daily': " in catalog.problems[0].message
     assert str(files[1]) in catalog.problems[0].message
 
 

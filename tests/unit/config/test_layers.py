@@ -225,7 +225,7 @@ def test_defaults_that_are_no_mapping_are_told_as_defaults(tmp_path: Path) -> No
     """Nobody is sent to write `version: 1` into a file of defaults."""
     write(tmp_path, "- owner\n", DEFAULTS)
     (problem,) = problems_of(write(tmp_path, MINIMAL))
-    assert problem.message == "is no mapping. Write defaults as a job has them"
+    assert problem.message == "is not a mapping. Write the defaults as fields of a job"
 
 
 def test_defaults_require_nothing(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}]\n" for 
 
 # Content of a file -> its only problem: line and column, code, words.
 UNREADABLE: dict[str, tuple[str | bytes, str, str, str]] = {
-    "empty": ("", "", Code.NOT_A_JOB, "is empty. A job is one that begins with `version: 1`"),
+    "empty": ("", "", Code.NOT_A_JOB, "is empty. A job is a mapping that begins with `version: 1`"),
     "blank": ("\n \n", "", Code.NOT_A_JOB, "is empty"),
     "Latin-1": (b"a: b\nowner: J\xfcrgen\n", ":2:9", Code.YAML_ENCODING, "is not UTF-8: byte 0xfc. Save"),
     "Latin-1 behind a byte order mark": (
@@ -91,7 +91,7 @@ LONG = {
     "a time zone of hundreds of letters": (f"timezone: {'a' * 300}\n", "is no time zone"),
     "a time zone that is a path": ("timezone: ../../etc/passwd\n", "is no time zone"),
     "a preset of thousands of letters": (f'schedule: "@{"a" * 5000}"\n', "more than 200 characters"),
-    "a tag of thousands of letters": (f"tags: [{'a' * 5000}]\n", "must have 100 characters at most"),
+    "a tag of thousands of letters": (f"tags: [{'a' * 5000}]\n", "must have at most 100 characters"),
     "a list that is text of thousands of letters": (
         f"tags: {'a' * 5000}\n",
         "must be a list, but YAML reads",
@@ -108,7 +108,7 @@ LONG = {
     ),
     "a template that is deep": (
         f'filters: {{modified_since: "{{{{ {"(" * 4000} }}}}"}}\n',
-        "not a template: too long or too deep",
+        "not a valid template: too long or too deeply nested",
     ),
 }
 
@@ -186,7 +186,7 @@ def test_a_problem_prints_as_a_place_that_editors_open(tmp_path: Path) -> None:
     """File, line and column come first, then the path, then the words."""
     file = write(tmp_path, document(owner=""))
     assert [str(problem) for problem in problems_of(file)] == [
-        f"{file}:9:8: owner: must have 1 character(s) at least, or be left out"
+        f"{file}:9:8: owner: must have at least 1 character(s), or be left out"
     ]
 
 

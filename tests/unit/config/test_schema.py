@@ -188,20 +188,20 @@ WORDS: dict[str, tuple[dict[str, Any], str]] = {
         {"objects": ["x"]},
         "must be a mapping with `source` and `destination`, but YAML reads the text",
     ),
-    "entries without dashes": ({"objects": {}}, "but YAML reads a mapping. Begin each entry with `- `"),
-    "nothing": ({"transfer": None}, "but YAML reads null. Give it a value, or leave its name out, too"),
+    "entries without dashes": ({"objects": {}}, "but YAML reads a mapping. Start each entry with `- `"),
+    "nothing": ({"transfer": None}, "but YAML reads null. Give it a value, or remove the field"),
     "nothing where something is needed": ({"source": None}, "but YAML reads null. Give it a value"),
-    "a field of one section": ({"retries": 3}, "unknown field 'retries'. It is a field of failure"),
-    "a field of two": ({"bucket": "x"}, "unknown field 'bucket'. It is a field of source and destination"),
-    "an entry again": ({"tags": ["a", "b", "a"]}, "stands in this list already, as [0]. Keep one"),
+    "a field of one section": ({"retries": 3}, "unknown field 'retries'. It belongs to failure"),
+    "a field of two": ({"bucket": "x"}, "unknown field 'bucket'. It belongs to source and destination"),
+    "an entry again": ({"tags": ["a", "b", "a"]}, "is already in this list, as [0]. Keep one of them"),
     "text or null": (
         {"source": {"bucket": "abc", "region": 5}},
         'such as "us-west-2", but YAML reads the number 5',
     ),
-    "too short, and there is a default": ({"owner": ""}, "must have 1 character(s) at least, or be left out"),
+    "too short, and there is a default": ({"owner": ""}, "must have at least 1 character(s), or be left out"),
     "too short, and it is needed": (
         {"objects": [{"source": "", "destination": "x"}]},
-        "must have 1 character(s) at least",
+        "must have at least 1 character(s)",
     ),
 }
 

@@ -481,34 +481,34 @@ def test_no_quotes_are_offered_where_they_mend_nothing(text: str) -> None:
 
 
 MENDS = {
-    "tab": ("a:\n\tb: 1\n", (2, 1), "Indent by spaces"),
-    "tab in text": ("a: b\n\tc: d\n", (2, 1), "Indent by spaces"),
-    "quote left open": ('a: 1\nb: "x\nc: 1\n', (2, 4), "Close the quote that begins here"),
-    "single quote left open": ("a: it's\nb: 'x\nc: 1\n", (2, 4), "Close the quote that begins here"),
-    "bracket left open": ("a: [1\nb: 2\n", (2, 2), "Put `,` between the entries and `]` behind the last"),
-    "brace left open": ("a: {b: 1\n", (2, 1), "that begins in line 1, did not find"),
+    "tab": ("a:\n\tb: 1\n", (2, 1), "Indent with spaces"),
+    "tab in text": ("a: b\n\tc: d\n", (2, 1), "Indent with spaces"),
+    "quote left open": ('a: 1\nb: "x\nc: 1\n', (2, 4), "Close the quote that starts here"),
+    "single quote left open": ("a: it's\nb: 'x\nc: 1\n", (2, 4), "Close the quote that starts here"),
+    "bracket left open": ("a: [1\nb: 2\n", (2, 2), "Put `,` between the entries and `]` after the last"),
+    "brace left open": ("a: {b: 1\n", (2, 1), "that starts on line 1, did not find"),
     "no colon": ("a: 1\nb\nc: 2\n", (2, 1), "Write `name: value`"),
     "no space": ("a:1\nb: 2\n", (2, 2), "Put a space behind a name's colon"),
     "colon in text": ("a: b: c\n", (1, 5), "put text that holds `: ` in quotes"),
     "escape": ('a: "C:\\data"\n', (1, 7), "Use single quotes"),
     "indentation": ("a:\n  b: 2\n c: 3\n", (3, 2), "begin the fields of one mapping in one column"),
     "list and mapping": ("- a\nb: 1\n", (2, 1), "Begin each entry of the list with `- `"),
-    "list in the line of its name": ("a: - b\n", (1, 4), "Begin the list in a line of its own"),
+    "list in the line of its name": ("a: - b\n", (1, 4), "Start the list on its own line"),
     "no space behind a name in quotes": ('"a":b\n', (1, 4), "Put a space behind a name's colon"),
     "nothing before a comma": ("a: [b, , c]\n", (1, 8), "Put a value there"),
-    "quote over the end of a document": ('a: "b\n---\nc: 1\n', (1, 4), "Close the quote that begins here"),
+    "quote over the end of a document": ('a: "b\n---\nc: 1\n', (1, 4), "Close the quote that starts here"),
     "escape of no number": ('a: "\\xag"\n', (1, 7), "Use single quotes"),
     "escape of no character": ('a: "\\ud800"\n', (1, 7), "Use single quotes"),
-    "question mark": ("a: ? b\n", (1, 4), "Put text that begins with `? ` in quotes"),
-    "text behind a block's mark": ("a: |b\n", (1, 5), "Begin the text behind `|` or `>` in the next line"),
-    "tab in a block": ("a: |\n\tb\n", (2, 1), "Indent by spaces"),
-    "and sign": ("a: & b\n", (1, 5), "Put text that begins with `&` in quotes"),
-    "star": ("a: * b\n", (1, 5), "Put text that begins with `*` in quotes"),
+    "question mark": ("a: ? b\n", (1, 4), "Put text that starts with `? ` in quotes"),
+    "text behind a block's mark": ("a: |b\n", (1, 5), "Start the text after `|` or `>` on the next line"),
+    "tab in a block": ("a: |\n\tb\n", (2, 1), "Indent with spaces"),
+    "and sign": ("a: & b\n", (1, 5), "Put text that starts with `&` in quotes"),
+    "star": ("a: * b\n", (1, 5), "Put text that starts with `*` in quotes"),
     "tag that is none": ("a: !<b c\n", (1, 7), "it has no tag"),
-    "percent": ("%\n---\n", (1, 2), "Leave the line out"),
-    "percent of a tag": ("%TAG x\n---\n", (1, 6), "Leave the line out"),
+    "percent": ("%\n---\n", (1, 2), "Remove the line"),
+    "percent of a tag": ("%TAG x\n---\n", (1, 6), "Remove the line"),
     "percent of a version": ("%YAML x\n---\n", (1, 7), "Write `%YAML 1.2`"),
-    "version twice": ("%YAML 1.2\n%YAML 1.2\n---\n", (2, 1), "Leave the line out"),
+    "version twice": ("%YAML 1.2\n%YAML 1.2\n---\n", (2, 1), "Remove the line"),
     "version": ("%YAML 2.0\n---\n", (1, 1), "Write `%YAML 1.2`"),
     "control character": ("a: é\x07\n", (1, 5), "Take it out"),
 }
@@ -519,7 +519,7 @@ def test_what_is_no_yaml_says_how_to_mend_it(text: str, place: tuple[int, int], 
     """The words of the parser alone help nobody."""
     error = refusal(text)
     assert (error.code, (error.place.line, error.place.column)) == (Code.YAML_SYNTAX, place)
-    assert error.message.startswith("not YAML: ")
+    assert error.message.startswith("not valid YAML: ")
     assert words in error.message
 
 

@@ -239,8 +239,8 @@ def test_the_report_is_the_same_as_from_the_command(tmp_path: Path) -> None:
     assert raised.value.message.splitlines() == [
         "invalid copy configs",
         (
-            f"{file}:2:8: not YAML: while scanning for the next token, found character that cannot start any "
-            'token. Put the value in quotes: "@data-ops" [yaml-syntax]'
+            f"{file}:2:8: not valid YAML: while scanning for the next token, found character that cannot "
+            'start any token. Put the value in quotes: "@data-ops" [yaml-syntax]'
         ),
         "     2 | owner: @data-ops",
         "       |        ^",
