@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks import __version__
 from s3copy_tasks.cli import configs, dag_files
-from s3copy_tasks.cli.jobs import FAILED, INTERRUPTED, WRONG_USE, WrongUseError
+from s3copy_tasks.cli.jobs import FAILED, INTERRUPTED, USAGE_ERROR, UsageError
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.errors import CopyError
@@ -28,17 +28,17 @@ _YEARS = range(1970, 9000)
 
 @collect_garbage_rarely()
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 done, 1 failed or invalid, 2 wrong use."""
-    atexit.register(gc.freeze)  # else all that was imported is looked through again, half a second long
+    """Run the command and return its exit code: 0 done, 1 failed or invalid, 2 usage error."""
+    atexit.register(gc.freeze)  # else the last collection scans all imported modules again: half a second
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal may not know a file's letters
+            stream.reconfigure(errors="backslashreplace")  # a terminal may lack a file's characters
     try:
         return int(options.command(options))
-    except WrongUseError as error:
+    except UsageError as error:
         _say(f"s3copy: {error}")
-        return WRONG_USE
+        return USAGE_ERROR
     except CopyError as error:
         _say(f"s3copy: {error}")
         return FAILED
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(words: str) -> None:
-    """Write lines to stderr; names and S3's words are strangers' text."""
+    """Write lines to stderr, escaped: file names and S3's messages are untrusted input."""
     sys.stderr.write("".join(f"{printable(line)}\n" for line in words.split("\n")))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def audit(options: argparse.Namespace) -> int:
-    """Show each object that differs as it is found, and the counts at the end; as JSON one object a line."""
+    """Show each object that differs, and the counts at the end; with --json, one JSON object a line."""
     tally, out = Tally(), sys.stdout
     line = _as_json if options.json else _as_text
     with quiet():

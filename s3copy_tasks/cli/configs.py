@@ -1,4 +1,4 @@
-"""`s3copy validate`, `explain`, `new` and `schema`: they know YAML, and neither Airflow nor AWS."""
+"""`s3copy validate`, `explain`, `new` and `schema`: they work without Airflow and AWS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from s3copy_tasks.cli.jobs import DONE, FAILED, WrongUseError, files_of, job_file
+from s3copy_tasks.cli.jobs import DONE, FAILED, UsageError, files_of, job_file
 from s3copy_tasks.config.catalog import load_files
 from s3copy_tasks.config.check.schema import SCHEMA_FILE
 from s3copy_tasks.config.layers import ENDINGS, defaults_of, read_layers
@@ -27,12 +27,12 @@ _FORMATS = {"json": as_json, "github": as_github}
 
 
 def validate(options: argparse.Namespace) -> int:
-    """Say everything that is wrong with files and folders."""
+    """Report everything that is wrong with files and folders."""
     paths = options.paths or [options.config_dir]
     files = files_of(paths)
     if not files:
         where = ", ".join(map(str, paths))
-        raise WrongUseError(
+        raise UsageError(
             f"no configs in {where}: config files end in .yaml or .yml, and subfolders are not read"
         )
     catalog = load_files(files)
@@ -61,7 +61,7 @@ def _show(problems: Sequence[Problem]) -> None:
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Show a job with every value that it has, and where each comes from."""
+    """Show every value of a job, and where it comes from."""
     file = job_file(options.job, options.config_dir)
     layers = read_layers(file, defaults_of(file.parent))
     job = job_of(layers)
@@ -73,11 +73,11 @@ def explain(options: argparse.Namespace) -> int:
 
 
 def new(options: argparse.Namespace) -> int:
-    """Write a config that validates; answers that make none are told, and nothing is written."""
+    """Write a valid config; if the answers make an invalid one, report that and write nothing."""
     folder, name = options.config_dir, options.name
     if not _NAME.fullmatch(name) or name.endswith(ENDINGS):
         words = "use letters, digits, dashes, dots and underscores, start with a letter or a digit"
-        raise WrongUseError(f"{name!r} is not a valid job name: {words}, and leave out the extension")
+        raise UsageError(f"{name!r} is not a valid job name: {words}, and leave out the extension")
     file = folder / f"{name}{ENDINGS[0]}"
     content = commented(_document(options)).encode()
     job = job_of(read_layers(file, defaults_of(folder), content))
@@ -88,10 +88,10 @@ def new(options: argparse.Namespace) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any((folder / f"{name}{ending}").exists() for ending in ENDINGS):
-            raise WrongUseError(f"the job {name!r} already exists in {folder}")
+            raise UsageError(f"the job {name!r} already exists in {folder}")
         file.write_bytes(content)
     except OSError as error:
-        raise WrongUseError(f"can't write {file}: {error.strerror}") from None
+        raise UsageError(f"can't write {file}: {error.strerror}") from None
     sys.stdout.write(f"{file}\n")
     return DONE
 

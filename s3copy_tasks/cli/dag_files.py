@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.cli.jobs import DONE, FAILED, WrongUseError
+from s3copy_tasks.cli.jobs import DONE, FAILED, UsageError
 from s3copy_tasks.core.text import printable
 
 if TYPE_CHECKING:
@@ -21,17 +21,17 @@ _PACKAGE = Path(__file__).parents[1]
 _MODE = 0o644
 _NAMES = ("s3copy_jobs.py", "s3copy_config_errors.py")
 _MARK = b"from s3copy_tasks.dag.factory import "
-"""Every version of our files has it."""
+"""Every version of the package's Dag files contains it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _DagFile:
-    """One of our files, and what is in its place.
+    """A Dag file of the package, and the file that is in its place.
 
     Attributes:
-        path: where it goes.
+        path: where to write it.
         content: of this version.
-        before: what is there, None where nothing is.
+        before: content of the existing file; None without a file.
     """
 
     path: Path
@@ -39,24 +39,24 @@ class _DagFile:
     before: bytes | None
 
     def is_free(self) -> bool:
-        """Say whether the place is empty, or holds a version of our file."""
+        """Return whether the place is free, or has another version of this file."""
         return self.before is None or _MARK in self.before
 
     def install(self) -> str:
-        """Write the file where it has to be, and return what was done."""
+        """Write the file if it differs, and return what was done."""
         if self.before == self.content:
             return "unchanged"
         if self.before is None:
-            _write_whole(self.path, self.content, mode=_MODE)
+            _write_atomically(self.path, self.content, mode=_MODE)
             return "written"
         mode, kept = stat.S_IMODE(self.path.stat().st_mode), self.path.with_name(f"{self.path.name}.bak")
-        _write_whole(kept, self.before, mode=mode)
-        _write_whole(self.path, self.content, mode=mode)
+        _write_atomically(kept, self.before, mode=mode)
+        _write_atomically(self.path, self.content, mode=mode)
         return f"replaced; the previous version is in {kept.name}"
 
 
 def install_dags(options: argparse.Namespace) -> int:
-    """Write the Dag files, none where a file of somebody else has the name of one."""
+    """Write the Dag files, or none of them if another file already has one of the names."""
     folder = options.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,9 +64,9 @@ def install_dags(options: argparse.Namespace) -> int:
         taken = [file for file in files if not file.is_free()]
         done = [] if taken else [(file, file.install()) for file in files]
     except FileExistsError:
-        raise WrongUseError(f"{folder} is a file, not a folder") from None
+        raise UsageError(f"{folder} is a file, not a folder") from None
     except OSError as error:
-        raise WrongUseError(f"can't write {error.filename or folder}: {error.strerror}") from None
+        raise UsageError(f"can't write {error.filename or folder}: {error.strerror}") from None
     for file in taken:
         words = "is not an s3copy file, so nothing was written. Move it, or name another folder"
         sys.stderr.write(f"s3copy: {printable(str(file.path))} {words}\n")
@@ -83,7 +83,7 @@ def install_dags(options: argparse.Namespace) -> int:
 
 
 def _content(name: str) -> bytes:
-    """Return a file of ours: the wheel has it inside the package, a checkout in `dags` beside it."""
+    """Return a Dag file's content: a wheel has it inside the package, a checkout in `dags` beside it."""
     packaged = _PACKAGE / "dag" / "files"
     return ((packaged if packaged.is_dir() else _PACKAGE.parent / "dags") / name).read_bytes()
 
@@ -95,8 +95,8 @@ def _before(path: Path) -> bytes | None:
         return None
 
 
-def _write_whole(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file whole or not at all: Airflow may read it at any moment, and as another user."""
+def _write_atomically(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a file atomically: Airflow may read it at any moment, and as another user."""
     number, name = tempfile.mkstemp(".unfinished", f".{path.name}.", path.parent)  # Airflow reads *.py
     unfinished = Path(name)
     try:

@@ -14,39 +14,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _DEFAULTS = {DEFAULTS_STEM + ending for ending in ENDINGS}
-DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
 
 
-class WrongUseError(Exception):
-    """The command was called in a way that it can't carry out."""
+class UsageError(Exception):
+    """A usage error: the command can't run with these arguments."""
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
-    """Return files as they are named, and those of folders; one that is named twice counts once."""
+    """Return the given files, and the job files of given folders, each once."""
     files: dict[str, Path] = {}
     for path in paths:
         try:
             path.stat()
-            if path.name in _DEFAULTS:  # its jobs are what it can break
+            if path.name in _DEFAULTS:  # defaults can break the jobs of their folder
                 path = path.parent  # noqa: PLW2901
             found = job_files(path) if path.is_dir() else [path]
             files |= {os.path.normpath(file.absolute()): file for file in found}
         except OSError as error:
-            raise WrongUseError(f"can't read {path}: {error.strerror}") from None
+            raise UsageError(f"can't read {path}: {error.strerror}") from None
     return list(files.values())
 
 
 def job_file(named: str, folder: Path) -> Path:
-    """Return the file of a job that is named by its file, or by its name in a folder.
+    """Return the file of a job, given as a file or as a job's name in a folder.
 
     Raises:
-        WrongUseError: there is none.
-        ConfigError: there are two.
+        UsageError: there is no such job.
+        ConfigError: two files have that name.
     """
     path = Path(named)
     if path.suffix in ENDINGS:
         if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises where a name is too long
-            raise WrongUseError(f"file not found: {path}")
+            raise UsageError(f"file not found: {path}")
         return path
     files = files_of([folder])
     same = [file for file in files if file.stem == named]
@@ -57,4 +57,4 @@ def job_file(named: str, folder: Path) -> Path:
     if same:
         return same[0]
     known = ", ".join(sorted(file.stem for file in files)) or "none"
-    raise WrongUseError(f"no job {named!r} in {folder}. Jobs there: {known}")
+    raise UsageError(f"no job {named!r} in {folder}. Jobs there: {known}")

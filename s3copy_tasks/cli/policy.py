@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
 
-_REMEMBERS_UPLOADS = (3, 3)
-"""The first Airflow that remembers the open uploads of a task."""
+_STORES_UPLOADS = (3, 3)
+"""The first Airflow version that stores the open uploads of a task."""
 
 
 def policy(options: argparse.Namespace) -> int:
-    """Print every policy that a job needs, and nothing beyond; asks AWS nothing."""
+    """Print the least policies that a job needs, without any request to AWS."""
     with quiet():
         job = valid_job(options)
         source, destination = _side(job, "source"), _side(job, "destination")
@@ -39,8 +39,8 @@ def policy(options: argparse.Namespace) -> int:
 
 
 def lists_uploads(airflow: str) -> bool:
-    """Say whether a retry must list uploads with that Airflow; a pre-release counts as its release."""
-    return Version(airflow).release[:2] < _REMEMBERS_UPLOADS
+    """Return whether a retry must list uploads on an Airflow version; a pre-release counts as its release."""
+    return Version(airflow).release[:2] < _STORES_UPLOADS
 
 
 def _side(job: CopyJob, side: Literal["source", "destination"]) -> Side:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class RunFailedError(CopyError):
-    """The run ended, with more failures than it may have."""
+    """The run ended with more failed objects than its limit."""
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -67,11 +67,11 @@ def plan(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Copy, and show the metrics."""
-    with quiet(), _sigterm_as_ctrl_c():
+    with quiet(), _handle_sigterm_as_ctrl_c():
         rendered = effective_job(options, dry_run=options.dry_run)
         sides = open_sides(rendered)
-        job = _proven(rendered, sides)
-        run, interrupt = _carried_out(job, sides.stores)
+        job = _run_preflight(rendered, sides)
+        run, interrupt = _run_with_progress(job, sides.stores)
         summary, reason = run.details, verdict(run.metrics, job.max_failed_objects)
     if options.json:
         sys.stdout.write(json.dumps(summary, indent=2) + "\n")
@@ -90,7 +90,7 @@ def valid_job(options: argparse.Namespace) -> CopyJob:
     """Return the job that a command names.
 
     Raises:
-        ConfigError: it is invalid; the message is the report.
+        ConfigError: it is invalid; the message has all problems.
     """
     job = load_job(job_file(options.job, options.config_dir))
     if isinstance(job, list):
@@ -118,7 +118,7 @@ def effective_job(options: argparse.Namespace, *, dry_run: bool) -> EffectiveJob
     )
 
 
-def _proven(job: EffectiveJob, sides: Sides) -> EffectiveJob:
+def _run_preflight(job: EffectiveJob, sides: Sides) -> EffectiveJob:
     with _console(stderr=True).status("checking roles, buckets and permissions ..."):
         proven = preflight(job, sides)
     for remark in proven.not_proven:
@@ -129,8 +129,8 @@ def _proven(job: EffectiveJob, sides: Sides) -> EffectiveJob:
     return proven.job
 
 
-def _carried_out(job: EffectiveJob, stores: Stores) -> tuple[InProcessRun, KeyboardInterrupt | None]:
-    """Carry out a run, with a progress bar on a terminal; return what interrupted it, too."""
+def _run_with_progress(job: EffectiveJob, stores: Stores) -> tuple[InProcessRun, KeyboardInterrupt | None]:
+    """Run the job, with a progress bar on a terminal; return the run, and the interrupt if there was one."""
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     console = _console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -153,8 +153,8 @@ def _carried_out(job: EffectiveJob, stores: Stores) -> tuple[InProcessRun, Keybo
 
 
 @contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """End as after Ctrl-C where a container or a service is stopped: nothing is left behind."""
+def _handle_sigterm_as_ctrl_c() -> Iterator[None]:
+    """Handle SIGTERM, which stops a container or a service, as Ctrl-C: nothing is left behind."""
     if current_thread() is not main_thread():
         yield
         return
@@ -167,14 +167,14 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep stdout for the result: Airflow, once imported, logs to whatever stdout is then."""
+    """Keep stdout for the result: Airflow logs to what stdout is when Airflow is imported."""
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
     with redirect_stdout(sys.stderr):
         yield
 
 
 def open_sides(job: EffectiveJob) -> Sides:
-    """Return both sides of a job; from now on the log escapes what a terminal would act on."""
+    """Return both sides of a job; from now on the log escapes control characters."""
     import airflow  # noqa: F401, PLC0415, TID251 - slow, and it configures the log
 
     *before, renderer = structlog.get_config()["processors"]
@@ -184,12 +184,12 @@ def open_sides(job: EffectiveJob) -> Sides:
 
 
 def _printable_values(_logger: Any, _level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Escape the values of an event: keys and S3's words are strangers' text."""
+    """Escape the values of an event: keys and S3's messages are untrusted input."""
     return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _console(*, stderr: bool = False) -> Console:
     console = Console(stderr=stderr, highlight=False)
     if not console.is_terminal:
-        console.width = 120  # a pipe has no width; rich would take 80
+        console.width = 120  # a pipe has no width; rich would use 80
     return console

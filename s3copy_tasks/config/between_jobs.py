@@ -1,6 +1,6 @@
-"""Rules across jobs: two that write the same place, and jobs that feed each other.
+"""Rules across jobs: jobs that write the same place, and jobs that copy in a loop.
 
-Only what is certain in every run is a problem: templates are compared as they stand.
+Only what is certain in every run is a problem: templates are compared unrendered.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Target:
 
 
 def problems_across(loaded: Sequence[tuple[CopyJob, Layers]]) -> Iterator[Problem]:
-    """Yield what is wrong between valid jobs; each stays a job."""
+    """Yield the problems between valid jobs; the jobs stay valid."""
     layers = {job.name: read for job, read in loaded}
     jobs = [job for job, _ in loaded]
     for name, finding in [*_written_by_two(jobs, layers), *_loops(jobs)]:
@@ -62,7 +62,7 @@ def _written_by_two(jobs: Sequence[CopyJob], layers: dict[str, Layers]) -> Itera
 
 
 def _loops(jobs: Sequence[CopyJob]) -> Iterator[tuple[str, Finding]]:
-    """Yield each loop of jobs, of which one reads what the one before writes, at its last job by name."""
+    """Yield each loop of jobs, where each reads what the previous writes, at its last job by name."""
     sources: dict[tuple[str, str | None], list[CopyJob]] = {}
     for job in jobs:
         sources.setdefault(_server(job.source), []).append(job)
@@ -97,9 +97,9 @@ def _loops(jobs: Sequence[CopyJob]) -> Iterator[tuple[str, Finding]]:
 
 
 def _feeds(written: Sequence[str], reader: CopyJob) -> bool:
-    """Say whether all that an entry of a job writes, of sorted places, lies where one of another reads."""
+    """Return whether the reader has an entry that reads all that an entry of the other job writes."""
     for field, _, entry in list_entries(reader.prefixes, reader.objects):
-        nearest = bisect_left(written, entry.source)  # what begins with a text follows it in the order
+        nearest = bisect_left(written, entry.source)  # keys that start with a prefix sort right after it
         if nearest < len(written) and (
             written[nearest] == entry.source
             or (field == "prefixes" and written[nearest].startswith(entry.source))

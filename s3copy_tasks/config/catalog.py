@@ -1,4 +1,4 @@
-"""A folder of configs: the jobs in it, and what is wrong with the others."""
+"""A folder of configs: its valid jobs, and the problems of the others."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Catalog:
     """The jobs and problems of a set of files.
 
     Attributes:
-        jobs: valid ones, sorted by name.
-        problems: of all the others, and between valid ones, sorted by file and place.
+        jobs: the valid jobs, sorted by name.
+        problems: of invalid jobs, and between valid jobs, sorted by file and place.
     """
 
     jobs: tuple[CopyJob, ...]
@@ -31,22 +31,22 @@ class Catalog:
 
 
 def job_files(folder: Path) -> list[Path]:
-    """Return the job files of a folder, sorted; a name that starts with "_" or "." is no job."""
+    """Return the job files of a folder, sorted, without names that start with "_" or "."."""
     return sorted(file for file in folder.iterdir() if is_job_name(file.name) and _may_be_read(file))
 
 
 def is_job_name(name: str) -> bool:
-    """Say whether a file of this name is a job: one that starts with "_" or "." is none."""
+    """Return whether a file with this name is a job; names that start with "_" or "." are not."""
     return name.endswith(ENDINGS) and not name.startswith(("_", "."))
 
 
 def _may_be_read(file: Path) -> bool:
-    """Say whether to read a file: a broken link is reported as unreadable, a pipe would block."""
+    """Return whether to read a file: a broken link is reported as unreadable, a pipe would block."""
     return file.is_file() or not file.exists()
 
 
 def load_files(files: Iterable[Path]) -> Catalog:
-    """Load files; two with one stem are both refused, for the stem is the job's name."""
+    """Load files; two files with the same stem are both refused, as the stem is the job's name."""
     by_name: dict[str, list[Path]] = {}
     for file in files:
         by_name.setdefault(file.stem, []).append(file)
@@ -84,7 +84,7 @@ def load_folder(folder: Path) -> Catalog:
 
 
 def name_taken(file: Path, same: Iterable[Path]) -> Problem:
-    """Return the problem of a file that gives the same job as others do."""
+    """Return the problem of a file whose job name is also that of other files."""
     others = ", ".join(str(other) for other in same if other != file)
     words = f"another file has the same job name {file.stem!r}: {others}. Rename one of them"
     return Problem(file=str(file), code=Code.NAME_TAKEN, message=words)

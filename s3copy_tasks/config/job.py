@@ -1,4 +1,4 @@
-"""A job as its file says: defaults filled in, templates not rendered yet."""
+"""A job as its file defines it: with defaults, templates not rendered yet."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class CopyJob:
     Attributes:
         name: the file's stem.
         file: where it was read from.
-        schedule: cron or a preset; None where it runs by hand or by assets.
-        schedule_assets: asset URIs whose update starts it.
+        schedule: cron or a preset; None if it is started manually or by assets.
+        schedule_assets: asset URIs whose updates start it.
         start_date: midnight in the job's time zone.
         prefixes: templates.
         objects: templates.
-        filters: without its date, which is a template.
+        filters: without `modified_since`.
         modified_since: template of a date.
-        retries: Airflow's, of a task.
-        notify: who is notified how a run ended.
-        config: the file with its defaults, as canonical JSON; sizes in bytes.
+        retries: of a task, by Airflow.
+        notify: who is notified of how a run ended.
+        config: the document with its defaults, as canonical JSON; sizes in bytes.
         digest: sha256 of `config`.
     """
 
@@ -79,7 +79,7 @@ class CopyJob:
 
     @classmethod
     def of(cls, name: str, file: Path, document: dict[str, Any]) -> CopyJob:
-        """Make a job of a valid document with its defaults."""
+        """Build the job of a valid document with its defaults."""
         schedule = document["schedule"]
         by_assets = isinstance(schedule, dict)
         transfer = document["transfer"] | {"batch_bytes": parse_bytes(document["transfer"]["batch_bytes"])}
@@ -128,7 +128,7 @@ class CopyJob:
 
 
 def parse_bytes(text: str | int) -> int:
-    """Return the bytes that `100 GiB`, `1 MB` or a number means."""
+    """Return a size such as `100 GiB`, `1 MB` or a number in bytes."""
     if isinstance(text, int):
         return text
     number, unit = re.findall(r"[0-9]+|[A-Za-z]+", text)

@@ -32,14 +32,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layers:
-    """What a file says, alone or over the defaults of its folder.
+    """The content of a file, alone or merged over the defaults of its folder.
 
     Attributes:
         file: of the job.
-        value: the document; not judged yet, None where it can't be read.
-        source: names, places and texts of both layers; no value.
+        value: the document, not checked yet; None if it can't be read.
+        source: names, places and texts of both layers, without a value.
         problems: of reading, and of the defaults.
-        refused: ways to values that a problem of reading is about; the values are not judged further.
+        refused: paths of values with a problem found while reading; they are not checked further.
     """
 
     file: Path
@@ -49,7 +49,7 @@ class Layers:
     refused: frozenset[Parts] = frozenset()
 
     def place(self, parts: Parts, *, at_name: bool = False) -> Place:
-        """Return the place of a value, or of its field's name; of a missing one, what is around it."""
+        """Return the place of a value, or of its field's name; for a missing value, that of its parent."""
         if at_name and parts in self.source.names:
             return self.source.names[parts]
         while parts and parts not in self.source.values:
@@ -57,9 +57,9 @@ class Layers:
         return self.source.values.get(parts, Place(self.file))
 
     def problem(self, finding: Finding) -> Problem:
-        """Return a finding with its place, and without any secret.
+        """Return the problem of a finding: with its place, without any secret.
 
-        A problem in the defaults that they do not have by themselves names the job.
+        A problem in the defaults that only arises with the job names the job.
         """
         problem = _problem(self._place_of(finding), finding)
         if problem.file == str(self.file) or problem in self.problems:
@@ -67,7 +67,7 @@ class Layers:
         return replace(problem, message=f"{problem.message} (in the job of {self.file.name})")
 
     def _place_of(self, finding: Finding) -> Place:
-        """Return where to fix a finding: the job may complete a section of the defaults."""
+        """Return the place to fix a finding: a job may complete a section of the defaults."""
         place = self.place(finding.parts, at_name=finding.at_name)
         is_section = all(isinstance(part, str) for part in finding.parts)
         if finding.code == Code.MISSING_FIELD and is_section and place.file != self.file:
@@ -81,7 +81,7 @@ def defaults_files(folder: Path) -> list[Path]:
 
 
 def defaults_of(folder: Path) -> Layers | None:
-    """Return a folder's defaults, judged as far as they go; None where it has none."""
+    """Return a folder's defaults, checked as part of a job; None if it has none."""
     there = [file for file in defaults_files(folder) if os.path.isfile(file)]  # noqa: PTH113 - Path.is_file may raise
     if not there:
         return None
@@ -94,23 +94,23 @@ def defaults_of(folder: Path) -> Layers | None:
 
 
 def read_layers(file: Path, defaults: Layers | None, content: bytes | None = None) -> Layers:
-    """Return a job's document over the defaults; reading problems are in it, and never raised.
+    """Return a job's document merged over the defaults, with all problems of reading; never raises.
 
     Args:
         file: of the job.
         defaults: of its folder.
-        content: of a file that is not written yet; None reads the file.
+        content: of a file that does not exist yet; None reads the file.
     """
     own = _read(file, content)
     return own if defaults is None else _merge(own, defaults)
 
 
 def judge(layers: Layers, *, partly: bool = False) -> list[Problem]:
-    """Return what the schema refuses, and what the rules refuse elsewhere; of no document, nothing.
+    """Return the schema's problems, and those of the rules for other values; empty without a document.
 
     Args:
-        layers: to be judged.
-        partly: they are defaults: nothing is required.
+        layers: to check.
+        partly: they are defaults, so nothing is required.
     """
     if layers.value is None:
         return []
@@ -122,7 +122,7 @@ def judge(layers: Layers, *, partly: bool = False) -> list[Problem]:
 
 
 def _read(file: Path, content: bytes | None = None) -> Layers:
-    """Return what one file says; one that can't be read has a problem in place of a value."""
+    """Return the layer of one file; an unreadable file has a problem instead of a value."""
     try:
         source = read_source(file, content)
     except OSError as error:
@@ -133,7 +133,7 @@ def _read(file: Path, content: bytes | None = None) -> Layers:
         return Layers(file=file, problems=(_of_source(error),))
     value, layers = source.value, Layers(file=file, source=replace(source, value=None))
     if value is None and file.stem == DEFAULTS_STEM:
-        value = {}  # defaults may be commented out
+        value = {}  # all defaults may be commented out
     if not isinstance(value, dict):
         return replace(layers, problems=(layers.problem(_not_a_job(file, value)),))
     secrets = list(_secrets(value, ()))
@@ -156,7 +156,7 @@ def _not_a_job(file: Path, value: Any) -> Finding:
 
 
 def _merge(own: Layers, defaults: Layers) -> Layers:
-    """Return a job over its defaults; where either has no document, only their problems are merged."""
+    """Return a job merged over its defaults; if either has no document, only merge the problems."""
     both = replace(own, problems=own.problems + defaults.problems, refused=own.refused | defaults.refused)
     if own.value is None or defaults.value is None:
         return both
@@ -171,7 +171,7 @@ def _merge(own: Layers, defaults: Layers) -> Layers:
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Return mappings merged field by field; anything else is replaced."""
+    """Return both mappings merged field by field; other values are replaced."""
     merged = dict(base)
     for name, value in over.items():
         below = base.get(name)
@@ -180,7 +180,7 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _replaced(base: dict[str, Any], over: dict[str, Any], parts: Parts) -> Iterator[Parts]:
-    """Yield the ways to what a merge replaces or adds."""
+    """Yield the paths of values that a merge replaces or adds."""
     for name, value in over.items():
         below, way = base.get(name), (*parts, name)
         if _is_mapping(below) and _is_mapping(value):
@@ -194,7 +194,7 @@ def _is_mapping(value: Any) -> TypeGuard[dict[str, Any]]:
 
 
 def _kept(places: Mapping[Parts, T], replaced: AbstractSet[Parts]) -> dict[Parts, T]:
-    """Return the places of defaults that no job's value replaces."""
+    """Return the places of defaults that the job does not replace."""
     return {
         parts: place
         for parts, place in places.items()
@@ -221,18 +221,18 @@ def _problem(place: Place, finding: Finding) -> Problem:
 
 
 def _whole(text: str | None) -> str | None:
-    """Return a text where it may be shown as it is, else None."""
+    """Return the text if it may be shown unchanged, else None."""
     return text if text is not None and _shown(text) == text else None
 
 
 def _shown(text: str) -> str:
-    """Return a text without secrets, cut to what a reader takes in."""
+    """Return the text without secrets, and cut if it is long."""
     short = masked(text)
     return short if len(short) <= _TEXT_MAX else f"{short[:_TEXT_MAX]}..."
 
 
 def _secrets(value: Any, parts: Parts) -> Iterator[Finding]:
-    """Yield where a document holds what looks like a secret; below a secret name, only the name."""
+    """Yield each value that looks like a secret; for a field with a secret's name, only the field."""
     if isinstance(value, dict):
         for name, inner in value.items():
             way = (*parts, name)
@@ -256,7 +256,7 @@ def _secret(parts: Parts, *, at_name: bool) -> Finding:
 
 
 def _without(hidden: AbstractSet[Parts], value: Any, parts: Parts) -> Any:
-    """Return a value with null in each secret's place: no message about anything else can repeat it then."""
+    """Return a value with secrets replaced by null, so that no other message can repeat them."""
     if parts in hidden:
         return None
     if isinstance(value, dict):

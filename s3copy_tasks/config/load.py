@@ -1,4 +1,4 @@
-"""Reads one file and says everything that is wrong with it, or returns the job."""
+"""Reads one file: returns the job, or everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAME_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
-_NAME_MAX = 200  # Airflow takes 250 characters for the id of a Dag
+_NAME_MAX = 200  # a Dag's ID has at most 250 characters in Airflow
 
 
 def load_job(file: Path) -> CopyJob | list[Problem]:
-    """Return the job of a file over its folder's defaults, or every problem of both.
+    """Return the job of a file with its folder's defaults, or all problems of both.
 
-    Never raises for what is in the files.
+    Never raises, whatever the files contain.
     """
     return job_of(read_layers(file, defaults_of(file.parent)))
 
 
 def job_of(layers: Layers) -> CopyJob | list[Problem]:
-    """Return the job of a document that was read, or every problem of it, sorted by place."""
+    """Return the job of layers that were read, or all their problems, sorted by place."""
     problems = {*layers.problems, *_problems_of_name(layers.file), *judge(layers)}
     if problems or layers.value is None:
         return sorted(problems, key=lambda problem: problem.place)

@@ -1,4 +1,4 @@
-"""Who is notified of a run, as the file says. Ids of connections only: no address here holds a secret."""
+"""Who is notified of a run. A config only has IDs of connections: no address here contains a secret."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sns:
-    """A standard topic by its ARN; without a connection, by the environment's own credentials."""
+    """A standard topic by its ARN; without a connection, the environment's own credentials are used."""
 
     kind: ClassVar = "sns"
     topic: str
@@ -40,7 +40,7 @@ class Slack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """Whatever takes JSON by POST at a path below the connection's host."""
+    """A server that accepts JSON by POST at a path below the connection's host."""
 
     kind: ClassVar = "webhook"
     connection: str
@@ -56,9 +56,9 @@ class Notify:
     """Who is notified, and when.
 
     Attributes:
-        on_failure: of a run that has failed, and of one that is late.
-        on_success: of one that has succeeded.
-        deadline: a run is late when it has not ended so long after it was queued; None means never.
+        on_failure: recipients for a run that has failed or is late.
+        on_success: recipients for a run that has succeeded.
+        deadline: a run is late if it has not ended this long after it was queued; None means never.
     """
 
     on_failure: tuple[Recipient, ...] = ()
@@ -67,7 +67,7 @@ class Notify:
 
     @classmethod
     def of(cls, section: dict[str, Any]) -> Notify:
-        """Make it of the section of a valid document with its defaults."""
+        """Build it from the section of a valid document with its defaults."""
         deadline = section["deadline"]
         return cls(
             on_failure=recipients_of(section["on_failure"]),
@@ -85,10 +85,10 @@ class Notify:
 
 
 def recipients_of(entries: Iterable[dict[str, dict[str, Any]]]) -> tuple[Recipient, ...]:
-    """Return recipients as a valid file has them: each a mapping from its kind to its fields."""
+    """Return the recipients of a valid file, where each is a mapping from its kind to its fields."""
     return tuple(_KINDS[kind](**fields) for entry in entries for kind, fields in entry.items())
 
 
 def plain(recipients: Iterable[Recipient]) -> list[dict[str, dict[str, Any]]]:
-    """Return recipients as JSON types: what `recipients_of` takes."""
+    """Return recipients as JSON types, as `recipients_of` accepts them."""
     return [{recipient.kind: asdict(recipient)} for recipient in recipients]

@@ -48,7 +48,7 @@ class Code(StrEnum):
     WRONG_LENGTH = "wrong-length"
     WRONG_TYPE = "wrong-type"
 
-    # What a schema can't say.
+    # Rules beyond the schema.
     BAD_CRON = "bad-cron"
     BAD_DATE = "bad-date"
     BAD_TEMPLATE = "bad-template"
@@ -68,13 +68,13 @@ class Problem:
     """One thing to fix.
 
     Attributes:
-        file: as the file was named.
-        line: from 1; None where the problem is the file.
+        file: the path as it was given.
+        line: from 1; None if the problem is the whole file.
         column: from 1, in characters.
         path: of the value, such as `source.account` or `prefixes[0].source`; empty means the whole file.
         code: what kind of problem it is.
         message: what is wrong and what to write instead.
-        suggestion: text that may take the value's or the name's place; None where none is known.
+        suggestion: text that may replace the value or the name; None if unknown.
     """
 
     file: str
@@ -87,12 +87,12 @@ class Problem:
 
     @property
     def where(self) -> str:
-        """File, line and column as editors take them, such as `daily.yaml:12:3`."""
+        """File, line and column in the form that editors accept, such as `daily.yaml:12:3`."""
         return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
 
     @property
     def place(self) -> tuple[str, int, int, str, str]:
-        """Sorts problems by file and place."""
+        """Key that sorts problems by file and place."""
         return (self.file, self.line or 0, self.column or 0, self.path, self.message)
 
     def __str__(self) -> str:
@@ -104,10 +104,10 @@ class Finding:
     """A problem before its place is looked up.
 
     Attributes:
-        parts: the way to the value.
-        code: as of a problem.
-        message: as of a problem.
-        suggestion: as of a problem.
+        parts: the path of the value.
+        code: see Problem.
+        message: see Problem.
+        suggestion: see Problem.
         at_name: the name of the field is wrong, not its value.
     """
 

@@ -29,18 +29,18 @@ def render_job(
     force: bool = False,
     dry_run: bool = False,
 ) -> EffectiveJob:
-    """Return the job as it runs once.
+    """Return the job of one run.
 
     Args:
         job: from its file.
-        names: values of the names that templates may use; dates only where the run has any.
+        names: values of the names that templates may use; dates only if the run has a logical date.
         run_id: names the run.
-        prefixes: source prefixes to copy alone, as they stand in the file; none means everything.
-        force: copy again what is unchanged; what is never to be overwritten stays as it is.
+        prefixes: only these source prefixes are copied, written as in the file; empty means everything.
+        force: copy unchanged objects again; `overwrite: never` still applies.
         dry_run: copy nothing.
 
     Raises:
-        ConfigError: a template has no value in this run, or what it renders to is wrong.
+        ConfigError: a template has no value in this run, or renders to an invalid value.
     """
     rendered = _rendered(job, names)
     chosen = _chosen(job, prefixes)
@@ -84,7 +84,7 @@ def _entries(
 
 
 def _assets(job: CopyJob, chosen: Sequence[int], *, objects: bool) -> tuple[str, ...]:
-    """Return a URI for each destination folder that is the same in every run, and that Airflow takes."""
+    """Return a URI for each destination folder that is the same in every run, if Airflow accepts it."""
     templates = [job.prefixes[i].destination for i in chosen]
     templates += [entry.destination for entry in job.objects] if objects else []
     folders = dict.fromkeys(_static_folder(template) for template in templates)
@@ -93,7 +93,7 @@ def _assets(job: CopyJob, chosen: Sequence[int], *, objects: bool) -> tuple[str,
 
 
 def _static_folder(template: str) -> str:
-    """Return what stands before the first expression, cut back to a whole folder."""
+    """Return the text before the first expression, cut back to a whole folder."""
     return template.partition("{")[0].rpartition("/")[0]
 
 
@@ -101,7 +101,7 @@ def _rendered(job: CopyJob, names: Mapping[str, Any]) -> dict[str, str]:
     """Return every template's text by its path.
 
     Raises:
-        ConfigError: names all that can't be rendered.
+        ConfigError: lists all that can't be rendered.
     """
     texts, problems = {}, []
     for path, template in job.templates():

@@ -145,10 +145,10 @@ def test_failed_objects_are_exit_one_with_their_keys(sides: Sides, proxy: Proxy,
 
 def test_errors_before_the_first_copy_are_one_message(sides: Sides, tmp_path: Path) -> None:
     """A missing bucket is said in a line, with exit code 1."""
-    write(tmp_path, sides, source={"bucket": "nobody-has-this", "connection": "aws_source"})
+    write(tmp_path, sides, source={"bucket": "missing-bucket", "connection": "aws_source"})
     code, out, err = s3copy(tmp_path, "run", "daily")
     assert (code, out) == (1, "")
-    assert "bucket 'nobody-has-this' does not exist" in err
+    assert "bucket 'missing-bucket' does not exist" in err
     code, out, err = s3copy(tmp_path, "plan", "daily")
     assert (code, out) == (1, "")
     assert "NoSuchBucket" in err
@@ -169,7 +169,7 @@ def test_one_prefix_alone(sides: Sides, tmp_path: Path) -> None:
 def test_an_interrupted_run_gives_its_account_and_leaves_no_upload(
     sides: Sides, proxy: Proxy, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """It says so, exits 130, shows what it came to, and the next one copies what is missing."""
+    """It says so, exits 130, shows the metrics so far, and the next run copies what is missing."""
     write(tmp_path, sides, transfer={"concurrency": 1})
     for i in range(20):
         sides.put(f"data/{i:02}")
@@ -211,7 +211,7 @@ def test_no_key_reaches_the_terminal_as_it_is(sides: Sides, proxy: Proxy, tmp_pa
 
 
 def test_a_listing_that_is_refused_names_its_bucket(sides: Sides, proxy: Proxy, tmp_path: Path) -> None:
-    """Which of the two it was tells where to look for the missing right."""
+    """The message says which of the two lacks the permission."""
     write(tmp_path, sides)
     proxy.answer = lambda request: (
         Reply.error(403, "AccessDenied")
@@ -223,8 +223,8 @@ def test_a_listing_that_is_refused_names_its_bucket(sides: Sides, proxy: Proxy, 
     assert f"s3://{sides.source_bucket}/data/" in err
 
 
-def test_a_plan_says_what_it_could_not_look_at(sides: Sides, proxy: Proxy, tmp_path: Path) -> None:
-    """A single object that is gone, or may not be looked at, is told apart, and the exit code is 1."""
+def test_a_plan_reports_what_it_could_not_head(sides: Sides, proxy: Proxy, tmp_path: Path) -> None:
+    """A missing object and one that may not be read are reported as such, and the exit code is 1."""
     objects = [{"source": key, "destination": f"copy/{key}"} for key in ("gone", "denied", "fine")]
     write(tmp_path, sides, objects=objects, prefixes=[{"source": "data/", "destination": "below/"}])
     sides.put("fine")

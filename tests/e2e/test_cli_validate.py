@@ -40,7 +40,7 @@ def s3copy(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder that the command looks at when it is told nothing."""
+    """The folder that the command checks by default."""
     made = tmp_path / "copy_configs"
     made.mkdir()
     return made
@@ -54,7 +54,7 @@ def test_valid_configs_end_with_0(folder: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "2 of 2 configs valid, 0 problems\n")
 
 
-def test_problems_end_with_1_and_stand_on_stdout(folder: Path) -> None:
+def test_problems_end_with_1_and_are_on_stdout(folder: Path) -> None:
     """Something wrong: exit 1, each problem with its place, its line and a caret, the count on stderr."""
     write(folder, MINIMAL, "a.yaml")
     write(folder, BROKEN, "b.yaml")
@@ -131,7 +131,7 @@ CONTENTS: dict[str, str | bytes] = {
 
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
-def test_what_is_no_job_ends_with_1(folder: Path, content: str | bytes) -> None:
+def test_a_file_that_is_not_a_job_ends_with_1(folder: Path, content: str | bytes) -> None:
     """Whatever is in a file, the command says so and goes on with the next."""
     write(folder, content, "a.yaml")
     write(folder, MINIMAL, "b.yaml")
@@ -169,7 +169,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("arguments", "words"), WRONG.values(), ids=WRONG)
-def test_wrong_use_ends_with_2(tmp_path: Path, arguments: list[str], words: str) -> None:
+def test_a_usage_error_ends_with_2(tmp_path: Path, arguments: list[str], words: str) -> None:
     """A command that can't be carried out ends with 2 and says why on stderr."""
     done = s3copy(*arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
@@ -203,7 +203,9 @@ def test_a_name_that_two_files_give_is_not_guessed(folder: Path) -> None:
     write(folder, MINIMAL, "daily.yml")
     done = s3copy("plan", "daily", cwd=folder.parent)
     assert done.returncode == 1
-    assert "two files have the job name 'daily': copy_configs/daily.yaml, copy_configs/daily.yml" in done.stderr
+    assert (
+        "two files have the job name 'daily': copy_configs/daily.yaml, copy_configs/daily.yml" in done.stderr
+    )
 
 
 REFUSED_RUNS = {
@@ -217,7 +219,7 @@ REFUSED_RUNS = {
 
 @pytest.mark.parametrize(("arguments", "words"), REFUSED_RUNS.values(), ids=REFUSED_RUNS)
 def test_a_run_that_cannot_be_rendered_ends_with_1(folder: Path, arguments: list[str], words: str) -> None:
-    """What the run lacks is told with the file and the path."""
+    """What the run lacks is reported with the file and the path."""
     write(folder, document(prefixes=[{"source": "daily/{{ ds }}/", "destination": "b/"}]), "daily.yaml")
     done = s3copy("plan", "daily", *arguments, cwd=folder.parent)
     assert (done.returncode, done.stdout) == (1, "")
@@ -261,14 +263,14 @@ def test_the_folder_comes_from_option_then_environment_then_habit(tmp_path: Path
 
 
 def test_a_named_path_outdoes_every_folder(folder: Path) -> None:
-    """`validate PATH` looks at that path only."""
+    """`validate PATH` checks only that path."""
     write(folder, BROKEN, "bad.yaml")
     file = write(folder.parent, MINIMAL, "good.yaml")
     assert s3copy("validate", file, cwd=folder.parent).returncode == 0
 
 
-def test_letters_that_the_terminal_lacks_are_no_crash(folder: Path) -> None:
-    """Names of files and values are strangers' text, and the terminal may be ASCII's."""
+def test_letters_that_the_terminal_lacks_do_not_crash(folder: Path) -> None:
+    """File names and values are untrusted input, and the terminal may only support ASCII."""
     write(folder, document(overwrite="新しい"), "ж.yaml")
     done = s3copy("validate", cwd=folder.parent, environment={"PYTHONIOENCODING": "ascii"})
     assert done.returncode == 1
@@ -276,7 +278,7 @@ def test_letters_that_the_terminal_lacks_are_no_crash(folder: Path) -> None:
 
 
 def test_version_and_help_end_with_0(tmp_path: Path) -> None:
-    """Asking is never wrong use."""
+    """Asking for help is never a usage error."""
     version, helped = s3copy("--version", cwd=tmp_path), s3copy("validate", "--help", cwd=tmp_path)
     assert (version.returncode, helped.returncode) == (0, 0)
     assert version.stdout.startswith("s3copy ")
@@ -320,25 +322,25 @@ def test_what_knows_files_only_imports_neither_airflow_nor_boto3(
 
 def on_terminal(*arguments: str, cwd: Path, **environment: str) -> str:
     """Run the command with a terminal as its stdout, and return what the terminal was sent."""
-    ours, theirs = pty.openpty()
+    terminal, stdout = pty.openpty()
     inherited = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
     with subprocess.Popen(
         [COMMAND, *arguments],
         cwd=cwd,
         env=inherited | {"TERM": "xterm-256color"} | environment,
-        stdout=theirs,
+        stdout=stdout,
         stderr=subprocess.DEVNULL,
     ):
-        os.close(theirs)
+        os.close(stdout)
         sent = b""
-        with contextlib.suppress(OSError), os.fdopen(ours, "rb", buffering=0) as stream:
+        with contextlib.suppress(OSError), os.fdopen(terminal, "rb", buffering=0) as stream:
             while piece := stream.read(4096):  # Linux ends a terminal by an error
                 sent += piece
     return sent.decode()
 
 
 def test_a_terminal_has_colours(folder: Path) -> None:
-    """Whoever looks at a terminal sees the words and the caret in red; the text is that of a pipe."""
+    """A terminal shows the message and the caret in red; the text is the same as in a pipe."""
     write(folder, BROKEN, "daily.yaml")
     sent = on_terminal("validate", cwd=folder.parent)
     assert "\x1b[31m" in sent
@@ -361,7 +363,7 @@ def test_a_pipe_has_no_colours(folder: Path) -> None:
     assert "\x1b" not in s3copy("validate", cwd=folder.parent, environment={"TERM": "xterm-256color"}).stdout
 
 
-def test_a_reader_that_leaves_early_is_no_crash(folder: Path) -> None:
+def test_a_reader_that_leaves_early_does_not_crash(folder: Path) -> None:
     """`s3copy validate | head -1` ends quietly."""
     for number in range(200):
         write(folder, BROKEN, f"job{number}.yaml")
@@ -395,8 +397,8 @@ def test_github_annotates_each_problem(folder: Path) -> None:
     ]
 
 
-def test_a_folder_without_configs_is_wrong_use(tmp_path: Path) -> None:
-    """A check that looks at nothing must not pass: the folder was misspelt, or its files are one deeper."""
+def test_a_folder_without_configs_is_a_usage_error(tmp_path: Path) -> None:
+    """A check of nothing must not pass: the folder is misspelt, or its files are in a subfolder."""
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "job.yaml").write_text("version: 1\n")
     done = s3copy("validate", str(tmp_path), cwd=tmp_path)

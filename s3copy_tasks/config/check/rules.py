@@ -1,6 +1,6 @@
-"""What a schema can't say of one job.
+"""Rules for one job that a schema can't express.
 
-Documents that the schema refuses are taken, too: all problems come at once.
+Documents that the schema refuses are checked, too: all problems are reported at once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SINCE: Parts = ("filters", "modified_since")
 
 
 def findings_of_rules(document: dict[str, Any]) -> Iterator[Finding]:
-    """Yield what is wrong; values of another type than the schema's are passed over."""
+    """Yield what is wrong; values of a wrong type are skipped."""
     yield from _of_dates(document)
     yield from _of_assets(document)
     yield from _of_templates(document)
@@ -155,13 +155,13 @@ def _text(document: dict[str, Any], parts: Parts) -> str | None:
 
 
 def _list(document: dict[str, Any], field: str) -> list[Any]:
-    """Return a list, as far as its entries can be compared with each other in no time."""
+    """Return a list, cut to a length whose entries can be compared with each other quickly."""
     value = document.get(field)
     return value[:_ENTRIES_MAX] if isinstance(value, list) else []
 
 
 def parse_moment(text: str, zone: ZoneInfo) -> datetime:
-    """Return a date at midnight in `zone`, or a time that says its own zone.
+    """Return a date at midnight in `zone`, or a time with its own zone.
 
     Raises:
         ValueError: it is neither, or it is a time without a zone.

@@ -1,4 +1,4 @@
-"""What starts a job: cron, by the library that Airflow itself uses, and assets."""
+"""What starts a job: cron, by the library that Airflow uses, and assets."""
 
 from __future__ import annotations
 
@@ -59,16 +59,16 @@ def cron_of(schedule: str) -> str:
 
 
 def asset_uri(text: str) -> str:
-    """Return an asset's URI, which is its name, too: without a slash at its end, as Airflow stores it."""
+    """Return an asset's URI, which is also its name, without a slash at the end, as Airflow stores it."""
     scheme, _, rest = text.partition("://")
     return f"{scheme}://{quote(rest.rstrip('/'), safe=_URI_CHARACTERS)}"
 
 
 def check_asset(text: str) -> None:
-    """Check what Airflow refuses: it would do so for all jobs at once.
+    """Raise for a URI that Airflow refuses: Airflow would refuse all jobs of the file with it.
 
     Raises:
-        ValueError: no asset has such a URI.
+        ValueError: it is not a valid URI of an asset.
     """
     uri = asset_uri(text)
     if uri.startswith("airflow:"):
@@ -85,7 +85,8 @@ def check_asset(text: str) -> None:
 def first_run(day: datetime, schedule: str | None, zone: ZoneInfo) -> datetime:
     """Return the logical date of the first run at or after a moment.
 
-    A moment without a zone is in the schedule's; without a schedule in UTC, and then it is the run's own.
+    A moment without a zone is in the schedule's zone. Without a schedule, the moment itself is returned, by
+    default in UTC.
     """
     if schedule is None:
         return day if day.tzinfo else day.replace(tzinfo=UTC)
@@ -96,9 +97,9 @@ def first_run(day: datetime, schedule: str | None, zone: ZoneInfo) -> datetime:
 def interval_from(logical_date: datetime, schedule: str | None, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Return the data interval of a run: from its logical date to the next tick of the schedule.
 
-    Where clocks change it is Airflow's: a cron for every hour runs in the repeated hour twice; any other
-    runs in its second pass, and in place of a skipped hour an hour later. Without a schedule the interval
-    is empty, as that of a run by hand is.
+    When clocks change, it is the same as Airflow's: an hourly cron runs twice in the repeated hour; any other
+    cron runs in the second pass, and an hour later if its hour is skipped. Without a schedule the interval
+    is empty, as in a manual run.
     """
     if schedule is None:
         return logical_date, logical_date

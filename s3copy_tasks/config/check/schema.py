@@ -1,4 +1,4 @@
-"""The schema of a copy job: checks a document, and fills in its defaults, which stand nowhere else."""
+"""The schema of a copy job: checks a document, and fills in the defaults, which are defined only there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BOUNDS = {
     "minLength": (Code.WRONG_LENGTH, "must have at least {} character(s)"),
     "minimum": (Code.OUT_OF_RANGE, "must be at least {}"),
 }
-_IN_WORDS = {
+_WITH_MESSAGE = {
     "anyOf": Code.WRONG_FORM,
     "const": Code.NOT_ALLOWED,
     "maxProperties": Code.EXCLUSIVE_FIELDS,
@@ -40,7 +40,7 @@ _IN_WORDS = {
     "pattern": Code.WRONG_FORM,
     "uniqueItems": Code.DUPLICATE_ITEM,
 }
-"""Keywords whose failure is put in words by the schema itself, as `errorMessage`, or by its own check."""
+"""Keywords whose message comes from the schema, as `errorMessage`, or from the keyword's own check."""
 _TYPES = {
     "array": "a list",
     "boolean": "true or false",
@@ -66,13 +66,13 @@ def _validator() -> Draft202012Validator:
 
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
-    """Match as editors do, by ECMA-262: `$` is the very end, and digits are ASCII's."""
+    """Match as editors do, by ECMA-262: `$` is the very end, and digits are ASCII."""
     if isinstance(value, str) and not re.search(pattern.replace("$", r"\Z"), value, re.ASCII):
         yield ValidationError(f"{value!r} does not match")
 
 
 def _unique_items(_: Any, __: bool, values: Any, ___: Any) -> Iterator[ValidationError]:  # noqa: FBT001 - jsonschema's
-    """Name each text that stands in a list again; the library's own check is slow and names none."""
+    """Report each repeated text of a list; the library's own check is slow and does not say which."""
     first: dict[str, int] = {}
     for index, value in enumerate(values if isinstance(values, list) else []):
         if isinstance(value, str) and first.setdefault(value, index) != index:
@@ -83,12 +83,12 @@ def _unique_items(_: Any, __: bool, values: Any, ___: Any) -> Iterator[Validatio
 def findings_of_schema(
     document: Any, texts: Mapping[Parts, str], *, partly: bool = False
 ) -> Iterator[Finding]:
-    """Yield what the schema refuses, each thing once, in no particular order.
+    """Yield what the schema refuses, each once, in no particular order.
 
     Args:
         document: of a file.
-        texts: how scalars without quotes were written, by the way to them.
-        partly: the document holds defaults: nothing is required.
+        texts: the original text of unquoted scalars, by path.
+        partly: the document has defaults, so nothing is required.
     """
     seen = set()
     for error in _validator().iter_errors(document):
@@ -106,7 +106,7 @@ def _is_about_absence(error: ValidationError) -> bool:
 
 
 def _findings(error: ValidationError, parts: Parts, text: str | None) -> Iterator[Finding]:
-    part: dict[str, Any] = error.schema  # type: ignore[assignment] # a failed `false` never comes here
+    part: dict[str, Any] = error.schema  # type: ignore[assignment] # never a failed `false`
     instance = cast("Any", error.instance)
     keyword = str(error.validator)
     if keyword == "additionalProperties":
@@ -122,9 +122,9 @@ def _findings(error: ValidationError, parts: Parts, text: str | None) -> Iterato
         yield _not_allowed(parts, part["enum"], instance)
     elif keyword == "anyOf" and not parts:
         yield Finding(parts=parts, code=Code.MISSING_FIELD, message=part["errorMessage"], at_name=True)
-    elif keyword in _IN_WORDS:
+    elif keyword in _WITH_MESSAGE:
         words = part.get("errorMessage", error.message)
-        yield Finding(parts=parts, code=_IN_WORDS[keyword], message=words)
+        yield Finding(parts=parts, code=_WITH_MESSAGE[keyword], message=words)
     else:
         code, bound = _BOUNDS[keyword]
         message = bound.format(error.validator_value)
@@ -173,7 +173,7 @@ def _wrong_type(parts: Parts, part: dict[str, Any], value: Any, text: str | None
 
 
 def _kind(name: str, part: dict[str, Any]) -> str:
-    """Return a type in words, with the fields that a mapping, or each of a list, must have."""
+    """Return a type in words, with the required fields of the mapping or of each mapping in the list."""
     inner = part["items"] if name == "array" else part
     words = f"{_TYPES[name]} of mappings" if inner is not part and "required" in inner else _TYPES[name]
     required = " and ".join(f"`{field}`" for field in inner.get("required", ()))
@@ -185,7 +185,7 @@ def _types(part: dict[str, Any]) -> list[str]:
 
 
 def _as_type(part: dict[str, Any], value: Any, text: str | None) -> str | None:
-    """Return how a value would be written to be of the type that is wanted; None where that is a guess."""
+    """Return how to write a value so that it has the expected type; None if that would be a guess."""
     names = _types(part)
     if "string" in names and text is not None and not isinstance(value, bool | None):
         return written(text) if _validator().evolve(schema=part).is_valid(text) else None
@@ -195,12 +195,12 @@ def _as_type(part: dict[str, Any], value: Any, text: str | None) -> str | None:
         digits = str(text if isinstance(value, Misread) else value).replace("_", "").replace(",", "")
         return str(int(digits)) if re.fullmatch(r"[0-9]{1,18}", digits) else None
     if "array" in names and isinstance(value, str) and part["items"].get("type") == "string":
-        return written([value.lstrip("-").strip(" \"'")])  # perhaps the blank behind a dash is missing
+        return written([value.lstrip("-").strip(" \"'")])  # perhaps the space after a dash is missing
     return None
 
 
 def _shown(value: Any, text: str | None = None) -> str:
-    """Return what YAML made of a value, in words; long text is cut, lists and mappings are named only."""
+    """Return in words how YAML reads a value; long text is cut, lists and mappings are only named."""
     match value:
         case None | bool():
             return json.dumps(value)
@@ -216,7 +216,7 @@ def _shown(value: Any, text: str | None = None) -> str:
 
 
 def referred(part: dict[str, Any]) -> dict[str, Any]:
-    """Return a part of the schema, or the one that it refers to."""
+    """Return a part of the schema, or the part that it refers to."""
     if "$ref" not in part:
         return part
     found: dict[str, Any] = reduce(getitem, part["$ref"].split("/")[1:], schema())
@@ -224,7 +224,7 @@ def referred(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_defaults(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a valid document with every field present, but those that are a choice of one."""
+    """Return a valid document with every field that has a default."""
     filled: dict[str, Any] = _filled(document, schema())
     return filled
 
@@ -239,5 +239,5 @@ def _filled(value: Any, part: dict[str, Any]) -> Any:
     if isinstance(value, list) and "items" in part:
         return [_filled(item, referred(part["items"])) for item in value]
     if isinstance(value, float):
-        return int(value)  # JSON knows one kind of number, so 64.0 is a valid whole one
+        return int(value)  # JSON has one kind of number, so 64.0 is a valid integer
     return value

@@ -1,4 +1,4 @@
-"""The templates of a config: Jinja with a closed list of names.
+"""The templates of a config: Jinja with a fixed list of names.
 
 Names outside the list may differ from task to task (`ti`, `task`) or reach outside the run (`var`, `conn`,
 `macros`), so they are refused. docs/design/who-renders.md
@@ -28,7 +28,7 @@ DATE_NAMES = frozenset(
         "ts_nodash_with_tz",
     }
 )
-"""Names that a run has only where it has a logical date."""
+"""Names that a run has only with a logical date."""
 NAMES = DATE_NAMES | {"dag_run", "params", "run_id"}
 
 _DATE_FILTERS: dict[str, Callable[[datetime], str]] = {
@@ -39,11 +39,11 @@ _DATE_FILTERS: dict[str, Callable[[datetime], str]] = {
     "ts_nodash_with_tz": lambda moment: moment.isoformat().replace("-", "").replace(":", ""),
 }
 _CHARACTERS_MAX = 10_000
-_TAKING_IN = (nodes.Extends, nodes.FromImport, nodes.Import, nodes.Include)
+_INCLUDES = (nodes.Extends, nodes.FromImport, nodes.Import, nodes.Include)
 
 
 class UnknownNameError(ValueError):
-    """A template uses a name, or syntax, that there is not."""
+    """A template is not valid, or uses a name that is unknown or has no value."""
 
 
 @cache
@@ -58,10 +58,10 @@ def _environment() -> SandboxedEnvironment:
 
 @lru_cache(maxsize=4096)  # hundreds of jobs share a few templates
 def names_in(template: str) -> frozenset[str]:
-    """Return the names that a template uses; nothing of it is evaluated, not even what is constant.
+    """Return the names that a template uses, without evaluating anything, not even constants.
 
     Raises:
-        UnknownNameError: it is no Jinja, or uses a name outside the list.
+        UnknownNameError: it is not valid Jinja, or uses a name outside the list.
     """
     if "{" not in template:
         return frozenset()
@@ -83,7 +83,7 @@ def _parsed(template: str) -> list[nodes.Node]:
     """Return every node of a template.
 
     Raises:
-        UnknownNameError: it is not valid Jinja, is too large, or takes in another file.
+        UnknownNameError: it is not valid Jinja, is too large, or includes another file.
     """
     if len(template) > _CHARACTERS_MAX:
         msg = f"not a valid template: it has more than {_CHARACTERS_MAX:,} characters"
@@ -96,14 +96,14 @@ def _parsed(template: str) -> list[nodes.Node]:
     except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
         msg = "not a valid template: too long or too deeply nested"
         raise UnknownNameError(msg) from None
-    if any(isinstance(node, _TAKING_IN) for node in found):
+    if any(isinstance(node, _INCLUDES) for node in found):
         msg = "a template can't include another file"
         raise UnknownNameError(msg)
     return found
 
 
 def literal_parts(template: str) -> list[str | None]:
-    """Return a template's literal texts in order, with None for each part that only a run can tell."""
+    """Return a template's literal texts in order, with None for each part that only a run can render."""
     parts: list[str | None] = []
     for node in _environment().parse(template).body:
         pieces = node.nodes if isinstance(node, nodes.Output) else [node]
@@ -127,7 +127,7 @@ def _unknown_filters(found: Sequence[nodes.Node]) -> set[str]:
 
 
 def _undeclared(found: Sequence[nodes.Node]) -> frozenset[str]:
-    """Return the names that a template takes from outside: those that it does not set itself."""
+    """Return the names that a template uses but does not set itself."""
     names = [node for node in found if isinstance(node, nodes.Name)]
     own = {node.name for node in names if node.ctx != "load"}
     own |= {node.name for node in found if isinstance(node, nodes.Macro)}
@@ -169,7 +169,7 @@ def render(template: str, names: Mapping[str, Any]) -> str:
 
 
 class RunDates:
-    """What templates see as `dag_run`: when the run became due."""
+    """`dag_run` in templates: it only has the time when the run became due."""
 
     def __init__(self, run_after: datetime) -> None:
         self.run_after = run_after

@@ -1,4 +1,4 @@
-"""Builds values from the events of a YAML parser, within bounds, and notes the place of each."""
+"""Builds values from the events of a YAML parser, within limits, and records the place of each."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from s3copy_tasks.config.secret import masked
 SIZE_MAX = 2**20
 """Bytes of a file, and of what its anchors expand to."""
 DEPTH_MAX = 32
-"""Levels of nesting. A job has four; libyaml overflows its stack at some ten thousand."""
+"""Levels of nesting. A job has four; libyaml overflows its stack at about ten thousand."""
 ERRORS_MAX = 1000
-"""Errors of one file that are reported: a reader needs no more, and a file may hold hundreds of thousands."""
+"""Errors reported of one file: no reader needs more, and a file may have hundreds of thousands."""
 _NO_MERGE = "merging with << is not part of YAML 1.2. Repeat the fields, or move them to _defaults.yaml"
 
 
@@ -29,11 +29,11 @@ class Source:
 
     Attributes:
         value: text, numbers, booleans, None, lists, mappings by text, `Misread`.
-        names: the place of a field's name, by the way to it.
-        values: the place of a value, by the way to it.
-        texts: how scalars without quotes that are no text were written.
-        errors: what is wrong but did not keep it from being read on.
-        refused: ways to values that an error is about.
+        names: the place of a field's name, by its path.
+        values: the place of a value, by its path.
+        texts: the original text of unquoted scalars that are not text.
+        errors: errors after which reading went on.
+        refused: paths of values that have an error.
     """
 
     value: Any = None
@@ -45,7 +45,7 @@ class Source:
 
 
 class _Built(NamedTuple):
-    """A value, and how much of one it is: its characters, and its levels of nesting."""
+    """A value, with its size in characters and its levels of nesting."""
 
     value: Any
     size: int
@@ -53,17 +53,17 @@ class _Built(NamedTuple):
 
 
 class Builder:
-    """Builds values from events, with bounds on depth and on what anchors expand to."""
+    """Builds values from events, with limits on depth and on what anchors expand to."""
 
     def __init__(self, text: SourceText) -> None:
         self.source = Source()
         self._text = text
         self._depth = 0
-        # None while an anchor is open, for then it would hold itself.
+        # None while an anchor is open: an alias to it would make it contain itself.
         self._anchors: dict[str, _Built | None] = {}
 
     def read(self, events: Iterator[Any]) -> None:
-        """Take in a stream of one document at most."""
+        """Read a stream of at most one document."""
         next(events)
         event = next(events)
         if isinstance(event, yaml.StreamEndEvent):
@@ -79,7 +79,7 @@ class Builder:
         return self._text.place(event.start_mark.index)
 
     def _note(self, code: Code, words: str, place: Place) -> None:
-        """Keep an error, and read on."""
+        """Record an error, and go on reading."""
         if len(self.source.errors) < ERRORS_MAX:
             self.source.errors.append(SourceError(code, words, place))
 

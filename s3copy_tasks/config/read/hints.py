@@ -1,4 +1,4 @@
-"""Hints that fix what YAML can't read: most often a value needs quotes."""
+"""Hints on how to fix invalid YAML: most often a value needs quotes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from s3copy_tasks.config.secret import masked_lines
 from s3copy_tasks.core.text import printable
 
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
-"""Ends a line in YAML 1.2 and in editors; YAML 1.1, and so libyaml, knows three more."""
+"""Line breaks of YAML 1.2 and of editors; YAML 1.1, and so libyaml, has three more."""
 SHOWN_MAX = 80
 """Characters of a value that a message repeats."""
 
@@ -67,12 +67,12 @@ def written(value: Any) -> str:
 
 
 def syntax_hint(problem: str, context: str | None = None) -> str | None:
-    """Return how to fix what libyaml calls a problem, or else its context; None where that is not known."""
+    """Return how to fix a problem of libyaml, by its text or else its context; None if unknown."""
     return _WORDS.get(problem) or _WORDS.get(context or "")
 
 
 def quoting_hint(text: str, line: int, column: int) -> str | None:
-    """Return the value in quotes, where quotes would fix what is at a place, and it is no secret."""
+    """Return the value at a place in quotes, if quotes would fix it and it is not a secret."""
     lines = LINE_BREAK.split(text)
     shown = lines[line - 1]
     if masked_lines(lines)[line - 1] != shown:
@@ -80,7 +80,7 @@ def quoting_hint(text: str, line: int, column: int) -> str | None:
     for template in _TEMPLATE.finditer(shown):
         if template.start(1) < column <= template.end(1):
             return written(template.group(1))
-    # An error of libyaml may stand one character behind the mark that is to blame.
+    # libyaml's position may be one character after the mark that causes the error.
     value = _MARKED.match(shown, max(column - 2, 0)) or _MARKED.match(shown, column - 1)
     is_directive = shown.startswith("%")
     return None if value is None or is_directive else written(value.group())

@@ -1,4 +1,4 @@
-"""Places in the text of a file, and errors of the YAML itself at a place."""
+"""Places in the text of a file, and YAML errors with their place."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from s3copy_tasks.config.problem import Code
 from s3copy_tasks.config.read.hints import LINE_BREAK, quoting_hint
 
 Parts: TypeAlias = tuple[str | int, ...]
-"""The way to a value: names of fields and indexes of lists."""
+"""The path of a value: names of fields and indexes of lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a file; line and column count from 1, and are None where the whole file is meant."""
+    """A place in a file; line and column count from 1, and are None for the whole file."""
 
     file: Path
     line: int | None = None
@@ -24,7 +24,7 @@ class Place:
 
 
 class SourceError(ValueError):
-    """An error of the YAML itself."""
+    """A YAML error."""
 
     def __init__(self, code: Code, message: str, place: Place, suggestion: str | None = None) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class SourceText:
 
 
 def quotable(code: Code, words: str, index: int, text: SourceText, hint: str | None = None) -> SourceError:
-    """Return an error that quotes may fix."""
+    """Return an error, with the value in quotes if that may fix it."""
     suggestion = quoting_hint(text.text, *text.position(index))
     if suggestion is not None:
         hint = f"Put the value in quotes: {suggestion}"

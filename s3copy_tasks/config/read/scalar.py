@@ -18,10 +18,10 @@ _FLOAT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Misread:
-    """A number in a form that YAML's versions read differently: no value of a job.
+    """A number in a form that YAML versions read differently; never valid in a job.
 
     Attributes:
-        text: as it stands in the file.
+        text: as written in the file.
         meaning: what YAML 1.2 reads.
     """
 

@@ -1,4 +1,4 @@
-"""Reads one YAML file: values, and the place of each. Nothing in a file can crash or hang its reader.
+"""Reads one YAML file: values, and the place of each. No file can crash or hang the reader.
 
 One pass over libyaml's events. Scalars are read by the core schema of YAML 1.2, as editors do:
 https://yaml.org/spec/1.2.2/#103-core-schema
@@ -26,7 +26,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml: ten times as
 
 
 def content_of(file: Path) -> bytes:
-    """Return what is in a file, as far as one more byte than a file may have.
+    """Return a file's content, but at most one byte more than a file may have.
 
     Raises:
         OSError: the file can't be read.
@@ -36,15 +36,15 @@ def content_of(file: Path) -> bytes:
 
 
 def read_source(file: Path, content: bytes | None = None) -> Source:
-    """Return what a YAML file says.
+    """Return the content of a YAML file.
 
     Args:
-        file: names the places.
-        content: of a file that is not written yet; None reads the file.
+        file: its path, also used in places.
+        content: of a file that does not exist yet; None reads the file.
 
     Raises:
         OSError: the file can't be read.
-        SourceError: it is no YAML, or beyond the bounds.
+        SourceError: it is not valid YAML, or exceeds a limit.
     """
     raw = content_of(file) if content is None else content
     if len(raw) > SIZE_MAX:
@@ -53,7 +53,7 @@ def read_source(file: Path, content: bytes | None = None) -> Source:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = error.object[: error.start].decode()  # not of `raw`: a byte order mark is cut off
+        before = error.object[: error.start].decode()  # not from `raw`: a byte order mark is removed
         place = SourceText(file, before).place(len(before))
         words = f"is not UTF-8: byte {error.object[error.start]:#x}. Save the file as UTF-8"
         raise SourceError(Code.YAML_ENCODING, words, place) from None
@@ -74,7 +74,7 @@ def _read(text: SourceText) -> Source:
 
 
 def _not_yaml(error: yaml.MarkedYAMLError, text: SourceText) -> SourceError:
-    """Put in words what libyaml says, and how to fix it."""
+    """Return libyaml's error as a message that says how to fix it."""
     problem, mark = str(error.problem), error.problem_mark
     if problem in _BEGINS_EARLIER and error.context_mark is not None:
         mark = error.context_mark

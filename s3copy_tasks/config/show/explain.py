@@ -1,4 +1,4 @@
-"""A job with every value that it has, and where each comes from: as YAML, and as rows."""
+"""Every value of a job, and where it comes from: as YAML, and as rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMMENT_COLUMN = 52
 
 
 def explained(layers: Layers) -> str:
-    """Return a valid job as YAML that says it all; the comment of a value is its file and line, or `default`.
+    """Return a valid job as complete YAML; the comment of a value is its file and line, or `default`.
 
     Args:
         layers: of a valid job.
@@ -35,7 +35,7 @@ def _mapping(
     for name, value in values.items():
         way, field = (*parts, name), part["properties"].get(name, {})
         if value == [] and field.get("minItems"):
-            continue  # left out is how a job says that it has none
+            continue  # an empty list is not valid there: it is left out
         if isinstance(value, dict) and "properties" in field:
             yield f"{indent}{name}:"
             yield from _mapping(value, way, field, layers, indent + "  ")
@@ -57,12 +57,12 @@ def _entries(
 
 
 def provenance(job: CopyJob) -> list[dict[str, Any]] | None:
-    """Return the rows of a job: path, value, origin, file and line of each; no path of a folder is in them.
+    """Return a row per value of a job: path, value, origin, file and line; files without their folder.
 
-    Reads the files again: parsing a Dag pays nothing for it.
+    Reads the files again, so that parsing a Dag does no work for it.
 
     Returns:
-        None where the files say something else by now.
+        None if the files have changed since.
     """
     layers = read_layers(job.file, defaults_of(job.file.parent))
     again = job_of(layers)
@@ -86,7 +86,7 @@ def _row(parts: Parts, value: Any, layers: Layers) -> dict[str, Any]:
 
 
 def _leaves(value: Any, parts: Parts) -> Iterator[tuple[Parts, Any]]:
-    """Yield the values of a document with the way to each; a list of texts is one value."""
+    """Yield the values of a document with their paths; a list of texts is one value."""
     if isinstance(value, dict) and value:
         for name, inner in value.items():
             yield from _leaves(inner, (*parts, name))
@@ -103,9 +103,9 @@ def _origin(parts: Parts, layers: Layers) -> str:
 
 
 def _place(parts: Parts, layers: Layers) -> Place | None:
-    """Return where a value was written, None for the schema's default.
+    """Return where a value is written; None for the schema's default.
 
-    One that an anchor brought stands where the anchor is used.
+    A value of an alias has the place of the alias.
     """
     while parts not in layers.source.values:
         if _is_default(parts, layers):
@@ -115,7 +115,7 @@ def _place(parts: Parts, layers: Layers) -> Place | None:
 
 
 def _is_default(parts: Parts, layers: Layers) -> bool:
-    """Say whether the document itself has no such value."""
+    """Return whether the document itself lacks the value."""
     value: Any = layers.value
     for part in parts:
         if isinstance(value, dict) and part not in value:

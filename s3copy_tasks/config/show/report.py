@@ -1,4 +1,4 @@
-"""Problems as people and machines read them: text with the offending line, JSON, GitHub's annotations."""
+"""Reports problems to people and machines: as text with the line, as JSON, as GitHub annotations."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _SHOWN_BEFORE, _SHOWN_AFTER = 60, 60
 
 
 def text_lines(problems: Iterable[Problem]) -> Iterator[Line]:
-    """Yield each problem, and below it the line that it is about with a caret.
+    """Yield each problem, and below it the line in question with a caret.
 
-    No line of a file that holds a secret: escapes and folded lines can hide one from any look at the text.
+    No line of a file with a secret is shown: escapes and folded lines can hide it from a check of the text.
     """
     problems = list(problems)
     secret = {problem.file for problem in problems if problem.code == Code.SECRET}
@@ -42,7 +42,7 @@ def text_lines(problems: Iterable[Problem]) -> Iterator[Line]:
 
 
 def as_text(problems: Iterable[Problem]) -> str:
-    """Return the report without styles, a line each and a line break after the last."""
+    """Return the report without styles."""
     return "".join("".join(text for text, _ in line) + "\n" for line in text_lines(problems))
 
 
@@ -92,12 +92,12 @@ def _excerpt(problem: Problem, lines_of: Callable[[str], list[str]]) -> Iterator
 
 
 def _cells(text: str) -> int:
-    """Return how many columns of a terminal a text takes: letters of East Asia take two, accents none."""
+    """Return the width of a text on a terminal: East Asian letters take two columns, accents none."""
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "FW" else 1 for c in text)
 
 
 def _lines_of(file: str) -> list[str]:
-    """Return a file's lines, with secrets struck out: also those that stand beside another problem."""
+    """Return a file's lines with secrets masked, also those on the line of another problem."""
     try:
         text = content_of(Path(file)).decode("utf-8-sig", "replace")
     except OSError:  # gone since it was read

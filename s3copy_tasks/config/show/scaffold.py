@@ -1,4 +1,4 @@
-"""Writes a new config: what is known stands in it, everything else as a comment that can be taken in."""
+"""Writes a new config: known fields as values, all others as comments that can be uncommented."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _WIDTH = 100
 
 
 def commented(document: dict[str, Any]) -> str:
-    """Return a document as YAML; above each field what it is for, and each other field as a comment.
+    """Return a document as YAML, with each field's description above it and all other fields as comments.
 
     Args:
-        document: a valid job, as far as its writer knows it.
+        document: a valid job, with the known fields only.
     """
     blocks = [
         "\n".join(_field(name, part, document.get(name), "", given=name in document))

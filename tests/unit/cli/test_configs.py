@@ -65,7 +65,7 @@ def test_new_makes_the_folder(tmp_path: Path) -> None:
 def test_new_reckons_with_the_defaults_of_the_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the folder gives may clash with the answers: that is told before anything is written."""
+    """The folder's defaults may conflict with the answers: that is reported before anything is written."""
     write(tmp_path, {"source": {"connection": "aws"}}, "_defaults.yaml")
     role = "arn:aws:iam::111122223333:role/reader"
     assert new(tmp_path, *REQUIRED, *ENTRIES["prefix"], "--source-role-arn", role) == 1
@@ -75,7 +75,7 @@ def test_new_reckons_with_the_defaults_of_the_folder(
 
 
 def test_new_shows_where_the_defaults_are_broken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is wrong in a file that is there has its place; nothing is written before it is mended."""
+    """A problem in an existing file is reported with its place; nothing is written until it is fixed."""
     defaults = write(tmp_path, {"ownr": "x"}, "_defaults.yaml")
     assert new(tmp_path, *REQUIRED, *ENTRIES["prefix"]) == 1
     assert f"{defaults}:1:1: unknown field 'ownr'" in capsys.readouterr().out
@@ -177,7 +177,7 @@ def test_new_says_where_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_call_that_lacks_something_ends_with_2(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Wrong use is told with the usage."""
+    """A usage error is reported with the usage."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
@@ -234,7 +234,7 @@ def test_schema_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_validate_counts_jobs_and_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The last line tells how many files are right, and how much is to do."""
+    """The last line says how many files are valid, and how many problems there are."""
     write(tmp_path, MINIMAL, "good.yaml")
     write(tmp_path, document(**prefix("x/", "y/"), owner="", overwrite="newer"), "two_problems.yaml")
     write(tmp_path, "@", "one_problem.yaml")
@@ -243,7 +243,7 @@ def test_validate_counts_jobs_and_problems(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_validate_says_one_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One is no plural."""
+    """One problem is singular."""
     write(tmp_path, document(owner=""))
     assert main(["validate", str(tmp_path)]) == 1
     assert capsys.readouterr().err == "0 of 1 configs valid, 1 problem\n"
@@ -252,7 +252,7 @@ def test_validate_says_one_problem(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_job_with_a_problem_across_jobs_is_not_counted_as_valid(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The job runs, and yet there is something to mend in its file."""
+    """The job is valid, but its file has a problem."""
     write(tmp_path, MINIMAL, "a.yaml")
     write(tmp_path, MINIMAL, "b.yaml")
     assert main(["validate", str(tmp_path)]) == 1
@@ -262,7 +262,7 @@ def test_a_job_with_a_problem_across_jobs_is_not_counted_as_valid(
 def test_defaults_that_break_every_job_are_one_problem(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No job of the folder is valid, and there is one thing to mend."""
+    """No job of the folder is valid, and there is one problem to fix."""
     write(tmp_path, {"ownr": "x"}, "_defaults.yaml")
     write(tmp_path, MINIMAL, "a.yaml")
     write(tmp_path, document(**prefix("x/", "y/")), "b.yaml")

@@ -60,7 +60,7 @@ def test_both_files_are_written(tmp_path: Path, capsys: Captured) -> None:
 
 
 def test_what_is_there_already_is_not_written_again(tmp_path: Path, capsys: Captured) -> None:
-    """A second call changes nothing: Airflow would parse a file anew that was touched."""
+    """A second call changes nothing: Airflow would parse a touched file again."""
     install(tmp_path)
     before = touched(tmp_path)
     capsys.readouterr()
@@ -83,7 +83,7 @@ def test_an_older_version_is_replaced(tmp_path: Path, capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path, capsys: Captured, name: str) -> None:
+def test_another_file_is_left_alone(tmp_path: Path, capsys: Captured, name: str) -> None:
     """Exit 1, and neither file is written: one alone would be half an installation."""
     (tmp_path / name).write_bytes(OTHERS)
     assert install(tmp_path) == 1
@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path, capsys: Captured, folder: 
 
 
 @pytest.mark.parametrize(("named", "parent"), {".": "..", "a/../b": "."}.items())
-def test_the_folder_of_configs_is_told_in_full(
+def test_the_folder_of_configs_is_printed_in_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, named: str, parent: str
 ) -> None:
     """A folder may be named as it is seen from here."""
@@ -168,7 +168,7 @@ def test_the_folder_of_configs_is_told_in_full(
     assert f"\nConfigs are read from {expected}, unless" in capsys.readouterr().out
 
 
-def test_a_reader_that_leaves_early_is_no_trouble_of_the_folder(tmp_path: Path) -> None:
+def test_a_reader_that_leaves_early_is_not_an_error_of_the_folder(tmp_path: Path) -> None:
     """The files are written whole before anything is said of them, and nothing false is said."""
     reader, writer = os.pipe()
     os.close(reader)

@@ -30,7 +30,7 @@ def catalog_of(folder: Path, **jobs: dict[str, Any]) -> Catalog:
     return load_folder(folder)
 
 
-def told(folder: Path, **jobs: dict[str, Any]) -> tuple[Problem, ...]:
+def find_problems(folder: Path, **jobs: dict[str, Any]) -> tuple[Problem, ...]:
     """Return the problems across jobs, which take no job away."""
     catalog = catalog_of(folder, **jobs)
     assert [one.name for one in catalog.jobs] == sorted(jobs)
@@ -44,10 +44,10 @@ def told(folder: Path, **jobs: dict[str, Any]) -> tuple[Problem, ...]:
     "place",
     ["bucket-b/out/", "bucket-b/out/{{ ds }}/", "bucket-b/", "bucket-b/key", "bucket-b/{{ ds }}.json"],
 )
-def test_two_jobs_that_write_one_place_are_told(tmp_path: Path, place: str) -> None:
-    """Equal prefixes and equal keys, templates as they stand, are written by two in every run."""
+def test_two_jobs_that_write_one_place_are_reported(tmp_path: Path, place: str) -> None:
+    """Equal prefixes and equal keys, templates unrendered, are written by two jobs in every run."""
     one, two = job("bucket-a/x/", place), job("bucket-a/y/", place)
-    (problem,) = told(tmp_path, one=one, two=two)
+    (problem,) = find_problems(tmp_path, one=one, two=two)
     assert (problem.file, problem.line, problem.code) == (
         str(tmp_path / "two.yaml"),
         8,
@@ -59,10 +59,10 @@ def test_two_jobs_that_write_one_place_are_told(tmp_path: Path, place: str) -> N
     )
 
 
-def test_each_further_writer_is_told_with_the_first(tmp_path: Path) -> None:
-    """Of three jobs that write one place, two are told; both name the first by name."""
+def test_each_further_writer_is_reported_with_the_first(tmp_path: Path) -> None:
+    """Of three jobs that write one place, two are reported; both name the first by name."""
     jobs = {name: job(f"bucket-a/{name}/", "bucket-b/out/") for name in ("c", "a", "b")}
-    assert [(Path(one.file).name, "'a'" in one.message) for one in told(tmp_path, **jobs)] == [
+    assert [(Path(one.file).name, "'a'" in one.message) for one in find_problems(tmp_path, **jobs)] == [
         ("b.yaml", True),
         ("c.yaml", True),
     ]
@@ -71,13 +71,13 @@ def test_each_further_writer_is_told_with_the_first(tmp_path: Path) -> None:
 def test_one_job_may_write_a_prefix_from_two_sources(tmp_path: Path) -> None:
     """Within a job the plan sees to it that no key is written twice."""
     entries = [{"source": f"{name}/", "destination": "out/"} for name in "xy"]
-    assert told(tmp_path, one=job("bucket-a/x/", "bucket-b/out/", prefixes=entries)) == ()
+    assert find_problems(tmp_path, one=job("bucket-a/x/", "bucket-b/out/", prefixes=entries)) == ()
 
 
 def test_a_place_that_the_defaults_give_names_the_job(tmp_path: Path) -> None:
     """Where two jobs take their entries from the defaults, the message says which two they are."""
     write(tmp_path, job("bucket-a/x/", "bucket-b/out/"), "_defaults.yaml")
-    (problem,) = told(tmp_path, one={"owner": "a"}, two={"owner": "b"})
+    (problem,) = find_problems(tmp_path, one={"owner": "a"}, two={"owner": "b"})
     assert (problem.file, problem.line) == (str(tmp_path / "_defaults.yaml"), 8)
     assert "the job 'one' writes" in problem.message
     assert problem.message.endswith(" (in the job of two.yaml)")
@@ -97,9 +97,9 @@ UNDECIDED = {
 
 
 @pytest.mark.parametrize(("one", "two"), UNDECIDED.values(), ids=UNDECIDED)
-def test_what_only_a_run_can_tell_is_no_problem(tmp_path: Path, one: str, two: str) -> None:
+def test_what_only_a_run_can_decide_is_not_a_problem(tmp_path: Path, one: str, two: str) -> None:
     """Places that may meet, and need not, are left to the run: prefixes below each other hold other keys."""
-    assert told(tmp_path, one=job("bucket-a/x/", one), two=job("bucket-a/y/", two)) == ()
+    assert find_problems(tmp_path, one=job("bucket-a/x/", one), two=job("bucket-a/y/", two)) == ()
 
 
 @pytest.mark.parametrize("endpoint", ["https://s3.example.org", "http://localhost:9000"])
@@ -107,7 +107,7 @@ def test_one_name_on_two_servers_is_two_places(tmp_path: Path, endpoint: str) ->
     """Buckets of one name at different endpoints are different buckets."""
     one, two = job("bucket-a/x/", "bucket-b/out/"), job("bucket-a/x/", "bucket-b/out/")
     two["destination"]["endpoint_url"] = endpoint
-    assert told(tmp_path, one=one, two=two) == ()
+    assert find_problems(tmp_path, one=one, two=two) == ()
 
 
 # --- circles
@@ -122,10 +122,10 @@ def circle(*places: str, **fields: Any) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
-def test_a_circle_of_jobs_is_told_once(tmp_path: Path, count: int) -> None:
+def test_a_loop_of_jobs_is_reported_once(tmp_path: Path, count: int) -> None:
     """The last job by name has the problem, and its message names the whole way round."""
     jobs = circle(*(f"bucket-{number}/in/" for number in range(count)))
-    (problem,) = told(tmp_path, **jobs)
+    (problem,) = find_problems(tmp_path, **jobs)
     names = sorted(jobs)
     assert (problem.file, problem.line, problem.column) == (str(tmp_path / f"{names[-1]}.yaml"), 4, 1)
     assert (problem.code, problem.path) == (Code.JOBS_LOOP, "destination")
@@ -139,14 +139,14 @@ def test_a_circle_goes_the_way_of_the_objects(tmp_path: Path) -> None:
         "b": job("bucket-2/in/", "bucket-1/in/"),
         "c": job("bucket-3/in/", "bucket-2/in/"),
     }
-    (problem,) = told(tmp_path, **jobs)
+    (problem,) = find_problems(tmp_path, **jobs)
     assert "c -> b -> a -> c" in problem.message
 
 
-def test_two_circles_are_told_each(tmp_path: Path) -> None:
-    """Whoever mends one circle is not told of the next only then."""
+def test_each_of_two_loops_is_reported(tmp_path: Path) -> None:
+    """All loops are reported at once, not each after the last is fixed."""
     first, second = circle("bucket-1/x/", "bucket-2/x/"), circle("bucket-3/x/", "bucket-4/x/")
-    problems = told(tmp_path, **first, **{f"z{name}": content for name, content in second.items()})
+    problems = find_problems(tmp_path, **first, **{f"z{name}": content for name, content in second.items()})
     assert [Path(problem.file).name for problem in problems] == ["b.yaml", "zb.yaml"]
 
 
@@ -179,21 +179,21 @@ def test_a_job_feeds_one_that_reads_all_that_an_entry_writes(
     back = job(
         f"bucket-2/{read_from}", "bucket-1/back/y" if read_from.endswith("key") else "bucket-1/back/y/"
     )
-    assert bool(told(tmp_path, there=there, back=back)) is is_fed
+    assert bool(find_problems(tmp_path, there=there, back=back)) is is_fed
 
 
-def test_a_chain_is_no_circle(tmp_path: Path) -> None:
+def test_a_chain_is_not_a_loop(tmp_path: Path) -> None:
     """Jobs may hand on what other jobs wrote."""
     places = [f"bucket-{number}/in/" for number in range(5)]
     jobs = {name: job(*pair) for name, pair in zip("abcd", pairwise(places), strict=True)}
-    assert told(tmp_path, **jobs) == ()
+    assert find_problems(tmp_path, **jobs) == ()
 
 
 def test_a_circle_over_two_servers_is_none(tmp_path: Path) -> None:
     """What is read at one endpoint was not written at another."""
     jobs = circle("bucket-1/x/", "bucket-2/x/")
     jobs["b"]["source"]["endpoint_url"] = "https://s3.example.org"
-    assert told(tmp_path, **jobs) == ()
+    assert find_problems(tmp_path, **jobs) == ()
 
 
 def test_a_broken_job_takes_no_part(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_broken_job_takes_no_part(tmp_path: Path) -> None:
 
 
 @given(edges=st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12))
-def test_circles_are_told_where_there_are_any(
+def test_loops_are_reported_where_there_are_any(
     tmp_path_factory: pytest.TempPathFactory, edges: set[tuple[int, int]]
 ) -> None:
     """Any set of jobs has a problem if and only if one of them, by way of others, feeds itself."""
@@ -215,7 +215,7 @@ def test_circles_are_told_where_there_are_any(
     reached = set(pairs)
     for _ in pairs:
         reached |= {(a, d) for a, b in reached for c, d in pairs if b == c}
-    problems = told(folder, **jobs)
+    problems = find_problems(folder, **jobs)
     assert {problem.code for problem in problems} == (
         {Code.JOBS_LOOP} if any(a == b for a, b in reached) else set()
     )

@@ -17,8 +17,8 @@ def test_jobs_are_sorted_by_name(tmp_path: Path) -> None:
     assert [job.name for job in load_folder(tmp_path).jobs] == ["a", "b", "c"]
 
 
-def test_what_is_no_job_is_left_out(tmp_path: Path) -> None:
-    """Names with "_" or "." in front, other endings, folders and pipes are no jobs."""
+def test_files_that_are_not_jobs_are_left_out(tmp_path: Path) -> None:
+    """Names with "_" or "." in front, other endings, folders and pipes are not jobs."""
     for name in ("job.yaml", "_defaults.yaml", ".hidden.yaml", ".yaml", "README.md", "job.yaml.bak"):
         write(tmp_path, MINIMAL, name)
     (tmp_path / "folder.yaml").mkdir()
@@ -58,7 +58,7 @@ def test_two_files_of_one_name_are_both_refused(tmp_path: Path) -> None:
 
 
 def test_files_of_one_name_are_read_all_the_same(tmp_path: Path) -> None:
-    """What else is wrong with them comes at once, and not when the name is mended."""
+    """Their other problems are reported at once, not after the name is fixed."""
     files = [write(tmp_path, document(owner=""), "daily.yaml"), write(tmp_path, MINIMAL, "daily.yml")]
     assert [(one.file, one.code) for one in load_files(files).problems] == [
         (str(files[0]), Code.NAME_TAKEN),
@@ -68,7 +68,7 @@ def test_files_of_one_name_are_read_all_the_same(tmp_path: Path) -> None:
 
 
 def test_files_of_one_name_take_no_part_in_rules_across_jobs(tmp_path: Path) -> None:
-    """They are no jobs, so they write nothing."""
+    """They are not jobs, so they write nothing."""
     files = [write(tmp_path, MINIMAL, name) for name in ("a.yaml", "b.yaml", "b.yml")]
     catalog = load_files(files)
     assert [job.name for job in catalog.jobs] == ["a"]
@@ -76,7 +76,7 @@ def test_files_of_one_name_take_no_part_in_rules_across_jobs(tmp_path: Path) -> 
 
 
 def test_problems_across_jobs_take_no_job_away(tmp_path: Path) -> None:
-    """Two jobs that write one place run, as they did before anybody looked; the problem is told."""
+    """Two jobs that write one place run, as before; the problem is reported."""
     for name in ("a.yaml", "b.yaml"):
         write(tmp_path, MINIMAL, name)
     catalog = load_folder(tmp_path)

@@ -48,7 +48,7 @@ def place_of(problem: Problem) -> str:
     return "-" if problem.line is None else f"{problem.line}:{problem.column}"
 
 
-def told(problem: Problem) -> str:
+def describe(problem: Problem) -> str:
     """Return a problem in the form in which the examples state it."""
     path = f" {problem.path}" if problem.path else ""
     return f"# {place_of(problem)} {problem.code}{path}: {problem.message}"
@@ -56,11 +56,11 @@ def told(problem: Problem) -> str:
 
 @pytest.mark.parametrize("path", INVALID.values(), ids=INVALID)
 def test_an_invalid_example_has_the_problems_that_it_states(path: Path) -> None:
-    """All problems are told and no other, each at its place with its code, path and words that mend it."""
+    """Exactly its problems are reported, each at its place with its code, path and a message with the fix."""
     problems = loaded(path).problems
     files = sorted(path.glob("*.y*ml")) if path.is_dir() else [path]
     stated = [(file, one) for file in files for one in expected_of(file)]
-    assert [(problem.file, told(problem).partition(": ")[0]) for problem in problems] == [
+    assert [(problem.file, describe(problem).partition(": ")[0]) for problem in problems] == [
         (str(file), one.group().partition(": ")[0]) for file, one in stated
     ]
     for problem, (_, one) in zip(problems, stated, strict=True):
@@ -84,14 +84,14 @@ def test_every_code_is_shown() -> None:
 
 @pytest.mark.parametrize("path", INVALID.values(), ids=INVALID)
 def test_a_problem_is_listed_once_and_in_order(path: Path) -> None:
-    """Problems are sorted by file, line and column, and none is told twice."""
+    """Problems are sorted by file, line and column, and none is reported twice."""
     problems = loaded(path).problems
     assert len(problems) == len(set(map(str, problems)))
     assert [one.place for one in problems] == sorted(one.place for one in problems)
 
 
 @pytest.mark.parametrize("path", INVALID.values(), ids=INVALID)
-def test_a_suggestion_stands_in_the_words(path: Path) -> None:
-    """A machine offers what a reader is told, and nothing else."""
+def test_a_suggestion_is_in_the_message(path: Path) -> None:
+    """A machine offers the fix that the message says, and nothing else."""
     for problem in loaded(path).problems:
         assert problem.suggestion is None or problem.suggestion in problem.message

@@ -131,7 +131,7 @@ def test_null_over_a_default_is_the_job_s(tmp_path: Path) -> None:
     assert origins(explanation(file))["schedule"] == f"{file}:9"
 
 
-def test_a_value_of_an_alias_is_where_the_alias_stands(tmp_path: Path) -> None:
+def test_a_value_of_an_alias_is_where_the_alias_is(tmp_path: Path) -> None:
     """The place to change is the place that says it."""
     content = """\
 version: 1

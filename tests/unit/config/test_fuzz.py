@@ -160,7 +160,7 @@ CHANGES = st.dictionaries(FIELDS, VALUES, max_size=4)
 @FUZZ
 @given(changes=CHANGES)
 def test_any_values_in_a_job_are_judged(tmp_path: Path, changes: dict[str, Any]) -> None:
-    """Whatever stands in a field, loading never raises and never says nothing."""
+    """Whatever a field contains, loading never raises and never returns neither job nor problem."""
     assert_judged(write(tmp_path, document(**changes)))
 
 
@@ -172,7 +172,7 @@ def test_any_values_in_defaults_are_judged(
     changes: dict[str, Any],
     is_whole: bool,  # noqa: FBT001 - drawn by Hypothesis
 ) -> None:
-    """Whatever stands in defaults, a job over them is judged, and each problem is in one of the two files."""
+    """Whatever the defaults contain, the job is checked, and each problem is in one of the two files."""
     folder = tmp_path_factory.mktemp("defaults")
     write(folder, defaults, "_defaults.yaml")
     file = write(folder, document(**changes) if is_whole else changes)
@@ -270,7 +270,7 @@ def edited(draw: st.DrawFn) -> str:
 @FUZZ
 @given(text=edited())
 def test_any_edit_of_an_example_is_judged(tmp_path: Path, text: str) -> None:
-    """A slip of the finger anywhere in a file is told, or harmless."""
+    """A typo anywhere in a file is reported, or harmless."""
     assert_judged(write(tmp_path, text))
 
 
@@ -322,8 +322,8 @@ def test_any_time_is_judged(tmp_path: Path, name: str, text: str) -> None:
     assert_judged(write(tmp_path, document(**{name: text}) | {"filters": {"modified_since": text}}))
 
 
-def test_the_judge_sees_what_it_looks_at(tmp_path: Path) -> None:
-    """A problem behind the file's end is found out, or the tests above could not fail."""
+def test_the_check_finds_a_wrong_place(tmp_path: Path) -> None:
+    """A problem after the file's end is detected, or the tests above could not fail."""
     file = write(tmp_path, MINIMAL)
     with pytest.raises(AssertionError):
         assert_in_file(Problem(file=str(file), line=99, column=1, code=Code.NOT_A_JOB, message="x"))

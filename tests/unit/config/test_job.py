@@ -111,7 +111,7 @@ def test_every_field_of_the_file_reaches_the_job(tmp_path: Path) -> None:
     assert (job.max_failed_objects, job.retries) == (8, 9)
 
 
-def test_assets_are_no_cron(tmp_path: Path) -> None:
+def test_assets_are_not_cron(tmp_path: Path) -> None:
     """A job that assets start has their URIs and no cron."""
     job = job_of(write(tmp_path, document(schedule={"assets": ["s3://ops-granules/daily"]})))
     assert (job.schedule, job.schedule_assets) == (None, ("s3://ops-granules/daily",))
@@ -192,7 +192,7 @@ def test_digest_changes_with_every_value(tmp_path: Path, changes: dict[str, Any]
 
 
 def test_no_two_changes_share_a_digest(tmp_path: Path) -> None:
-    """A digest tells jobs apart."""
+    """Different jobs have different digests."""
     digests = {digest(tmp_path, document(**changes)) for changes in CHANGES.values()}
     assert len(digests) == len(CHANGES)
 

@@ -64,7 +64,7 @@ def at(value: Any, way: Parts) -> Any:
 
 
 def is_of_the_job(own: Any, base: Any, way: Parts) -> bool:
-    """Say whether the job's file gives a value: it has it, or it replaces a value around it."""
+    """Return whether the job's file gives a value: it has it, or it replaces a value around it."""
     for part in way:
         if not isinstance(own, dict) or not isinstance(base, dict):
             return True
@@ -176,10 +176,10 @@ BROKEN_DEFAULTS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize(("content", "code"), BROKEN_DEFAULTS.values(), ids=BROKEN_DEFAULTS)
-def test_broken_defaults_are_told_once_and_break_their_folder_only(
+def test_broken_defaults_are_reported_once_and_break_their_folder_only(
     tmp_path: Path, content: str, code: str
 ) -> None:
-    """Jobs of other folders go on; the problem is told in the file of defaults, not once for each job."""
+    """Jobs of other folders go on; the problem is reported in the file of defaults, not once for each job."""
     (tmp_path / "team").mkdir()
     defaults = write(tmp_path / "team", content, DEFAULTS)
     files = [write(tmp_path / "team", MINIMAL, f"job{number}.yaml") for number in range(3)]
@@ -189,13 +189,13 @@ def test_broken_defaults_are_told_once_and_break_their_folder_only(
 
 
 @pytest.mark.parametrize(("content", "code"), BROKEN_DEFAULTS.values(), ids=BROKEN_DEFAULTS)
-def test_a_worker_is_told_of_broken_defaults(tmp_path: Path, content: str, code: str) -> None:
+def test_a_worker_reports_broken_defaults(tmp_path: Path, content: str, code: str) -> None:
     """Loading one job reads its folder's defaults, too, and says what is wrong with them."""
     write(tmp_path, content, DEFAULTS)
     assert [problem.code for problem in problems_of(write(tmp_path, MINIMAL))] == [code]
 
 
-def test_defaults_and_job_are_told_together(tmp_path: Path) -> None:
+def test_defaults_and_job_are_reported_together(tmp_path: Path) -> None:
     """The problems of both files come at once."""
     write(tmp_path, {"owner": ""}, DEFAULTS)
     write(tmp_path, document(overwrite="newer"))
@@ -208,7 +208,7 @@ def test_defaults_and_job_are_told_together(tmp_path: Path) -> None:
 
 
 def test_a_wrong_default_stays_wrong_under_a_job_that_overrides_it(tmp_path: Path) -> None:
-    """The folder is mended where it is broken: the next job would have the default again."""
+    """The defaults are to be fixed, not the job: the next job would have the same problem."""
     write(tmp_path, {"owner": ""}, DEFAULTS)
     (problem,) = problems_of(write(tmp_path, document(owner="data-ops")))
     assert problem.file == str(tmp_path / DEFAULTS)
@@ -221,8 +221,8 @@ def test_defaults_may_be_empty(tmp_path: Path, content: str) -> None:
     assert job_of(write(tmp_path, MINIMAL)).owner == "airflow"
 
 
-def test_defaults_that_are_no_mapping_are_told_as_defaults(tmp_path: Path) -> None:
-    """Nobody is sent to write `version: 1` into a file of defaults."""
+def test_defaults_that_are_not_a_mapping_are_reported_as_defaults(tmp_path: Path) -> None:
+    """The message does not ask for `version: 1` in a file of defaults."""
     write(tmp_path, "- owner\n", DEFAULTS)
     (problem,) = problems_of(write(tmp_path, MINIMAL))
     assert problem.message == "is not a mapping. Write the defaults as fields of a job"
@@ -235,7 +235,7 @@ def test_defaults_require_nothing(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_missing_in_the_job(tmp_path: Path) -> None:
-    """A section of the defaults that no job completes is told where it would be completed."""
+    """A section of the defaults that no job completes is reported where a job would complete it."""
     write(tmp_path, {"source": {"connection": "aws"}}, DEFAULTS)
     changes = document()
     del changes["source"]
@@ -243,14 +243,14 @@ def test_what_is_missing_is_missing_in_the_job(tmp_path: Path) -> None:
     assert str(problem) == f"{tmp_path}/job.yaml:1:1: source: needs `bucket`"
 
 
-def test_what_is_missing_in_a_section_of_the_job_is_told_there(tmp_path: Path) -> None:
+def test_what_is_missing_in_a_section_of_the_job_is_reported_there(tmp_path: Path) -> None:
     """The name of the section is the place."""
     write(tmp_path, {"source": {"connection": "aws"}}, DEFAULTS)
     (problem,) = problems_of(write(tmp_path, document(source={"region": "us-west-2"})))
     assert (problem.file, problem.line, problem.message) == (str(tmp_path / "job.yaml"), 2, "needs `bucket`")
 
 
-def test_what_is_missing_in_an_entry_of_the_defaults_is_told_there(tmp_path: Path) -> None:
+def test_what_is_missing_in_an_entry_of_the_defaults_is_reported_there(tmp_path: Path) -> None:
     """A job can't complete an entry of a list: lists are replaced."""
     write(tmp_path, {"objects": [{"source": "a"}]}, DEFAULTS)
     (problem,) = problems_of(write(tmp_path, MINIMAL))
@@ -270,8 +270,8 @@ def test_a_default_that_is_wrong_for_one_job_names_the_job(tmp_path: Path) -> No
     assert problem.message.endswith(" (in the job of on_arrival.yaml)")
 
 
-def test_a_rule_across_both_files_is_told_at_the_value_it_is_about(tmp_path: Path) -> None:
-    """A destination of the defaults that overlaps a job's source stands in the defaults."""
+def test_a_rule_across_both_files_is_reported_at_the_value_it_is_about(tmp_path: Path) -> None:
+    """A destination in the defaults that overlaps a job's source is reported in the defaults."""
     bucket = {"bucket": "ops-granules"}
     write(tmp_path, {"destination": bucket, "objects": [{"source": "x", "destination": "daily/x"}]}, DEFAULTS)
     changes = {"version": 1, "source": bucket, **prefix("daily/")}

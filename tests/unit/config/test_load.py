@@ -1,6 +1,6 @@
-"""A file is a job, or a list of problems that say what, where and how to mend.
+"""A file is a job, or a list of problems that say what is wrong, where, and how to fix it.
 
-What a file of text can show stands in `examples/`; here is what can't: bytes, sizes, names of files.
+Cases that a text file can show are in `examples/`; these are the others: bytes, sizes, file names.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ UNREADABLE: dict[str, tuple[str | bytes, str, str, str]] = {
         Code.YAML_SYNTAX,
         "control characters are not allowed",
     ),
-    "NUL, escaped": ('version: 1\nowner: "a\\0b"\n', ":2:8", Code.YAML_NUL, "Take it out"),
-    "NUL in a name": ('"a\\0b": 1\n', ":1:1", Code.YAML_NUL, "Take it out"),
+    "NUL, escaped": ('version: 1\nowner: "a\\0b"\n', ":2:8", Code.YAML_NUL, "Remove it"),
+    "NUL in a name": ('"a\\0b": 1\n', ":1:1", Code.YAML_NUL, "Remove it"),
     "lists without end": ("[" * 500_000, ":1:33", Code.YAML_DEPTH, "nested more than 32 levels deep"),
     "mappings without end": ("{a: " * 200_000, ":1:129", Code.YAML_DEPTH, "nested more than 32 levels"),
     "entries without end": ("- " * 200_000, ":1:65", Code.YAML_DEPTH, "nested more than 32 levels"),
@@ -59,7 +59,7 @@ UNREADABLE: dict[str, tuple[str | bytes, str, str, str]] = {
 def test_what_cannot_be_read_is_one_problem(
     tmp_path: Path, content: str | bytes, place: str, code: str, words: str
 ) -> None:
-    """What is no YAML, or beyond the bounds, is told once, with its place and words that mend it."""
+    """Invalid YAML, or a file beyond the limits, is reported once, with its place and how to fix it."""
     (problem,) = problems_of(write(tmp_path, content))
     assert (problem.where, problem.code) == (f"{tmp_path}/job.yaml{place}", code)
     assert words in problem.message
@@ -88,8 +88,8 @@ LONG = {
     ),
     "an account of thousands of digits": (f"owner: {'9' * 5000}\n", "99999999999999999999... as a number"),
     "a size of thousands of digits": (f"transfer: {{batch_bytes: {'9' * 5000} GiB}}\n", "at most 9999 TiB"),
-    "a time zone of hundreds of letters": (f"timezone: {'a' * 300}\n", "is no time zone"),
-    "a time zone that is a path": ("timezone: ../../etc/passwd\n", "is no time zone"),
+    "a time zone of hundreds of letters": (f"timezone: {'a' * 300}\n", "is not a time zone"),
+    "a time zone that is a path": ("timezone: ../../etc/passwd\n", "is not a time zone"),
     "a preset of thousands of letters": (f'schedule: "@{"a" * 5000}"\n', "more than 200 characters"),
     "a tag of thousands of letters": (f"tags: [{'a' * 5000}]\n", "must have at most 100 characters"),
     "a list that is text of thousands of letters": (
@@ -138,7 +138,7 @@ QUICK = {
 
 @pytest.mark.parametrize("content", QUICK.values(), ids=QUICK)
 def test_no_file_keeps_its_reader_busy(tmp_path: Path, content: str) -> None:
-    """The number of problems told is bounded, and so is the work that a file can make."""
+    """The number of reported problems is limited, and so is the work that a file can cause."""
     problems = problems_of(write(tmp_path, TEXT.replace("partner-", "ops-") + content))
     assert 0 < len(problems) <= 2_100
 
@@ -152,7 +152,7 @@ def test_every_entry_that_a_job_may_have_is_compared_with_the_others(tmp_path: P
 
 
 def test_all_problems_come_at_once_and_sorted(tmp_path: Path) -> None:
-    """One reading tells all that the YAML, the schema and the rules refuse, in the order of the file."""
+    """One pass reports all that the YAML, the schema and the rules refuse, in the order of the file."""
     content = """\
 version: 2
 source: {buckt: a, account: "1"}
@@ -200,7 +200,7 @@ def test_a_problem_prints_as_a_place_that_editors_open(tmp_path: Path) -> None:
     ],
     ids=["space", "Cyrillic", "line break", "long"],
 )
-def test_a_name_that_is_no_dag_id_is_refused(tmp_path: Path, name: str, words: str) -> None:
+def test_a_name_that_is_not_a_dag_id_is_refused(tmp_path: Path, name: str, words: str) -> None:
     """The file's stem becomes the Dag's id, so it keeps Airflow's rules."""
     (problem,) = problems_of(write(tmp_path, MINIMAL, name))
     assert (problem.code, problem.line) == (Code.FILE_NAME, None)
@@ -217,14 +217,14 @@ def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_a_problem(tmp_path: Path) -> None:
-    """A folder in place of a file is told, not raised."""
+    """A folder in place of a file is reported, not raised."""
     (problem,) = problems_of(tmp_path)
     assert problem.message == "can't be read: Is a directory"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_file_without_permission_is_a_problem(tmp_path: Path) -> None:
-    """A file that may not be read is told, not raised."""
+    """A file that may not be read is reported, not raised."""
     file = write(tmp_path, MINIMAL)
     file.chmod(0)
     (problem,) = problems_of(file)
@@ -238,7 +238,7 @@ def test_a_path_too_long_is_a_problem(tmp_path: Path) -> None:
     assert [problem.code for problem in loaded] == [Code.FILE_UNREADABLE]
 
 
-def test_one_text_in_two_places_is_told_in_each(tmp_path: Path) -> None:
+def test_one_text_in_two_places_is_reported_in_each(tmp_path: Path) -> None:
     """Two equal mistakes are two problems: each has its own place."""
     changes = prefix("daily", "backup")
     assert [(one.line, one.path) for one in problems_of(write(tmp_path, document(**changes)))] == [

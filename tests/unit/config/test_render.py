@@ -62,7 +62,7 @@ def test_every_template_is_rendered(two: CopyJob) -> None:
     assert run.objects == (ObjectEntry(source="index-2026-01-31.json", destination="index.json"),)
 
 
-def test_what_is_no_template_is_the_job_s(two: CopyJob) -> None:
+def test_what_is_not_a_template_is_the_job_s(two: CopyJob) -> None:
     """Buckets, options and digest are those of the file, whichever run it is."""
     run = rendered(two)
     assert (run.name, run.run_id, run.digest) == (two.name, "manual__1", two.digest)
@@ -72,7 +72,7 @@ def test_what_is_no_template_is_the_job_s(two: CopyJob) -> None:
 
 
 def test_picked_prefixes_are_copied_alone(two: CopyJob) -> None:
-    """Prefixes are picked as they stand in the file; single objects then stay out."""
+    """Prefixes are chosen as written in the file; single objects are then left out."""
     run = rendered(two, prefixes=["daily/{{ ds }}/"])
     assert [entry.source for entry in run.prefixes] == ["daily/2026-01-31/"]
     assert run.objects == ()
@@ -92,7 +92,7 @@ def test_an_unknown_prefix_is_refused_with_those_there_are(two: CopyJob) -> None
 
 
 def test_a_job_of_objects_has_no_prefix_to_pick(tmp_path: Path) -> None:
-    """Where there are no prefixes the message says so."""
+    """Without prefixes the message says so."""
     content = document(objects=[{"source": "a", "destination": "b"}])
     del content["prefixes"]
     assert refusal(job_of(write(tmp_path, content)), prefixes=["a/"]) == ["has no prefix 'a/'. It has none"]
@@ -115,7 +115,7 @@ def test_a_folder_that_no_asset_can_name_has_none(two: CopyJob) -> None:
 
 
 def test_dry_run_is_the_same_run_that_copies_nothing(two: CopyJob) -> None:
-    """Only the flag tells a dry run from a run."""
+    """A dry run differs from a run only in the flag."""
     dry = rendered(two, dry_run=True)
     assert dry.dry_run
     assert (dry.prefixes, dry.objects, dry.digest) == (
@@ -154,7 +154,7 @@ def test_modified_since_is_in_the_job_s_time_zone(
 
 
 def test_without_modified_since_every_date_takes_part(two: CopyJob) -> None:
-    """No date in the file is no bound."""
+    """Without a date in the file nothing is left out."""
     assert rendered(two).filters.modified_since is None
 
 
@@ -228,8 +228,8 @@ def test_the_whole_bucket_is_a_prefix(tmp_path: Path) -> None:
     assert rendered(job).prefixes == (PrefixEntry(source="", destination=""),)
 
 
-def test_a_run_without_logical_date_tells_all_its_problems(tmp_path: Path) -> None:
-    """All that can't be rendered is told at once, with its path and what to use instead."""
+def test_a_run_without_logical_date_reports_all_its_problems(tmp_path: Path) -> None:
+    """All that can't be rendered is reported at once, with its path and what to use instead."""
     job = job_of(write(tmp_path, document(**TWO, filters={"modified_since": "{{ data_interval_start }}"})))
     hint = "it was started without a logical date. Use dag_run.run_after, or give the run a logical date"
     assert refusal(job, NAMES) == [
@@ -243,8 +243,8 @@ def test_a_run_without_logical_date_tells_all_its_problems(tmp_path: Path) -> No
     ]
 
 
-def test_rendered_values_tell_all_their_problems(tmp_path: Path) -> None:
-    """Empty, long and repeated keys are told at once."""
+def test_rendered_values_report_all_their_problems(tmp_path: Path) -> None:
+    """Empty, long and repeated keys are reported at once."""
     entries = [
         {"source": "{{ params.nothing }}", "destination": "{{ ds }}"},
         {"source": "{{ 'a' * 1025 }}", "destination": "{{ ts[:10] }}"},

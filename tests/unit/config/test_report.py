@@ -55,11 +55,11 @@ def test_a_problem_is_a_place_words_and_its_line(tmp_path: Path) -> None:
 
 
 def test_a_problem_of_a_whole_file_has_no_line(tmp_path: Path) -> None:
-    """Where there is no place, nothing is pointed at."""
+    """Without a place, no caret is shown."""
     assert as_text([problem(tmp_path, path="")]) == f"{tmp_path}: must be text [wrong-type]\n"
 
 
-def test_no_problems_are_no_report() -> None:
+def test_without_problems_the_report_is_empty() -> None:
     """Silence is what a pipeline expects of good configs."""
     assert as_text([]) == ""
 
@@ -79,9 +79,7 @@ CARETS = {
 
 
 @pytest.mark.parametrize(("text", "column", "line", "at"), CARETS.values(), ids=CARETS)
-def test_the_caret_stands_below_what_it_is_about(
-    tmp_path: Path, text: str, column: int, line: str, at: int
-) -> None:
+def test_the_caret_is_below_its_place(tmp_path: Path, text: str, column: int, line: str, at: int) -> None:
     """Tabs, accents, wide letters and escapes before it don't move the caret away."""
     assert shown(tmp_path, text, 1, column) == [line, "       | " + " " * at + "^"]
 
@@ -93,7 +91,7 @@ def test_lines_are_those_of_editors(tmp_path: Path, line_break: str) -> None:
     assert shown(tmp_path, text, 2, 4) == ["     2 | b: 2", "       |    ^"]
 
 
-def test_a_byte_order_mark_is_no_column(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_a_column(tmp_path: Path) -> None:
     """Neither the reader nor the report counts it."""
     assert shown(tmp_path, b"\xef\xbb\xbfab: 1\n", 1, 3) == ["     1 | ab: 1", "       |   ^"]
 
@@ -106,22 +104,22 @@ def test_a_long_line_is_cut_around_the_caret(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [(3, 1), (99, 1), (2, 1)], ids=["behind the last", "far", "empty"])
-def test_a_place_behind_the_text_is_no_crash(tmp_path: Path, place: tuple[int, int]) -> None:
+def test_a_place_after_the_text_does_not_crash(tmp_path: Path, place: tuple[int, int]) -> None:
     """A file may have been changed since it was read."""
     assert len(shown(tmp_path, "a: 1\n", *place)) in {0, 2}
 
 
 def test_a_file_that_is_gone_shows_no_line(tmp_path: Path) -> None:
-    """What was wrong is told all the same."""
+    """The problem is still reported."""
     assert as_text([problem(tmp_path / "gone.yaml", 1, 1)]).count("\n") == 1
 
 
-def test_a_line_that_is_no_text_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_a_line_that_is_not_text_is_shown_as_far_as_it_can_be(tmp_path: Path) -> None:
     """Bytes that are not UTF-8 don't break the report about them."""
     assert shown(tmp_path, b"owner: J\xfcrgen\n", 1, 9)[0] == "     1 | owner: J\ufffdrgen"
 
 
-def test_a_report_reads_files_anew(tmp_path: Path) -> None:
+def test_a_report_reads_files_again(tmp_path: Path) -> None:
     """A process that lives long shows the line as it is now."""
     assert shown(tmp_path, "a: 1\n", 1, 1)[0] == "     1 | a: 1"
     assert shown(tmp_path, "b: 2\n", 1, 1)[0] == "     1 | b: 2"
@@ -133,14 +131,14 @@ def test_a_report_reads_files_anew(tmp_path: Path) -> None:
     ids=["message", "path"],
 )
 def test_control_characters_are_escaped(tmp_path: Path, path: str, message: str) -> None:
-    """A stranger's text can't move the cursor or begin a line of its own."""
+    """Untrusted input can't move the cursor or start a new line."""
     report = as_text([problem(tmp_path / "a\x07.yaml", path=path, message=message)])
     assert "a\\x1b[31mb\\nc" in report
     assert "a\\x07.yaml" in report
     assert report.count("\n") == 1
 
 
-def test_the_words_stand_out(tmp_path: Path) -> None:
+def test_the_message_is_highlighted(tmp_path: Path) -> None:
     """On a terminal the place, the words, the code and the caret have styles of their own."""
     first, line, caret = text_lines([problem(write(tmp_path, "a: 1\n"), 1, 1)])
     assert [style for _, style in first] == ["bold", "", "red", "dim"]
@@ -154,7 +152,7 @@ def test_the_words_stand_out(tmp_path: Path) -> None:
 def test_any_line_is_one_line_and_its_caret_fits(
     tmp_path_factory: pytest.TempPathFactory, before: str, after: str
 ) -> None:
-    """Whatever stands in a line, it is shown in one line that a terminal can print, with one caret below."""
+    """Whatever a line contains, it is shown in one line that a terminal can print, with one caret below."""
     line, caret = shown(tmp_path_factory.mktemp("line"), before + after, 1, len(before) + 1)
     assert (line + caret).isprintable()
     assert re.fullmatch(r" {7}\| *\^", caret)
@@ -204,7 +202,7 @@ def test_github_shows_a_problem_beside_its_line() -> None:
 
 
 def test_github_takes_a_problem_of_a_whole_file() -> None:
-    """Without a place the annotation stands at the file."""
+    """Without a place the annotation is at the file."""
     assert as_github([problem("a.yaml", path="")]) == "::error file=a.yaml,title=wrong-type::must be text\n"
 
 

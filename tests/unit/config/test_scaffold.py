@@ -1,4 +1,4 @@
-"""A new config: what is known stands in it, the rest as comments that can be taken in one by one."""
+"""A new config: known fields as values, the rest as comments that can be uncommented one by one."""
 
 from __future__ import annotations
 
@@ -117,14 +117,14 @@ def test_all_comments_can_be_taken_in(answers: dict[str, Any]) -> None:
 
 
 def test_every_field_of_a_new_config_is_described() -> None:
-    """Above each field stands what it is for, in the words of the schema."""
+    """Above each field is its description from the schema."""
     text = re.sub(r"\n *# ", " ", commented(MINIMAL))
     top = schema()["properties"]
     for name, part in [*top.items(), *top["source"]["properties"].items()]:
         assert part["description"] in text, name
 
 
-def test_fields_stand_in_the_order_of_the_schema() -> None:
+def test_fields_have_the_order_of_the_schema() -> None:
     """A new config reads as the reference does, whatever the order of the answers."""
     text = commented(dict(reversed(document(owner="x", description="y").items())))
     top = [line for line in text.splitlines() if re.match(r"(# )?[a-z_]+:( |$)", line)]

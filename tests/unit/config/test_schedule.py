@@ -139,7 +139,7 @@ BAD_CRONS = {
 
 @pytest.mark.parametrize(("schedule", "words"), BAD_CRONS.values(), ids=BAD_CRONS)
 def test_bad_cron_is_refused(schedule: str, words: str) -> None:
-    """What is no cron, or would mean something else than it looks like, is refused in words."""
+    """What is not cron, or would not mean what it seems to, is refused with a message."""
     with pytest.raises(ValueError, match=words):
         cron_of(schedule)
 

@@ -78,7 +78,7 @@ def test_every_example_is_valid(field: Part, example: Any) -> None:
 
 @pytest.mark.parametrize("path", [path for path, (field, _) in FIELDS.items() if "default" in field])
 def test_every_default_is_valid_or_empty(path: str) -> None:
-    """A default may stand in the file; only the empty list means that the field is left out."""
+    """A default may be written in the file; only the empty list means that the field is left out."""
     field, _ = FIELDS[path]
     validator = Draft202012Validator(schema()).evolve(schema=field)
     assert field["default"] == [] or validator.is_valid(field["default"])
@@ -95,7 +95,7 @@ def test_spelled_out_defaults_are_valid() -> None:
     "path", [path for path, (field, _) in FIELDS.items() if {"pattern", "anyOf"} & set(field)]
 )
 def test_patterns_and_choices_have_their_words(path: str) -> None:
-    """The failure of a pattern or a choice is told in words, not as a regular expression."""
+    """The failure of a pattern or a choice is reported in words, not as a regular expression."""
     assert FIELDS[path][0]["errorMessage"]
 
 
@@ -142,10 +142,10 @@ SUGGESTIONS: dict[str, tuple[dict[str, Any], dict[Any, str], str | None]] = {
         {("source", "account"): "1e11"},
         None,
     ),
-    "true is no text": ({"owner": True}, {("owner",): "true"}, None),
+    "true is not text": ({"owner": True}, {("owner",): "true"}, None),
     "text as a number": ({"failure": {"retries": "3"}}, {}, "3"),
     "text with a comma as a number": ({"failure": {"retries": "1,0"}}, {}, "10"),
-    "words are no number": ({"failure": {"retries": "three"}}, {}, None),
+    "words are not a number": ({"failure": {"retries": "three"}}, {}, None),
     "a number without its zeros": (
         {"failure": {"retries": Misread("010", "the number 10")}},
         {("failure", "retries"): "010"},
@@ -157,7 +157,7 @@ SUGGESTIONS: dict[str, tuple[dict[str, Any], dict[Any, str], str | None]] = {
         None,
     ),
     "text as a list": ({"tags": "daily"}, {}, '["daily"]'),
-    "text is no list of mappings": ({"prefixes": "daily/"}, {}, None),
+    "text is not a list of mappings": ({"prefixes": "daily/"}, {}, None),
     "yes": ({"prefixes": [{"source": "", "destination": "", "recursive": "yes"}]}, {}, "true"),
     "Off": ({"prefixes": [{"source": "", "destination": "", "recursive": "Off"}]}, {}, "false"),
     "false in quotes": ({"prefixes": [{"source": "", "destination": "", "recursive": "false"}]}, {}, "false"),
@@ -207,13 +207,13 @@ WORDS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "words"), WORDS.values(), ids=WORDS)
-def test_a_finding_says_how_to_mend_it(changes: dict[str, Any], words: str) -> None:
+def test_a_finding_says_how_to_fix_it(changes: dict[str, Any], words: str) -> None:
     """What is wanted, what YAML reads, and what to do are in each message."""
     (finding,) = findings(**changes)
     assert finding.message.endswith(words) or words in finding.message
 
 
-def test_what_is_needed_is_not_told_to_be_left_out() -> None:
+def test_the_message_does_not_suggest_to_leave_out_a_required_field() -> None:
     """A field that has no default can't be left out."""
     (null,), (empty,) = findings(source=None), findings(objects=[{"source": "", "destination": "x"}])
     assert null.message.endswith("Give it a value")

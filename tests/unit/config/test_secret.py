@@ -1,4 +1,4 @@
-"""Secrets: what looks like one is refused wherever it stands, and no report ever repeats it."""
+"""Secrets: what looks like one is refused wherever it is, and no report ever repeats it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def made_up(seed: int, length: int, alphabet: str = BASE64, prefix: str = "") ->
 ACCESS_KEYS = st.builds(
     lambda seed, prefix: made_up(seed, 16, CAPITALS, prefix), SEEDS, st.sampled_from(["AKIA", "ASIA"])
 )
-# Some keys in a thousand are too regular to be told from words.
+# Some keys in a thousand are too regular to be distinguished from words.
 SECRET_KEYS = SEEDS.map(lambda seed: made_up(seed, 40)).filter(looks_secret)
 TOKENS = st.builds(
     lambda seed, prefix: made_up(seed, 200, prefix=prefix),
@@ -108,7 +108,7 @@ ORDINARY = {
 
 
 @pytest.mark.parametrize("text", ORDINARY.values(), ids=ORDINARY)
-def test_what_is_ordinary_is_no_secret(text: str) -> None:
+def test_ordinary_text_is_not_a_secret(text: str) -> None:
     """Long paths, hashes and ids are what configs are made of: nothing of them is struck out."""
     assert masked(text) == text
 
@@ -117,7 +117,7 @@ WORDS = ["daily", "Landsat", "Sentinel2", "MODIS", "v2", "2026", "01", "L1B", "N
 
 
 @given(words=st.lists(st.sampled_from(WORDS), min_size=2, max_size=14))
-def test_a_path_of_words_is_no_secret(words: list[str]) -> None:
+def test_a_path_of_words_is_not_a_secret(words: list[str]) -> None:
     """However long a path is, and whatever its words, it may be copied."""
     assert not looks_secret("/".join(words))
 
@@ -150,7 +150,7 @@ def test_a_field_named_as_a_secret_is_refused_whatever_its_value(
     assert "Take it out, replace the secret" in problem.message
 
 
-def test_the_fields_of_a_job_are_no_names_of_secrets(tmp_path: Path) -> None:
+def test_the_fields_of_a_job_are_not_names_of_secrets(tmp_path: Path) -> None:
     """`external_id`, `kms_key_id` and the like stay what they are."""
     location = {
         "bucket": "ops-granules",
@@ -164,7 +164,7 @@ def test_the_fields_of_a_job_are_no_names_of_secrets(tmp_path: Path) -> None:
 def test_a_secret_is_the_only_problem_of_its_value(
     tmp_path_factory: pytest.TempPathFactory, secret: str, field: str
 ) -> None:
-    """What else is wrong with a value that has to go anyway is not told, for it would repeat the value."""
+    """Other problems of a secret value are not reported: they would repeat the value."""
     (problem,) = problems_of(write(tmp_path_factory.mktemp("one"), document(**{field: secret})))
     assert (problem.code, problem.path, problem.line) == (Code.SECRET, field, 9)
 
@@ -180,10 +180,10 @@ def test_a_secret_is_known_by_its_value_however_it_is_written(tmp_path: Path) ->
         text = f'{{"description": {written}, "ownr": "x", {json.dumps(document())[1:]}'
         file = tmp_path / f"{number}.yaml"
         file.write_text(text)
-        told = reports(file)
-        assert Code.SECRET in told[0]
-        assert Code.UNKNOWN_FIELD in told[0]
-        assert not any("FEMI" in report or "PxRfi" in report for report in told)
+        reported = reports(file)
+        assert Code.SECRET in reported[0]
+        assert Code.UNKNOWN_FIELD in reported[0]
+        assert not any("FEMI" in report or "PxRfi" in report for report in reported)
 
 
 # --- no report repeats a secret
@@ -194,7 +194,7 @@ source: {bucket: ops-granules}
 destination: {bucket: ops-granules}
 prefixes: [{source: daily/, destination: backup/}]
 """
-SHORT = "sixty characters or more of a text that stands before it, and then: "
+SHORT = "sixty characters or more of a text that comes before it, and then: "
 LOOKING = {
     "a value": "owner: SECRET\n",
     "a value in quotes": 'owner: "SECRET"\n',
@@ -262,21 +262,21 @@ MISTAKES = ["", "version: 2\n", "owner: [\n", "ownr: x\nowner: @daily\n"]
 
 
 def repeats(report: str, secret: str) -> bool:
-    """Say whether a report holds a secret, or enough of it to be a leak."""
+    """Return whether a report holds a secret, or enough of it to be a leak."""
     return any(secret[start : start + 10] in report for start in range(len(secret) - 9))
 
 
 def reports(file: Path) -> list[str]:
-    """Return all that anybody is told about a file: each format, Airflow's import error, both streams."""
+    """Return all reports about a file: each format, Airflow's import error, both streams."""
     problems = load_files([file]).problems
-    told = [*(form(problems) for form in (as_text, as_json, as_github)), *map(str, problems)]
+    texts = [*(form(problems) for form in (as_text, as_json, as_github)), *map(str, problems)]
     with pytest.raises(ConfigError) as raised:
         raise_problems(file.parent)
     streams = io.StringIO()
     with redirect_stdout(streams), redirect_stderr(streams):
         for command in (["validate", "--format", "text"], ["validate", "--format", "json"], ["explain"]):
             assert main([*command, str(file)]) == 1
-    return [*told, str(raised.value), streams.getvalue()]
+    return [*texts, str(raised.value), streams.getvalue()]
 
 
 @given(
@@ -292,7 +292,7 @@ def test_no_report_repeats_what_looks_secret(
     mistake: str,
     first: bool,  # noqa: FBT001 - drawn by Hypothesis
 ) -> None:
-    """Wherever a key stands, in a value, a name, a comment or a broken line, no report holds it."""
+    """Wherever a key is, in a value, a name, a comment or a broken line, no report contains it."""
     text = LOOKING[where].replace("SECRET", secret)
     content = text + BASE if first else BASE + text
     file = write(tmp_path_factory.mktemp("secret"), content + mistake + "version: 3\n")
@@ -304,7 +304,7 @@ def test_no_report_repeats_what_looks_secret(
 def test_no_report_repeats_what_is_named_as_a_secret(
     tmp_path_factory: pytest.TempPathFactory, where: str, secret: str, mistake: str
 ) -> None:
-    """A password looks like any word: its field's name tells, also where the file is no YAML."""
+    """A password looks like any word: its field's name reveals it, even if the file is not valid YAML."""
     content = BASE + BY_NAME[where].replace("SECRET", secret) + mistake + "version: 3\n"
     for report in reports(write(tmp_path_factory.mktemp("secret"), content)):
         assert not repeats(report, secret)
@@ -323,7 +323,7 @@ MARKS = st.sampled_from([" ", '"', "'", "\n", "\n  ", "[", "{", ": ", " # ", "\n
     after=MARKS,
     secret=SECRETS,
 )
-def test_no_report_repeats_what_stands_anywhere(
+def test_no_report_repeats_a_key_anywhere(
     tmp_path_factory: pytest.TempPathFactory, example: str, at: int, before: str, after: str, secret: str
 ) -> None:
     """A key that falls anywhere into any of the examples is in no report of what is wrong then."""
@@ -336,8 +336,8 @@ def test_no_report_repeats_what_stands_anywhere(
 
 
 @pytest.mark.parametrize("where", LOOKING)
-def test_what_looks_secret_is_told(tmp_path: Path, where: str) -> None:
-    """Wherever the YAML can be read and the key is no comment, the problem is named as what it is."""
+def test_what_looks_secret_is_reported(tmp_path: Path, where: str) -> None:
+    """If the YAML can be read and the key is not in a comment, the problem is reported as a secret."""
     content = LOOKING[where].replace("SECRET", "AKIAIOSFODNN7EXAMPLE")
     problems = problems_of(write(tmp_path, BASE + content + "version: 3\n"))
     is_read = any(problem.code == Code.YAML_DUPLICATE for problem in problems)
@@ -346,7 +346,7 @@ def test_what_looks_secret_is_told(tmp_path: Path, where: str) -> None:
 
 
 def test_no_line_of_a_file_with_a_secret_is_shown(tmp_path: Path) -> None:
-    """A mistake beside a secret is told with its place; where a comment holds one, its line has stars."""
+    """A mistake beside a secret is reported with its place; a secret in a comment is masked by stars."""
     content = BASE + "transfer: {pool: AKIAIOSFODNN7EXAMPLE, concurency: 5}\n"
     report = as_text(problems_of(write(tmp_path, content)))
     assert ":5:40: transfer: unknown field 'concurency'" in report
@@ -358,7 +358,7 @@ def test_no_line_of_a_file_with_a_secret_is_shown(tmp_path: Path) -> None:
     ]
 
 
-# Forms in which a value may stand below the name of a secret: its column does not tell it from another line.
+# Forms of a value below the name of a secret: its column does not distinguish it from another line.
 FORMS = {
     "list in the name's column": "passwords:\n- !vault hunter2hunter2\n",
     "mappings in a list": "secret_access_keys:\n- {a: hunter2, a: hunter3}\n",
@@ -378,8 +378,8 @@ def test_nothing_of_a_file_that_names_a_secret_is_shown(tmp_path: Path, form: st
     assert "   | " not in as_text(problems)
 
 
-def test_a_folder_of_good_jobs_has_no_secret_to_tell(tmp_path: Path) -> None:
-    """The check of this module fails where there is nothing to report: it sees what it looks at."""
+def test_a_folder_of_valid_jobs_reports_no_secret(tmp_path: Path) -> None:
+    """The helper of this module fails if there is nothing to report, so it does check something."""
     assert repeats("x wJalrXUtnF y", "wJalrXUtnFEMI")
     assert not repeats("x wJalrXUtn y", "wJalrXUtnFEMI")
     assert load_files([write(tmp_path, MINIMAL)]).problems == ()

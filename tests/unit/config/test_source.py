@@ -137,7 +137,7 @@ def test_not_a_number_is_a_number() -> None:
 
 @pytest.mark.parametrize("text", [text for text in SCALARS if text and text[0] not in "\"'"])
 def test_quotes_make_everything_text(text: str) -> None:
-    """Whatever stands in quotes is text, and so is a block."""
+    """Everything in quotes is text, and so is a block."""
     assert read(f"a: \"{text}\"\nb: '{text}'\nc: |-\n  {text}\n") == {"a": text, "b": text, "c": text}
 
 
@@ -157,7 +157,7 @@ def test_nothing_is_null(text: str) -> None:
 
 
 def test_how_a_number_was_written_is_kept() -> None:
-    """A message can say what stands in the file, not only what YAML makes of it."""
+    """A message can repeat what is in the file, not only what YAML reads."""
     source = read_source(FILE, b'a: 012\nb: [1.10, "2", x]\nc: null\n')
     assert source.texts == {("a",): "012", ("b", 0): "1.10", ("c",): "null"}
 
@@ -200,7 +200,7 @@ class Page:
         self.text += text
 
     def start_line(self, gap: str, indent: int) -> None:
-        """Begin a line, unless the text stands where it would begin."""
+        """Begin a line, unless the text is at the start of one."""
         if self.here[1] != indent + 1:
             self.write("\n" + gap + " " * indent)
 
@@ -262,7 +262,7 @@ NODES = st.recursive(SCALAR_NODES, nodes, max_leaves=16)
 
 
 @given(node=NODES, line_break=st.sampled_from(["\n", "\r\n", "\r"]), mark=st.sampled_from(["", "\ufeff"]))
-def test_every_name_and_value_is_found_where_it_stands(node: Any, line_break: str, mark: str) -> None:
+def test_every_name_and_value_is_found_where_it_is(node: Any, line_break: str, mark: str) -> None:
     """Lines and columns count from 1, in characters, as editors do, in block and in flow style."""
     page = Page()
     page.value(node)
@@ -272,7 +272,7 @@ def test_every_name_and_value_is_found_where_it_stands(node: Any, line_break: st
     assert (source.value, source.errors) == (plain(node), [])
 
 
-def test_an_empty_value_stands_behind_its_colon() -> None:
+def test_an_empty_value_is_after_its_colon() -> None:
     """What is missing has a place, too."""
     source = read_source(FILE, b"a:\nb: {c: , d: 1}\n")
     assert source.value == {"a": None, "b": {"c": None, "d": 1}}
@@ -295,7 +295,7 @@ def test_line_breaks_of_yaml_1_1_are_none() -> None:
 
 
 def test_an_alias_has_the_value_of_its_anchor_and_a_place_of_its_own() -> None:
-    """What an alias brings stands where the alias does; what is in it has no place but the anchor's."""
+    """The value of an alias has the alias's place; values inside it have no place but the anchor's."""
     source = read_source(FILE, b"a: &x {b: [1, 2]}\nc: *x\nd: [*x]\n")
     assert source.value == {"a": {"b": [1, 2]}, "c": {"b": [1, 2]}, "d": [{"b": [1, 2]}]}
     assert where(source.values) == {
@@ -336,10 +336,10 @@ def test_an_alias_without_a_value_is_refused(text: str, place: tuple[int, int]) 
     assert (error.code, (error.place.line, error.place.column)) == (Code.YAML_ANCHOR, place)
 
 
-def test_an_alias_in_its_own_anchor_is_told_as_what_it_is() -> None:
-    """It stands for what it is in, also where an earlier anchor has the name: there is no end to it."""
+def test_an_alias_in_its_own_anchor_is_reported_as_such() -> None:
+    """It refers to the value around it, even if an earlier anchor has the same name: it would never end."""
     for text in ("a: &x [*x]\n", "a: &x 1\nb: &x [*x]\n"):
-        assert "its anchors hold themselves" in refusal(text).message
+        assert "its anchors contain themselves" in refusal(text).message
 
 
 @pytest.mark.parametrize("first", ["x" * 1000, "{" + "x" * 1000 + ": 1}"], ids=["value", "name"])
@@ -380,7 +380,7 @@ def test_aliases_nest_no_deeper_than_brackets() -> None:
 
 
 def test_errors_that_do_not_end_the_reading_are_bounded() -> None:
-    """A thousand duplicates are told, not a million."""
+    """A thousand duplicates are reported, not a million."""
     source = read_source(FILE, b"a: 1\n" * (ERRORS_MAX + 10))
     assert len(source.errors) == ERRORS_MAX
 
@@ -388,11 +388,11 @@ def test_errors_that_do_not_end_the_reading_are_bounded() -> None:
 # --- errors that do not end the reading
 
 
-def test_duplicates_are_told_with_the_line_of_the_first() -> None:
+def test_duplicates_are_reported_with_the_line_of_the_first() -> None:
     """Of three, two are too many, and both name the first."""
     source = read_source(FILE, b"a: 1\nb: 2\na: 3\na: 4\nc: {a: 1}\n")
     assert [
-        (error.code, error.place.line, "first in line 1" in error.message) for error in source.errors
+        (error.code, error.place.line, "first on line 1" in error.message) for error in source.errors
     ] == [
         (Code.YAML_DUPLICATE, 3, True),
         (Code.YAML_DUPLICATE, 4, True),
@@ -423,7 +423,7 @@ def test_a_tag_is_refused_whatever_it_is(tag: str, value: str) -> None:
 
 
 def test_a_merge_is_refused_and_merges_nothing() -> None:
-    """`<<` is no field of YAML 1.2; in quotes it is a name like any other."""
+    """`<<` is not part of YAML 1.2; in quotes it is a name like any other."""
     source = read_source(FILE, b'a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: {"<<": 1}\n')
     assert source.value == {"a": {"x": 1}, "b": {"y": 2}, "c": {"<<": 1}}
     assert [(error.code, error.place.line, error.place.column) for error in source.errors] == [
@@ -454,8 +454,8 @@ HINTS = {
 
 
 @pytest.mark.parametrize(("text", "suggestion"), HINTS.values(), ids=HINTS)
-def test_what_needs_quotes_is_told_with_its_quotes(text: str, suggestion: str) -> None:
-    """The usual reason why YAML fails comes with the text that mends it."""
+def test_what_needs_quotes_is_reported_with_its_quotes(text: str, suggestion: str) -> None:
+    """The usual reason why YAML fails is reported with the text that fixes it."""
     error = refusal(text)
     assert error.suggestion == suggestion
     assert error.message.endswith(f". Put the value in quotes: {suggestion}")
@@ -473,14 +473,14 @@ def test_what_needs_quotes_is_told_with_its_quotes(text: str, suggestion: str) -
     ],
     ids=["quoted already", "error before it", "directive", "secret by its name", "secret below", "secret"],
 )
-def test_no_quotes_are_offered_where_they_mend_nothing(text: str) -> None:
+def test_no_quotes_are_offered_where_they_fix_nothing(text: str) -> None:
     """A wrong hint is worse than none, and a secret is not repeated."""
     error = refusal(text)
     assert error.suggestion is None
     assert "quotes: " not in error.message
 
 
-MENDS = {
+FIXES = {
     "tab": ("a:\n\tb: 1\n", (2, 1), "Indent with spaces"),
     "tab in text": ("a: b\n\tc: d\n", (2, 1), "Indent with spaces"),
     "quote left open": ('a: 1\nb: "x\nc: 1\n', (2, 4), "Close the quote that starts here"),
@@ -488,14 +488,14 @@ MENDS = {
     "bracket left open": ("a: [1\nb: 2\n", (2, 2), "Put `,` between the entries and `]` after the last"),
     "brace left open": ("a: {b: 1\n", (2, 1), "that starts on line 1, did not find"),
     "no colon": ("a: 1\nb\nc: 2\n", (2, 1), "Write `name: value`"),
-    "no space": ("a:1\nb: 2\n", (2, 2), "Put a space behind a name's colon"),
-    "colon in text": ("a: b: c\n", (1, 5), "put text that holds `: ` in quotes"),
+    "no space": ("a:1\nb: 2\n", (2, 2), "Put a space after a name's colon"),
+    "colon in text": ("a: b: c\n", (1, 5), "put text that contains `: ` in quotes"),
     "escape": ('a: "C:\\data"\n', (1, 7), "Use single quotes"),
-    "indentation": ("a:\n  b: 2\n c: 3\n", (3, 2), "begin the fields of one mapping in one column"),
-    "list and mapping": ("- a\nb: 1\n", (2, 1), "Begin each entry of the list with `- `"),
+    "indentation": ("a:\n  b: 2\n c: 3\n", (3, 2), "start the fields of a mapping in the same column"),
+    "list and mapping": ("- a\nb: 1\n", (2, 1), "Start each entry of the list with `- `"),
     "list in the line of its name": ("a: - b\n", (1, 4), "Start the list on its own line"),
-    "no space behind a name in quotes": ('"a":b\n', (1, 4), "Put a space behind a name's colon"),
-    "nothing before a comma": ("a: [b, , c]\n", (1, 8), "Put a value there"),
+    "no space behind a name in quotes": ('"a":b\n', (1, 4), "Put a space after a name's colon"),
+    "nothing before a comma": ("a: [b, , c]\n", (1, 8), "Add a value"),
     "quote over the end of a document": ('a: "b\n---\nc: 1\n', (1, 4), "Close the quote that starts here"),
     "escape of no number": ('a: "\\xag"\n', (1, 7), "Use single quotes"),
     "escape of no character": ('a: "\\ud800"\n', (1, 7), "Use single quotes"),
@@ -504,19 +504,19 @@ MENDS = {
     "tab in a block": ("a: |\n\tb\n", (2, 1), "Indent with spaces"),
     "and sign": ("a: & b\n", (1, 5), "Put text that starts with `&` in quotes"),
     "star": ("a: * b\n", (1, 5), "Put text that starts with `*` in quotes"),
-    "tag that is none": ("a: !<b c\n", (1, 7), "it has no tag"),
+    "tag that is none": ("a: !<b c\n", (1, 7), "without a tag"),
     "percent": ("%\n---\n", (1, 2), "Remove the line"),
     "percent of a tag": ("%TAG x\n---\n", (1, 6), "Remove the line"),
     "percent of a version": ("%YAML x\n---\n", (1, 7), "Write `%YAML 1.2`"),
     "version twice": ("%YAML 1.2\n%YAML 1.2\n---\n", (2, 1), "Remove the line"),
     "version": ("%YAML 2.0\n---\n", (1, 1), "Write `%YAML 1.2`"),
-    "control character": ("a: é\x07\n", (1, 5), "Take it out"),
+    "control character": ("a: é\x07\n", (1, 5), "Remove it"),
 }
 
 
-@pytest.mark.parametrize(("text", "place", "words"), MENDS.values(), ids=MENDS)
-def test_what_is_no_yaml_says_how_to_mend_it(text: str, place: tuple[int, int], words: str) -> None:
-    """The words of the parser alone help nobody."""
+@pytest.mark.parametrize(("text", "place", "words"), FIXES.values(), ids=FIXES)
+def test_invalid_yaml_says_how_to_fix_it(text: str, place: tuple[int, int], words: str) -> None:
+    """The parser's own message is not enough."""
     error = refusal(text)
     assert (error.code, (error.place.line, error.place.column)) == (Code.YAML_SYNTAX, place)
     assert error.message.startswith("not valid YAML: ")
@@ -524,18 +524,18 @@ def test_what_is_no_yaml_says_how_to_mend_it(text: str, place: tuple[int, int], 
 
 
 @given(text=st.text("&*ab:!<>[]{}-|?#%@'\"\n\t 01.x,~=`\\ TAGYML.\x07", max_size=24))
-def test_whatever_is_no_yaml_comes_with_words_that_mend_it(text: str) -> None:
+def test_any_invalid_yaml_is_reported_with_a_fix(text: str) -> None:
     """No error of the parser is passed on without saying what to do."""
     message = message_of(text)
     assert message is None or re.search(r"[^.]\. [A-Z]", message), message
 
 
 @pytest.mark.parametrize("name", ["{a: b}", "[a]", "? {a: b}\n", "? [a]\n", "*x "])
-def test_a_name_that_is_no_text_is_refused(name: str) -> None:
+def test_a_name_that_is_not_text_is_refused(name: str) -> None:
     """Lists, mappings and aliases name no field."""
     error = refusal(f"x: &x y\n{name}: c\n")
     assert error.code == Code.YAML_SYNTAX
-    assert "stands where the name of a field must be" in error.message
+    assert "is used as the name of a field" in error.message
 
 
 @pytest.mark.parametrize("text", ["a: 1\n---\nb: 2\n", "a: 1\n--- # next\n", "a: 1\n...\n---\nb\n"])

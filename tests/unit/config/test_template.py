@@ -59,7 +59,7 @@ def test_date_names_are_all_there() -> None:
 
 RENDERED = {
     "no template": ("daily/", "daily/"),
-    "a brace is no template": ("a{b}/", "a{b}/"),
+    "a brace is not a template": ("a{b}/", "a{b}/"),
     "ds": ("daily/{{ ds }}/", "daily/2026-01-31/"),
     "ds_nodash": ("{{ ds_nodash }}", "20260131"),
     "ts": ("{{ ts }}", "2026-01-31T02:30:00+00:00"),
