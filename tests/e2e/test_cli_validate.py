@@ -403,7 +403,7 @@ def test_a_folder_without_configs_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "below" / "job.yaml").write_text("version: 1\n")
     done = s3copy("validate", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 2
-    assert "folders below are not read" in done.stderr
+    assert "subfolders are not read" in done.stderr
 
 
 def test_a_link_to_nothing_is_a_problem(tmp_path: Path) -> None:
