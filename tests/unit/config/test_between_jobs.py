@@ -129,7 +129,7 @@ def test_a_loop_of_jobs_is_reported_once(tmp_path: Path, count: int) -> None:
     names = sorted(jobs)
     assert (problem.file, problem.line, problem.column) == (str(tmp_path / f"{names[-1]}.yaml"), 4, 1)
     assert (problem.code, problem.path) == (Code.JOBS_LOOP, "destination")
-    assert f"in a circle: {' -> '.join([names[-1], *names])}. Let one" in problem.message
+    assert f"form a loop: {' -> '.join([names[-1], *names])}. Change one" in problem.message
 
 
 def test_a_circle_goes_the_way_of_the_objects(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ UNREADABLE: dict[str, tuple[str | bytes, str, str, str]] = {
     "UTF-16": (TEXT.encode("utf-16-le"), ":1:2", Code.YAML_SYNTAX, "control characters are not allowed"),
     "UTF-16 with its mark": (TEXT.encode("utf-16"), ":1:1", Code.YAML_ENCODING, "byte 0xff"),
     "a byte too large": (b"#" * (SIZE_MAX + 1), "", Code.YAML_SIZE, "is larger than 1,048,576 bytes"),
-    "NUL": (b"owner: \x00\n", ":1:8", Code.YAML_SYNTAX, "control characters are not allowed. Take it out"),
+    "NUL": (b"owner: \x00\n", ":1:8", Code.YAML_SYNTAX, "control characters are not allowed. Remove it"),
     "escape of a terminal": (
         "owner: é\nnämë: \x1b[31m\n",
         ":2:7",

@@ -87,7 +87,7 @@ def test_picked_prefixes_keep_the_order_of_the_file(two: CopyJob) -> None:
 def test_an_unknown_prefix_is_refused_with_those_there_are(two: CopyJob) -> None:
     """A typing error in a pick copies nothing, and the message says what can be picked."""
     assert refusal(two, prefixes=["daily/2026-01-31/"]) == [
-        "has no prefix 'daily/2026-01-31/'. It has 'daily/{{ ds }}/', 'static/'"
+        "has no prefix 'daily/2026-01-31/'. Its prefixes: 'daily/{{ ds }}/', 'static/'"
     ]
 
 
@@ -95,7 +95,9 @@ def test_a_job_of_objects_has_no_prefix_to_pick(tmp_path: Path) -> None:
     """Without prefixes the message says so."""
     content = document(objects=[{"source": "a", "destination": "b"}])
     del content["prefixes"]
-    assert refusal(job_of(write(tmp_path, content)), prefixes=["a/"]) == ["has no prefix 'a/'. It has none"]
+    assert refusal(job_of(write(tmp_path, content)), prefixes=["a/"]) == [
+        "has no prefix 'a/'. Its prefixes: none"
+    ]
 
 
 def test_force_copies_what_is_unchanged(two: CopyJob) -> None:

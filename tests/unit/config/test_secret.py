@@ -147,7 +147,7 @@ def test_a_field_named_as_a_secret_is_refused_whatever_its_value(
     changes = {section: {"bucket": "ops-granules", name: "x"}} if section else {name: {"x": ["y"]}}
     (problem,) = problems_of(write(tmp_path, document(**changes)))
     assert (problem.code, problem.path) == (Code.SECRET, ".".join(filter(None, [section, name])))
-    assert "Take it out, replace the secret" in problem.message
+    assert "Remove it, rotate the secret" in problem.message
 
 
 def test_the_fields_of_a_job_are_not_names_of_secrets(tmp_path: Path) -> None:
