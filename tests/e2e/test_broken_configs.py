@@ -138,7 +138,7 @@ def test_two_jobs_that_write_to_the_same_place_are_reported_and_run(
     second.write(destination=target)
     runs = [(job, job.start()) for job in (first, second)]
     report = errors.until(bool, "the report")
-    assert f"the job {first.name!r} writes s3://{first.destination}/copy/ as well" in report
+    assert f"the job {first.name!r} also writes s3://{first.destination}/copy/" in report
     assert "[jobs-write-same]" in report
     assert [job.end(run_id).state for job, run_id in runs] == ["success", "success"]
     assert {first.dag_id, second.dag_id} <= dags(airflow)

@@ -212,7 +212,7 @@ REFUSED_RUNS = {
     "no logical date": ([], "this run has no ds: it was started without a logical date"),
     "unknown prefix": (
         ["--logical-date", "2026-01-31", "--prefix", "x/"],
-        "has no prefix 'x/'. It has 'daily/",
+        "has no prefix 'x/'. Its prefixes: 'daily/",
     ),
 }
 
