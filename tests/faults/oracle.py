@@ -52,7 +52,7 @@ class Oracle:
         self._check_uploads()
 
     def own_writes(self, suffix: str) -> list[Stored]:
-        """Return what this run, or a try of it, wrote."""
+        """Return what this run, or an attempt of it, wrote."""
         return [one for one in self._history(suffix) if one.by != "test"]
 
     def _history(self, suffix: str) -> list[Stored]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _UNIT = ("tests/contract", "tests/unit")
-_REPOSITORY = tuple(f"tests/unit/repository/test_{name}.py" for name in ("ci", "dist", "docs"))
+_REPOSITORY = tuple(f"tests/unit/repository/test_{name}.py" for name in ("ci", "dist", "docs", "words"))
 """These test the repository, not the installed package."""
 _AIRFLOW = (
     "tests/contract",
