@@ -8,7 +8,7 @@ from collections import deque
 from threading import Event
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.retry import RequestRate
+from s3copy_tasks.core.request_rate import RequestRate
 from s3copy_tasks.engine.loop import event_loop
 
 if TYPE_CHECKING:

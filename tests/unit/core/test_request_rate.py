@@ -1,0 +1,91 @@
+"""How many requests may start per second."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3copy_tasks.core.request_rate import RequestRate
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    in_flight=st.integers(1, 1_000),
+    per_second=st.none() | st.floats(1.5, 10_000),
+    events=st.lists(st.tuples(st.floats(0.0, 1.0), st.booleans()), max_size=200),
+)
+def test_rate_stays_in_bounds(
+    in_flight: int, per_second: float | None, events: list[tuple[float, bool]]
+) -> None:
+    """The rate is never below 1 a second, and never above what the job allows."""
+    rate, now = RequestRate(in_flight, per_second), 0.0
+    least = 0.0 if per_second is None else 1 / per_second
+    for seconds, slow in events:
+        now += seconds
+        if slow:
+            rate.throttled(rate.generation, now)
+        else:
+            rate.answered(now)
+        assert least <= rate.gap_seconds <= max(1.0, least)
+
+
+def answered(rate: RequestRate, start: float, per_second: int, seconds: float) -> float:
+    """Let so many requests be answered; return when the last one was."""
+    for number in range(int(per_second * seconds)):
+        rate.answered(start + (number + 1) / per_second)
+    return start + seconds
+
+
+def test_no_pace_until_throttled() -> None:
+    """No request waits for its time before S3 asks to slow down."""
+    rate = RequestRate(64)
+    answered(rate, 0.0, 1_000, 5.0)
+    assert rate.gap_seconds == 0.0
+
+
+def test_the_first_slow_down_sets_the_rate_to_what_was_answered() -> None:
+    """S3 accepts the rate of recent answers."""
+    rate = RequestRate(64)
+    now = answered(rate, 0.0, 1_000, 5.1)
+    rate.throttled(rate.generation, now)
+    assert 1 / rate.gap_seconds == pytest.approx(1_000, rel=0.02)
+
+
+def test_one_decrease_per_round_trip() -> None:
+    """All throttled replies to requests of one round trip lower the rate once."""
+    rate = RequestRate(64)
+    now = answered(rate, 0.0, 1_000, 5.1)
+    rate.throttled(rate.generation, now)
+    first, sent_at = rate.gap_seconds, rate.generation
+    for _ in range(64):
+        rate.throttled(sent_at, now + 1.0)
+    assert rate.gap_seconds == pytest.approx(first / 0.97)
+    rate.throttled(rate.generation, now + 1.1)
+    assert rate.gap_seconds == pytest.approx(first / 0.97 / 0.94), "the second one in a row lowers it more"
+
+
+def test_a_rate_that_is_used_rises_faster_and_faster() -> None:
+    """A rate that S3 tolerates is raised every quarter of a second: it doubles within four seconds."""
+    rate = RequestRate(64)
+    now = answered(rate, 0.0, 1_000, 5.1)
+    rate.throttled(rate.generation, now)
+    steps = []
+    for _ in range(16):
+        before = rate.gap_seconds
+        now = answered(rate, now, int(1 / before), 0.26)
+        steps.append(before / rate.gap_seconds)
+    assert steps == pytest.approx(sorted(steps))
+    assert 2.0 < math.prod(steps) < 5.0
+
+
+def test_a_rate_that_is_not_used_stays() -> None:
+    """If there are few requests for other reasons, that proves nothing about S3."""
+    rate = RequestRate(64)
+    now = answered(rate, 0.0, 1_000, 5.1)
+    rate.throttled(rate.generation, now)
+    before = rate.gap_seconds
+    answered(rate, now, 100, 5.0)
+    assert rate.gap_seconds == before
