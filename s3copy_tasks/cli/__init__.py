@@ -76,13 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(command=_plan)
 
     run = commands.add_parser("run", help="copy, and show the metrics")
-    run.add_argument("--json", action="store_true", help="one JSON object on stdout, logs on stderr")
-    run.add_argument("--dry-run", action="store_true", help="plan and count, copy nothing")
-    run.add_argument(
-        "--force",
-        action="store_true",
-        help="copy unchanged objects again; `overwrite: never` still applies",
-    )
+    _add_run_modes(run)
     run.set_defaults(command=_run)
 
     audit = commands.add_parser("audit", help="compare both sides, including checksums, metadata and tags")
@@ -112,6 +106,16 @@ def _parser() -> argparse.ArgumentParser:
     for command in (plan, run, audit):
         _add_run(command)
     return parser
+
+
+def _add_run_modes(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="one JSON object on stdout, logs on stderr")
+    command.add_argument("--dry-run", action="store_true", help="plan and count, copy nothing")
+    command.add_argument(
+        "--force",
+        action="store_true",
+        help="copy unchanged objects again; `overwrite: never` still applies",
+    )
 
 
 def _add_folder(command: argparse.ArgumentParser) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from s3copy_tasks.copy.outcome import Outcome
+    from s3copy_tasks.copy.counting import Outcome
     from s3copy_tasks.copy.transfer import Transfer
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.objects import ObjectDetails, S3Object

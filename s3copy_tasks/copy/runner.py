@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from s3copy_tasks.copy.copier import Copier
-from s3copy_tasks.copy.outcome import count_outcome, count_proof
+from s3copy_tasks.copy.counting import count_outcome, count_proof
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.copy.verifier import Verifier
@@ -119,18 +119,24 @@ def copy_batch(
     work = _BatchWork(job, copier, metrics, verifier, on_counted)
     try:
         attempt.abort_left(sides.destination, batch)
-        with closing(begin_ahead(map(listing.list_range, batch.ranges))) as listed:
-            for key_range, decisions in zip(batch.ranges, listed, strict=True):
-                verifier.begin(key_range)
-                _copy_range(key_range, decisions, work, metrics)
-        work.finish()
-        verifier.verify()
+        _copy_ranges(batch, listing, verifier, work, metrics)
     except BaseException:
         sender.stop()
         work.abandon()
         raise
     finally:
         metrics.record_requests(sender.counted())
+
+
+def _copy_ranges(
+    batch: Batch, listing: Listing, verifier: Verifier, work: _BatchWork, metrics: MetricsCollector
+) -> None:
+    with closing(begin_ahead(map(listing.list_range, batch.ranges))) as listed:
+        for key_range, decisions in zip(batch.ranges, listed, strict=True):
+            verifier.begin(key_range)
+            _copy_range(key_range, decisions, work, metrics)
+    work.finish()
+    verifier.verify()
 
 
 def _copy_range(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from s3copy_tasks.copy.outcome import count_mismatch
+from s3copy_tasks.copy.counting import count_mismatch
 from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.verify import has_same_content
 from s3copy_tasks.errors import CopyError

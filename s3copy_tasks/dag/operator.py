@@ -9,25 +9,20 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from airflow.sdk import BaseOperator
 
-from s3copy_tasks.copy.copier import Copier
-from s3copy_tasks.copy.outcome import count_outcome
-from s3copy_tasks.copy.transfer import Transfer
-from s3copy_tasks.copy.uploads import Attempt, NoRecord
+from s3copy_tasks.copy.single import copy_single, require_object
+from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.decide import Decided
 from s3copy_tasks.core.job import TransferOptions
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.operation import OperationState, S3CopyOperation
-from s3copy_tasks.core.store import Stores
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.airflow_versions import AirflowFailException
 from s3copy_tasks.dag.memory import recall_attempts
 from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, will_retry, without_job
 from s3copy_tasks.dag.telemetry.lineage import list_entries, report_lineage
-from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import Sender
-from s3copy_tasks.errors import Code, ConfigError, CopyError, MissingError
+from s3copy_tasks.errors import Code, ConfigError, CopyError
 from s3copy_tasks.plan.listing import Listing
 from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import report, without_plan
@@ -157,11 +152,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
         """
         job = self._operation().job(self.task_id, "listing")
         listing = Listing(job, pace_stores(self._sides(job).stores, Sender(job.transfer.concurrency)))
-        found = (
-            list(listing.list_prefix(0))
-            if self.recursive
-            else [_require_object(listing.decide_object(0), job)]
-        )
+        found = list(listing.list_prefix(0)) if self.recursive else [require_object(listing, job)]
         return [_to_listed(item.source) for item in found if not isinstance(item.decision, SkipReason)]
 
     def copy_single_object(
@@ -178,7 +169,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
         try:
             operation = self._operation(source_bucket, source_key, dest_bucket, dest_key)
             job = operation.job(self.task_id, "single")
-            error = _copy_one(job, self._sides(job).stores, collector)
+            error = copy_single(job, self._sides(job).stores, collector)
         except (ValueError, CopyError) as refused:
             error = refused
         return {
@@ -273,28 +264,6 @@ def _operation_id(context: Context) -> str:
     ti = context["ti"]
     index = "" if (ti.map_index or 0) < 0 or ti.map_index is None else f"[{ti.map_index}]"
     return f"{ti.run_id}.{ti.task_id}{index}"
-
-
-def _require_object(found: Decided | None, job: EffectiveJob) -> Decided:
-    if found is None:
-        msg = f"the object {job.source}/{job.objects[0].source} does not exist"
-        raise MissingError(msg, code="NoSuchKey")
-    return found
-
-
-def _copy_one(job: EffectiveJob, stores: Stores, collector: MetricsCollector) -> CopyError | None:
-    """Copy the only object of a job and count it; return its error.
-
-    Raises:
-        CopyError: its head failed.
-    """
-    sides = pace_stores(stores, Sender(job.transfer.concurrency))
-    found = _require_object(Listing(job, sides).decide_object(0), job)
-    outcome = wait_for(Copier(job, sides, Transfer(job, sides, NoRecord())).carry_out(found))
-    count_outcome(outcome, None, found.source.key, collector)
-    if outcome is None:
-        return MissingError(f"{job.source}/{found.source.key} is gone", code="NoSuchKey")
-    return outcome if isinstance(outcome, CopyError) else None
 
 
 def _to_listed(found: S3Object) -> ListedObject:

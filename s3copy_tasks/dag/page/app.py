@@ -31,7 +31,7 @@ from s3copy_tasks.dag.page.overview import State, figures_by_run, job_row, overv
 from s3copy_tasks.dag.page.problems import Invalid, parse_problems
 from s3copy_tasks.dag.page.rows import Run
 from s3copy_tasks.dag.page.settings import describe_schedule, find_route, list_settings
-from s3copy_tasks.dag.xcom import METRICS, PROGRESS
+from s3copy_tasks.dag.xcom import BATCHES, CONFIG, ENTRIES, METRICS, PROGRESS
 
 log = structlog.get_logger(__name__)
 routes = APIRouter()
@@ -129,7 +129,7 @@ def one_job(
 
 def _chosen(session: Session, run: Run, figures: Mapping[int, Figures], now: datetime) -> detail.RunView:
     by_batches = queries.pushed_by_batches(session, [run.pk], (METRICS, PROGRESS))
-    by_tasks = queries.pushed_by_tasks(session, run.pk, ("entries", "batches", "config"))
+    by_tasks = queries.pushed_by_tasks(session, run.pk, (ENTRIES, BATCHES, CONFIG))
     return detail.run_view(
         detail.run_rows([run], figures, now)[0],
         queries.find_tasks(session, run),

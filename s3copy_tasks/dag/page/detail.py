@@ -13,6 +13,7 @@ from s3copy_tasks.dag.page.overview import batch_figures
 from s3copy_tasks.dag.page.rows import Run, Task
 from s3copy_tasks.dag.page.settings import Setting, list_explained_settings
 from s3copy_tasks.dag.page.shapes import mappings
+from s3copy_tasks.dag.xcom import BATCHES, CONFIG, ENTRIES
 
 RUNS_SHOWN = 30
 STEPS = ("preflight", "plan", "copy_batch", "summarize", "publish")
@@ -233,7 +234,7 @@ def run_view(
         by_batches: what each batch pushed, by its number.
         now: the end of batches under way.
     """
-    found = batches(tasks, pushed.get("batches"), by_batches, now)
+    found = batches(tasks, pushed.get(BATCHES), by_batches, now)
     begun = [(batch.start, batch.end) for batch in found if batch.start and batch.end]
     span = (max(e for _, e in begun) - min(s for s, _ in begun)).total_seconds() if begun else 0.0
     bars = lanes(
@@ -247,8 +248,8 @@ def run_view(
         timeline=tuple(bars),
         height=max((bar.y + LANE_HEIGHT for bar in bars), default=0),
         ticks=tuple(ticks(span)),
-        entries=tuple(entries(pushed.get("entries"))),
-        settings=tuple(list_explained_settings(pushed.get("config"))),
+        entries=tuple(entries(pushed.get(ENTRIES))),
+        settings=tuple(list_explained_settings(pushed.get(CONFIG))),
     )
 
 

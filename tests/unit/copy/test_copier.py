@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3copy_tasks.copy.copier import Copier
-from s3copy_tasks.copy.outcome import count_outcome, count_proof
+from s3copy_tasks.copy.counting import count_outcome, count_proof
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import NoRecord
 from s3copy_tasks.core.decide import Decided
@@ -34,7 +34,7 @@ from tests.support.s3.memory import fails, on
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from s3copy_tasks.copy.outcome import Outcome
+    from s3copy_tasks.copy.counting import Outcome
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.core.objects import Decision, S3Object
