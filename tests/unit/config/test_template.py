@@ -104,7 +104,7 @@ UNKNOWN = [
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_names_outside_the_list_are_refused(name: str) -> None:
     """What may differ from task to task, or reach outside the run, is named together with what there is."""
-    with pytest.raises(UnknownNameError, match=rf"^unknown name {name}\. Templates know dag_run.run_after, "):
+    with pytest.raises(UnknownNameError, match=rf"^unknown name {name}\. Known names: dag_run.run_after, "):
         names_in(f"{{{{ {name} }}}}/")
 
 
@@ -138,7 +138,7 @@ def test_names_that_a_template_sets_are_its_own(template: str, names: set[str]) 
 
 
 NO_FILTERS = {
-    "filter": ("{{ ds | date }}", "unknown filter date. Filters of dates are ds, ds_nodash, ts,"),
+    "filter": ("{{ ds | date }}", "unknown filter date. Date filters: ds, ds_nodash, ts,"),
     "filter of a block": ("{% filter shout %}{{ ds }}{% endfilter %}", "unknown filter shout"),
     "test": ("{{ ds is friday }}", "unknown filter friday"),
 }
