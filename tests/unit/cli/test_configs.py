@@ -133,7 +133,7 @@ def test_new_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[st
     """Exit 2 where the job exists, under either ending."""
     file = write(tmp_path, "precious\n", f"daily{ending}")
     assert new(tmp_path, *REQUIRED, *ENTRIES["prefix"]) == 2
-    assert f"there is a job 'daily' in {tmp_path} already" in capsys.readouterr().err
+    assert f"the job 'daily' already exists in {tmp_path}" in capsys.readouterr().err
     assert [*tmp_path.iterdir()] == [file]
     assert file.read_text() == "precious\n"
 

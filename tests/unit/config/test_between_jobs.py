@@ -55,7 +55,7 @@ def test_two_jobs_that_write_one_place_are_reported(tmp_path: Path, place: str) 
     )
     assert problem.message == (
         f"the job 'one' also writes s3://{place} ({tmp_path}/one.yaml:8). "
-        "Give each job a place of its own, or make them one job"
+        "Give each job its own destination, or merge the jobs"
     )
 
 
@@ -79,7 +79,7 @@ def test_a_place_that_the_defaults_give_names_the_job(tmp_path: Path) -> None:
     write(tmp_path, job("bucket-a/x/", "bucket-b/out/"), "_defaults.yaml")
     (problem,) = find_problems(tmp_path, one={"owner": "a"}, two={"owner": "b"})
     assert (problem.file, problem.line) == (str(tmp_path / "_defaults.yaml"), 8)
-    assert "the job 'one' writes" in problem.message
+    assert "the job 'one' also writes" in problem.message
     assert problem.message.endswith(" (in the job of two.yaml)")
 
 
