@@ -48,6 +48,13 @@ class CopyError(Exception):
         message: the reason, and the remedy below it.
         attempts: number of requests that were made before giving up.
         may_be_done: one of them may have been carried out despite the error; None if that was not decided.
+
+    Example:
+        >>> try:
+        ...     raise AccessError("role/reader may not s3:GetObject", code="AccessDenied")
+        ... except CopyError as error:
+        ...     print(error.code)
+        AccessDenied
     """
 
     attempts: int = 1

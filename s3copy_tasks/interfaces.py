@@ -100,7 +100,13 @@ class CopyResult(TypedDict):
 
 @runtime_checkable
 class S3CopyOperatorInterface(Protocol):
-    """An operator that copies one object, or all objects below a prefix, between two buckets."""
+    """An operator that copies one object, or all objects below a prefix, between two buckets.
+
+    Example:
+        >>> from s3copy_tasks import S3CrossAccountCopyOperator
+        >>> issubclass(S3CrossAccountCopyOperator, S3CopyOperatorInterface)
+        True
+    """
 
     def execute(self, context: Any) -> RunDetails:
         """Copy, and return the metrics."""
@@ -119,7 +125,13 @@ class S3CopyOperatorInterface(Protocol):
 
 @runtime_checkable
 class MetricsCollectorInterface(Protocol):
-    """Counts what happens to the objects of one operation."""
+    """Counts what happens to the objects of one operation.
+
+    Example:
+        >>> from s3copy_tasks import MetricsCollector
+        >>> isinstance(MetricsCollector(), MetricsCollectorInterface)
+        True
+    """
 
     def start_operation(self, operation_id: str) -> None:
         """Begin to count, from zero."""

@@ -81,6 +81,15 @@ class MetricsCollector:
 
     Args:
         clock: returns the time, with its zone.
+
+    Example:
+        >>> collector = MetricsCollector()
+        >>> collector.start_operation("manual__2026-01-31")
+        >>> collector.record_file_success(1_000)
+        >>> collector.record_file_failure("no answer")
+        >>> metrics = collector.metrics()
+        >>> (metrics.total_files_found, metrics.files_failed, metrics.total_bytes_transferred)
+        (2, 1, 1000)
     """
 
     def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:

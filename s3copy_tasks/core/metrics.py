@@ -115,6 +115,12 @@ class TransferMetrics:
 
     Raises:
         ValueError: a count is negative, the counts do not add up, or the times are reversed.
+
+    Example:
+        >>> one_batch = TransferMetrics(total_files_found=2, files_copied_successfully=2)
+        >>> another = TransferMetrics(total_files_found=1, files_vanished=1)
+        >>> (one_batch + another).total_files_found
+        3
     """
 
     operation_id: str = ""

@@ -33,6 +33,15 @@ class S3Object:
 
     Raises:
         ValueError: a field breaks the rules above.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> moment = datetime(2026, 1, 31, tzinfo=UTC)
+        >>> found = S3Object(
+        ...     bucket="science", key="daily/a.nc", size=10, last_modified=moment, etag="0" * 32 + "-2"
+        ... )
+        >>> found.is_multipart
+        True
     """
 
     bucket: str

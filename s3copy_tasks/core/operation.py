@@ -30,7 +30,12 @@ _KEYS = ("source_key", "destination_key")
 
 
 class OperationState(StrEnum):
-    """How far an operation has come."""
+    """How far an operation has come.
+
+    Example:
+        >>> OperationState("copying") is OperationState.COPYING
+        True
+    """
 
     INITIALIZED = "initialized"
     VALIDATING = "validating"
@@ -69,6 +74,13 @@ class S3CopyOperation:
 
     Raises:
         ValueError: names every wrong field.
+
+    Example:
+        >>> buckets = {"source_bucket": "science", "destination_bucket": "archive"}
+        >>> keys = {"source_key": "daily/", "destination_key": "copies/"}
+        >>> operation = S3CopyOperation(**buckets, **keys, recursive=True)
+        >>> operation.moved_to(OperationState.VALIDATING).state
+        <OperationState.VALIDATING: 'validating'>
     """
 
     source_bucket: str

@@ -63,6 +63,20 @@ class S3CrossAccountCopyOperator(BaseOperator):
 
     Attributes:
         operation: what is copied, and its state; None before `execute`.
+
+    Example:
+        >>> copy = S3CrossAccountCopyOperator(
+        ...     task_id="copy_daily",
+        ...     source_bucket="science",
+        ...     source_key="daily/{{ ds }}/",
+        ...     destination_bucket="archive",
+        ...     destination_key="daily/{{ ds }}/",
+        ...     recursive=True,
+        ...     source_aws_conn_id="aws_science",
+        ...     dest_aws_conn_id="aws_archive",
+        ... )
+        >>> copy.validate_inputs()
+        True
     """
 
     template_fields: Sequence[str] = (
