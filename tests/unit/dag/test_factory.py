@@ -252,7 +252,7 @@ def test_a_problem_between_jobs_removes_no_dag(tmp_path: Path) -> None:
     write(tmp_path, "daily")
     write(tmp_path, "hourly")
     assert set(job_dags(tmp_path)) == {"s3copy__daily", "s3copy__hourly"}
-    with pytest.raises(ConfigError, match=r"the job 'daily' writes s3://partner-granules/backup/"):
+    with pytest.raises(ConfigError, match=r"the job 'daily' also writes s3://partner-granules/backup/"):
         raise_problems(tmp_path)
 
 
