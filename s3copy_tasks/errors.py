@@ -51,7 +51,7 @@ class CopyError(Exception):
 
     Example:
         >>> try:
-        ...     raise AccessError("role/reader may not s3:GetObject", code="AccessDenied")
+        ...     raise AccessError("role/reader is not allowed to perform s3:GetObject", code="AccessDenied")
         ... except CopyError as error:
         ...     print(error.code)
         AccessDenied

@@ -80,10 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     audit = commands.add_parser("audit", help="compare both sides, including checksums, metadata and tags")
-    audit.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
+    audit.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
     audit.set_defaults(command=_audit)
 
-    policy = commands.add_parser("policy", help="print the least privileges of a job, as AWS takes them")
+    policy = commands.add_parser("policy", help="print a job's least-privilege policies as JSON for AWS")
     policy.set_defaults(command=_policy)
 
     new = commands.add_parser("new", help="write a new config, with comments")
@@ -123,7 +123,7 @@ def _add_folder(command: argparse.ArgumentParser) -> None:
         "--config-dir",
         type=Path,
         default=Path(os.environ.get("AIRFLOW__S3COPY__CONFIG_DIR") or "copy_configs"),
-        help="folder of configs (AIRFLOW__S3COPY__CONFIG_DIR, else copy_configs)",
+        help="folder of configs (default: AIRFLOW__S3COPY__CONFIG_DIR if set, or copy_configs)",
     )
 
 
@@ -132,7 +132,7 @@ def _add_run(command: argparse.ArgumentParser) -> None:
         "--logical-date",
         type=_moment,
         metavar="DATE",
-        help="date for templates, such as 2026-01-31: the first run at or after it",
+        help="templates use the first scheduled run at or after this date, such as 2026-01-31",
     )
     command.add_argument(
         "--prefix", action="append", default=[], help="only this source prefix, as written in the file"
@@ -189,7 +189,7 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a valid date, such as 2026-01-31") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid date (example: 2026-01-31)") from None
     if moment.year not in _YEARS:
         raise argparse.ArgumentTypeError(f"{text!r}: the year must be from {_YEARS[0]} to {_YEARS[-1]}")
     return moment

@@ -186,7 +186,7 @@ class Copier:
         )
 
     def _find_guard(self, replaces: S3Object | None) -> str | None:
-        """Return what the destination must have: what it had when the copy was decided (rule 3)."""
+        """Return the precondition: the destination is still as it was when the copy was decided (rule 3)."""
         if self._job.overwrite is Overwrite.ALWAYS:
             return None
         return ABSENT if replaces is None or self._job.overwrite is Overwrite.NEVER else replaces.etag
@@ -214,7 +214,7 @@ def _make_still_changing(error: CopyError, checks: int) -> TransientError:
     """Return the error for an object that had changed at every check; a later task may copy it."""
     if error.code != "PreconditionFailed":
         return TransientError(error.message, code=error.code)
-    msg = f"source or destination changed while it was copied, {checks} times: {error.message}"
+    msg = f"source or destination changed {checks} times during the copy: {error.message}"
     return TransientError(msg, code=Code.SOURCE_CHANGED)
 
 

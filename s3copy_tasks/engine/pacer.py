@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _AHEAD_SECONDS, _BEHIND_SECONDS = 0.002, 0.005
-"""How much before its time a request may start, because a timer for each would cost more than the request;
-and how much of a delay is caught up, because the loop also does other things."""
+"""How early a request may start, because a timer for each would cost more than the request;
+and how much of a delay is made up for, because the loop also does other things."""
 
 
 class Pacer:
@@ -98,7 +98,7 @@ class Pacer:
         self._wake_next()
 
     def _count_startable(self) -> int:
-        """Return how many requests may start now, by slots and rate; a pause does not save up starts."""
+        """Return how many requests may start now, by slots and rate; unused starts do not carry over."""
         free = self._in_flight_max - self.in_flight
         gap = self._rate.gap_seconds
         if not gap or free <= 0:

@@ -89,7 +89,7 @@ def build_remedy(where: str, allowed: str) -> str:
         where: which policies lack the statement, in words.
         allowed: the statement, as JSON.
     """
-    return f"Missing in {where}: {allowed}"
+    return f"Missing from {where}: {allowed}"
 
 
 def build_kms_statement(message: str, key_id: str | None) -> str | None:

@@ -87,7 +87,7 @@ class Checks:
         return None
 
     def _wrong_account(self, side: str, manager: AwsConnectionManager, prefix: str) -> CopyError | None:
-        """List without the expected owner: S3 answers 403 to a wrong owner, as to every other refusal."""
+        """List without the expected owner: S3 answers 403 for a wrong owner, as for any other refusal."""
         location = manager.location
         if location.account is None:
             return None
@@ -113,7 +113,7 @@ class Checks:
         except CopyError as error:
             return error
         if found is None:
-            version = f" in version {version_id}" if version_id else ""
+            version = f" (version {version_id})" if version_id else ""
             msg = f"object s3://{self._job.source.bucket}/{key}{version} does not exist"
             return MissingError(msg, code="NoSuchKey")
         return None
@@ -156,7 +156,7 @@ class Checks:
             actions = read_actions(self._job.options, version=version_id is not None)
             return self._denied(reader, actions, source.bucket, error, keys=keys)
         except (RequestError, MissingError) as error:
-            self.not_proven.append(f"read not proven by s3://{source.bucket}/{key}: {error}")
+            self.not_proven.append(f"read access not proven with s3://{source.bucket}/{key}: {error}")
         except CopyError as error:
             return error
         return None
@@ -207,9 +207,9 @@ class Checks:
             remedy = build_remedy("the policy of the role", build_statement(actions, resource, prefix=prefix))
         else:
             allowed = build_statement(actions, resource, principal=manager.location.role_arn or principal)
-            where = f"the policy of bucket {bucket}, and, without the Principal, in the role's policy"
+            where = f"the policy of bucket {bucket} and (without Principal) from the role's policy"
             remedy = build_remedy(where, allowed)
-        msg = f"{principal} may not {' or '.join(actions)} on {resource} ({reason})."
+        msg = f"{principal} is not allowed to perform {' or '.join(actions)} on {resource} ({reason})."
         return AccessError(msg, code=error.code, remedy=remedy)
 
 

@@ -66,7 +66,7 @@ def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
         heads = list(pool.map(lambda pair: checks.can_head(*pair), _head_keys(job)))
         checks.raise_first([*reads, *writes, *heads])
     empty = (
-        f"read not proven below s3://{job.source.bucket}/{entry.source}: no object there"
+        f"read access not proven under s3://{job.source.bucket}/{entry.source}: no object there"
         for entry, first in zip(job.prefixes, firsts, strict=True)
         if first is None
     )

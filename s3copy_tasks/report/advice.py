@@ -5,7 +5,7 @@ from __future__ import annotations
 from s3copy_tasks.errors import Code
 
 _FAILED = "clear the failed tasks of this run: only what is missing is copied"
-_FROM_PREFLIGHT = "clear this run from `preflight` on"
+_FROM_PREFLIGHT = "clear this run from `preflight` onward"
 _ACCESS = (
     "A role lacks a permission. `s3copy policy {job}` prints every permission that both roles need. "
     f"Then {_FAILED}."
@@ -15,18 +15,18 @@ _ARCHIVED = (
     f"or leave them out with `object.archived: skip`, then {_FROM_PREFLIGHT}."
 )
 _BUSY = (
-    "S3 asked for fewer requests in every attempt. Lower `transfer.max_requests_per_second`, "
+    "S3 asked for fewer requests on every attempt. Lower `transfer.max_requests_per_second`, "
     f"then {_FROM_PREFLIGHT}; or wait, then {_FAILED}."
 )
 _CHANGED = f"Another client wrote the object during the copy. When that client is done, {_FAILED}."
 _CONFIG = f"Fix the config as the error says; `s3copy validate` checks it. Then {_FROM_PREFLIGHT}."
-_FAULT = f"S3 could not be reached, or failed itself, in every attempt. When S3 works again, {_FAILED}."
+_FAULT = f"S3 was unreachable or had an internal error on every attempt. When S3 works again, {_FAILED}."
 _GONE = f"Check the bucket and the keys in the config, and that the data has arrived. Then {_FROM_PREFLIGHT}."
 _LOST = (
     "A worker was lost: check whether it ran out of memory, or its node went away, at that time. "
     f"Then {_FAILED}."
 )
-_MISMATCH = f"The plan was cleared, but its copies were not: {_FROM_PREFLIGHT}."
+_MISMATCH = f"The plan task was cleared, but its copy tasks were not: {_FROM_PREFLIGHT}."
 _OTHERS = f"The destination does not have what was copied: find out what else writes there. Then {_FAILED}."
 _OTHERWISE = f"The log of the failed task has the reason. When that is fixed, {_FAILED}."
 _ADVICE = {

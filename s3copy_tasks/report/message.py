@@ -77,7 +77,7 @@ def describe_failure(run: Run, metrics: Mapping[str, Any] | None) -> Message:
 def describe_unpublished(run: Run, metrics: Mapping[str, Any] | None) -> Message:
     """Return the message about a run that copied everything and then could not emit its asset events."""
     actions = ["The log of the task `publish` has the reason. Then clear that task."]
-    return _message(run, "failed", "failed after the copies: no asset event was emitted", metrics, actions)
+    return _message(run, "failed", "failed after copying: no asset event was emitted", metrics, actions)
 
 
 def describe_success(run: Run, metrics: Mapping[str, Any] | None) -> Message:
@@ -93,7 +93,7 @@ def describe_success(run: Run, metrics: Mapping[str, Any] | None) -> Message:
 
 def describe_lateness(run: Run, after: timedelta, queued_at: str) -> Message:
     """Return the message about a run that has not ended in time; it is still running."""
-    subject = f"is late: not done {after} after it was queued"
+    subject = f"is late: not finished {after} after it was queued"
     action = (
         f"It was queued at {queued_at}, and is still running. Check its tasks: a queued task waits for a "
         "slot in its pool or for a worker; the log of a running task shows its progress."

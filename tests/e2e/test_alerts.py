@@ -39,6 +39,6 @@ def test_a_late_run_is_reported_and_goes_on(
     assert run.state == "success"
     (late,) = gateway.of(job.name)
     assert late["state"] == "late"
-    assert late["subject"] == f"s3copy {job.name} is late: not done 0:00:03 after it was queued"
+    assert late["subject"] == f"s3copy {job.name} is late: not finished 0:00:03 after it was queued"
     assert late["run_id"] == run_id
     assert f"Copies: s3://{job.source}/data/ > s3://{job.destination}/copy/" in late["text"]

@@ -163,7 +163,7 @@ WRONG = {
     "a file name too long": (["plan", "a" * 300 + ".yaml"], "file not found: "),
     "bad date": (
         ["plan", "job", "--logical-date", "yesterday"],
-        "'yesterday' is not a valid date, such as 2026-01-31",
+        "'yesterday' is not a valid date (example: 2026-01-31)",
     ),
 }
 

@@ -214,7 +214,7 @@ def test_what_is_missing_is_named_and_printed(partners: Partners, proxy: Proxy, 
     partners.apply(place.taken_from(partners.printed(job)))
     error = refusal(partners, job, proxy)
     arn = place.arn(partners.sides)
-    assert f"{role(getattr(partners, place.who))} may not {place.action}" in error.message
+    assert f"{role(getattr(partners, place.who))} is not allowed to perform {place.action}" in error.message
     assert f" on {arn} (" in error.message
     (statement,) = statements(error.message)
     assert (statement["Action"][0], statement["Resource"]) == (place.action, arn)
@@ -258,7 +258,7 @@ def test_no_more_than_the_prefix(partners: Partners, proxy: Proxy) -> None:
     ]
     for entry, action in beside:
         error = refusal(partners, partners.job(prefixes=(entry,)), proxy)
-        assert f"may not {action}" in error.message
+        assert f"is not allowed to perform {action}" in error.message
 
 
 def test_the_trust_that_is_missing_is_printed(partners: Partners, proxy: Proxy) -> None:

@@ -83,7 +83,7 @@ def test_an_empty_etag_is_asked_for_again(users: Sides, proxy: Proxy) -> None:
 def test_a_source_that_is_not_shared_is_refused(users: Sides, proxy: Proxy) -> None:
     """A user who may not read by an ACL or a policy is refused before the first copy."""
     users.put("data/a", BODY)
-    with pytest.raises(AccessError, match="may not s3:GetObject"):
+    with pytest.raises(AccessError, match="is not allowed to perform s3:GetObject"):
         users.run(users.job(), limits=LIMITS)
     assert proxy.kinds()["UploadPartCopy"] == 0
 

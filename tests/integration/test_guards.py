@@ -89,4 +89,4 @@ def test_the_right_to_replace_is_proven(sides: Sides, proxy: Proxy, overwrite: O
     with pytest.raises(CopyError) as caught:
         sides.preflight(sides.job(overwrite=overwrite))
     assert isinstance(caught.value, AccessError)
-    assert f"may not s3:GetObject on arn:aws:s3:::{bucket}/copy/*" in caught.value.message
+    assert f"is not allowed to perform s3:GetObject on arn:aws:s3:::{bucket}/copy/*" in caught.value.message

@@ -397,7 +397,7 @@ class TestRefusals:
             attempt.execute(make_operator(sides))
         principal = WRITER.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/")
         assert f"{principal}/" in str(refused.value)
-        assert "may not s3:PutObject" in str(refused.value)
+        assert "is not allowed to perform s3:PutObject" in str(refused.value)
         assert f"arn:aws:s3:::{sides.destination_bucket}/copy/*" in str(refused.value)
         assert proxy.kinds()["CopyObject"] == 0
         assert attempt.metrics["errors_by_code"] == {"AccessDenied": 1}

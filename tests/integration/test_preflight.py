@@ -133,7 +133,7 @@ def test_denied_listing_names_principal_action_and_resource(sides: Sides, proxy:
     error = refusal(sides)
     assert isinstance(error, AccessError)
     assert "arn:aws:sts::111122223333:assumed-role/reader/" in error.message
-    assert f"may not s3:ListBucket on arn:aws:s3:::{sides.source_bucket}" in error.message
+    assert f"is not allowed to perform s3:ListBucket on arn:aws:s3:::{sides.source_bucket}" in error.message
     statement = json.loads(error.message[error.message.index('{"Effect"') :])
     assert statement == {
         "Effect": "Allow",
@@ -326,5 +326,8 @@ def test_heading_the_copy_of_a_single_object_is_refused(sides: Sides, proxy: Pro
     proxy.answer = refuse("HeadObject", sides.destination_bucket, Reply(403))
     error = refusal(sides, prefixes=(), objects=(ObjectEntry(source="a", destination="copy/a"),))
     assert isinstance(error, AccessError)
-    assert f"may not s3:GetObject on arn:aws:s3:::{sides.destination_bucket}/copy/a" in error.message
+    assert (
+        f"is not allowed to perform s3:GetObject on arn:aws:s3:::{sides.destination_bucket}/copy/a"
+        in error.message
+    )
     assert proxy.kinds()["CopyObject"] == 0

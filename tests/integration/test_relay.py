@@ -66,7 +66,7 @@ def test_the_reason_is_said_with_what_would_avoid_it(sides: Sides, proxy: Proxy)
     assert proven.job.relayed
     assert proven.relay is not None
     assert "the destination's role may not read the source" in proven.relay
-    assert f"Missing in the policy of bucket {sides.source_bucket}" in proven.relay
+    assert f"Missing from the policy of bucket {sides.source_bucket}" in proven.relay
     assert '"Action": ["s3:GetObject", "s3:GetObjectTagging"]' in proven.relay
 
 
@@ -96,7 +96,7 @@ def test_a_relay_needs_the_source_to_read(sides: Sides, proxy: Proxy) -> None:
     with pytest.raises(AccessError) as caught:
         sides.preflight(sides.job(transfer=AUTO))
     assert "assumed-role/reader/" in caught.value.message
-    assert "Missing in the policy of the role" in caught.value.message
+    assert "Missing from the policy of the role" in caught.value.message
 
 
 @pytest.mark.parametrize("relay", ["auto", "never"])

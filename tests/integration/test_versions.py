@@ -68,7 +68,7 @@ def test_an_older_version_replaces_a_newer_copy(sides: Sides) -> None:
 def test_a_version_that_is_not_there_is_named(sides: Sides) -> None:
     """A version that does not exist is found before the first copy."""
     put_versions(sides, [b"x"])
-    with pytest.raises(MissingError, match="data/a in version no-such-version"):
+    with pytest.raises(MissingError, match=r"data/a \(version no-such-version\)"):
         sides.preflight(job_of(sides, "no-such-version"))
 
 

@@ -43,7 +43,7 @@ def findings_of_rules(document: dict[str, Any]) -> Iterator[Finding]:
 def _of_dates(document: dict[str, Any]) -> Iterator[Finding]:
     zone, day, schedule = (_text(document, (name,)) for name in ("timezone", "start_date", "schedule"))
     if zone is not None and not _is_zone(zone):
-        words = f"{zone[:SHOWN_MAX]!r} is not a time zone of the IANA database, such as UTC or Europe/Berlin"
+        words = f"{zone[:SHOWN_MAX]!r} is not an IANA time zone (examples: UTC, Europe/Berlin)"
         yield Finding(parts=("timezone",), code=Code.BAD_TIMEZONE, message=words)
     if day is not None and not _is_day(day):
         words = f"{day[:SHOWN_MAX]} is not a valid date"
@@ -118,7 +118,7 @@ def _of_entries(document: dict[str, Any]) -> Iterator[Finding]:
     for field, index, entry in entries:
         for side in ("source", "destination"):
             if getattr(entry, side).startswith("s3://"):
-                words = "the bucket is set above: write only the key, without s3:// and the bucket's name"
+                words = "the bucket is set above: write only the key, without s3:// or the bucket's name"
                 yield Finding(parts=(field, index, side), code=Code.WRONG_FORM, message=words)
     for parts, words in find_bad_keys(static):
         yield Finding(parts=parts, code=Code.KEY_TOO_LONG, message=words)
@@ -135,7 +135,7 @@ def _of_entries(document: dict[str, Any]) -> Iterator[Finding]:
 
 
 def well_formed_entries(document: dict[str, Any]) -> Entries:
-    """Return the entries that have a text on both sides, with their indexes in the file."""
+    """Return the entries that have a string on both sides, with their indexes in the file."""
     kinds: dict[str, type[PrefixEntry | ObjectEntry]] = {"prefixes": PrefixEntry, "objects": ObjectEntry}
     return [
         (field, index, kind(source=entry["source"], destination=entry["destination"]))
@@ -155,7 +155,7 @@ def _text(document: dict[str, Any], parts: Parts) -> str | None:
 
 
 def _list(document: dict[str, Any], field: str) -> list[Any]:
-    """Return a list, cut to a length whose entries can be compared with each other quickly."""
+    """Return a list, truncated so that comparing its entries with each other stays quick."""
     value = document.get(field)
     return value[:_ENTRIES_MAX] if isinstance(value, list) else []
 
@@ -174,7 +174,7 @@ def parse_moment(text: str, zone: ZoneInfo) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         examples = "2026-01-01 or 2026-01-01T02:00:00+00:00"
-        msg = f"{text[:SHOWN_MAX]!r} is not a valid date or time, such as {examples}"
+        msg = f"{text[:SHOWN_MAX]!r} is not a valid date or time (examples: {examples})"
         raise ValueError(msg) from None
     if moment.tzinfo is None:
         msg = f"{text!r} has no time zone. Write {text}Z or {text}+00:00"

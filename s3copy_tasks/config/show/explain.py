@@ -86,7 +86,7 @@ def _row(parts: Parts, value: Any, layers: Layers) -> dict[str, Any]:
 
 
 def _leaves(value: Any, parts: Parts) -> Iterator[tuple[Parts, Any]]:
-    """Yield the values of a document with their paths; a list of texts is one value."""
+    """Yield the values of a document with their paths; a list of strings is one value."""
     if isinstance(value, dict) and value:
         for name, inner in value.items():
             yield from _leaves(inner, (*parts, name))

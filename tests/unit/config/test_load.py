@@ -88,8 +88,8 @@ LONG = {
     ),
     "an account of thousands of digits": (f"owner: {'9' * 5000}\n", "99999999999999999999... as a number"),
     "a size of thousands of digits": (f"transfer: {{batch_bytes: {'9' * 5000} GiB}}\n", "at most 9999 TiB"),
-    "a time zone of hundreds of letters": (f"timezone: {'a' * 300}\n", "is not a time zone"),
-    "a time zone that is a path": ("timezone: ../../etc/passwd\n", "is not a time zone"),
+    "a time zone of hundreds of letters": (f"timezone: {'a' * 300}\n", "is not an IANA time zone"),
+    "a time zone that is a path": ("timezone: ../../etc/passwd\n", "is not an IANA time zone"),
     "a preset of thousands of letters": (f'schedule: "@{"a" * 5000}"\n', "more than 200 characters"),
     "a tag of thousands of letters": (f"tags: [{'a' * 5000}]\n", "must have at most 100 characters"),
     "a list that is text of thousands of letters": (

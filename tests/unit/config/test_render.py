@@ -193,8 +193,8 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"filters": {"modified_since": "{{ ds_nodash }}x"}},
         [
             (
-                "filters.modified_since: '20260131x' is not a valid date or time, "
-                "such as 2026-01-01 or 2026-01-01T02:00:00+00:00"
+                "filters.modified_since: '20260131x' is not a valid date or time "
+                "(examples: 2026-01-01 or 2026-01-01T02:00:00+00:00)"
             )
         ],
     ),

@@ -40,7 +40,7 @@ def test_a_refusal_about_a_key_is_explained() -> None:
     """S3 names the action and the key: the statement is the remedy, and the last line of the message."""
     error = explain_refusal(AccessError(DENIED, code="AccessDenied"))
     assert (error.reason, error.code) == (DENIED, "AccessDenied")
-    assert error.remedy == f"Missing in the policies of the key and of the role: {ALLOWED}"
+    assert error.remedy == f"Missing from the policies of the key and of the role: {ALLOWED}"
     assert error.message == f"{DENIED}\n{error.remedy}"
 
 

@@ -99,7 +99,7 @@ SUBJECTS: dict[str, tuple[str, str]] = {
     "no summary": (describe_failure(RUN, None).subject, "failed: its summary was lost"),
     "no asset event": (
         describe_unpublished(RUN, metrics()).subject,
-        "failed after the copies: no asset event was emitted",
+        "failed after copying: no asset event was emitted",
     ),
     "success": (describe_success(RUN, metrics()).subject, "succeeded: 2,450 of 2,954 objects copied"),
     "success with failures": (
@@ -115,7 +115,7 @@ SUBJECTS: dict[str, tuple[str, str]] = {
     ),
     "late": (
         describe_lateness(RUN, timedelta(hours=2), "2026-11-24T12:00:00Z").subject,
-        "is late: not done 2:00:00 after it was queued",
+        "is late: not finished 2:00:00 after it was queued",
     ),
 }
 
@@ -136,7 +136,7 @@ def test_many_errors_are_counted_and_few_are_named() -> None:
 
 
 def test_untrusted_text_stays_in_its_line() -> None:
-    """What a terminal or an e-mail would interpret is escaped, wherever it is; templates are not rendered."""
+    """What a terminal or an email would interpret is escaped, wherever it is; templates are not rendered."""
     found = metrics(denied=1)
     found["errors"] = ["x/{{ 7*7 }}\r\nBcc: b@example.org\x1b[2J"]
     message = describe_failure(RUN, found)
