@@ -29,7 +29,7 @@ _YEARS = range(1970, 9000)
 @collect_garbage_rarely()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed or invalid, 2 usage error."""
-    atexit.register(gc.freeze)  # else the last collection scans all imported modules again: half a second
+    atexit.register(gc.freeze)  # or the last collection scans all imported modules again: half a second
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

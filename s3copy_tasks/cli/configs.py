@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.cli.jobs import DONE, FAILED, UsageError, files_of, job_file
 from s3copy_tasks.config.catalog import load_files
 from s3copy_tasks.config.check.schema import SCHEMA_FILE
-from s3copy_tasks.config.layers import ENDINGS, defaults_of, read_layers
+from s3copy_tasks.config.layers import ENDINGS, find_defaults, read_layers
 from s3copy_tasks.config.load import job_of
 from s3copy_tasks.config.show.explain import explained
 from s3copy_tasks.config.show.report import as_github, as_json, as_text, text_lines
@@ -63,7 +63,7 @@ def _show(problems: Sequence[Problem]) -> None:
 def explain(options: argparse.Namespace) -> int:
     """Show every value of a job, and where it comes from."""
     file = job_file(options.job, options.config_dir)
-    layers = read_layers(file, defaults_of(file.parent))
+    layers = read_layers(file, find_defaults(file.parent))
     job = job_of(layers)
     if isinstance(job, list):
         _show(job)
@@ -80,7 +80,7 @@ def new(options: argparse.Namespace) -> int:
         raise UsageError(f"{name!r} is not a valid job name: {words}, and leave out the extension")
     file = folder / f"{name}{ENDINGS[0]}"
     content = commented(_document(options)).encode()
-    job = job_of(read_layers(file, defaults_of(folder), content))
+    job = job_of(read_layers(file, find_defaults(folder), content))
     if isinstance(job, list):
         placeless = (replace(one, line=None, column=None) if one.file == str(file) else one for one in job)
         _show([*placeless])

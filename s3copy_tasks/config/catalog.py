@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.config.between_jobs import problems_across
-from s3copy_tasks.config.layers import ENDINGS, Layers, defaults_of, read_layers
+from s3copy_tasks.config.layers import ENDINGS, Layers, find_defaults, read_layers
 from s3copy_tasks.config.load import job_of
 from s3copy_tasks.config.problem import Code, Problem
 
@@ -56,7 +56,7 @@ def load_files(files: Iterable[Path]) -> Catalog:
     for _, same in sorted(by_name.items()):
         for file in same:
             if file.parent not in defaults:
-                defaults[file.parent] = defaults_of(file.parent)
+                defaults[file.parent] = find_defaults(file.parent)
             layers = read_layers(file, defaults[file.parent])
             job = job_of(layers)
             if isinstance(job, list):

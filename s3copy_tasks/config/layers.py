@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
-from s3copy_tasks.config.check.rules import findings_of_rules
+from s3copy_tasks.config.check.rules import check_rules
 from s3copy_tasks.config.check.schema import findings_of_schema
 from s3copy_tasks.config.problem import Code, Finding, Problem, json_path
 from s3copy_tasks.config.read.builder import ERRORS_MAX, Source
@@ -80,7 +80,7 @@ def defaults_files(folder: Path) -> list[Path]:
     return [folder / (DEFAULTS_STEM + ending) for ending in ENDINGS]
 
 
-def defaults_of(folder: Path) -> Layers | None:
+def find_defaults(folder: Path) -> Layers | None:
     """Return a folder's defaults, checked as part of a job; None if it has none."""
     there = [file for file in defaults_files(folder) if os.path.isfile(file)]  # noqa: PTH113 - Path.is_file may raise
     if not there:
@@ -117,7 +117,7 @@ def judge(layers: Layers, *, partly: bool = False) -> list[Problem]:
     found = islice(findings_of_schema(layers.value, layers.source.texts, partly=partly), ERRORS_MAX)
     by_schema = [finding for finding in found if finding.parts not in layers.refused]
     refused = layers.refused.union(finding.parts for finding in by_schema)
-    by_rules = (finding for finding in findings_of_rules(layers.value) if finding.parts not in refused)
+    by_rules = (finding for finding in check_rules(layers.value) if finding.parts not in refused)
     return [layers.problem(finding) for finding in (*by_schema, *by_rules)]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.config.check.schema import with_defaults
 from s3copy_tasks.config.job import CopyJob
-from s3copy_tasks.config.layers import Layers, defaults_of, judge, read_layers
+from s3copy_tasks.config.layers import Layers, find_defaults, judge, read_layers
 from s3copy_tasks.config.problem import Code, Problem
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def load_job(file: Path) -> CopyJob | list[Problem]:
 
     Never raises, whatever the files contain.
     """
-    return job_of(read_layers(file, defaults_of(file.parent)))
+    return job_of(read_layers(file, find_defaults(file.parent)))
 
 
 def job_of(layers: Layers) -> CopyJob | list[Problem]:

@@ -16,7 +16,7 @@ from airflow.sdk import (
 )
 
 from s3copy_tasks.config.catalog import job_files, load_folder
-from s3copy_tasks.config.check.schedule import asset_uri, cron_of
+from s3copy_tasks.config.check.schedule import asset_uri, resolve_cron
 from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.dag import tasks
@@ -150,7 +150,7 @@ def _schedule(job: CopyJob) -> Any:
         return [Asset(name=uri, uri=uri) for uri in uris]
     if job.schedule is None:
         return None
-    return CronDataIntervalTimetable(cron_of(job.schedule), timezone=str(job.timezone))
+    return CronDataIntervalTimetable(resolve_cron(job.schedule), timezone=str(job.timezone))
 
 
 def _params(job: CopyJob) -> dict[str, Param]:

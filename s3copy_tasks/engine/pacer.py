@@ -28,7 +28,7 @@ class Pacer:
     Args:
         in_flight_max: limit of parallel requests.
         per_second: limit of requests per second; None means no limit.
-        wait: waits that many seconds and returns whether to stop; the default wakes up on `stop`.
+        wait: waits for the given seconds and returns whether to stop; the default wakes up on `stop`.
         clock: monotonic seconds.
     """
 

@@ -34,7 +34,7 @@ class Sender:
     Args:
         in_flight: limit of parallel requests.
         per_second: limit of requests per second; None means no limit.
-        wait: waits that many seconds and returns whether to stop; the default wakes up on `stop`.
+        wait: waits for the given seconds and returns whether to stop; the default wakes up on `stop`.
         jitter: random numbers in [0, 1).
         clock: monotonic seconds.
     """

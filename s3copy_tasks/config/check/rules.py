@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from s3copy_tasks.config.check.schedule import check_asset, cron_of
+from s3copy_tasks.config.check.schedule import check_asset, resolve_cron
 from s3copy_tasks.config.check.template import DATE_NAMES, UnknownNameError, names_in
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import SHOWN_MAX
@@ -32,15 +32,15 @@ _ENTRIES_MAX = 1000  # as in the schema
 _SINCE: Parts = ("filters", "modified_since")
 
 
-def findings_of_rules(document: dict[str, Any]) -> Iterator[Finding]:
+def check_rules(document: dict[str, Any]) -> Iterator[Finding]:
     """Yield what is wrong; values of a wrong type are skipped."""
-    yield from _of_dates(document)
-    yield from _of_assets(document)
+    yield from _check_dates(document)
+    yield from _check_assets(document)
     yield from _of_templates(document)
-    yield from _of_entries(document)
+    yield from _check_entries(document)
 
 
-def _of_dates(document: dict[str, Any]) -> Iterator[Finding]:
+def _check_dates(document: dict[str, Any]) -> Iterator[Finding]:
     zone, day, schedule = (_text(document, (name,)) for name in ("timezone", "start_date", "schedule"))
     if zone is not None and not _is_zone(zone):
         words = f"{zone[:SHOWN_MAX]!r} is not an IANA time zone (examples: UTC, Europe/Berlin)"
@@ -50,7 +50,7 @@ def _of_dates(document: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(parts=("start_date",), code=Code.BAD_DATE, message=words)
     if schedule:
         try:
-            cron_of(schedule)
+            resolve_cron(schedule)
         except ValueError as error:
             yield Finding(parts=("schedule",), code=Code.BAD_CRON, message=str(error))
     since = _text(document, _SINCE)
@@ -61,7 +61,7 @@ def _of_dates(document: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(parts=_SINCE, code=Code.BAD_DATE, message=str(error))
 
 
-def _of_assets(document: dict[str, Any]) -> Iterator[Finding]:
+def _check_assets(document: dict[str, Any]) -> Iterator[Finding]:
     schedule = document.get("schedule")
     for index, uri in enumerate(_list(schedule, "assets") if isinstance(schedule, dict) else []):
         try:
@@ -112,7 +112,7 @@ def _templates(document: dict[str, Any]) -> Iterator[tuple[Parts, str]]:
         yield _SINCE, since
 
 
-def _of_entries(document: dict[str, Any]) -> Iterator[Finding]:
+def _check_entries(document: dict[str, Any]) -> Iterator[Finding]:
     entries = well_formed_entries(document)
     static = [one for one in entries if "{" not in one[2].source + one[2].destination]
     for field, index, entry in entries:

@@ -28,7 +28,7 @@ _CHARACTERS_MAX = 200
 
 
 @lru_cache(maxsize=4096)
-def cron_of(schedule: str) -> str:
+def resolve_cron(schedule: str) -> str:
     """Return the cron expression of a schedule.
 
     Raises:
@@ -104,7 +104,7 @@ def interval_from(logical_date: datetime, schedule: str | None, zone: ZoneInfo) 
     if schedule is None:
         return logical_date, logical_date
     wall = logical_date.astimezone(zone).replace(tzinfo=None)
-    cron = croniter(cron_of(schedule), wall)
+    cron = croniter(resolve_cron(schedule), wall)
     following = cron.get_next(datetime)
     if cron.expanded[1] == ["*"]:
         return logical_date, logical_date.astimezone(UTC) + (following - wall)

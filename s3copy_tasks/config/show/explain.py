@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.config.check.schema import referred, schema, with_defaults
-from s3copy_tasks.config.layers import Layers, defaults_of, read_layers
+from s3copy_tasks.config.layers import Layers, find_defaults, read_layers
 from s3copy_tasks.config.load import job_of
 from s3copy_tasks.config.problem import json_path
 from s3copy_tasks.config.read.hints import written
@@ -64,7 +64,7 @@ def provenance(job: CopyJob) -> list[dict[str, Any]] | None:
     Returns:
         None if the files have changed since.
     """
-    layers = read_layers(job.file, defaults_of(job.file.parent))
+    layers = read_layers(job.file, find_defaults(job.file.parent))
     again = job_of(layers)
     if isinstance(again, list) or again.digest != job.digest:
         return None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from s3copy_tasks.config.catalog import job_files
 from s3copy_tasks.config.check.schema import schema, with_defaults
-from s3copy_tasks.config.layers import defaults_of, read_layers
+from s3copy_tasks.config.layers import find_defaults, read_layers
 from s3copy_tasks.config.read.hints import written
 from s3copy_tasks.config.read.source import read_source
 from s3copy_tasks.config.show.explain import explained, provenance
@@ -25,7 +25,7 @@ ORIGIN = re.compile(r"  # (default|(?P<file>.+):(?P<line>\d+))$")
 
 
 def explanation(file: Path) -> str:
-    return explained(read_layers(file, defaults_of(file.parent)))
+    return explained(read_layers(file, find_defaults(file.parent)))
 
 
 def origins(text: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from s3copy_tasks.cli import main
 from s3copy_tasks.config.catalog import load_files, load_folder
-from s3copy_tasks.config.layers import defaults_of, read_layers
+from s3copy_tasks.config.layers import find_defaults, read_layers
 from s3copy_tasks.config.problem import Code, Problem
 from s3copy_tasks.config.show.explain import explained
 from s3copy_tasks.config.show.report import as_github, as_json, as_text
@@ -68,7 +68,7 @@ def assert_judged(file: Path) -> None:
     assert len(json.loads(as_json(catalog.problems))) == len(catalog.problems)
     assert as_github(catalog.problems).count("\n") == len(catalog.problems)
     if catalog.jobs:
-        text = explained(read_layers(file, defaults_of(file.parent)))
+        text = explained(read_layers(file, find_defaults(file.parent)))
         again = file.parent / "again"
         again.mkdir(exist_ok=True)
         assert job_of(write(again, text)).digest == catalog.jobs[0].digest

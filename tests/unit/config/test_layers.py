@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3copy_tasks.config.catalog import load_files, load_folder
-from s3copy_tasks.config.layers import Layers, defaults_of, read_layers
+from s3copy_tasks.config.layers import Layers, find_defaults, read_layers
 from s3copy_tasks.config.problem import Code
 from s3copy_tasks.config.read.builder import ERRORS_MAX
 from s3copy_tasks.config.read.place import Parts
@@ -24,7 +24,7 @@ SIDES = {"source": {"bucket": "ops-granules"}, "destination": {"bucket": "partne
 def layers_of(folder: Path, own: Any, defaults: Any) -> Layers:
     file = write(folder, own)
     write(folder, defaults, DEFAULTS)
-    return read_layers(file, defaults_of(folder))
+    return read_layers(file, find_defaults(folder))
 
 
 # --- the merge
@@ -94,7 +94,7 @@ def test_the_job_is_merged_over_the_defaults(
 def test_merging_changes_neither_layer(tmp_path: Path) -> None:
     """Defaults are read once for all jobs of a folder, so a job leaves them as they were."""
     write(tmp_path, {"source": {"connection": "a"}, "filters": {"include": ["x"]}}, DEFAULTS)
-    defaults = defaults_of(tmp_path)
+    defaults = find_defaults(tmp_path)
     assert defaults is not None
     before = copy.deepcopy(defaults)
     read_layers(write(tmp_path, document(filters={"include": ["y"]})), defaults)
@@ -303,7 +303,7 @@ def test_thousands_of_overridden_names_are_merged_at_once(tmp_path: Path) -> Non
     names = [f"field_{number}" for number in range(20_000)]
     (tmp_path / "_defaults.yaml").write_text("".join(f"{name}: 1\n" for name in names))
     file = write(tmp_path, "".join(f"{name}: 2\n" for name in names))
-    layers = read_layers(file, defaults_of(tmp_path))
+    layers = read_layers(file, find_defaults(tmp_path))
     assert layers.value == dict.fromkeys(names, 2)
     assert {place.file for place in layers.source.values.values()} == {file}
 

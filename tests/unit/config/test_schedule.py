@@ -19,9 +19,9 @@ from s3copy_tasks.config.check.schedule import (
     PRESETS,
     asset_uri,
     check_asset,
-    cron_of,
     first_run,
     interval_from,
+    resolve_cron,
 )
 
 CRONS = {
@@ -63,7 +63,7 @@ def airflow_intervals(
     cron: str, zone: str, first_day: tuple[int, int, int], count: int
 ) -> list[tuple[datetime, datetime]]:
     """Return the intervals of the runs that Airflow's scheduler makes from a day on."""
-    timetable = CronDataIntervalTimetable(cron_of(cron), timezone=zone)
+    timetable = CronDataIntervalTimetable(resolve_cron(cron), timezone=zone)
     restriction = TimeRestriction(earliest=pendulum.datetime(*first_day), latest=None, catchup=True)
     intervals: list[DataInterval] = []
     for _ in range(count):
@@ -141,7 +141,7 @@ BAD_CRONS = {
 def test_bad_cron_is_refused(schedule: str, words: str) -> None:
     """What is not cron, or would not mean what it seems to, is refused with a message."""
     with pytest.raises(ValueError, match=words):
-        cron_of(schedule)
+        resolve_cron(schedule)
 
 
 @settings(max_examples=100)
@@ -149,7 +149,7 @@ def test_bad_cron_is_refused(schedule: str, words: str) -> None:
 def test_any_text_is_cron_or_refused(schedule: str) -> None:
     """No text makes the check itself fail, and what passes has a next tick."""
     try:
-        cron = cron_of(schedule)
+        cron = resolve_cron(schedule)
     except ValueError:
         return
     start = datetime(2026, 1, 1, tzinfo=UTC)
