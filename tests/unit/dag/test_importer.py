@@ -179,8 +179,8 @@ def test_two_files_of_one_name_are_both_refused(folder: Path, monkeypatch: pytes
     write(folder, document(), "b.yaml")
     bag = Bag(folder)
     assert set(bag.dags) == {"s3copy__b"}
-    assert f"another file gives the job's name 'a': {second}. Rename one" in bag.errors["a.yaml"]
-    assert f"another file gives the job's name 'a': {first}. Rename one" in bag.errors["team/a.yml"]
+    assert f"another file has the same job name 'a': {second}. Rename one of them" in bag.errors["a.yaml"]
+    assert f"another file has the same job name 'a': {first}. Rename one of them" in bag.errors["team/a.yml"]
     assert "unknown field 'ownr'" in bag.errors["team/a.yml"]
     monkeypatch.setenv(PARSE_CONTEXT, "s3copy__a")
     assert set(Bag(folder, first).dags) == {"s3copy__a"}
