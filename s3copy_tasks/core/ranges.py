@@ -112,11 +112,6 @@ class Ranges:
         self._requested = 0
 
     @property
-    def wasted(self) -> float:
-        """How many pages were wasted."""
-        return self._pages.wasted
-
-    @property
     def ended(self) -> bool:
         """Whether every page was handed over; after an error, every page before it."""
         return not self._ranges or (self._ranges[0].error is not None and not self._ranges[0].pages)

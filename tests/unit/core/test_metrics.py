@@ -126,6 +126,8 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "one-too-many": ({"total_files_found": 1}, "found 1 objects, but counted 0"),
     "one-too-few": ({"files_vanished": 1}, "found 0 objects, but counted 1"),
     "skipped-not-found": ({"files_skipped": {SkipReason.EXISTS: 2}}, "counted 2"),
+    "verified-not-copied": ({"files_verified": 1}, "1 of 0 copied objects"),
+    "mismatched-not-failed": ({"files_mismatched": 1}, "1 of 0 failed"),
     "times-reversed": (
         {"start_time": DAY_ONE, "end_time": DAY_ONE - timedelta(seconds=1)},
         "before its start",

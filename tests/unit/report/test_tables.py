@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from s3copy_tasks.report.tables import plan_table
+from s3copy_tasks.report.tables import error_lines, plan_table
 
 ENTRY = {
     "source": "daily/2026-01-31/",
@@ -33,3 +33,12 @@ def test_a_plan_shows_every_figure(width: int) -> None:
     words = shown.getvalue().split()
     assert all(words.count(figure) == 2 for figure in FIGURES)
     assert "daily/2026-01-31/" in words
+
+
+@pytest.mark.parametrize(("failed", "last"), [(3, "  c/2: AccessDenied"), (2_000, "  ... 1,990 more")])
+def test_errors_that_are_not_shown_are_counted(failed: int, last: str) -> None:
+    """The first ten errors are listed, and the last line counts the others."""
+    errors = [f"c/{number}: AccessDenied" for number in range(min(failed, 100))]
+    lines = error_lines({"errors": errors, "errors_by_code": {"AccessDenied": failed}})
+    assert len(lines) == min(failed, 11)
+    assert lines[-1].plain == last
