@@ -331,3 +331,32 @@ def test_heading_the_copy_of_a_single_object_is_refused(sides: Sides, proxy: Pro
         in error.message
     )
     assert proxy.kinds()["CopyObject"] == 0
+
+
+ODD = Reply.error(400, "InvalidRequest", "made up")
+OTHER_REFUSALS: dict[str, tuple[str, str, Reply, str]] = {
+    "a source object that may not be headed": (
+        "HeadObject",
+        "source",
+        Reply(403),
+        "s3:GetObject on arn:aws:s3",
+    ),
+    "a source object that can't be headed": ("HeadObject", "source", Reply(400), "400"),
+    "a copy that can't be headed": ("HeadObject", "destination", Reply(400), "400"),
+    "an upload that can't be started": ("CreateMultipartUpload", "destination", ODD, "destination: "),
+    "an upload that can't be aborted": ("AbortMultipartUpload", "destination", ODD, "InvalidRequest"),
+}
+"""Kind of request, side, reply, and what the error says."""
+
+
+@pytest.mark.parametrize(("kind", "side", "reply", "words"), OTHER_REFUSALS.values(), ids=OTHER_REFUSALS)
+def test_any_other_refusal_ends_preflight(
+    sides: Sides, proxy: Proxy, kind: str, side: str, reply: Reply, words: str
+) -> None:
+    """Whatever S3 answers in place of what a check needs, the run ends before the first copy."""
+    sides.put("a")
+    bucket = {"source": sides.source_bucket, "destination": sides.destination_bucket}[side]
+    proxy.answer = refuse(kind, bucket, reply)
+    error = refusal(sides, prefixes=(), objects=(ObjectEntry(source="a", destination="copy/a"),))
+    assert words in str(error)
+    assert proxy.kinds()["CopyObject"] == 0
