@@ -11,7 +11,7 @@ from s3copy_tasks.cli.jobs import DONE, FAILED, UsageError, files_of, job_file
 from s3copy_tasks.config.catalog import load_files
 from s3copy_tasks.config.check.schema import SCHEMA_FILE
 from s3copy_tasks.config.layers import ENDINGS, find_defaults, read_layers
-from s3copy_tasks.config.load import job_of
+from s3copy_tasks.config.load import job_of, judge_job
 from s3copy_tasks.config.show.explain import explained
 from s3copy_tasks.config.show.report import as_github, as_json, as_text, text_lines
 from s3copy_tasks.config.show.scaffold import commented
@@ -36,15 +36,21 @@ def validate(options: argparse.Namespace) -> int:
             f"no configs in {where}: config files end in .yaml or .yml, and subfolders are not read"
         )
     catalog = load_files(files)
+    found = sorted([*catalog.problems, *catalog.warnings], key=lambda problem: problem.place)
     if options.format in _FORMATS:
-        sys.stdout.write(_FORMATS[options.format](catalog.problems))
+        sys.stdout.write(_FORMATS[options.format](found))
     else:
-        _show(catalog.problems)
+        _show(found)
     wrong = {problem.file for problem in catalog.problems}
     valid = sum(str(job.file) not in wrong for job in catalog.jobs)
-    noun = "problem" if len(catalog.problems) == 1 else "problems"
-    sys.stderr.write(f"{valid} of {len(files)} configs valid, {len(catalog.problems)} {noun}\n")
+    counts = [_counted(catalog.problems, "problem")]
+    counts += [_counted(catalog.warnings, "warning")] if catalog.warnings else []
+    sys.stderr.write(f"{valid} of {len(files)} configs valid, {', '.join(counts)}\n")
     return FAILED if catalog.problems else DONE
+
+
+def _counted(found: Sequence[Problem], noun: str) -> str:
+    return f"{len(found)} {noun}{'' if len(found) == 1 else 's'}"
 
 
 def _show(problems: Sequence[Problem]) -> None:
@@ -64,10 +70,11 @@ def explain(options: argparse.Namespace) -> int:
     """Show every value of a job, and where it comes from."""
     file = job_file(options.job, options.config_dir)
     layers = read_layers(file, find_defaults(file.parent))
-    job = job_of(layers)
+    job, warnings = judge_job(layers)
     if isinstance(job, list):
         _show(job)
         return FAILED
+    sys.stderr.write(as_text(warnings))
     sys.stdout.write(explained(layers))
     return DONE
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.config.between_jobs import problems_across
 from s3copy_tasks.config.layers import ENDINGS, Layers, find_defaults, read_layers
-from s3copy_tasks.config.load import job_of
+from s3copy_tasks.config.load import judge_job, split_warnings
 from s3copy_tasks.config.problem import Code, Problem
 
 if TYPE_CHECKING:
@@ -24,10 +24,12 @@ class Catalog:
     Attributes:
         jobs: the valid jobs, sorted by name.
         problems: of invalid jobs, and between valid jobs, sorted by file and place.
+        warnings: what should be changed in any of them, sorted alike.
     """
 
     jobs: tuple[CopyJob, ...]
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
 
 
 def job_files(folder: Path) -> list[Path]:
@@ -52,24 +54,23 @@ def load_files(files: Iterable[Path]) -> Catalog:
         by_name.setdefault(file.stem, []).append(file)
     defaults: dict[Path, Layers | None] = {}
     loaded: list[tuple[CopyJob, Layers]] = []
-    problems: set[Problem] = set()
+    found: set[Problem] = set()
     for _, same in sorted(by_name.items()):
         for file in same:
             if file.parent not in defaults:
                 defaults[file.parent] = find_defaults(file.parent)
             layers = read_layers(file, defaults[file.parent])
-            job = job_of(layers)
+            job, warnings = judge_job(layers)
+            found.update(warnings)
             if isinstance(job, list):
-                problems.update(job)
+                found.update(job)
             elif len(same) == 1:
                 loaded.append((job, layers))
         if len(same) > 1:
-            problems.update(name_taken(file, same) for file in same)
-    problems.update(problems_across(loaded))
-    return Catalog(
-        jobs=tuple(job for job, _ in loaded),
-        problems=tuple(sorted(problems, key=lambda problem: problem.place)),
-    )
+            found.update(name_taken(file, same) for file in same)
+    found.update(problems_across(loaded))
+    problems, warnings = split_warnings(found)
+    return Catalog(jobs=tuple(job for job, _ in loaded), problems=tuple(problems), warnings=tuple(warnings))
 
 
 def load_folder(folder: Path) -> Catalog:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from s3copy_tasks.config.duration import parse_duration
 from s3copy_tasks.config.notify import Notify
 from s3copy_tasks.core.job import (
     Filters,
@@ -33,6 +34,33 @@ _UNITS: dict[str, int] = {"B": 1} | {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AirflowOptions:
+    """How Airflow runs the tasks; None leaves it to Airflow.
+
+    Attributes:
+        queue: of all tasks.
+        executor: of all tasks.
+        pool: of the batches.
+        priority_weight: of all tasks.
+        execution_timeout: of one attempt of a task that sends requests to S3.
+        retry_delay: between two attempts of a task.
+    """
+
+    queue: str | None = None
+    executor: str | None = None
+    pool: str | None = None
+    priority_weight: int | None = None
+    execution_timeout: timedelta | None = None
+    retry_delay: timedelta | None = None
+
+    @classmethod
+    def of(cls, section: dict[str, Any]) -> AirflowOptions:
+        """Build it from the section of a valid document with its defaults."""
+        durations = {name: parse_duration(section[name]) for name in ("execution_timeout", "retry_delay")}
+        return cls(**section | durations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CopyJob:
     """One valid config file.
 
@@ -47,6 +75,7 @@ class CopyJob:
         filters: without `modified_since`.
         modified_since: template of a date.
         retries: of a task, by Airflow.
+        airflow: how Airflow runs the tasks.
         notify: who is notified of how a run ended.
         config: the document with its defaults, as canonical JSON; sizes in bytes.
         digest: sha256 of `config`.
@@ -73,6 +102,7 @@ class CopyJob:
     transfer: TransferOptions
     max_failed_objects: int
     retries: int
+    airflow: AirflowOptions
     notify: Notify
     config: str
     digest: str
@@ -83,8 +113,10 @@ class CopyJob:
         schedule = document["schedule"]
         by_assets = isinstance(schedule, dict)
         transfer = document["transfer"] | {"batch_bytes": parse_bytes(document["transfer"]["batch_bytes"])}
+        former_pool = transfer.pop("pool", None)  # deprecated: the same job has the same digest
+        airflow = document["airflow"] | {"pool": document["airflow"]["pool"] or former_pool}
         filters, failure = document["filters"], document["failure"]
-        effective = document | {"transfer": transfer}
+        effective = document | {"transfer": transfer, "airflow": airflow}
         zone = ZoneInfo(document["timezone"])
         return cls(
             name=name,
@@ -110,6 +142,7 @@ class CopyJob:
             transfer=TransferOptions(**transfer),
             max_failed_objects=failure["max_failed_objects"],
             retries=failure["retries"],
+            airflow=AirflowOptions.of(airflow),
             notify=Notify.of(document["notify"]),
             config=canonical(effective),
             digest=compute_digest(effective),

@@ -10,7 +10,7 @@ from s3copy_tasks.config.layers import Layers, find_defaults, judge, read_layers
 from s3copy_tasks.config.problem import Code, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _NAME_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
@@ -27,10 +27,22 @@ def load_job(file: Path) -> CopyJob | list[Problem]:
 
 def job_of(layers: Layers) -> CopyJob | list[Problem]:
     """Return the job of layers that were read, or all their problems, sorted by place."""
-    problems = {*layers.problems, *_problems_of_name(layers.file), *judge(layers)}
+    return judge_job(layers)[0]
+
+
+def judge_job(layers: Layers) -> tuple[CopyJob | list[Problem], list[Problem]]:
+    """Return the job of layers that were read, or all their problems; and the warnings; sorted by place."""
+    found = {*layers.problems, *_problems_of_name(layers.file), *judge(layers)}
+    problems, warnings = split_warnings(found)
     if problems or layers.value is None:
-        return sorted(problems, key=lambda problem: problem.place)
-    return CopyJob.of(layers.file.stem, layers.file, with_defaults(layers.value))
+        return problems, warnings
+    return CopyJob.of(layers.file.stem, layers.file, with_defaults(layers.value)), warnings
+
+
+def split_warnings(found: Iterable[Problem]) -> tuple[list[Problem], list[Problem]]:
+    """Return the problems that make a job invalid, and the warnings; both sorted by place."""
+    in_order = sorted(found, key=lambda problem: problem.place)
+    return [one for one in in_order if not one.is_warning], [one for one in in_order if one.is_warning]
 
 
 def _problems_of_name(file: Path) -> Iterator[Problem]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from s3copy_tasks.config.duration import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +68,10 @@ class Notify:
     @classmethod
     def of(cls, section: dict[str, Any]) -> Notify:
         """Build it from the section of a valid document with its defaults."""
-        deadline = section["deadline"]
         return cls(
             on_failure=recipients_of(section["on_failure"]),
             on_success=recipients_of(section["on_success"]),
-            deadline=None if deadline is None else timedelta(**{_UNITS[deadline[-1]]: int(deadline[:-1])}),
+            deadline=parse_duration(section["deadline"]),
         )
 
     def recipients(self) -> list[tuple[str, Recipient]]:

@@ -48,6 +48,9 @@ class Code(StrEnum):
     WRONG_LENGTH = "wrong-length"
     WRONG_TYPE = "wrong-type"
 
+    # Fields to replace.
+    DEPRECATED_FIELD = "deprecated-field"
+
     # Rules beyond the schema.
     BAD_CRON = "bad-cron"
     BAD_DATE = "bad-date"
@@ -61,6 +64,10 @@ class Code(StrEnum):
     JOBS_WRITE_SAME = "jobs-write-same"
     KEY_TOO_LONG = "key-too-long"
     WRITTEN_TWICE = "written-twice"
+
+
+_WARNINGS = frozenset({Code.DEPRECATED_FIELD})
+"""Codes of what should be changed, but leaves the job valid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +91,16 @@ class Problem:
     code: Code
     message: str
     suggestion: str | None = None
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether the job is valid all the same."""
+        return self.code in _WARNINGS
+
+    @property
+    def severity(self) -> str:
+        """`warning` or `error`, as compilers and GitHub say it."""
+        return "warning" if self.is_warning else "error"
 
     @property
     def where(self) -> str:

@@ -138,7 +138,6 @@ class TransferOptions:
         concurrency: requests in flight per task.
         max_requests_per_second: of all running batches together.
         max_active_batches: batches that run at the same time.
-        pool: Airflow pool of the batches.
         client: "fast" (libcurl) or "boto3": what sends the requests.
         relay: "auto" sends the bytes through the worker if no server can copy them; "never" refuses to.
     """
@@ -148,7 +147,6 @@ class TransferOptions:
     concurrency: int = 256
     max_requests_per_second: int = 3_500
     max_active_batches: int = 8
-    pool: str | None = None
     client: str = "fast"
     relay: str = "never"
 

@@ -28,7 +28,7 @@ from s3copy_tasks.errors import Code, ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.config.job import AirflowOptions, CopyJob
     from s3copy_tasks.config.problem import Problem
     from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
 
@@ -96,6 +96,8 @@ def format_import_error(problems: Iterable[Problem]) -> str:
 
 def build_dag(job: CopyJob) -> DAG:
     """Return a job's Dag: preflight, plan, mapped copies, summarize, publish."""
+    # Not of `summarize`: however a run ends, it has a summary.
+    limits = _given(execution_timeout=job.airflow.execution_timeout)
     copied = AssetAlias(DAG_PREFIX + job.name)  # an Asset with an s3:// URI would import boto3 at every parse
     with DAG(
         dag_id=DAG_PREFIX + job.name,
@@ -106,23 +108,24 @@ def build_dag(job: CopyJob) -> DAG:
         catchup=False,
         max_active_runs=1,
         tags=["s3copy", *job.tags],
-        default_args={"owner": job.owner, "retries": job.retries},
+        default_args={"owner": job.owner, "retries": job.retries, **_arguments_of_all(job.airflow)},
         params=_params(job),
         **build_deadline(job),
     ) as dag:
 
-        @task(multiple_outputs=False, doc_json=job.config)  # the page shows it for jobs that never ran
+        @task(multiple_outputs=False, doc_json=job.config, **limits)  # the page shows the config
         def preflight() -> dict[str, Any]:
             return tasks.preflight(job, get_current_context())
 
-        @task
+        @task(**limits)
         def plan(job: Any) -> list[dict[str, Any]]:
             return tasks.plan(job, get_current_context())
 
         @task(
             map_index_template="{{ label }}",
             max_active_tis_per_dagrun=job.transfer.max_active_batches,
-            pool=job.transfer.pool or DEFAULT_POOL,
+            pool=job.airflow.pool or DEFAULT_POOL,
+            **limits,
         )
         def copy_batch(job: dict[str, Any], batch: dict[str, Any]) -> None:
             tasks.copy_batch(job, batch, get_current_context())
@@ -141,6 +144,21 @@ def build_dag(job: CopyJob) -> DAG:
         summary = summarize()
         [effective, batches, copies] >> summary >> publish()
     return dag
+
+
+def _arguments_of_all(options: AirflowOptions) -> dict[str, Any]:
+    """Return the arguments of all tasks of a job."""
+    return _given(
+        queue=options.queue,
+        executor=options.executor,
+        priority_weight=options.priority_weight,
+        retry_delay=options.retry_delay,
+    )
+
+
+def _given(**arguments: Any) -> dict[str, Any]:
+    """Return the arguments that are not None: the others have a default in Airflow's configuration."""
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def _schedule(job: CopyJob) -> Any:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _ENTRIES_MAX = 1000  # as in the schema
 _SINCE: Parts = ("filters", "modified_since")
+_FORMER_POOL: Parts = ("transfer", "pool")
 
 
 def check_rules(document: dict[str, Any]) -> Iterator[Finding]:
@@ -38,6 +39,22 @@ def check_rules(document: dict[str, Any]) -> Iterator[Finding]:
     yield from _check_assets(document)
     yield from _of_templates(document)
     yield from _check_entries(document)
+    yield from _check_former_pool(document)
+
+
+def _check_former_pool(document: dict[str, Any]) -> Iterator[Finding]:
+    """Yield that `transfer.pool` has another name, or that it is given beside that."""
+    if _text(document, _FORMER_POOL) is None:
+        return
+    if _text(document, ("airflow", "pool")) is None:
+        words = "this field has moved: write `pool` under `airflow`"
+        yield Finding(parts=_FORMER_POOL, code=Code.DEPRECATED_FIELD, message=words, at_name=True)
+        return
+    words = (
+        "`transfer.pool` is the former name of `airflow.pool`, and both are given: remove this one. "
+        "If it comes from _defaults.yaml, move it to `airflow` there"
+    )
+    yield Finding(parts=_FORMER_POOL, code=Code.EXCLUSIVE_FIELDS, message=words, at_name=True)
 
 
 def _check_dates(document: dict[str, Any]) -> Iterator[Finding]:

@@ -224,7 +224,7 @@ def referred(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_defaults(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a valid document with every field that has a default."""
+    """Return a valid document with every field that has a default; deprecated ones only if they are set."""
     filled: dict[str, Any] = _filled(document, schema())
     return filled
 
@@ -234,7 +234,7 @@ def _filled(value: Any, part: dict[str, Any]) -> Any:
         return {
             name: _filled(value.get(name, field.get("default")), field)
             for name, field in part["properties"].items()
-            if name in value or "default" in field
+            if name in value or ("default" in field and not field.get("deprecated"))
         }
     if isinstance(value, list) and "items" in part:
         return [_filled(item, referred(part["items"])) for item in value]

@@ -35,7 +35,9 @@ def text_lines(problems: Iterable[Problem]) -> Iterator[Line]:
     lines_of = cache(_lines_of)  # for this report only: files change
     for problem in problems:
         path = f"{printable(problem.path)}: " if problem.path else ""
-        words = [(printable(problem.where), "bold"), (f": {path}", ""), (printable(problem.message), "red")]
+        kind, style = ("warning: ", "yellow") if problem.is_warning else ("", "red")
+        words = [(printable(problem.where), "bold"), (f": {kind}{path}", "")]
+        words.append((printable(problem.message), style))
         yield [*words, (f" [{problem.code}]", "dim")]
         if problem.file not in secret:
             yield from _excerpt(problem, lines_of)
@@ -47,8 +49,8 @@ def as_text(problems: Iterable[Problem]) -> str:
 
 
 def as_json(problems: Iterable[Problem]) -> str:
-    """Return a list of objects with file, line, column, path, code, message and suggestion."""
-    names = ("file", "line", "column", "path", "code", "message", "suggestion")
+    """Return a list of objects with file, line, column, path, code, severity, message and suggestion."""
+    names = ("file", "line", "column", "path", "code", "severity", "message", "suggestion")
     return json.dumps([{name: getattr(one, name) for name in names} for one in problems], indent=2) + "\n"
 
 
@@ -62,7 +64,7 @@ def as_github(problems: Iterable[Problem]) -> str:
         where = {"file": problem.file, "line": problem.line, "col": problem.column, "title": problem.code}
         properties = ",".join(f"{name}={_property(str(v))}" for name, v in where.items() if v is not None)
         words = ": ".join(printable(text) for text in (problem.path, problem.message) if text)
-        commands.append(f"::error {properties}::{_data(words)}\n")
+        commands.append(f"::{problem.severity} {properties}::{_data(words)}\n")
     return "".join(commands)
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from s3copy_tasks.cli import main
 from s3copy_tasks.config.check.schema import SCHEMA_FILE
@@ -240,6 +241,26 @@ def test_validate_counts_jobs_and_problems(tmp_path: Path, capsys: pytest.Captur
     write(tmp_path, "@", "one_problem.yaml")
     assert main(["validate", "--config-dir", str(tmp_path)]) == 1
     assert capsys.readouterr().err == "1 of 3 configs valid, 3 problems\n"
+
+
+def test_a_warning_is_shown_and_the_config_is_valid(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pipeline passes, and whoever reads its log sees file, line and column."""
+    file = write(tmp_path, document(transfer={"pool": "x"}))
+    assert main(["validate", str(file)]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{file}:10:3: warning: transfer.pool: ")
+    assert err == "1 of 1 configs valid, 0 problems, 1 warning\n"
+
+
+def test_explain_shows_warnings_beside_the_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is on stdout is still YAML."""
+    file = write(tmp_path, document(transfer={"pool": "x"}))
+    assert main(["explain", str(file)]) == 0
+    out, err = capsys.readouterr()
+    assert err.startswith(f"{file}:10:3: warning: transfer.pool: ")
+    assert yaml.safe_load(out)["transfer"]["pool"] == "x"
 
 
 def test_validate_says_one_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

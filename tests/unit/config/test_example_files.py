@@ -8,6 +8,7 @@ is loaded as one.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,8 @@ def named(kind: str) -> dict[str, Path]:
     return {path.stem: path for path in sorted((EXAMPLES / kind).iterdir())}
 
 
-INVALID, VALID = named("invalid"), named("valid")
-INVALID_FILES = sorted((EXAMPLES / "invalid").rglob("*.y*ml"))
+INVALID, VALID, WARNINGS = named("invalid"), named("valid"), named("warnings")
+FILES = sorted(file for kind in ("invalid", "warnings") for file in (EXAMPLES / kind).rglob("*.y*ml"))
 
 
 def loaded(path: Path) -> Catalog:
@@ -57,28 +58,41 @@ def describe(problem: Problem) -> str:
 @pytest.mark.parametrize("path", INVALID.values(), ids=INVALID)
 def test_an_invalid_example_has_the_problems_that_it_states(path: Path) -> None:
     """Exactly its problems are reported, each at its place with its code, path and a message with the fix."""
-    problems = loaded(path).problems
+    check_stated(path, loaded(path).problems)
+
+
+@pytest.mark.parametrize("path", WARNINGS.values(), ids=WARNINGS)
+def test_an_example_of_a_warning_is_a_job_with_the_warnings_that_it_states(path: Path) -> None:
+    """What should be changed is reported at its place, and the job runs."""
+    catalog = loaded(path)
+    check_stated(path, catalog.warnings)
+    assert list(map(str, catalog.problems)) == []
+    assert catalog.jobs
+
+
+def check_stated(path: Path, found: Sequence[Problem]) -> None:
+    """Check that the files of an example state exactly what was found."""
     files = sorted(path.glob("*.y*ml")) if path.is_dir() else [path]
     stated = [(file, one) for file in files for one in expected_of(file)]
-    assert [(problem.file, describe(problem).partition(": ")[0]) for problem in problems] == [
+    assert [(problem.file, describe(problem).partition(": ")[0]) for problem in found] == [
         (str(file), one.group().partition(": ")[0]) for file, one in stated
     ]
-    for problem, (_, one) in zip(problems, stated, strict=True):
+    for problem, (_, one) in zip(found, stated, strict=True):
         assert one["words"] in problem.message
 
 
 @pytest.mark.parametrize("path", VALID.values(), ids=VALID)
 def test_a_valid_example_is_a_job(path: Path) -> None:
-    """What the format promises is taken."""
+    """What the format promises is taken, without a warning."""
     catalog = loaded(path)
-    assert list(map(str, catalog.problems)) == []
+    assert list(map(str, (*catalog.problems, *catalog.warnings))) == []
     assert catalog.jobs
 
 
 def test_every_code_is_shown() -> None:
     """An example shows each problem that a file, or a folder of files, can have."""
     every = set(Code)
-    shown = {one["code"] for file in INVALID_FILES for one in expected_of(file)}
+    shown = {one["code"] for file in FILES for one in expected_of(file)}
     assert shown == every - set(NOT_SHOWN)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from s3copy_tasks.config.check.schema import with_defaults
-from s3copy_tasks.config.job import parse_bytes
+from s3copy_tasks.config.job import AirflowOptions, parse_bytes
 from s3copy_tasks.core.job import (
     Filters,
     Location,
@@ -44,6 +44,7 @@ def test_defaults_of_file_and_code_agree(tmp_path: Path) -> None:
     job = job_of(write(tmp_path, MINIMAL))
     assert job.options == ObjectOptions()
     assert job.transfer == TransferOptions()
+    assert job.airflow == AirflowOptions()
 
 
 def test_every_field_of_the_file_reaches_the_job(tmp_path: Path) -> None:
@@ -79,7 +80,14 @@ def test_every_field_of_the_file_reaches_the_job(tmp_path: Path) -> None:
             "batch_bytes": "1 MB",
             "concurrency": 6,
             "max_active_batches": 7,
+        },
+        airflow={
+            "queue": "s3_workers",
+            "executor": "CeleryExecutor",
             "pool": "s3_copies",
+            "priority_weight": -10,
+            "execution_timeout": "2h",
+            "retry_delay": "30s",
         },
         failure={"max_failed_objects": 8, "retries": 9},
     )
@@ -106,7 +114,15 @@ def test_every_field_of_the_file_reaches_the_job(tmp_path: Path) -> None:
         storage_class="STANDARD_IA", acl="bucket-owner-full-control", kms_key_id="k", tags="drop"
     )
     assert job.transfer == TransferOptions(
-        batch_objects=5, batch_bytes=1_000_000, concurrency=6, max_active_batches=7, pool="s3_copies"
+        batch_objects=5, batch_bytes=1_000_000, concurrency=6, max_active_batches=7
+    )
+    assert job.airflow == AirflowOptions(
+        queue="s3_workers",
+        executor="CeleryExecutor",
+        pool="s3_copies",
+        priority_weight=-10,
+        execution_timeout=timedelta(hours=2),
+        retry_delay=timedelta(seconds=30),
     )
     assert (job.max_failed_objects, job.retries) == (8, 9)
 
@@ -179,7 +195,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "storage class": {"object": {"storage_class": "STANDARD"}},
     "concurrency": {"transfer": {"concurrency": 65}},
     "batch bytes": {"transfer": {"batch_bytes": "100 GB"}},
-    "pool": {"transfer": {"pool": "x"}},
+    "pool": {"airflow": {"pool": "x"}},
+    "queue": {"airflow": {"queue": "x"}},
+    "execution timeout": {"airflow": {"execution_timeout": "1h"}},
     "failed objects": {"failure": {"max_failed_objects": 1}},
     "retries": {"failure": {"retries": 3}},
 }
@@ -219,3 +237,9 @@ SAME: dict[str, dict[str, Any] | str] = {
 def test_digest_stays_where_the_job_is_the_same(tmp_path: Path, content: dict[str, Any] | str) -> None:
     """Comments, order, style and spelled-out defaults make no new version."""
     assert digest(tmp_path, content) == digest(tmp_path, MINIMAL)
+
+
+def test_the_former_name_of_the_pool_means_the_same_job(tmp_path: Path) -> None:
+    """A config that is changed to the new name makes the same Dag, so no new version of it."""
+    former, new = (job_of(write(tmp_path, document(**{at: {"pool": "x"}}))) for at in ("transfer", "airflow"))
+    assert (former.airflow.pool, former.digest, former.config) == ("x", new.digest, new.config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from unicodedata import combining, east_asian_width
 
@@ -57,6 +58,17 @@ def test_a_problem_is_a_place_words_and_its_line(tmp_path: Path) -> None:
 def test_a_problem_of_a_whole_file_has_no_line(tmp_path: Path) -> None:
     """Without a place, no caret is shown."""
     assert as_text([problem(tmp_path, path="")]) == f"{tmp_path}: must be text [wrong-type]\n"
+
+
+def test_a_warning_says_that_it_is_one(tmp_path: Path) -> None:
+    """In each form: as compilers write it, as a field, as GitHub's command."""
+    file = write(tmp_path, "transfer: {pool: x}\n")
+    warning = replace(problem(file, 1, 12, path="transfer.pool"), code=Code.DEPRECATED_FIELD)
+    assert as_text([warning]).splitlines()[0] == (
+        f"{file}:1:12: warning: transfer.pool: must be text [deprecated-field]"
+    )
+    assert json.loads(as_json([warning]))[0]["severity"] == "warning"
+    assert as_github([warning]).startswith("::warning file=")
 
 
 def test_without_problems_the_report_is_empty() -> None:
@@ -172,6 +184,7 @@ def test_json_has_every_field_of_a_problem(tmp_path: Path) -> None:
         "column": 3,
         "path": "owner",
         "code": "wrong-type",
+        "severity": "error",
         "message": "must be text",
         "suggestion": '"5"',
     }

@@ -103,17 +103,18 @@ def test_defaults_fill_every_level() -> None:
     """A filled document has every field of every mapping, those of list entries too."""
     full = with_defaults(MINIMAL)
     assert set(full) == set(schema()["properties"])
-    for name in ("source", "destination", "filters", "object", "transfer", "failure"):
-        assert set(full[name]) == set(schema()["properties"][name]["properties"])
+    for name in ("source", "destination", "filters", "object", "transfer", "airflow", "failure"):
+        fields = schema()["properties"][name]["properties"]
+        assert set(full[name]) == {field for field, part in fields.items() if not part.get("deprecated")}
     assert full["prefixes"] == [{"source": "daily/", "destination": "backup/daily/", "recursive": True}]
 
 
 def test_filling_leaves_the_document_alone() -> None:
     """Defaults go into a copy, and the schema's own lists are not handed out to be changed."""
     before = {**MINIMAL}
-    with_defaults(MINIMAL)["transfer"]["pool"] = "changed"
+    with_defaults(MINIMAL)["airflow"]["pool"] = "changed"
     assert before == MINIMAL
-    assert with_defaults(MINIMAL)["transfer"]["pool"] is None
+    assert with_defaults(MINIMAL)["airflow"]["pool"] is None
 
 
 # --- findings: what is wrong, and what may take its place

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
@@ -120,7 +120,8 @@ def test_the_config_governs_the_dag(tmp_path: Path) -> None:
     """Owner, tags, retries, pool and batches at once come from the YAML."""
     dag = load_dag(
         tmp_path,
-        transfer={"max_active_batches": 3, "pool": "copies"},
+        transfer={"max_active_batches": 3},
+        airflow={"pool": "copies"},
         failure={"retries": 7},
     )
     copy = dag.task_dict["copy_batch"]
@@ -133,6 +134,51 @@ def test_the_config_governs_the_dag(tmp_path: Path) -> None:
     assert dag.tags == {"s3copy", "uat"}
     assert (dag.max_active_runs, dag.catchup) == (1, False)
     assert dag.description == "Publish granules"
+
+
+OF_ALL = {
+    "queue": "s3",
+    "executor": "LocalExecutor",
+    "priority_weight": 5,
+    "retry_delay": timedelta(minutes=2),
+}
+
+
+def test_airflow_runs_all_tasks_as_the_config_says(tmp_path: Path) -> None:
+    """Queue, executor, priority and delay are those of each task; the pool is only the batches'."""
+    dag = load_dag(tmp_path, airflow=OF_ALL | {"retry_delay": "2m", "pool": "copies"})
+    assert len(dag.tasks) == 5
+    for each in dag.tasks:
+        assert {name: getattr(each, name) for name in OF_ALL} == OF_ALL
+        assert each.pool == ("copies" if each.task_id == "copy_batch" else "default_pool")
+
+
+def test_a_timeout_ends_what_waits_for_s3_and_never_the_summary(tmp_path: Path) -> None:
+    """However a run ends, it has a summary."""
+    dag = load_dag(tmp_path, airflow={"execution_timeout": "90m"})
+    assert {each.task_id for each in dag.tasks if each.execution_timeout == timedelta(minutes=90)} == {
+        "preflight",
+        "plan",
+        "copy_batch",
+    }
+    assert dag.task_dict["summarize"].execution_timeout is None
+
+
+def test_what_a_config_leaves_out_is_airflows(tmp_path: Path) -> None:
+    """No argument is passed, so that the site's own defaults apply, as they did before there were fields."""
+    sent = load_dag(tmp_path).default_args
+    assert set(sent) == {"owner", "retries"}
+
+
+def test_the_former_name_of_the_pool_is_the_pool(tmp_path: Path) -> None:
+    """A config of an earlier version runs as before."""
+    assert load_dag(tmp_path, transfer={"pool": "copies"}).task_dict["copy_batch"].pool == "copies"
+
+
+def test_a_warning_is_not_an_import_error(tmp_path: Path) -> None:
+    """The Dag runs, so nothing is reported as broken."""
+    load_dag(tmp_path, transfer={"pool": "copies"})
+    raise_problems(tmp_path)
 
 
 def test_a_long_batch_label_is_set_by_the_task(tmp_path: Path) -> None:
@@ -355,7 +401,16 @@ CHANGES = st.fixed_dictionaries(
         "prefixes": st.lists(TEXT, min_size=1, max_size=3, unique=True).map(
             lambda names: [{"source": f"{name}/", "destination": f"{name}/"} for name in names]
         ),
-        "transfer": st.fixed_dictionaries({"pool": TEXT}),
+        "airflow": st.fixed_dictionaries(
+            {},
+            optional={
+                "queue": TEXT,
+                "pool": TEXT,
+                "priority_weight": st.integers(-429496729, 429496729),
+                "execution_timeout": st.from_regex(r"[1-9][0-9]{0,3}[smhd]", fullmatch=True),
+                "retry_delay": st.from_regex(r"[1-9][0-9]{0,3}[smhd]", fullmatch=True),
+            },
+        ),
     },
 )
 

@@ -46,7 +46,7 @@ FULL_JOB = EffectiveJob(
     filters=Filters(include=("*.nc",), exclude=("*.tmp",), modified_since=datetime(2025, 1, 1, tzinfo=UTC)),
     overwrite=Overwrite.NEVER,
     options=ObjectOptions(storage_class="GLACIER_IR", acl="bucket-owner-full-control", tags="drop"),
-    transfer=TransferOptions(batch_objects=5, pool="s3"),
+    transfer=TransferOptions(batch_objects=5, client="boto3"),
     max_failed_objects=3,
     run_started=DAY_ONE,
     dry_run=True,

@@ -162,4 +162,5 @@ def test_examples_of_problems_have_that_problem(row: re.Match[str], tmp_path: Pa
         write(tmp_path, with_example(examples_of(row)))
     else:
         IN_WORDS[row["code"]](tmp_path)
-    assert {problem.code for problem in load_folder(tmp_path).problems} == {row["code"]}
+    catalog = load_folder(tmp_path)
+    assert {problem.code for problem in (*catalog.problems, *catalog.warnings)} == {row["code"]}
