@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from s3copy_tasks.core.headers import decode_words
 from s3copy_tasks.core.objects import LEFT_OUT
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import pace_stores
@@ -172,8 +173,14 @@ def _pair_values(source: ObjectDetails, destination: ObjectDetails) -> Iterator[
     yield "size", (source.object.size, destination.object.size)
     for name in sorted(set(source.headers) | set(destination.headers)):
         yield name, (source.headers.get(name), destination.headers.get(name))
+    yield "Metadata", (_read_metadata(source), _read_metadata(destination))
     for name in sorted(set(source.checksums) & set(destination.checksums)):
         yield name, (source.checksums[name], destination.checksums[name])
+
+
+def _read_metadata(details: ObjectDetails) -> dict[str, str]:
+    """Return user metadata as text: a copy may have in encoded words what its source has in UTF-8."""
+    return {name: decode_words(text) for name, text in (details.object.metadata or {}).items()}
 
 
 def _is_proven(source: ObjectDetails, destination: ObjectDetails) -> bool:

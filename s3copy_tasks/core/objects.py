@@ -80,14 +80,15 @@ class ObjectDetails:
 
     Attributes:
         object: the object.
-        headers: S3 parameter name to value, such as ContentType and CacheControl.
+        headers: S3 parameter name to text, such as ContentType and Expires, as S3 stores it: an Expires may
+            not be a date.
         checksums: algorithm to base64 checksum, of the full object only (composite ones can't be
             compared with an object in other parts).
         tag_count: number of tags.
     """
 
     object: S3Object
-    headers: Mapping[str, str | datetime] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     checksums: Mapping[str, str] = field(default_factory=dict)
     tag_count: int = 0
 

@@ -15,6 +15,7 @@ from botocore.parsers import ResponseParserError
 from s3copy_tasks.errors import Code, ConfigError, ExpiredError
 from s3copy_tasks.s3.errors import from_client_error, from_transport
 from s3copy_tasks.s3.fast.xml import unreadable_reply
+from s3copy_tasks.s3.raw_headers import send_headers_raw
 from s3copy_tasks.s3.results import check_confirmed
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Boto3Client:
         with self._lock:
             if self._current is None:
                 self._current = self._connect(renew=self._expired)
+                send_headers_raw(self._current)
             return self._current
 
     def _drop(self, expired: S3Client) -> None:

@@ -7,6 +7,7 @@ from hashlib import md5
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from s3copy_tasks.core.headers import encode_words
 from s3copy_tasks.core.store import ABSENT
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ def new_object_params(
 ) -> dict[str, Any]:
     """Return all that a CopyObject would copy, for an upload that has to set it (rule 7)."""
     options: dict[str, Any] = {**details.headers, **_with_class(request)}
+    if details.object.metadata:
+        metadata = details.object.metadata
+        options["Metadata"] = {name: encode_words(text) for name, text in metadata.items()}
     if tags:
         options["Tagging"] = urlencode(tags)
     return options

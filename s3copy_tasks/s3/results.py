@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
+from s3copy_tasks.core.headers import drop_chunking, read_header
 from s3copy_tasks.core.objects import ObjectDetails, S3Object
 from s3copy_tasks.core.store import ListedUpload, UploadMarker, UploadPage
 from s3copy_tasks.core.verify import Confirmation
@@ -13,7 +14,7 @@ from s3copy_tasks.iam.statements import normalize_principal
 from s3copy_tasks.s3.fast.xml import unreadable_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _CARRIED_HEADERS = (
     "CacheControl",
@@ -21,9 +22,9 @@ _CARRIED_HEADERS = (
     "ContentEncoding",
     "ContentLanguage",
     "ContentType",
-    "Expires",
-    "Metadata",
+    "ExpiresString",
 )
+"""Members of the reply to a HEAD, each as text: `Expires` would be missing if it is not a valid date."""
 _CHECKSUMS = ("ChecksumCRC64NVME", "ChecksumCRC32", "ChecksumCRC32C", "ChecksumSHA1", "ChecksumSHA256")
 _CONFIRMED_IN = {
     "CopyObject": "CopyObjectResult",
@@ -76,7 +77,7 @@ def parse_object_details(
             last_modified=reply["LastModified"],
             etag=reply["ETag"],
             storage_class=reply.get("StorageClass", "STANDARD"),
-            metadata=reply["Metadata"],
+            metadata={name: read_header(text) for name, text in reply["Metadata"].items()},
             is_archived=_is_archived(reply) and 'ongoing-request="false"' not in reply.get("Restore", ""),
             version_id=version_id,
         )
@@ -84,7 +85,7 @@ def parse_object_details(
         raise _not_s3(bucket, key, error) from None
     return ObjectDetails(
         object=found,
-        headers={name: reply[name] for name in _CARRIED_HEADERS if reply.get(name)},
+        headers=dict(_carried_headers(reply)),
         checksums=_full_object_checksums(reply),
         tag_count=reply.get("TagCount", 0),
     )
@@ -162,6 +163,16 @@ def _confirmed_part(operation: str, reply: Mapping[str, Any]) -> Mapping[str, An
 def _not_s3(bucket: str, key: str | None, error: Exception) -> RequestError:
     """Return the error for a server that describes an object as S3 never does."""
     return RequestError(f"{bucket} describes {key!r} as S3 never does: {error}", code=Code.NOT_S3)
+
+
+def _carried_headers(reply: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the headers to set on a copy by parameter: as text, whatever they should be."""
+    for member in _CARRIED_HEADERS:
+        text = read_header(reply.get(member) or "")
+        if member == "ContentEncoding":
+            text = drop_chunking(text)
+        if text:
+            yield member.removesuffix("String"), text
 
 
 def _is_archived(reply: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ with the page of some gateway, and a write that is not confirmed with an ETag (r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from http.client import responses
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,6 +35,9 @@ _ROOTS = {
 }
 """S3's name of the root of a result; any other comes from a gateway in between."""
 _LISTING = "ListObjectsV2"
+_BLANKS = " \t"
+"""Of HTTP; read as Latin-1, the last byte of a letter in UTF-8 may be one that Python strips, too."""
+_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
 
 
 class Reply(NamedTuple):
@@ -112,12 +116,14 @@ class Replies:
 def parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
     """Return headers by their name in lower case, those of the last reply if there are several."""
     last = b"".join(lines).decode("latin-1").rpartition("\r\n\r\nHTTP/")[2]
+    if "\r\n " in last or "\r\n\t" in last:  # a value that continues on the next line
+        last = _FOLD.sub(" ", last)
     pairs = [line.partition(":") for line in last.split("\r\n")[1:] if line]
-    headers = {name.lower(): value.strip() for name, _, value in pairs}
+    headers = {name.lower(): value.strip(_BLANKS) for name, _, value in pairs}
     if len(headers) < len(pairs):  # repeated headers are one with all values
         together: dict[str, list[str]] = {}
         for name, _, value in pairs:
-            together.setdefault(name.lower(), []).append(value.strip())
+            together.setdefault(name.lower(), []).append(value.strip(_BLANKS))
         headers = {name: ", ".join(values) for name, values in together.items()}
     return headers
 

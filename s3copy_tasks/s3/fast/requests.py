@@ -249,6 +249,9 @@ def _quote_item(value: str) -> str:
 
 
 def _http_date(value: Any) -> str:
+    """Return a date as HTTP writes it; text as it is: S3 keeps an `Expires` that is not a date."""
+    if isinstance(value, str):
+        return value
     return format_datetime(parse_to_aware_datetime(value).astimezone(UTC), usegmt=True)
 
 

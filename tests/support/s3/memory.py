@@ -63,7 +63,7 @@ class Stored:
     content: bytes
     etag: str
     last_modified: datetime
-    headers: Mapping[str, str | datetime] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     storage_class: str = "STANDARD"
@@ -110,7 +110,7 @@ class MemoryServer:
         *,
         parts: int = 0,
         checksum: bool = True,
-        headers: Mapping[str, str | datetime] | None = None,
+        headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
         storage_class: str = "STANDARD",
@@ -180,7 +180,7 @@ class MemoryStore:
                 return None
             return ObjectDetails(
                 object=replace(self._listed(key), metadata=stored.metadata),
-                headers={**stored.headers, **({"Metadata": stored.metadata} if stored.metadata else {})},  # type: ignore[dict-item]
+                headers=stored.headers,
                 checksums=stored.checksums if checksums else {},
                 tag_count=len(stored.tags),
             )
@@ -222,8 +222,8 @@ class MemoryStore:
                 content=b"",
                 etag="",
                 last_modified=self._server.clock().replace(microsecond=0),
-                headers={name: value for name, value in details.headers.items() if name != "Metadata"},
-                metadata=details.headers.get("Metadata", {}),  # type: ignore[arg-type]
+                headers=details.headers,
+                metadata=details.object.metadata or {},
                 tags=dict(tags),
                 storage_class=_storage_class(request),
             )
@@ -292,8 +292,8 @@ class MemoryStore:
                 self.bucket,
                 request.key,
                 body,
-                headers={name: value for name, value in details.headers.items() if name != "Metadata"},
-                metadata=details.headers.get("Metadata", {}),  # type: ignore[arg-type]
+                headers=details.headers,
+                metadata=details.object.metadata or {},
                 tags=tags,
                 storage_class=_storage_class(request),
             )

@@ -233,7 +233,7 @@ def test_listings_of_uploads_as_botocore_serializes_them(params: dict[str, Any])
         ("PutObject", {"Bucket": "b", "Key": "k", "Metadata": {"a\r\nb": "1"}}),
         ("PutObject", {"Bucket": "b", "Key": "k", "Metadata": {"a": "\u00e9"}}),
         ("PutObject", {"Bucket": "b", "Key": "k", "ContentType": "a\nb"}),
-        ("PutObject", {"Bucket": "b", "Key": "k", "Expires": "whenever"}),
+        ("PutObject", {"Bucket": "b", "Key": "k", "Expires": "0\nx-amz-acl: public-read"}),
         ("CopyObject", {"Bucket": "b", "Key": "k", "CopySource": "b/k"}),
     ],
     ids=lambda value: value if isinstance(value, str) else ",".join(value),
