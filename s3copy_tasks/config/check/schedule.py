@@ -25,6 +25,8 @@ _FIELDS = 5
 ASSET_CHARACTERS_MAX = 1500
 _URI_CHARACTERS = "/=@:+,&'()*!$;~%"
 _CHARACTERS_MAX = 200
+_BEFORE_A_CHANGE = timedelta(hours=26)
+"""Longer than any clock change: Samoa skipped a whole day."""
 
 
 @lru_cache(maxsize=4096)
@@ -87,11 +89,23 @@ def first_run(day: datetime, schedule: str | None, zone: ZoneInfo) -> datetime:
 
     A moment without a zone is in the schedule's zone. Without a schedule, the moment itself is returned, by
     default in UTC.
+
+    Runs follow from one another: where a clock change moves or repeats one, only the run before it says when.
     """
     if schedule is None:
         return day if day.tzinfo else day.replace(tzinfo=UTC)
     moment = day if day.tzinfo else day.replace(tzinfo=zone)
-    return interval_from(moment - timedelta(seconds=1), schedule, zone)[1]
+    run = moment.astimezone(UTC) - _BEFORE_A_CHANGE
+    while run < moment:
+        run = _find_next_run(run, schedule, zone)
+    return run
+
+
+def _find_next_run(run: datetime, schedule: str, zone: ZoneInfo) -> datetime:
+    """Return the run after another: where its interval ends, or the last tick if clocks skip several."""
+    end = _find_tick(run, schedule, zone)
+    last = _find_tick(end, schedule, zone, back=True)
+    return end if last <= run or _find_tick(last, schedule, zone) == end else last
 
 
 def interval_from(logical_date: datetime, schedule: str | None, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -103,9 +117,14 @@ def interval_from(logical_date: datetime, schedule: str | None, zone: ZoneInfo) 
     """
     if schedule is None:
         return logical_date, logical_date
-    wall = logical_date.astimezone(zone).replace(tzinfo=None)
+    return logical_date, _find_tick(logical_date, schedule, zone)
+
+
+def _find_tick(moment: datetime, schedule: str, zone: ZoneInfo, *, back: bool = False) -> datetime:
+    """Return the tick of a schedule that follows a moment, or precedes it, as Airflow's timetable does."""
+    wall = moment.astimezone(zone).replace(tzinfo=None)
     cron = croniter(resolve_cron(schedule), wall)
-    following = cron.get_next(datetime)
+    tick = cron.get_prev(datetime) if back else cron.get_next(datetime)
     if cron.expanded[1] == ["*"]:
-        return logical_date, logical_date.astimezone(UTC) + (following - wall)
-    return logical_date, max(following.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        return moment.astimezone(UTC) + (tick - wall)
+    return max(tick.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))

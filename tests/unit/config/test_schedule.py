@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -50,6 +51,16 @@ CHANGES = {
     "New York, an hour twice": ("America/New_York", (2026, 10, 31)),
     "Santiago, midnight skipped": ("America/Santiago", (2026, 9, 5)),
 }
+MOVED_CRONS = [
+    "@hourly",
+    "@daily",
+    "0 */2 * * *",
+    "30 2 * * *",
+    "0 2 * * *",
+    "30 1 * * *",
+    "*/20 1-3 * * *",
+    "15,45 0,2 * * *",
+]
 RUNS = {"@hourly": 30, "*/15 * * * *": 120}
 
 
@@ -169,6 +180,57 @@ def test_any_text_is_cron_or_refused(schedule: str) -> None:
 def test_a_day_stands_for_its_run(day: str, schedule: str | None, zone: str, logical_date: str) -> None:
     """A date on the command line means the run that the schedule has on that day."""
     found = first_run(datetime.fromisoformat(day), schedule, ZoneInfo(zone))
+    assert found == datetime.fromisoformat(logical_date)
+
+
+@cache
+def chain(cron: str, zone: str, first_day: tuple[int, int, int]) -> list[datetime]:
+    """Return the logical dates of Airflow's runs around a day, from some days before it."""
+    day = datetime(*first_day, tzinfo=UTC)
+    start = day - timedelta(days=2)
+    count = 24 * 6 if cron == "@hourly" else 60
+    runs = airflow_intervals(cron, zone, (start.year, start.month, start.day), count)
+    return [begin for begin, _ in runs if day <= begin < day + timedelta(days=3)]
+
+
+@pytest.mark.parametrize(("zone", "first_day"), CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("cron", MOVED_CRONS)
+def test_a_tick_stands_for_its_own_run(cron: str, zone: str, first_day: tuple[int, int, int]) -> None:
+    """A run's own logical date finds that run, also where a clock change moved or repeated it."""
+    ticks = chain(cron, zone, first_day)
+    assert ticks
+    assert [first_run(tick, cron, ZoneInfo(zone)) for tick in ticks] == ticks
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    change=st.sampled_from(sorted(CHANGES)),
+    cron=st.sampled_from(MOVED_CRONS),
+    minutes=st.integers(0, 2 * 24 * 60),
+    seconds=st.sampled_from([0, 1, 59]),
+)
+def test_a_moment_stands_for_airflows_next_run(change: str, cron: str, minutes: int, seconds: int) -> None:
+    """Any moment around a clock change finds the first of Airflow's runs at or after it."""
+    zone, first_day = CHANGES[change]
+    moment = datetime(*first_day, tzinfo=UTC) + timedelta(minutes=minutes, seconds=seconds)
+    expected = next(tick for tick in chain(cron, zone, first_day) if tick >= moment)
+    assert first_run(moment, cron, ZoneInfo(zone)) == expected
+
+
+WALL_CLOCK = {
+    "skipped": ("30 2 * * *", "2026-03-29T02:30", "2026-03-29T01:30+00:00"),
+    "repeated": ("30 2 * * *", "2026-10-25T02:30", "2026-10-25T01:30+00:00"),
+    "repeated, first pass of an hourly job": ("@hourly", "2026-10-25T02:00", "2026-10-25T00:00+00:00"),
+    "repeated, second pass by its offset": ("@hourly", "2026-10-25T02:00+01:00", "2026-10-25T01:00+00:00"),
+}
+
+
+@pytest.mark.parametrize(("cron", "written", "logical_date"), WALL_CLOCK.values(), ids=WALL_CLOCK)
+def test_a_time_on_the_clock_stands_for_the_run_of_that_day(
+    cron: str, written: str, logical_date: str
+) -> None:
+    """A time that a clock change skipped or repeated means the run that the schedule has in its place."""
+    found = first_run(datetime.fromisoformat(written), cron, ZoneInfo("Europe/Berlin"))
     assert found == datetime.fromisoformat(logical_date)
 
 
