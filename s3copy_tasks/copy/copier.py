@@ -101,7 +101,7 @@ class Copier:
             try:
                 confirmed = await self._transfer.copy(request)
             except (ConditionError, MissingError) as error:
-                if not _is_worth_a_check(error, request):
+                if not _is_worth_a_check(error):
                     raise
                 if check == CHECKS_MAX:
                     raise _make_still_changing(error, check) from error
@@ -212,13 +212,15 @@ def _refresh(decided: Decided, source: ObjectDetails, destination: ObjectDetails
 
 def _make_still_changing(error: CopyError, checks: int) -> TransientError:
     """Return the error for an object that had changed at every check; a later task may copy it."""
+    if error.code in _VANISHED:
+        msg = f"{error.message} ({checks} times, but a HEAD finds it: does this server decode copied keys?)"
+        return TransientError(msg, code=error.code)
     if error.code != "PreconditionFailed":
         return TransientError(error.message, code=error.code)
     msg = f"source or destination changed {checks} times during the copy: {error.message}"
     return TransientError(msg, code=Code.SOURCE_CHANGED)
 
 
-def _is_worth_a_check(error: CopyError, request: CopyRequest) -> bool:
-    """Say whether to check both sides and decide again; an object to be replaced may be gone (404)."""
-    replaces = request.guard not in {None, ABSENT}
-    return isinstance(error, ConditionError) or (replaces and error.code in _VANISHED)
+def _is_worth_a_check(error: CopyError) -> bool:
+    """Say whether to check both sides and decide again; after a 404, only a check shows what is gone."""
+    return isinstance(error, ConditionError) or error.code in _VANISHED

@@ -79,11 +79,10 @@ class Target:
 
 DENIED = Outcome("failed", 1, "AccessDenied")
 NO_UPLOAD = Outcome("failed", 1, "NoSuchUpload")
-GONE = Outcome("vanished", 1)
-REFUSED = {"AccessDenied": DENIED, "NoSuchKey": GONE, "NoSuchUpload": NO_UPLOAD}
+REFUSED = {"AccessDenied": DENIED, "NoSuchUpload": NO_UPLOAD}
 OF_A_PART = {
     "AccessDenied": Outcome("failed", code="AccessDenied"),
-    "NoSuchKey": Outcome("vanished"),
+    "NoSuchKey": Outcome(),
     "NoSuchUpload": Outcome(),
     "PreconditionFailed": Outcome(),
 }
@@ -97,9 +96,7 @@ TARGETS = (
         LARGE,
         others={
             "AccessDenied": Outcome("failed", 2, "403"),
-            "NoSuchKey": GONE,
-            "NoSuchUpload": GONE,
-            "PreconditionFailed": Outcome(),
+            **dict.fromkeys(("NoSuchKey", "NoSuchUpload", "PreconditionFailed"), Outcome()),
             **NO_BODY,
         },
         leaves_out=frozenset(name for name in FAULTS if name.startswith(("200", "Conditional"))),
@@ -160,7 +157,7 @@ FOR_GOOD = {
     "PreconditionFailed": Outcome("failed", 3, "SourceChanged"),
     "ConditionalRequestConflict": Outcome("failed", 3, "ConditionalRequestConflict"),
     "AccessDenied": DENIED,
-    "NoSuchKey": GONE,
+    "NoSuchKey": Outcome("failed", 3, "NoSuchKey"),
     "NoSuchUpload": NO_UPLOAD,
     "200 with InternalError": Outcome("failed", 3, "InternalError"),
     "200 with SlowDown": Outcome("failed", 12, "SlowDown"),
