@@ -5,7 +5,6 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from s3copy_tasks.core.store import Page
 from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError, TransientError
 from s3copy_tasks.iam.statements import (
     LIST_UPLOADS,
@@ -28,7 +27,7 @@ from s3copy_tasks.s3.parameters import (
 from s3copy_tasks.s3.results import (
     parse_confirmation,
     parse_object_details,
-    parse_objects,
+    parse_page,
     parse_part_etag,
     parse_uploads,
     require_field,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.job import Location, ObjectOptions
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
-    from s3copy_tasks.core.store import CopyRequest, UploadMarker, UploadPage
+    from s3copy_tasks.core.store import CopyRequest, Page, UploadMarker, UploadPage
     from s3copy_tasks.core.verify import Confirmation
     from s3copy_tasks.s3.client import Client
 
@@ -82,12 +81,7 @@ class BucketStore:
         except CopyError as error:
             msg = f"s3://{self.bucket}/{prefix}: {error.reason}"
             raise type(error)(msg, code=error.code, remedy=error.remedy) from None
-        return Page(
-            objects=parse_objects(self.bucket, reply.get("Contents", ())),
-            token=require_field(reply, "NextContinuationToken")
-            if require_field(reply, "IsTruncated")
-            else None,
-        )
+        return parse_page(self.bucket, prefix, reply)
 
     async def head_object(
         self, key: str, *, version_id: str | None = None, checksums: bool = False

@@ -7,7 +7,7 @@ from urllib.parse import unquote_plus
 
 from s3copy_tasks.core.headers import drop_chunking, read_header
 from s3copy_tasks.core.objects import ObjectDetails, S3Object
-from s3copy_tasks.core.store import ListedUpload, UploadMarker, UploadPage
+from s3copy_tasks.core.store import ListedUpload, Page, UploadMarker, UploadPage
 from s3copy_tasks.core.verify import Confirmation
 from s3copy_tasks.errors import Code, RequestError, TransientError
 from s3copy_tasks.iam.statements import normalize_principal
@@ -34,6 +34,28 @@ _CONFIRMED_IN = {
     "UploadPart": None,
 }
 """Writes, and the member of the reply in which S3 confirms them with an ETag; None for the reply itself."""
+
+
+def parse_page(bucket: str, prefix: str, reply: Mapping[str, Any]) -> Page:
+    """Return a page of the listing of a prefix.
+
+    Raises:
+        RequestError: the page is not one of S3's.
+        TransientError: the reply does not say whether there are more.
+    """
+    is_truncated, token = require_field(reply, "IsTruncated"), reply.get("NextContinuationToken")
+    objects = parse_objects(bucket, reply.get("Contents", ()))
+    if is_truncated and not token:
+        msg = (
+            f"a page of {bucket} is truncated, but has no NextContinuationToken: "
+            "this server does not support ListObjectsV2"
+        )
+        raise RequestError(msg, code=Code.NOT_S3)
+    other = next((listed.key for listed in objects if not listed.key.startswith(prefix)), None)
+    if other is not None:
+        msg = f"the listing of {bucket} below {prefix!r} contains {other!r}: this server ignores prefixes"
+        raise RequestError(msg, code=Code.NOT_S3)
+    return Page(objects=objects, token=token if is_truncated else None)
 
 
 def parse_objects(bucket: str, rows: Iterable[Mapping[str, Any]]) -> tuple[S3Object, ...]:

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from s3copy_tasks.errors import Code, RequestError, TransientError
-from s3copy_tasks.s3.results import check_confirmed, parse_confirmation, parse_objects, parse_part_etag
+from s3copy_tasks.s3.results import (
+    check_confirmed,
+    parse_confirmation,
+    parse_objects,
+    parse_page,
+    parse_part_etag,
+)
 
 ROW = {
     "Key": "a",
@@ -37,6 +43,21 @@ def test_a_row_that_is_not_from_s3(change: dict[str, Any]) -> None:
     odd = {name: value for name, value in {**ROW, "Key": "odd", **change}.items() if value is not None}
     with pytest.raises(RequestError, match=f"bucket describes {odd['Key']!r} as S3 never does") as raised:
         parse_objects("bucket", [ROW, odd])
+    assert raised.value.code == Code.NOT_S3
+
+
+@pytest.mark.parametrize(
+    ("rows", "page", "words"),
+    [
+        pytest.param(("in/a",), {"IsTruncated": True}, "does not support ListObjectsV2", id="no token"),
+        pytest.param(("in/a", "other/b"), {"IsTruncated": False}, "'other/b'", id="another prefix"),
+    ],
+)
+def test_a_page_that_is_not_from_s3(rows: tuple[str, ...], page: dict[str, Any], words: str) -> None:
+    """A page that can't be continued, or has keys that were not asked for, is an error: nothing is copied."""
+    reply = {**page, "Contents": [{**ROW, "Key": key} for key in rows]}
+    with pytest.raises(RequestError, match=words) as raised:
+        parse_page("bucket", "in/", reply)
     assert raised.value.code == Code.NOT_S3
 
 
