@@ -67,8 +67,14 @@ class Copier:
             return await self._carry_out(decided)
         except MissingError as error:
             return None if error.code in _VANISHED else error
-        except CopyError as error:
-            return error
+        except CopyError as error:  # listings do not show every archive, such as tiers of Intelligent-Tiering
+            return self._archived(decided.source) if error.code == Code.ARCHIVED else error
+
+    def _archived(self, source: S3Object) -> Outcome:
+        if self._job.options.archived == "skip":
+            return SkipReason.ARCHIVED
+        msg = f"archived as {source.storage_class}: restore it first, or set object.archived to skip"
+        return RequestError(msg, code=Code.ARCHIVED)
 
     async def _carry_out(self, decided: Decided) -> Outcome:
         decision, source = decided.decision, decided.source
@@ -80,8 +86,7 @@ class Copier:
             msg = f"the destination key has more than 1,024 bytes: {decided.key[:100]}..."
             return RequestError(msg, code=Code.KEY_TOO_LONG)
         if decision is Action.ARCHIVED:
-            msg = f"archived as {source.storage_class}: restore it first, or set object.archived to skip"
-            return RequestError(msg, code=Code.ARCHIVED)
+            return self._archived(source)
         if decision is Action.COMPARE:
             return await self._compare(decided)
         return await self._copy(decided)

@@ -46,6 +46,21 @@ def test_failed_without_a_request(archive: Sides, proxy: Proxy) -> None:
     assert "archived as GLACIER: restore it first" in str(metrics.errors_encountered.first[1])
 
 
+@pytest.mark.parametrize(("archived", "skipped", "failed"), [("skip", 1, 0), ("fail", 0, 1)])
+def test_an_archive_that_no_listing_shows(
+    sides: Sides, proxy: Proxy, archived: str, skipped: int, failed: int
+) -> None:
+    """A refused copy is the first sign of an archive tier of Intelligent-Tiering: it counts like others."""
+    sides.put("data/a", StorageClass="INTELLIGENT_TIERING")
+    sides.put("data/b")
+    tier = Reply.error(403, "InvalidObjectState", "not valid for the object's access tier")
+    proxy.answer = lambda request: tier if request.kind == "CopyObject" and request.key == "copy/a" else None
+    metrics = sides.run(sides.job(options=ObjectOptions(archived=archived)))
+    assert metrics.files_skipped == ({SkipReason.ARCHIVED: skipped} if skipped else {})
+    assert (metrics.files_failed, metrics.files_copied_successfully) == (failed, 1)
+    assert "restore it first" in str(metrics.errors_encountered.first) or not failed
+
+
 @pytest.mark.needs("archive")
 def test_an_archived_source_that_is_copied_already_is_unchanged(archive: Sides) -> None:
     """Only an object that would be read now fails as archived; the others are decided as usual."""
