@@ -18,7 +18,8 @@ _WORKERS = "arn:aws:iam::111111111111:role/the-role-that-your-airflow-workers-ru
 _ASSUMED_ROLE = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<role>[^/]+)/.*")
 _PATH_OF_ROLE = re.compile(r"(?<=:role/).*/")
 _SPECIAL = re.compile(r"[*?$]")
-_KMS = re.compile(r"kms:[A-Za-z]+")
+_KMS = re.compile(r"\bkms:[A-Z][A-Za-z]+")
+"""An action. In a key's ARN, the region follows `kms:`."""
 _KMS_KEY = re.compile(r"arn:[^:\s]+:kms:[^\s\"']+")
 
 

@@ -22,6 +22,7 @@ from s3copy_tasks.iam.statements import (
     read_actions,
     write_actions,
 )
+from s3copy_tasks.preflight.hints import add_hint
 from s3copy_tasks.s3.bucket import BucketStore
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Checks:
             if error.code == Code.ENDPOINT_UNREACHABLE:
                 msg = f"{side}: S3 can't be reached: {error.message}. Check endpoint_url and the network"
                 return type(error)(msg, code=error.code)
-            return type(error)(f"{side}: {error.message}", code=error.code)
+            return add_hint(side, error) or type(error)(f"{side}: {error.message}", code=error.code)
         return None
 
     def _wrong_account(self, side: str, manager: AwsConnectionManager, prefix: str) -> CopyError | None:
@@ -170,7 +171,9 @@ class Checks:
         except AccessError as error:
             return self._denied("destination", write_actions(options), bucket, error, keys=keys)
         except CopyError as error:
-            return type(error)(f"destination: {error.message}", code=error.code)
+            return add_hint("destination", error) or type(error)(
+                f"destination: {error.message}", code=error.code
+            )
         return self._can_abort(keys, key, upload_id)
 
     def _can_abort(self, keys: str, key: str, upload_id: str) -> CopyError | None:
@@ -196,6 +199,9 @@ class Checks:
         prefix: str | None = None,
     ) -> CopyError:
         """Return an error that names principal, actions, resource, and the statement that would allow it."""
+        hinted = add_hint(side, error)
+        if hinted is not None:
+            return hinted
         manager = self._managers[side]
         principal = manager.principal()
         resource = bucket_arn(principal, bucket, None if keys is None else _pattern(keys))

@@ -1,0 +1,33 @@
+"""What to change in the config after a refusal of S3 that no policy statement would lift: one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from s3copy_tasks.errors import CopyError
+
+_KEY = (
+    "Name an enabled key in the bucket's region in object.kms_key_id, or in the bucket's default encryption"
+)
+_REGION = "Set {side}.region to the bucket's region, or {side}.endpoint_url to the server that has the bucket"
+_HINTS = {
+    "AccessControlListNotSupported": "Remove object.acl: the bucket has ACLs disabled",
+    "KMS.DisabledException": _KEY,
+    "KMS.NotFoundException": _KEY,
+    "PermanentRedirect": _REGION,
+    "TemporaryRedirect": _REGION,
+}
+
+
+def add_hint(side: str, error: CopyError) -> CopyError | None:
+    """Return an error with what to change; None if its code is in no way special.
+
+    Args:
+        side: whose bucket refused.
+        error: the refusal.
+    """
+    hint = _HINTS.get(error.code)
+    if hint is None:
+        return None
+    return type(error)(f"{side}: {error.reason.removesuffix('.')}. {hint.format(side=side)}", code=error.code)
