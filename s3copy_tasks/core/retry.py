@@ -17,10 +17,13 @@ _DELAY_SECONDS_MAX = 20.0
 _NOT_DONE = frozenset(
     {
         Code.ENDPOINT_UNREACHABLE,
+        "BadDigest",
         "ConditionalRequestConflict",
         "IncompleteBody",
         "OperationAborted",
         "RequestTimeout",
+        "XAmzContentSHA256Mismatch",
+        "408",
     }
 )
 """Codes of requests that are worth another attempt and were certainly not carried out."""

@@ -32,10 +32,12 @@ _OTHERWISE = f"The log of the failed task has the reason. When that is fixed, {_
 _ADVICE = {
     "403": _ACCESS,
     "404": _GONE,
+    "408": _FAULT,
     "429": _BUSY,
     "503": _BUSY,
     "AccessDenied": _ACCESS,
     "AllAccessDisabled": _ACCESS,
+    "BadDigest": _FAULT,
     "Forbidden": _ACCESS,
     "InternalError": _FAULT,
     "KMS.AccessDeniedException": _ACCESS,

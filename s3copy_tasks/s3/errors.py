@@ -60,30 +60,42 @@ _CLASSES: dict[type[CopyError], frozenset[str]] = {
     ExpiredError: EXPIRED,
     TransientError: frozenset(
         {
+            "BadDigest",  # a body that arrived damaged
             "ConditionalRequestConflict",
             "IncompleteBody",
             "InternalError",
             "OperationAborted",
             "RequestTimeout",
             "ServiceUnavailable",
+            "XAmzContentSHA256Mismatch",
+            "408",
         }
     ),
 }
 _CLASS_OF_CODE = {code: cls for cls, codes in _CLASSES.items() for code in codes}
 _BAD_REQUEST = "400"
 _SERVER_ERROR = 500
+WEB_PAGE = "a web page answers, not S3. Check endpoint_url and proxies"
+"""The message of a reply in HTML: a proxy's, or that of another server at the same address."""
 
 
 def from_client_error(error: boto.ClientError) -> CopyError:
     """Return S3's error as one of this package's, without the reply's secrets."""
     response = error.response
-    detail = response.get("Error", {})
-    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    detail, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
     code = str(detail.get("Code") or response.get("Code") or "")  # RGW's STS has it at the top
-    return from_reply(error.operation_name, code, detail.get("Message"), status)
+    return from_reply(
+        error.operation_name,
+        code,
+        detail.get("Message"),
+        int(metadata.get("HTTPStatusCode", 0)),
+        metadata.get("HTTPHeaders", {}).get("content-type"),
+    )
 
 
-def from_reply(operation: str, code: str | None, message: str | None, status: int) -> CopyError:
+def from_reply(
+    operation: str, code: str | None, message: str | None, status: int, content_type: str | None = None
+) -> CopyError:
     """Return the error of a reply.
 
     Args:
@@ -91,14 +103,25 @@ def from_reply(operation: str, code: str | None, message: str | None, status: in
         code: S3's own, if the reply has one; else the status is used.
         message: S3's own, if the reply has one.
         status: of the reply; a server error can be retried, whatever its code.
+        content_type: of the reply.
     """
+    answered_by_s3 = operation.startswith("Head") or not is_web_page(content_type)
     code = str(code or status or "Unknown")
     cls = _CLASS_OF_CODE.get(code) or _CLASS_OF_CODE.get(str(status))
     if operation.startswith("Head") and code == _BAD_REQUEST:
         cls = ExpiredError  # the reply to a HEAD has no body that could name the code
     if cls is None:
         cls = TransientError if status >= _SERVER_ERROR else RequestError
+    if not answered_by_s3:
+        message = WEB_PAGE
+        if not issubclass(cls, TransientError):
+            cls, code = RequestError, Code.NOT_S3
     return cls(f"{operation}: {message or 'no message'}", code=code)
+
+
+def is_web_page(content_type: str | None) -> bool:
+    """Say whether a reply is in HTML, by its header: S3's are in XML."""
+    return (content_type or "").startswith("text/html")
 
 
 def from_transport(error: boto.BotoCoreError) -> CopyError:

@@ -24,6 +24,9 @@ OK_WITH_ERROR = Reply(
     b"<?xml version='1.0'?>\n<Error><Code>InternalError</Code><Message>we fell over</Message></Error>",
 )
 EMPTY_OK = Reply(200)
+COPY_SOURCE = "x-amz-copy-source"
+PAGE = b"<html><body>nothing here</body></html>"
+HTML = {"Content-Type": "text/html; charset=utf-8"}
 CUT_OFF = Reply(200, b"<?xml version='1.0'?><CopyObjectResult><ETag>&quot;abc")
 
 
@@ -51,6 +54,10 @@ def first(times: int, kind: str, reply: Reply) -> Callable[[Request], Reply | No
         pytest.param(Reply.error(503, "SlowDown"), id="503 SlowDown"),
         pytest.param(Reply.error(400, "RequestTimeout"), id="RequestTimeout"),
         pytest.param(Reply.error(400, "ExpiredToken"), id="ExpiredToken"),
+        pytest.param(Reply(408, PAGE, HTML), id="408 of a load balancer"),
+        pytest.param(Reply(502, PAGE, HTML), id="502 of a gateway"),
+        pytest.param(Reply(503, PAGE, HTML), id="503 of a gateway"),
+        pytest.param(Reply(200, PAGE, HTML), id="200 of a gateway"),
     ],
 )
 def test_transient_answers_to_a_copy_are_tried_again(sides: Sides, proxy: Proxy, reply: Reply) -> None:
@@ -108,10 +115,27 @@ def test_vanished_object_is_a_count_of_its_own(sides: Sides, proxy: Proxy) -> No
     """An object that is gone when its turn comes is not a failure."""
     sides.put("data/a")
     sides.put("data/b")
-    proxy.answer = first(1, "CopyObject", Reply.error(404, "NoSuchKey"))
+
+    def answer(request: Request) -> Reply | None:
+        if request.kind == "CopyObject":
+            sides.source.delete_object(Bucket=sides.source_bucket, Key=request.key.replace("copy/", "data/"))
+        return None
+
+    proxy.answer = answer
     metrics = sides.run(sides.job())
     assert metrics.files_vanished == 2
     assert (metrics.total_files_found, metrics.files_failed) == (2, 0)
+
+
+def test_an_object_that_is_there_and_not_copied_has_not_vanished(sides: Sides, proxy: Proxy) -> None:
+    """A server that lists a key, but can't find it as the source of a copy, does not lose it silently."""
+    sides.put("data/a+b")
+    sides.put("data/c")
+    refusal = Reply.error(404, "NoSuchKey", "The specified key does not exist.")
+    proxy.answer = lambda request: refusal if "a%2Bb" in request.headers.get(COPY_SOURCE, "") else None
+    metrics = sides.run(sides.job())
+    assert (metrics.files_vanished, metrics.files_failed, metrics.files_copied_successfully) == (0, 1, 1)
+    assert "a HEAD finds it" in metrics.errors_encountered.first[0].message
 
 
 def test_changed_source_is_headed_again(sides: Sides, proxy: Proxy) -> None:

@@ -229,6 +229,37 @@ def test_unreachable_endpoint(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> 
     assert "source: S3 can't be reached" in error.message
 
 
+@pytest.mark.parametrize("status", [200, 301, 403, 404], ids=str)
+def test_a_web_page_is_not_a_refusal_of_s3(sides: Sides, proxy: Proxy, status: int) -> None:
+    """The page of a proxy, or of a server's console, asks for another address, not for another policy."""
+    page = Reply(status, b"<!doctype html><p>Access denied</p>", {"Content-Type": "text/html"})
+    proxy.answer = refuse("ListObjectsV2", sides.source_bucket, page)
+    error = refusal(sides)
+    assert error.message.startswith("source: ListObjectsV2: a web page answers, not S3. Check endpoint_url")
+    assert "Missing from" not in error.message
+
+
+HINTS = {
+    "AccessControlListNotSupported": (400, "Remove object.acl"),
+    "KMS.NotFoundException": (400, "key in the bucket's region in object.kms_key_id"),
+    "KMS.DisabledException": (400, "an enabled key"),
+    "PermanentRedirect": (301, "Set destination.region"),
+}
+
+
+@pytest.mark.parametrize("code", HINTS)
+def test_what_no_policy_allows_names_the_field(sides: Sides, proxy: Proxy, code: str) -> None:
+    """A refusal that no statement would lift names the field of the config that does, and no statement."""
+    sides.put("data/a")
+    status, words = HINTS[code]
+    reply = Reply.error(status, code, "Invalid keyId 'arn:aws:kms:eu-west-1:444455556666:key/1234'.")
+    proxy.answer = refuse("CreateMultipartUpload", sides.destination_bucket, reply)
+    error = refusal(sides)
+    assert (error.code, error.message.startswith("destination: ")) == (code, True)
+    assert words in error.message
+    assert "Missing from" not in error.message
+
+
 def test_two_servers_cannot_copy_between_each_other(sides: Sides) -> None:
     """Different endpoints need a relay, which never happens silently (rule 14)."""
     place = replace(sides.job().source, endpoint_url="http://127.0.0.1:9")

@@ -115,6 +115,27 @@ def test_two_servers(sides: Sides, server: Endpoint, monkeypatch: pytest.MonkeyP
     assert sides.copied() == {"copy/a": b"far away"}
 
 
+@pytest.mark.parametrize("body", [b"", b"whole"], ids=["PutObject", "UploadPart"])
+@pytest.mark.parametrize("code", ["BadDigest", "XAmzContentSHA256Mismatch"])
+def test_a_body_that_arrives_damaged_is_sent_again(
+    sides: Sides, proxy: Proxy, code: str, body: bytes
+) -> None:
+    """A checksum that the server finds wrong means that bytes were damaged: they are sent again."""
+    sides.put("data/a", body)
+    only_the_source = only_the_source_may_read(sides, proxy)
+    damaged: list[Request] = []
+
+    def answer(request: Request) -> Reply | None:
+        if request.kind in {"PutObject", "UploadPart"} and not damaged:
+            damaged.append(request)
+            return Reply.error(400, code)
+        return only_the_source(request)
+
+    proxy.answer = answer
+    assert sides.run(sides.job(transfer=AUTO)).files_copied_successfully == 1
+    assert sides.copied() == {"copy/a": body}
+
+
 def test_a_body_that_is_cut_off_is_read_again(sides: Sides, proxy: Proxy) -> None:
     """A range that is cut off is not used: it is read again."""
     sides.put("data/a", b"whole body")

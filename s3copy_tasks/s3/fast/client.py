@@ -147,7 +147,7 @@ class CurlClient:
             self._ahead_seconds = correction.server_time - self._clock()
 
     def _refused(self, session: _Session, operation: str, refusal: Refusal) -> CopyError:
-        error = from_reply(operation, refusal.code, refusal.message, refusal.status)
+        error = from_reply(operation, refusal.code, refusal.message, refusal.status, refusal.content_type)
         if isinstance(error, ExpiredError) and self._session is session:
             self._session, self._expired = None, True
         return error

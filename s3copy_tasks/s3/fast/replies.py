@@ -62,12 +62,14 @@ class Refusal(NamedTuple):
         code: S3's own; None if there is none, as after a HEAD.
         message: S3's own, or the name of the status.
         region: of the bucket, if S3 says so.
+        content_type: of the reply.
     """
 
     status: int
     code: str | None
     message: str | None
     region: str | None
+    content_type: str | None = None
 
 
 class Replies:
@@ -101,7 +103,7 @@ class Replies:
                     return refusal
             _read_headers(table, reply.headers, result)
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
-            raise unreadable_reply(operation) from None
+            raise unreadable_reply(operation, reply.headers.get("content-type")) from None
         if table.body is not None:
             result[table.body] = reply.body
         check_confirmed(operation, result)
@@ -143,7 +145,7 @@ def _read_body(table: ResultTable, operation: str, reply: Reply, result: dict[st
         if listed:
             read["Contents"] = listed.rows
     if name != _ROOTS.get(operation):
-        raise unreadable_reply(operation)
+        raise unreadable_reply(operation, reply.headers.get("content-type"))
     if table.payload:
         result[table.payload] = read
     else:
@@ -186,4 +188,5 @@ def _refusal(reply: Reply, root: Element | None) -> Refusal:
         code=said.get("Code"),
         message=said.get("Message") or responses.get(reply.status),
         region=reply.headers.get("x-amz-bucket-region") or said.get("Region"),
+        content_type=reply.headers.get("content-type"),
     )

@@ -6,6 +6,7 @@ import re
 from xml.etree import ElementTree as ET
 
 from s3copy_tasks.errors import Code, TransientError
+from s3copy_tasks.s3.errors import WEB_PAGE, is_web_page
 
 UNREADABLE = "the reply can't be read"
 """Never with the reply's text: it may contain anything."""
@@ -19,9 +20,10 @@ _CHILD = re.compile(r"<([A-Za-z0-9]+)>(?:([!-%'-;=?-~]*+)|&quot;([!-%'-;=?-~]++)
 _LONGEST_PLAIN = 2_000
 
 
-def unreadable_reply(operation: str) -> TransientError:
+def unreadable_reply(operation: str, content_type: str | None = None) -> TransientError:
     """Return the error for a reply that is empty, or that S3 would never send."""
-    return TransientError(f"{operation}: {UNREADABLE}", code=Code.EMPTY_REPLY)
+    reason = WEB_PAGE if is_web_page(content_type) else UNREADABLE
+    return TransientError(f"{operation}: {reason}", code=Code.EMPTY_REPLY)
 
 
 def parse_xml(body: bytes) -> ET.Element:
