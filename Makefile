@@ -27,8 +27,9 @@ demo: $(READY) ## copy a real tree between two accounts on an embedded S3 server
 ui: $(READY) ## run a live Airflow with three jobs and some runs, until Ctrl-C
 	@$(BIN)/python -m tools.ui
 
-test: $(READY) ## run all tests; installs Debian's Chromium for the tests of the page, if it may
+test: $(READY) ## run all tests; installs Debian's Chromium and PostgreSQL for some of them, if it may
 	@$(BIN)/python -m tools.browser
+	@$(BIN)/python -m tools.postgresql
 	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-servers: $(READY) ## run the integration tests on Ceph and LocalStack, too; installs them

@@ -22,9 +22,11 @@ os.environ |= {
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts pytest with & makes it ignored
 
+from tests.support.airflow.databases import KINDS, PostgreSQL, Settings, copy_sqlite, running_postgresql
 from tests.support.s3.proxy import Proxy
 from tests.support.s3.servers import DEFAULT, SERVERS, Endpoint, lacks, running
 from tests.support.s3.sides import Sides
+from tools import postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,3 +87,22 @@ def sides(server: Endpoint, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Si
     for name, value in made.environment.items():
         monkeypatch.setenv(name, value)
     return made
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """One PostgreSQL server for all tests; each of them gets its own database."""
+    missing = postgresql.missing()
+    if missing is not None:
+        pytest.skip(f"not installed: {missing}; `python -m tools.postgresql` installs it")
+    with running_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """An empty database of Airflow, of each kind; Airflow in this process does not use it yet."""
+    if request.param == "sqlite":
+        return copy_sqlite(tmp_path_factory.mktemp("database") / "airflow.db")
+    server: PostgreSQL = request.getfixturevalue("postgresql_server")
+    return server.copy()

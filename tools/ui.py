@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tests.support.airflow.stack import ADMIN, BUILD, NO_ROLE, ROOT, VIEWER, AirflowStack
+from tests.support.airflow.databases import BUILD
+from tests.support.airflow.stack import ADMIN, NO_ROLE, ROOT, VIEWER, AirflowStack
 from tests.support.s3.servers import (
     DESTINATION_ACCOUNT,
     READER,

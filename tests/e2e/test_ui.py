@@ -20,7 +20,8 @@ from selenium.webdriver.common.by import By
 
 from tests.support.airflow.agreement import OF_STATSD
 from tests.support.airflow.api import AirflowApi
-from tests.support.airflow.stack import ADMIN, BUILD, NO_ROLE, ROOT, VIEWER
+from tests.support.airflow.databases import BUILD
+from tests.support.airflow.stack import ADMIN, NO_ROLE, ROOT, VIEWER
 from tests.support.airflow.statsd import StatsD
 from tools import browser
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from tests.support.airflow.dag_store import store_dags
+from tests.support.airflow.databases import Settings, in_this_process
 from tests.support.builders.logs import log_lines
 
 if TYPE_CHECKING:
@@ -47,15 +48,13 @@ class RunDag(Protocol):
 
 
 @pytest.fixture(scope="session")
-def airflow_database() -> None:
-    """Airflow's database, in the home that the session made."""
-    from airflow.utils.db import initdb  # noqa: PLC0415 - slow
-
+def airflow_database(database: Settings) -> Iterator[None]:
+    """Airflow's database, of each kind."""
     Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]).mkdir(exist_ok=True)
     with warnings.catch_warnings(action="ignore"):  # of Airflow's own imports
         import airflow.api_fastapi.execution_api.app  # noqa: F401, PLC0415
-
-        initdb()
+    with in_this_process(database):
+        yield
 
 
 @pytest.fixture

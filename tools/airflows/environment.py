@@ -13,7 +13,16 @@ ROOT = Path(__file__).parents[2]
 HOME = ROOT / "build" / "airflows"
 CONSTRAINTS = ROOT / "requirements" / "airflow"
 _UV = Path(sys.executable).with_name("uv")
-_TOOLS = ("hypothesis", "moto[server]", "pytest", "pytest-xdist", "selenium", "statsd")
+_TOOLS = (
+    "asyncpg",
+    "hypothesis",
+    "moto[server]",
+    "psycopg2-binary",
+    "pytest",
+    "pytest-xdist",
+    "selenium",
+    "statsd",
+)
 _TREE = ("copy_configs", "dags", "docs", "requirements", "tests", "tools")
 _FILES = (".ci", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "README.md", "pyproject.toml")
 _OF_TOOLS = ("hypothesis", "moto", "pytest")

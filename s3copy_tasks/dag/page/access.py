@@ -15,7 +15,19 @@ _SHOWN = (DagAccessEntity.RUN, DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XC
 EVERYWHERE = [Depends(requires_access_view(AccessView.PLUGINS))]
 """What every route requires: a user who may see plugins."""
 
+
+def is_id(dag_id: str) -> None:
+    """Check that Airflow can look a Dag up: PostgreSQL refuses NUL in any text, even to search for it.
+
+    Raises:
+        HTTPException: status 404.
+    """
+    if "\0" in dag_id:
+        raise HTTPException(status.HTTP_404_NOT_FOUND)
+
+
 OF_ONE_DAG = [
+    Depends(is_id),
     Depends(requires_access_dag("GET")),
     *(Depends(requires_access_dag("GET", entity)) for entity in _SHOWN),
 ]

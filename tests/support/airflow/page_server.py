@@ -1,4 +1,4 @@
-"""Airflow's API server in this process, with SQLite, and with jobs for the page."""
+"""Airflow's API server in this process, with jobs for the page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.show.explain import provenance
+from tests.support.airflow.databases import Settings, in_this_process
 from tests.support.builders.documents import document, problems_of, write
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ def rows() -> Iterator[Rows]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Page]:
-    """Run Airflow's own app with SQLite, with jobs, runs and import errors."""
+def serving(folder: Path, database: Settings) -> Iterator[Page]:
+    """Run Airflow's own app with a database, with jobs, runs and import errors."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(action="ignore"):  # Airflow's own
         from tests.support.airflow.restricted_auth import restricted  # noqa: PLC0415 - slow
 
@@ -106,12 +107,11 @@ def serving(folder: Path) -> Iterator[Page]:
         }.items():
             patch.setenv(name, value)
         from airflow.api_fastapi.app import create_app, purge_cached_app  # noqa: PLC0415 - slow
-        from airflow.utils.db import initdb  # noqa: PLC0415
 
-        initdb()
-        _fill(folder)
-        yield Page(create_app(apps="core"))
-        purge_cached_app()
+        with in_this_process(database):
+            _fill(folder)
+            yield Page(create_app(apps="core"))
+            purge_cached_app()
 
 
 def _fill(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Runs a config's Dag in this process and prints everything that the run reported, as JSON.
 
-It is a separate process: Airflow reads only once from its environment where to send statistics and lineage.
+It is a separate process, with an empty database: Airflow reads only once from its environment where to send
+statistics and lineage.
 """
 
 from __future__ import annotations
@@ -14,14 +15,12 @@ from typing import Any
 def main(config: Path, empty: Path) -> None:
     """Run the Dag of `config`; `empty` is a folder without Dags."""
     from airflow import settings  # noqa: F401, PLC0415 - its import configures logging, so it comes first
-    from airflow.utils.db import initdb  # noqa: PLC0415
 
     from s3copy_tasks.dag.factory import build_dag  # noqa: PLC0415
     from tests.support.airflow.dag_store import store_dags  # noqa: PLC0415
     from tests.support.builders.documents import job_of  # noqa: PLC0415
     from tests.support.builders.logs import log_lines  # noqa: PLC0415
 
-    initdb()
     dag = build_dag(job_of(config))
     store_dags([dag], empty)
     with log_lines() as lines:

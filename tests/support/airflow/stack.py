@@ -1,33 +1,33 @@
-"""A complete Airflow on loopback: four processes, with SQLite, LocalExecutor and real logins."""
+"""A complete Airflow on loopback: four processes, with LocalExecutor and real logins."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from base64 import urlsafe_b64encode
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from tests.support.airflow.api import AirflowApi
+from tests.support.airflow.databases import copy_sqlite
 from tests.support.s3.servers.processes import free_port, tied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from tests.support.airflow.databases import Settings
+
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[3]
-BUILD = ROOT / "build"
 DAGS = ROOT / "dags"
 _PASSWORDS = "passwords.json"
 _STOP_SECONDS = 8
@@ -52,14 +52,18 @@ class AirflowStack(AirflowApi):
         home: an unused folder.
         config_dir: the folder of copy configs.
         env: more environment, such as connections.
+        database: settings of an empty database; None makes one of SQLite in `home`.
 
     Attributes:
         passwords: of the users `ADMIN`, `VIEWER` and `NO_ROLE`.
     """
 
-    def __init__(self, home: Path, config_dir: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, home: Path, config_dir: Path, env: Mapping[str, str], database: Settings | None = None
+    ) -> None:
         self.home = home
         self.config_dir = config_dir
+        self._database = database
         self._port = free_port()
         super().__init__(f"http://127.0.0.1:{self._port}")
         self.passwords = {user: secrets.token_hex(8) for user in _ROLES}
@@ -69,13 +73,15 @@ class AirflowStack(AirflowApi):
             **_settings(home, self._port),
             "AIRFLOW__S3COPY__CONFIG_DIR": str(config_dir),
             **env,
+            **(database or {}),
         }
 
     def __enter__(self) -> Self:
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / _PASSWORDS).write_text(json.dumps(self.passwords))
         try:
-            self._migrate()
+            if self._database is None:
+                self._env |= copy_sqlite(self.home / "airflow.db")
             for name, command in _SERVICES.items():
                 self._processes[name] = self._start(name, command)
             self.until(self._healthy, 120, "a healthy Airflow")
@@ -161,19 +167,6 @@ class AirflowStack(AirflowApi):
                 reason = f"{dead} ended" if dead else f"{seconds} s are over"
                 raise RuntimeError(f"no {what}: {reason}\n{self._tails()}")
             time.sleep(0.25)
-
-    def _migrate(self) -> None:
-        """Copy this version's empty database; it is made once, because that takes 10 s."""
-        empty, own = BUILD / f"airflow-{version('apache-airflow-core')}.db", self.home / "airflow.db"
-        if not empty.exists():
-            command = [str(BIN / "airflow"), "db", "migrate"]
-            done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise RuntimeError(f"airflow db migrate: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-            BUILD.mkdir(exist_ok=True)
-            made = shutil.copyfile(own, BUILD / f"{os.getpid()}.db")
-            made.replace(empty)  # atomically: other stacks may be starting, too
-        shutil.copyfile(empty, own)
 
     def _start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         if name == "api-server":

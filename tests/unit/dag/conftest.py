@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s3copy_tasks.dag.airflow_versions import HAS_PAGES
+from tests.support.airflow.databases import Settings
 from tests.support.airflow.page_server import Page, serving
 
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="package")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """Airflow's own app over SQLite, with jobs, runs and an import error."""
+def page(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """Airflow's own app over each kind of database, with jobs, runs and an import error."""
     if not HAS_PAGES:
         pytest.skip("Airflow 3.0 has no pages for plugins")
-    with serving(tmp_path_factory.mktemp("page")) as made:
+    with serving(tmp_path_factory.mktemp("page"), database) as made:
         yield made
