@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pycurl
 
+from s3copy_tasks.s3.fast.descriptors import limit_connections
 from s3copy_tasks.s3.fast.handles import Handle, Kind, Received, Transport
 from s3copy_tasks.s3.fast.sockets import Sockets
 
@@ -27,7 +28,7 @@ class Curl:
 
     Args:
         transport: how to connect.
-        connections: idle connections to keep open.
+        connections: to open at most, and to keep open while idle.
     """
 
     def __init__(self, transport: Transport, *, connections: int) -> None:
@@ -41,6 +42,7 @@ class Curl:
         self._is_turn_due = False
         self._multi = multi = pycurl.CurlMulti()
         multi.setopt(pycurl.M_MAXCONNECTS, connections)
+        multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, limit_connections(connections))
         multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
         multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.watch)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._wake_up_after)
