@@ -549,6 +549,15 @@ def test_headers_of_an_odd_value() -> None:
     assert not {"expect", "content-type", "transfer-encoding"} & headers.keys()
 
 
+def test_replies_are_asked_for_as_they_are() -> None:
+    """A gateway must not compress replies; the header is not signed, because some gateways change it."""
+    with ScriptedServer(lambda _: reply(COPIED)) as server:
+        calls(CurlClient(connecting(server.url)), ("CopyObject", COPY))
+    (asked,) = server.asked
+    assert asked.headers["accept-encoding"] == "identity"
+    assert "accept-encoding" not in asked.headers["authorization"]
+
+
 def test_a_large_body() -> None:
     """A body larger than the buffers is sent and received whole, without `Expect: 100-continue`."""
     body = os.urandom(3_000_000)
