@@ -175,8 +175,14 @@ def quiet() -> Iterator[None]:
 
 def open_sides(job: EffectiveJob) -> Sides:
     """Return both sides of a job; from now on the log escapes control characters."""
-    import airflow  # noqa: F401, PLC0415, TID251 - slow, and it configures the log
-
+    try:
+        import airflow  # noqa: F401, PLC0415, TID251 - slow, and it configures the log
+    except Exception as error:
+        msg = (
+            f"Airflow can't be imported here: {type(error).__name__}: {error}. "
+            "Check AIRFLOW_HOME, its airflow.cfg, and the locale"
+        )
+        raise ConfigError(msg, code=Code.INVALID_CONFIG) from error
     *before, renderer = structlog.get_config()["processors"]
     if _printable_values not in before:
         structlog.configure(processors=[*before, _printable_values, renderer])

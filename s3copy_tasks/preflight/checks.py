@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.s3.connections import AwsConnectionManager, Sides
 
 _SHOWN = 10
+_NO_CONNECTION = frozenset({Code.ENDPOINT_UNREACHABLE, "ConnectionClosedError", "ReadTimeoutError"})
 
 
 class Checks:
@@ -81,7 +82,7 @@ class Checks:
             msg = f"{side}.bucket: bucket {location.bucket!r} does not exist ({error.code})"
             return MissingError(msg, code=error.code)
         except CopyError as error:
-            if error.code == Code.ENDPOINT_UNREACHABLE:
+            if error.code in _NO_CONNECTION:
                 msg = f"{side}: S3 can't be reached: {error.message}. Check endpoint_url and the network"
                 return type(error)(msg, code=error.code)
             return add_hint(side, error) or type(error)(f"{side}: {error.message}", code=error.code)

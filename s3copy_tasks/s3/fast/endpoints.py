@@ -197,7 +197,10 @@ def _signed_scope(request: AWSPreparedRequest) -> _Scope | None:
         return None
     match = _SCOPE.match(header.decode() if isinstance(header, bytes) else header)
     if match is None:
-        raise RequestError("requests to this bucket are not signed by SigV4", code="UnsupportedSignature")
+        msg = (
+            "only signatures of version 4 are supported. Remove signature_version from the connection's extra"
+        )
+        raise RequestError(msg, code="UnsupportedSignature")
     return _Scope(*match.groups())
 
 
