@@ -32,6 +32,8 @@ class Curl:
     """
 
     def __init__(self, transport: Transport, *, connections: int) -> None:
+        connections = limit_connections(connections)
+        self._free = asyncio.Semaphore(connections)  # libcurl's own limit can leave requests waiting for ever
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._idle: defaultdict[Kind, list[Handle]] = defaultdict(list)
@@ -42,7 +44,6 @@ class Curl:
         self._is_turn_due = False
         self._multi = multi = pycurl.CurlMulti()
         multi.setopt(pycurl.M_MAXCONNECTS, connections)
-        multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, limit_connections(connections))
         multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
         multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.watch)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._wake_up_after)
@@ -65,6 +66,12 @@ class Curl:
                 reply (`CONNECTION_CLOSED`, `READ_TIMEOUT`: the request may have been carried out).
             RequestError: TLS did not verify the server (`TLS_REFUSED`).
         """
+        async with self._free:
+            return await self._send(method, url, headers, body, once=once)
+
+    async def _send(
+        self, method: str, url: str, headers: Sequence[str], body: bytes, *, once: bool
+    ) -> Received:
         kind = method, bool(body), once
         idle = self._idle[kind]
         handle = idle.pop() if idle else Handle(kind, self._transport)
