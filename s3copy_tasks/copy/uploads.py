@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from s3copy_tasks.core.pages import PageTrail
 from s3copy_tasks.core.store import UploadMarker
 from s3copy_tasks.core.uploads import EarlierUploads, UploadOwner, find_upload_spans
 from s3copy_tasks.engine.loop import wait_for
@@ -118,15 +119,17 @@ class ListedUploads(NoRecord):
         """Return the uploads of a range, without those of other clients: there may be many."""
         found: dict[ListedUpload, UploadOwner] = {}
         marker = None if span.after is None else UploadMarker(key=span.after)
-        seen = {marker}
+        trail = PageTrail()
         while True:
             page = await self._destination.list_uploads(span.prefix, after=marker, entry=span.entry)
             judged = ((upload, earlier.find_owner(upload)) for upload in page.uploads)
             found |= {upload: owner for upload, owner in judged if owner is not UploadOwner.OTHERS}
-            if page.marker is None or page.marker in seen or page.marker.key > span.through:
+            if page.marker is None or page.marker.key > span.through:
                 return await self._confirm(found, span.entry, earlier)
+            error = trail.check(page.marker, leads_on=False)
+            if error is not None:
+                raise error
             marker = page.marker
-            seen.add(marker)
 
     async def _confirm(
         self, found: dict[ListedUpload, UploadOwner], entry: EntryId, earlier: EarlierUploads

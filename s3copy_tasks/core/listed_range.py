@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.keyspace import Scale, Stretch
+from s3copy_tasks.core.pages import PageTrail
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.objects import S3Object
@@ -81,6 +82,7 @@ class ListedRange:
         error: why its last page failed; only for a failed range.
         below: the range that it was split from, until its own first page has arrived.
         forecast: of the keys between `position` and `upper`.
+        trail: checks that pages without keys lead on.
         pages: the pages that were not handed over yet, in order.
         waiting_keys: how many keys these pages have.
     """
@@ -92,6 +94,7 @@ class ListedRange:
     error: BaseException | None = None
     below: ListedRange | None = None
     forecast: Forecast = field(default_factory=Forecast)
+    trail: PageTrail = field(default_factory=PageTrail)
     pages: deque[tuple[S3Object, ...]] = field(default_factory=deque)
     waiting_keys: int = 0
 

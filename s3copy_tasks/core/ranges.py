@@ -145,7 +145,7 @@ class Ranges:
         if listed_range.dropped:
             return []
         keys = [each.key for each in page.objects]
-        error = _check_order(page, keys, listed_range.position) or _check_progress(page, listed_range.token)
+        error = _check_order(page, keys, listed_range.position) or _check_trail(listed_range, page)
         if error is not None:
             return self.failed(listed_range, error)
         kept = len(keys) if listed_range.upper is None else bisect_right(keys, listed_range.upper)
@@ -249,11 +249,11 @@ class Ranges:
         return max(min(affordable, _PAGES_MAX, int(self._pages.useful) // 4), _PAGES_MIN)
 
 
-def _check_progress(page: Page, token: str | None) -> RequestError | None:
-    """Return the error of a page that has no keys and leads to itself; None if it does not."""
-    if page.objects or page.token is None or page.token != token:
+def _check_trail(listed_range: ListedRange, page: Page) -> RequestError | None:
+    """Return the error of a page that does not lead on; None if it does, or is the last."""
+    if page.token is None:
         return None
-    return RequestError("a page of the listing is empty, and leads to itself", code=Code.NOT_S3)
+    return listed_range.trail.check(page.token, leads_on=bool(page.objects))
 
 
 def _check_order(page: Page, keys: list[str], position: str | None) -> RequestError | None:
