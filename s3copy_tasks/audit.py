@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.headers import decode_words
 from s3copy_tasks.core.objects import LEFT_OUT
+from s3copy_tasks.core.verify import has_same_content
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.errors import CopyError
@@ -184,5 +185,5 @@ def _read_metadata(details: ObjectDetails) -> dict[str, str]:
 
 
 def _is_proven(source: ObjectDetails, destination: ObjectDetails) -> bool:
-    same_etag = source.object.etag.strip('"') == destination.object.etag.strip('"')
+    same_etag = has_same_content(source.object, destination.object.etag)
     return same_etag or bool(set(source.checksums) & set(destination.checksums))

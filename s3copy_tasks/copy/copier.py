@@ -10,9 +10,9 @@ import structlog
 from s3copy_tasks.copy.transfer import make_missing_error
 from s3copy_tasks.core.decide import Decided, Decider, is_copied_earlier
 from s3copy_tasks.core.job import EntryId, Overwrite
-from s3copy_tasks.core.objects import Action, SkipReason
+from s3copy_tasks.core.objects import Action, SkipReason, same_etag
 from s3copy_tasks.core.store import ABSENT, CopyRequest
-from s3copy_tasks.core.verify import Confirmation, Copied, compare_checksums, has_same_content
+from s3copy_tasks.core.verify import Confirmation, Copied, compare_checksums
 from s3copy_tasks.errors import (
     AccessError,
     Code,
@@ -137,7 +137,7 @@ class Copier:
         except CopyError as error:
             log.warning("not verified", key=source.key, code=error.code, error=error.message)
             return None
-        if details is None or not has_same_content(source, details.object.etag):
+        if details is None or not same_etag(source.etag, details.object.etag):
             return None
         return compare_checksums(details.checksums, copied.confirmed.checksums)
 
@@ -145,7 +145,7 @@ class Copier:
         """Check both sides after a failed precondition; return what to copy now, or the outcome."""
         source, destination = await self._head_both(decided)
         again = _refresh(decided, source, destination)
-        is_same = has_same_content(decided.source, again.source.etag)
+        is_same = same_etag(decided.source.etag, again.source.etag)
         if (
             is_same
             and error.may_be_done

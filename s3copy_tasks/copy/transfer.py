@@ -11,6 +11,7 @@ from s3copy_tasks.copy.relay import RELAY_LIMITS, Relay
 from s3copy_tasks.copy.uploads import OpenUpload, UploadRecord
 from s3copy_tasks.core.decide import is_copied_earlier
 from s3copy_tasks.core.multipart import LIMITS, Limits, part_ranges
+from s3copy_tasks.core.objects import same_etag
 from s3copy_tasks.core.verify import Confirmation
 from s3copy_tasks.errors import ConditionError, CopyError, MissingError
 
@@ -77,7 +78,7 @@ class Transfer:
         )
         if details is None:
             raise make_missing_error(origin)
-        if details.object.etag.strip('"') != origin.etag.strip('"'):
+        if not same_etag(details.object.etag, origin.etag):
             msg = "the source has another ETag than when it was listed"
             raise ConditionError(msg, code="PreconditionFailed")
         return details

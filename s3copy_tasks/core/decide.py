@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from s3copy_tasks.core.job import KEY_BYTES_MAX, EntryId, Overwrite, key_bytes
 from s3copy_tasks.core.objects import Action, SkipReason
+from s3copy_tasks.core.verify import has_same_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -90,7 +91,7 @@ def is_copied_earlier(source: S3Object, destination: S3Object | None, run_starte
         and _second(destination.last_modified) >= _second(run_started)
         and not _older(destination, source)
         and (
-            _same_etag(source, destination)
+            has_same_content(source, destination.etag)
             or (_newer(destination, source) and _second(destination.last_modified) > _second(run_started))
         )
     )
@@ -101,8 +102,8 @@ def decide_if_changed(source: S3Object, destination: S3Object) -> Decision:
     if source.size != destination.size:
         return Action.COPY
     if source.version_id is not None:  # it may be older than what the destination holds
-        return SkipReason.UNCHANGED if _same_etag(source, destination) else Action.COMPARE
-    if _same_etag(source, destination):
+        return SkipReason.UNCHANGED if has_same_content(source, destination.etag) else Action.COMPARE
+    if has_same_content(source, destination.etag):
         return SkipReason.UNCHANGED if not _older(destination, source) else Action.COPY
     if not _newer(destination, source):
         return Action.COPY
@@ -157,10 +158,6 @@ class Decider:
 def _second(moment: datetime) -> datetime:
     """Cut to the second: S3 dates objects in seconds; some servers add a fraction in some replies."""
     return moment.replace(microsecond=0) if moment.microsecond else moment
-
-
-def _same_etag(source: S3Object, destination: S3Object) -> bool:
-    return source.etag == destination.etag or source.etag.strip('"') == destination.etag.strip('"')
 
 
 def _newer(destination: S3Object, source: S3Object) -> bool:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-_ETAG = re.compile(r'"?[0-9a-fA-F]{32}(-[1-9][0-9]{0,4})?"?')
+_MD5 = re.compile(r'"?[0-9a-fA-F]{32}(-[1-9][0-9]{0,4})?"?')
+_WEAK = "W/"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,7 +26,8 @@ class S3Object:
         key: the whole key, decoded.
         size: bytes.
         last_modified: S3's date of the object; for a multipart upload, when the upload started.
-        etag: with or without quotes; `-N` at its end says that N parts were uploaded.
+        etag: with or without quotes. On S3 it is the MD5 of the content or, with `-N` at its end, of the MD5s
+            of N parts; other servers use anything that changes with the object.
         storage_class: as listed; S3 omits STANDARD in the reply to a HEAD.
         metadata: user metadata; None if it was not requested (a listing has none).
         is_archived: it must be restored before it can be read.
@@ -64,14 +66,33 @@ class S3Object:
         if self.last_modified.tzinfo is None:
             msg = "last_modified needs a time zone"
             raise ValueError(msg)
-        if not _ETAG.fullmatch(self.etag):
-            msg = f"not a valid S3 ETag: {self.etag!r}"
+        if not self.etag.strip('"'):
+            msg = "an object needs an ETag"
             raise ValueError(msg)
 
     @property
     def is_multipart(self) -> bool:
         """Whether the object was uploaded in parts: it is then dated at the upload's start."""
-        return "-" in self.etag
+        return "-" in self.etag and is_md5(self.etag)
+
+
+def is_md5(etag: str) -> bool:
+    """Say whether an ETag has S3's form: equal ones of two objects prove equal content (rule 13)."""
+    return _MD5.fullmatch(etag) is not None
+
+
+def is_weak(etag: str) -> bool:
+    """Say whether an ETag is weak: no precondition can name it (RFC 9110, section 13.1.1)."""
+    return etag.startswith(_WEAK)
+
+
+def same_etag(one: str, other: str) -> bool:
+    """Say whether two ETags of one object are equal: a server may write it in several ways."""
+    return one == other or _bare(one) == _bare(other)
+
+
+def _bare(etag: str) -> str:
+    return etag.removeprefix(_WEAK).strip('"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,8 +116,8 @@ class Store(Protocol):
     async def object_tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
         """Return an object's tags."""
 
-    async def server_time(self, prefix: str = "") -> datetime:
-        """Return the server's time in whole seconds, from the Date header of a listing below `prefix`."""
+    async def server_time(self, prefix: str = "") -> datetime | None:
+        """Return the server's time in whole seconds, by a listing below `prefix`; None if it names none."""
 
     async def copy_object(self, request: CopyRequest) -> Confirmation:
         """Copy an object of at most 5 GiB; return what S3 confirmed."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.core.objects import is_md5, same_etag
+
 if TYPE_CHECKING:
     from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.core.objects import S3Object
@@ -56,14 +58,14 @@ class Copied:
         if listed.size != self.source.size:
             return f"the destination has {listed.size} bytes, the source {self.source.size}"
         etag = self.confirmed.etag
-        if etag is not None and listed.etag.strip('"') != etag.strip('"'):
+        if etag is not None and not same_etag(listed.etag, etag):
             return f"the destination has ETag {listed.etag}, the copy was confirmed with {etag}"
         return None
 
 
 def has_same_content(source: S3Object, etag: str | None) -> bool:
     """Say whether ETags prove equal content: equal ETags are MD5s of the same bytes, or of the same parts."""
-    return etag is not None and (source.etag == etag or source.etag.strip('"') == etag.strip('"'))
+    return etag is not None and same_etag(source.etag, etag) and is_md5(etag) and is_md5(source.etag)
 
 
 def compare_checksums(source: Mapping[str, str], copy: Mapping[str, str]) -> bool | None:

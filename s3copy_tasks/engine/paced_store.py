@@ -56,8 +56,8 @@ class PacedStore:
         call = partial(self._store.object_tags, key, version_id=version_id)
         return self._send("GetObjectTagging", call, entry=entry)
 
-    def server_time(self, prefix: str = "") -> Coroutine[Any, Any, datetime]:
-        """Return the server's time, from the reply to a listing below `prefix`."""
+    def server_time(self, prefix: str = "") -> Coroutine[Any, Any, datetime | None]:
+        """Return the server's time, from the reply to a listing below `prefix`; None if it does not say."""
         return self._send("ListObjectsV2", partial(self._store.server_time, prefix))
 
     def copy_object(self, request: CopyRequest) -> Coroutine[Any, Any, Confirmation]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.core.collector import utc_now
+from s3copy_tasks.core.objects import is_md5
+from s3copy_tasks.core.pages import PageTrail
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import PacedStore, pace_stores
 from s3copy_tasks.engine.sender import Sender
@@ -26,10 +29,11 @@ from s3copy_tasks.preflight.hints import add_hint
 from s3copy_tasks.s3.bucket import BucketStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
+    from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.s3.connections import AwsConnectionManager, Sides
 
 _SHOWN = 10
@@ -42,14 +46,16 @@ class Checks:
     Args:
         job: the run.
         sides: the source lists, and reads for a relay; the destination copies.
+        clock: of this machine, for servers that do not send a date.
 
     Attributes:
-        not_proven: what could not be checked, in words.
+        not_proven: what could not be checked, or is not as on S3, in words.
         times: the clock of each side.
     """
 
-    def __init__(self, job: EffectiveJob, sides: Sides) -> None:
+    def __init__(self, job: EffectiveJob, sides: Sides, clock: Callable[[], datetime] = utc_now) -> None:
         self._job = job
+        self._clock = clock
         self._managers = {"source": sides.source, "destination": sides.destination}
         self._sender = Sender(job.transfer.concurrency)
         self._stores = pace_stores(sides.stores, self._sender)
@@ -71,7 +77,7 @@ class Checks:
         location = manager.location
         where = _places(self._job, side)[0] if prefix is None else prefix
         try:
-            self.times[side] = wait_for(PacedStore(manager.store, self._sender).server_time(where))
+            found = wait_for(PacedStore(manager.store, self._sender).server_time(where))
         except AccessError as error:
             if error.code == Code.CREDENTIALS:
                 return error
@@ -86,7 +92,16 @@ class Checks:
                 msg = f"{side}: S3 can't be reached: {error.message}. Check endpoint_url and the network"
                 return type(error)(msg, code=error.code)
             return add_hint(side, error) or type(error)(f"{side}: {error.message}", code=error.code)
+        self.times[side] = found or self._ask_own_clock(side)
         return None
+
+    def _ask_own_clock(self, side: str) -> datetime:
+        """Return this machine's time, for a server whose replies have no valid Date header."""
+        self.not_proven.append(
+            f"{side}: the server's replies have no valid Date header. This machine's clock is used instead: "
+            "keep both in sync"
+        )
+        return self._clock().replace(microsecond=0)
 
     def _wrong_account(self, side: str, manager: AwsConnectionManager, prefix: str) -> CopyError | None:
         """List without the expected owner: S3 answers 403 for a wrong owner, as for any other refusal."""
@@ -118,6 +133,7 @@ class Checks:
             version = f" (version {version_id})" if version_id else ""
             msg = f"object s3://{self._job.source.bucket}/{key}{version} does not exist"
             return MissingError(msg, code="NoSuchKey")
+        self._note_etag(found.object)
         return None
 
     def can_head(self, keys: str, key: str) -> CopyError | None:
@@ -136,17 +152,37 @@ class Checks:
         return None
 
     def first_key(self, entry: PrefixEntry) -> str | None:
-        """Return the first key below a source prefix, None if there is none."""
-        token = None
+        """Return the first key below a source prefix, None if there is none.
+
+        Raises:
+            RequestError: the listing leads nowhere.
+        """
+        token, trail = None, PageTrail()
         while True:  # a page may hold nothing but folders
             page = wait_for(
                 self._stores.source.list_page(
                     entry.source, after=None, token=token, recursive=entry.recursive
                 )
             )
+            if page.objects:
+                self._note_etag(page.objects[0])
+                return page.objects[0].key
             token = page.token
-            if page.objects or token is None:
-                return page.objects[0].key if page.objects else None
+            if token is None:
+                return None
+            error = trail.check(token, leads_on=False)
+            if error is not None:
+                raise type(error)(
+                    f"s3://{self._job.source.bucket}/{entry.source}: {error.reason}", code=error.code
+                )
+
+    def _note_etag(self, found: S3Object) -> None:
+        """Note a server whose ETags prove nothing about content (rule 13)."""
+        if not is_md5(found.etag):
+            self.not_proven.append(
+                f"the ETags of s3://{found.bucket} are not MD5s as on S3: objects are compared by size and "
+                "date, and copies are verified by size"
+            )
 
     def can_read(self, reader: str, keys: str, key: str, version_id: str | None = None) -> CopyError | None:
         """Read a byte of a source object as the side that will read such objects."""

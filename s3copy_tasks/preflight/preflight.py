@@ -26,7 +26,7 @@ class Preflight:
 
     Attributes:
         job: the job with `run_started` and `relayed` set.
-        not_proven: what could not be checked, in words; not an error.
+        not_proven: what could not be checked, or is not as on S3, in words; not an error.
         relay: why the bytes go through this worker, and what would avoid it; None if S3 copies.
     """
 
@@ -71,7 +71,8 @@ def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
         if first is None
     )
     proven = replace(job, run_started=started, relayed=relay is not None)
-    return Preflight(job=proven, not_proven=(*empty, *checks.not_proven), relay=relay)
+    not_proven = tuple(dict.fromkeys([*empty, *checks.not_proven]))
+    return Preflight(job=proven, not_proven=not_proven, relay=relay)
 
 
 def _check_reads(

@@ -68,7 +68,7 @@ class Boto3Client:
             raise refusal from None
         except BotoCoreError as error:
             raise from_transport(error) from None
-        except ResponseParserError:
+        except (ResponseParserError, ValueError):  # the latter for a number or a date that is none
             raise unreadable_reply(operation) from None
         check_confirmed(operation, result)
         return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError, TransientError
@@ -20,12 +19,14 @@ from s3copy_tasks.s3.parameters import (
     copy_params,
     copy_source_params,
     guard_params,
+    match_params,
     new_object_params,
     option_params,
     payer_params,
 )
 from s3copy_tasks.s3.results import (
     parse_confirmation,
+    parse_date_header,
     parse_object_details,
     parse_page,
     parse_part_etag,
@@ -108,10 +109,13 @@ class BucketStore:
             raise add_remedy(error, remedy) from None
         return {tag["Key"]: tag["Value"] for tag in require_field(reply, "TagSet")}
 
-    async def server_time(self, prefix: str = "") -> datetime:
-        """Return the server's time in whole seconds, from the Date header of a listing below `prefix`."""
+    async def server_time(self, prefix: str = "") -> datetime | None:
+        """Return the server's time in whole seconds, from the Date header of a listing below `prefix`.
+
+        None if the header is missing or not a valid date.
+        """
         reply = await self._call("ListObjectsV2", self._read | {"Prefix": prefix, "MaxKeys": 1})
-        return parsedate_to_datetime(reply["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return parse_date_header(reply["ResponseMetadata"]["HTTPHeaders"].get("date"))
 
     async def copy_object(self, request: CopyRequest) -> Confirmation:
         """Copy an object of at most 5 GiB; return what S3 confirmed."""
@@ -190,7 +194,7 @@ class BucketStore:
         asked = {
             **self._read,
             "Key": source.key,
-            "IfMatch": source.etag,
+            **match_params("IfMatch", source.etag),
             "Range": f"bytes={first_byte}-{last_byte}",
             **_version(source.version_id),
         }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from s3copy_tasks.core.headers import encode_words
+from s3copy_tasks.core.objects import is_weak
 from s3copy_tasks.core.store import ABSENT
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def copy_source_params(request: CopyRequest) -> dict[str, Any]:
     copied = {"Bucket": origin.bucket, "Key": origin.key}
     if origin.version_id:
         copied["VersionId"] = origin.version_id
-    source: dict[str, Any] = {"CopySource": copied, "CopySourceIfMatch": origin.etag}
+    source: dict[str, Any] = {"CopySource": copied, **match_params("CopySourceIfMatch", origin.etag)}
     if request.source_account:
         source["ExpectedSourceBucketOwner"] = request.source_account
     return source | payer_params(agreed=request.requester_pays)
@@ -39,7 +40,12 @@ def guard_params(request: CopyRequest) -> dict[str, Any]:
     """Let S3 refuse the write if another client has written the destination since (rule 3)."""
     if request.guard is None:
         return {}
-    return {"IfNoneMatch": ABSENT} if request.guard == ABSENT else {"IfMatch": request.guard}
+    return {"IfNoneMatch": ABSENT} if request.guard == ABSENT else match_params("IfMatch", request.guard)
+
+
+def match_params(name: str, etag: str) -> dict[str, Any]:
+    """Name the object that a request expects; nothing if its ETag is weak, which matches no object."""
+    return {} if is_weak(etag) else {name: etag}
 
 
 def copy_params(request: CopyRequest) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
@@ -34,6 +36,15 @@ _CONFIRMED_IN = {
     "UploadPart": None,
 }
 """Writes, and the member of the reply in which S3 confirms them with an ETag; None for the reply itself."""
+_DEFAULT_CLASS = "STANDARD"
+"""S3 leaves it out in the reply to a HEAD; other servers leave it out everywhere, or send an empty class."""
+_WRONG = (AttributeError, KeyError, TypeError, ValueError)
+_LISTED: Mapping[str, type] = {"Key": str, "Size": int, "LastModified": datetime, "ETag": str}
+_HEADED: Mapping[str, type] = {"ContentLength": int, "LastModified": datetime, "ETag": str}
+_LISTED_UPLOAD: Mapping[str, type] = {"Key": str, "UploadId": str, "Initiated": datetime}
+"""What S3 always says of an object or an upload, by the kind of request."""
+_KINDS = {int: "a number", datetime: "a date", str: "text"}
+_SHOWN = 40
 
 
 def parse_page(bucket: str, prefix: str, reply: Mapping[str, Any]) -> Page:
@@ -74,12 +85,12 @@ def parse_objects(bucket: str, rows: Iterable[Mapping[str, Any]]) -> tuple[S3Obj
                 size=row["Size"],
                 last_modified=row["LastModified"],
                 etag=row["ETag"],
-                storage_class=row.get("StorageClass", "STANDARD"),
+                storage_class=row.get("StorageClass") or _DEFAULT_CLASS,
                 is_archived=_is_archived(row) and "RestoreExpiryDate" not in row.get("RestoreStatus", {}),
             )
             found.append(listed)
-    except (ValueError, KeyError) as error:
-        raise _not_s3(bucket, row.get("Key"), error) from None
+    except _WRONG:
+        raise _not_s3(bucket, row.get("Key"), row, _LISTED) from None
     return tuple(found)
 
 
@@ -98,13 +109,13 @@ def parse_object_details(
             size=reply["ContentLength"],
             last_modified=reply["LastModified"],
             etag=reply["ETag"],
-            storage_class=reply.get("StorageClass", "STANDARD"),
+            storage_class=reply.get("StorageClass") or _DEFAULT_CLASS,
             metadata={name: read_header(text) for name, text in reply["Metadata"].items()},
             is_archived=_is_archived(reply) and 'ongoing-request="false"' not in reply.get("Restore", ""),
             version_id=version_id,
         )
-    except (ValueError, KeyError) as error:
-        raise _not_s3(bucket, key, error) from None
+    except _WRONG:
+        raise _not_s3(bucket, key, reply, _HEADED) from None
     return ObjectDetails(
         object=found,
         headers=dict(_carried_headers(reply)),
@@ -132,11 +143,11 @@ def parse_uploads(bucket: str, reply: Mapping[str, Any]) -> UploadPage:
                 initiator=normalize_principal((row.get("Initiator") or {}).get("ID")),
             )
             found.append(listed)
-    except KeyError as error:
-        raise _not_s3(bucket, row.get("Key"), error) from None
+    except _WRONG:
+        raise _not_s3(bucket, row.get("Key"), row, _LISTED_UPLOAD) from None
     marker = None
     if require_field(reply, "IsTruncated"):
-        key, upload_id = decode(require_field(reply, "NextKeyMarker")), reply.get("NextUploadIdMarker")
+        key, upload_id = decode(require_text(reply, "NextKeyMarker")), reply.get("NextUploadIdMarker")
         marker = UploadMarker(key=key, upload_id=upload_id or None)
     return UploadPage(uploads=tuple(found), marker=marker)
 
@@ -151,6 +162,25 @@ def require_field(reply: Mapping[str, Any], name: str) -> Any:
         msg = f"S3 answered 200 without {name}"
         raise TransientError(msg, code=Code.EMPTY_REPLY)
     return reply[name]
+
+
+def require_text(reply: Mapping[str, Any], name: str) -> str:
+    """Return a text that every such reply has, and that is not empty.
+
+    Raises:
+        TransientError: it is missing or empty.
+    """
+    text: str = require_field({key: value for key, value in reply.items() if value}, name)
+    return text
+
+
+def parse_date_header(text: str | None) -> datetime | None:
+    """Return the time of a Date header; None if it is missing or not a valid date."""
+    try:
+        found = parsedate_to_datetime(text or "")
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (IndexError, OverflowError, TypeError, ValueError):
+        return None
 
 
 def check_confirmed(operation: str, reply: Mapping[str, Any]) -> None:
@@ -182,9 +212,27 @@ def _confirmed_part(operation: str, reply: Mapping[str, Any]) -> Mapping[str, An
     return (reply.get(member) or {}) if member else reply
 
 
-def _not_s3(bucket: str, key: str | None, error: Exception) -> RequestError:
+def _not_s3(
+    bucket: str, key: str | None, described: Mapping[str, Any], members: Mapping[str, type]
+) -> RequestError:
     """Return the error for a server that describes an object as S3 never does."""
-    return RequestError(f"{bucket} describes {key!r} as S3 never does: {error}", code=Code.NOT_S3)
+    found = (_find_wrong(described.get(name), name, members[name]) for name in members)
+    wrong = next(filter(None, found), "has a field of a wrong type")
+    msg = f"{bucket} describes {key!r} as S3 never does: it {wrong}"
+    return RequestError(msg, code=Code.NOT_S3)
+
+
+def _find_wrong(value: Any, name: str, wanted: type) -> str | None:
+    """Return what is wrong with a member; None if nothing is."""
+    if value is None or (isinstance(value, str) and not value.strip('"')):
+        return f"has no {name}"
+    if not isinstance(value, wanted):
+        return f"has {name} {str(value)[:_SHOWN]!r}, which is not {_KINDS[wanted]}"
+    if wanted is int and value < 0:
+        return f"has {name} {value}, and the least is 0"
+    if wanted is datetime and value.tzinfo is None:
+        return f"has {name} {value}, which has no time zone"
+    return None
 
 
 def _carried_headers(reply: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

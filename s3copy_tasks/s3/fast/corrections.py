@@ -6,8 +6,9 @@ The retry differs from the first attempt only by the correction. Rule 16 of docs
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+
+from s3copy_tasks.s3.results import parse_date_header
 
 if TYPE_CHECKING:
     from s3copy_tasks.s3.fast.replies import Refusal
@@ -63,9 +64,9 @@ def find_correction(
     if _is_another_region(refusal, method) and refusal.region not in {None, region}:
         return RegionCorrection(region=str(refusal.region))
     if refusal.code == _SKEWED or (method == "HEAD" and refusal.status == _FORBIDDEN):
-        server_time = _parse_date(server_date)
-        if server_time is not None and abs(server_time - signed_at) > _TOLERATED_SECONDS:
-            return ClockCorrection(server_time=server_time)
+        found = parse_date_header(server_date)
+        if found is not None and abs(found.timestamp() - signed_at) > _TOLERATED_SECONDS:
+            return ClockCorrection(server_time=found.timestamp())
     return None
 
 
@@ -73,11 +74,3 @@ def _is_another_region(refusal: Refusal, method: str) -> bool:
     if refusal.status in _REDIRECTS or refusal.code in _ANOTHER_REGION:
         return True
     return method == "HEAD" and refusal.status == _BAD_REQUEST
-
-
-def _parse_date(date: str | None) -> float | None:
-    """Return a Date header as Unix time in seconds; None if it is missing or not a valid date."""
-    try:
-        return parsedate_to_datetime(date).timestamp() if date else None
-    except ValueError:
-        return None

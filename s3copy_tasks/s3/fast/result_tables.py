@@ -81,6 +81,18 @@ def _text_reader(shape: Shape) -> Read:
             return str
 
 
+def _lenient(read: Read) -> Read:
+    """Return a function that keeps a text that it can't read: `s3.results` names the object that has it."""
+
+    def read_or_keep(text: str) -> Any:
+        try:
+            return read(text)
+        except (OverflowError, ValueError):
+            return text
+
+    return read_or_keep
+
+
 def _timestamp(text: str) -> datetime:
     """Return a time with its zone; try S3's two formats first."""
     try:
@@ -105,7 +117,7 @@ def _reader(shape: Any) -> Read:
     if shape.type_name == "list":
         read_member = _reader(shape.member)
         return lambda element: [read_member(child) for child in element]
-    read = _text_reader(shape)
+    read = _lenient(_text_reader(shape))
     return lambda element: read(element.text or "")
 
 

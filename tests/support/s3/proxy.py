@@ -160,7 +160,7 @@ class Proxy(Listener):
                 self.send_response_only(reply.status)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
-                if "Content-Length" not in reply.headers:
+                if "Content-Length" not in reply.headers and self.command != "HEAD":
                     self.send_header("Content-Length", str(len(reply.body)))
                 self.end_headers()
                 if self.command != "HEAD":

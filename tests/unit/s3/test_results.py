@@ -37,7 +37,9 @@ def test_a_page_of_objects() -> None:
     assert parse_objects("bucket", []) == ()
 
 
-@pytest.mark.parametrize("change", [{"ETag": "none"}, {"Size": -1}, {"Key": ""}, {"Size": None}])
+@pytest.mark.parametrize(
+    "change", [{"ETag": '""'}, {"ETag": None}, {"Size": -1}, {"Size": "1"}, {"Key": ""}, {"Size": None}]
+)
 def test_a_row_that_is_not_from_s3(change: dict[str, Any]) -> None:
     """One row that S3 would never send makes the page an error with bucket and key: it is another server."""
     odd = {name: value for name, value in {**ROW, "Key": "odd", **change}.items() if value is not None}
