@@ -23,6 +23,7 @@ class Code(StrEnum):
     EMPTY_REPLY = "EmptyReply"
     ENDPOINT_UNREACHABLE = "EndpointUnreachable"
     INVALID_CONFIG = "InvalidConfig"
+    INVALID_PARAMETERS = "InvalidParameters"
     KEY_TOO_LONG = "KeyTooLong"
     NOT_S3 = "ListingNotS3"
     NOT_SORTED = "ListingNotSorted"

@@ -256,7 +256,7 @@ _NAMES = {
     "data_interval_end": "",
     "dag_run.run_after": "when the run became due",
     "run_id": "",
-    "params": "mapping of what the run was started with",
+    "params": "the run's parameters: `params.dry_run`, `params.force`, `params.prefixes`",
 }
 """Every name that templates can use, in the order of the page, with a description of some."""
 _TYPES = {

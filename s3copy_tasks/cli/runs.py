@@ -103,19 +103,17 @@ def effective_job(options: argparse.Namespace, *, dry_run: bool) -> EffectiveJob
     job = valid_job(options)
     now = datetime.now(UTC)
     run_id = f"manual__{now.isoformat()}"
-    names: dict[str, Any] = {"run_id": run_id, "params": {}, "dag_run": RunDates(now)}
+    parameters = {
+        "force": getattr(options, "force", False),
+        "dry_run": dry_run,
+        "prefixes": options.prefix,
+    }
+    names: dict[str, Any] = {"run_id": run_id, "params": parameters, "dag_run": RunDates(now)}
     if options.logical_date is not None:
         moment = first_run(options.logical_date, job.schedule, job.timezone)
         sys.stderr.write(f"logical date {moment.isoformat()}: ds is {moment.astimezone(UTC):%Y-%m-%d}\n")
         names |= date_names(moment, interval_from(moment, job.schedule, job.timezone))
-    return render_job(
-        job,
-        names,
-        run_id=run_id,
-        prefixes=options.prefix,
-        force=getattr(options, "force", False),
-        dry_run=dry_run,
-    )
+    return render_job(job, names, run_id=run_id, **parameters)
 
 
 def _run_preflight(job: EffectiveJob, sides: Sides) -> EffectiveJob:

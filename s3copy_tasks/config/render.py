@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from s3copy_tasks.config.check.rules import parse_moment
 from s3copy_tasks.config.check.schedule import ASSET_CHARACTERS_MAX, asset_uri
 from s3copy_tasks.config.check.template import UnknownNameError, render
+from s3copy_tasks.config.read.hints import SHOWN_MAX, did_you_mean
 from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.errors import Code, ConfigError
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
 
+
+_SHOWN = 10
 
 Entry = TypeVar("Entry", PrefixEntry, ObjectEntry)
 
@@ -40,7 +43,8 @@ def render_job(
         dry_run: copy nothing.
 
     Raises:
-        ConfigError: a template has no value in this run, or renders to an invalid value.
+        ConfigError: a template has no value in this run, or renders to an invalid value; or the job has no
+            such prefix.
     """
     rendered = _rendered(job, names)
     chosen = _chosen(job, prefixes)
@@ -126,6 +130,14 @@ def _chosen(job: CopyJob, prefixes: Sequence[str]) -> list[int]:
     known = [entry.source for entry in job.prefixes]
     unknown = sorted(set(prefixes) - set(known))
     if unknown:
-        has = ", ".join(map(repr, known)) or "none"
-        raise _refused(job, [f"has no prefix {', '.join(map(repr, unknown))}. Its prefixes: {has}"])
+        has = ", ".join(map(repr, known[:_SHOWN])) or "none"
+        more = f", ... and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+        raise ConfigError(
+            "\n".join(
+                f"{job.file}: has no prefix {name[:SHOWN_MAX]!r}.{did_you_mean(name, known)} "
+                f"Its prefixes: {has}{more}"
+                for name in unknown[:_SHOWN]
+            ),
+            code=Code.INVALID_PARAMETERS,
+        )
     return [i for i, source in enumerate(known) if not prefixes or source in prefixes]

@@ -9,7 +9,6 @@ from airflow.sdk import (
     DAG,
     Asset,
     AssetAlias,
-    Param,
     get_current_context,
     get_parsing_context,
     task,
@@ -22,6 +21,7 @@ from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.dag import tasks
 from s3copy_tasks.dag.airflow_versions import CronDataIntervalTimetable, conf
 from s3copy_tasks.dag.notify import build_deadline, publish_callbacks, summary_callbacks
+from s3copy_tasks.dag.parameters import declare_parameters
 from s3copy_tasks.dag.registered import find_importer
 from s3copy_tasks.errors import Code, ConfigError
 
@@ -109,7 +109,7 @@ def build_dag(job: CopyJob) -> DAG:
         max_active_runs=1,
         tags=["s3copy", *job.tags],
         default_args={"owner": job.owner, "retries": job.retries, **_arguments_of_all(job.airflow)},
-        params=_params(job),
+        params=declare_parameters(job),
         **build_deadline(job),
     ) as dag:
 
@@ -169,31 +169,6 @@ def _schedule(job: CopyJob) -> Any:
     if job.schedule is None:
         return None
     return CronDataIntervalTimetable(resolve_cron(job.schedule), timezone=str(job.timezone))
-
-
-def _params(job: CopyJob) -> dict[str, Param]:
-    params = {
-        "force": Param(
-            default=False,
-            type="boolean",
-            title="Force",
-            description="Copy again what is unchanged. `overwrite: never` holds all the same.",
-        ),
-        "dry_run": Param(
-            default=False, type="boolean", title="Dry run", description="Plan and count; copy nothing."
-        ),
-    }
-    sources = [entry.source for entry in job.prefixes]
-    if sources:
-        params["prefixes"] = Param(
-            default=[],
-            type="array",
-            items={"type": "string", "enum": sources},
-            examples=sources,
-            title="Prefixes",
-            description="Copy these prefixes only, and no single objects. None chosen means everything.",
-        )
-    return params
 
 
 def _doc(job: CopyJob) -> str:

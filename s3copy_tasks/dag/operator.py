@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from airflow.sdk import BaseOperator
 
+from s3copy_tasks.config.check.template import refuse_missing_values
 from s3copy_tasks.copy.single import copy_single, require_object
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.collector import MetricsCollector
@@ -115,6 +116,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
         self.batch_size = batch_size
         self.overwrite = overwrite
         self.operation: S3CopyOperation | None = None
+        self._templates = {name: getattr(self, name) for name in self.template_fields}
         self._digest: str | None = None
         self._sender: Sender | None = None
         self._known: dict[tuple[Location, Location], Sides] = {}
@@ -226,6 +228,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
 
         self.operation = self._digest = None
         try:
+            refuse_missing_values(self._templates, {name: getattr(self, name) for name in self._templates})
             self.operation = self._operation()
         except ValueError as error:
             raise ConfigError(str(error), code=Code.INVALID_CONFIG) from None

@@ -25,6 +25,7 @@ from s3copy_tasks.dag.memory import recall_attempts
 from s3copy_tasks.dag.notify import warn_of_ignored_fields
 from s3copy_tasks.dag.notify.recipients import check_recipients
 from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, stop_on_sigterm, without_job
+from s3copy_tasks.dag.parameters import read_parameters
 from s3copy_tasks.dag.telemetry.lineage import find_entries, report_lineage
 from s3copy_tasks.dag.telemetry.progress import report_progress
 from s3copy_tasks.dag.xcom import (
@@ -61,18 +62,16 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
     """Render the job, prove that it can run, and return it for the later tasks."""
     from s3copy_tasks.preflight.preflight import preflight as check  # noqa: PLC0415
 
-    params = context["params"]
     _push_config(job, context)
     with airflow_errors(), _push_reason("preflight", job, context):
+        parameters = read_parameters(context)
         warn_of_ignored_fields(job)
         check_recipients(job)
         effective = render_job(
             job,
-            template_names(context),
+            template_names(context) | {"params": parameters},
             run_id=context["run_id"],
-            prefixes=params.get("prefixes") or (),
-            force=params["force"],
-            dry_run=params["dry_run"],
+            **parameters,
         )
         events.operation_started(effective)
         proven = check(effective, _sides(effective))
@@ -107,9 +106,9 @@ def _push_reason(step: str, job: CopyJob | EffectiveJob, context: Context) -> It
 
 
 def template_names(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the names that a config's templates may use, with their values."""
+    """Return the names of dates and runs that a config's templates may use, with their values."""
     names = {name: context[name] for name in NAMES if context.get(name) is not None}
-    return names | {"dag_run": RunDates(context["dag_run"].run_after), "params": dict(context["params"])}
+    return names | {"dag_run": RunDates(context["dag_run"].run_after)}
 
 
 def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:

@@ -28,6 +28,10 @@ _LOST = (
 )
 _MISMATCH = f"The plan task was cleared, but its copy tasks were not: {_FROM_PREFLIGHT}."
 _OTHERS = f"The destination does not have what was copied: find out what else writes there. Then {_FAILED}."
+_PARAMETERS = (
+    "Start a new run with parameters that the job has, as the error says: if this one is cleared, it starts "
+    "with the same ones again."
+)
 _OTHERWISE = f"The log of the failed task has the reason. When that is fixed, {_FAILED}."
 _ADVICE = {
     "403": _ACCESS,
@@ -58,6 +62,7 @@ _ADVICE = {
     Code.EMPTY_REPLY: _FAULT,
     Code.ENDPOINT_UNREACHABLE: _FAULT,
     Code.INVALID_CONFIG: _CONFIG,
+    Code.INVALID_PARAMETERS: _PARAMETERS,
     Code.KEY_TOO_LONG: _CONFIG,
     Code.NOTHING_FOUND: _GONE,
     Code.PLAN_MISMATCH: _MISMATCH,
@@ -70,7 +75,7 @@ _ADVICE = {
 
 
 def advice(code: str, job: str) -> str:
-    """Return what to do about an error, in a sentence or two; it always ends with clearing the run.
+    """Return what to do about an error, in a sentence or two; mostly it ends with clearing the run.
 
     Args:
         code: S3's, or one of `s3copy_tasks.errors.Code`; any other code gets general advice.

@@ -44,7 +44,7 @@ class DagResult:
 class RunDag(Protocol):
     """Runs a Dag in this process, with retries, and returns the result."""
 
-    def __call__(self, dag: DAG) -> DagResult: ...
+    def __call__(self, dag: DAG, conf: dict[str, Any] | None = None) -> DagResult: ...
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +63,9 @@ def run_dag(airflow_database: None, tmp_path: Path) -> Iterator[RunDag]:
     empty = tmp_path / "dags"
     empty.mkdir()
 
-    def run(dag: DAG) -> DagResult:
+    def run(dag: DAG, conf: dict[str, Any] | None = None) -> DagResult:
         store_dags([dag], empty)
-        done = dag.test()
+        done = dag.test(run_conf=conf)
         instances: dict[tuple[str, int], Any] = {
             (ti.task_id, ti.map_index): ti for ti in done.get_task_instances()
         }

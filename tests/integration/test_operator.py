@@ -143,6 +143,30 @@ class TestInAirflow:
         assert run_dag(dag).state == "success"
         assert set(sides.copied()) == {"templates/2026/a"}
 
+    @pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
+    @pytest.mark.parametrize(
+        ("field", "template"),
+        [
+            ("source_key", "{{ ti.xcom_pull('nothing') }}"),
+            ("source_key", "{{ params.empty }}"),
+            ("destination_key", "daily/{{ ti.xcom_pull('nothing') }}/"),
+            ("dest_aws_conn_id", "{{ ti.xcom_pull('nothing') }}"),
+        ],
+    )
+    def test_a_template_without_its_value(
+        self, sides: Sides, run_dag: RunDag, field: str, template: str, *, native: bool
+    ) -> None:
+        """The whole bucket, or a folder `None`, is not what was meant: nothing is copied."""
+        sides.put("daily/2026/a")
+        names = {"empty": ""}
+        with DAG("no_value", schedule=None, params=names, render_template_as_native_obj=native) as dag:
+            make_operator(sides, **{field: template})
+        done = run_dag(dag)
+        assert (done.state, sides.copied()) == ("failed", {})
+        (error,) = done.xcom("copy", "metrics")["errors"]
+        assert f"{field}: {template!r} rendered to " in error
+        assert "a value that it uses is missing" in error
+
     def test_mapped(self, sides: Sides, proxy: Proxy, run_dag: RunDag) -> None:
         """Mapped operators are separate operations; only the one that finds nothing fails."""
         sides.put("a/1")

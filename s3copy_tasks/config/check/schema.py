@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from difflib import get_close_matches
 from functools import cache, reduce
 from operator import getitem
 from pathlib import Path
@@ -14,7 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from s3copy_tasks.config.problem import Code, Finding
-from s3copy_tasks.config.read.hints import SHOWN_MAX, written
+from s3copy_tasks.config.read.hints import SHOWN_MAX, nearest, written
 from s3copy_tasks.config.read.place import Parts
 from s3copy_tasks.config.read.scalar import Misread
 
@@ -133,30 +132,29 @@ def _findings(error: ValidationError, parts: Parts, text: str | None) -> Iterato
 
 
 def _unknown_field(parts: Parts, name: str, known: Mapping[str, Any]) -> Finding:
-    near = get_close_matches(name, known, n=1)
+    near = nearest(name, known)
     homes = [home for home, part in schema()["properties"].items() if name in part.get("properties", ())]
     if homes:
         hint = f"It belongs to {' and '.join(homes)}"
     elif near:
-        hint = f"Did you mean {near[0]!r}?"
+        hint = f"Did you mean {near!r}?"
     else:
         hint = f"Known fields: {', '.join(sorted(known))}"
     return Finding(
         parts=parts,
         code=Code.UNKNOWN_FIELD,
         message=f"unknown field {name[:SHOWN_MAX]!r}. {hint}",
-        suggestion=near[0] if near and not homes else None,
+        suggestion=near if not homes else None,
         at_name=True,
     )
 
 
 def _not_allowed(parts: Parts, values: list[Any], value: Any) -> Finding:
     names = ["null" if allowed is None else str(allowed) for allowed in values]
-    near = get_close_matches(str(value).lower(), [name.lower() for name in names], n=1)
-    nearest = next((name for name in names if near and name.lower() == near[0]), None)
-    hint = f". Did you mean {nearest!r}?" if nearest else ""
+    near = nearest(str(value), names)
+    hint = f". Did you mean {near!r}?" if near else ""
     message = f"must be one of: {', '.join(names)}; but is {_shown(value)}{hint}"
-    return Finding(parts=parts, code=Code.NOT_ALLOWED, message=message, suggestion=nearest)
+    return Finding(parts=parts, code=Code.NOT_ALLOWED, message=message, suggestion=near)
 
 
 def _wrong_type(parts: Parts, part: dict[str, Any], value: Any, text: str | None) -> Finding:

@@ -6,6 +6,7 @@ Names outside the list may differ from task to task (`ti`, `task`) or reach outs
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,13 @@ DATE_NAMES = frozenset(
 )
 """Names that a run has only with a logical date."""
 NAMES = DATE_NAMES | {"dag_run", "params", "run_id"}
+_FIELDS = {
+    "dag_run": frozenset({"run_after"}),
+    "params": frozenset({"dry_run", "force", "prefixes"}),
+}
+"""What the mappings among the names hold in every run: nothing else can be relied on."""
+
+_PATHS = frozenset(f"{name}.{field}" for name, fields in _FIELDS.items() for field in fields)
 
 _DATE_FILTERS: dict[str, Callable[[datetime], str]] = {
     "ds": lambda moment: moment.strftime("%Y-%m-%d"),
@@ -73,7 +81,7 @@ def names_in(template: str) -> frozenset[str]:
     names = _undeclared(found)
     unknown = sorted((names - NAMES) | _unknown_attributes(found))
     if unknown:
-        known = ", ".join(sorted(NAMES - {"dag_run"} | {"dag_run.run_after"}))
+        known = ", ".join(sorted(NAMES - {*_FIELDS} | _PATHS))
         msg = f"unknown name {', '.join(unknown)}. Known names: {known}"
         raise UnknownNameError(msg)
     return names
@@ -111,6 +119,42 @@ def literal_parts(template: str) -> list[str | None]:
     return parts
 
 
+def refuse_missing_values(templates: Mapping[str, Any], rendered: Mapping[str, Any]) -> None:
+    """Refuse what Airflow makes of a template without its value: the key `None`, or the whole bucket.
+
+    Args:
+        templates: the fields before Airflow rendered them; the output of another task is one, too.
+        rendered: the same fields afterwards.
+
+    Raises:
+        UnknownNameError: names each field with such a value.
+    """
+    missing = [
+        f"{name}: {template!r} rendered to {rendered[name]!r}: a value that it uses is missing"
+        for name, template in templates.items()
+        if _lacks_value(template, rendered[name])
+    ]
+    if missing:
+        raise UnknownNameError("\n".join(missing))
+
+
+def _lacks_value(template: Any, rendered: Any) -> bool:
+    """Return whether a template rendered to nothing, or one of its expressions to None."""
+    if template is None or (isinstance(template, str) and "{{" not in template):
+        return False
+    if rendered is None or rendered == "":
+        return True
+    if not isinstance(template, str):
+        return False
+    try:
+        parts = literal_parts(template)
+    except TemplateError:  # it may use an extension that only its Dag has
+        return False
+    pattern = "".join("(.*)" if part is None else re.escape(part) for part in parts)
+    found = re.fullmatch(pattern, str(rendered), re.DOTALL)
+    return found is not None and "None" in found.groups()
+
+
 def _nodes(tree: nodes.Template) -> Iterator[nodes.Node]:
     """Yield every node of a template."""
     waiting: list[nodes.Node] = [tree]
@@ -136,14 +180,24 @@ def _undeclared(found: Sequence[nodes.Node]) -> frozenset[str]:
 
 
 def _unknown_attributes(found: Sequence[nodes.Node]) -> set[str]:
-    return {
-        f"dag_run.{node.attr}"
-        for node in found
-        if isinstance(node, nodes.Getattr)
-        and isinstance(node.node, nodes.Name)
-        and node.node.name == "dag_run"
-        and node.attr != "run_after"
-    }
+    paths = {path for node in found if (path := _path(node)) is not None}
+    return {path for path in paths - _PATHS if not _is_method(path)}
+
+
+def _path(node: nodes.Node) -> str | None:
+    """Return the path of a field of one of the mappings, such as `params.force` or `params["force"]`."""
+    match node:
+        case nodes.Getattr(node=nodes.Name(name=name), attr=field) if name in _FIELDS:
+            return f"{name}.{field}"
+        case nodes.Getitem(node=nodes.Name(name=name), arg=nodes.Const(value=field)) if name in _FIELDS:
+            return f"{name}.{field}"
+        case _:
+            return None
+
+
+def _is_method(path: str) -> bool:
+    name, _, field = path.partition(".")
+    return name == "params" and hasattr(dict, field)
 
 
 def render(template: str, names: Mapping[str, Any]) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.config.secret import masked_lines
 from s3copy_tasks.core.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
 """Line breaks of YAML 1.2 and of editors; YAML 1.1, and so libyaml, has three more."""
@@ -64,6 +68,19 @@ _WORDS = {
 def written(value: Any) -> str:
     """Return a value as YAML in one line, texts in double quotes."""
     return printable(json.dumps(value, ensure_ascii=False))
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that is most like another, whatever their cases; None if none is."""
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), by_lower, n=1)
+    return by_lower[near[0]] if near else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the question for the nearest known word, with a space before it; empty if none is near."""
+    near = nearest(word, known)
+    return "" if near is None else f" Did you mean {near!r}?"
 
 
 def syntax_hint(problem: str, context: str | None = None) -> str | None:

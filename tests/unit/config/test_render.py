@@ -19,7 +19,7 @@ from tests.support.builders.documents import document, job_of, write
 LOGICAL_DATE = datetime(2026, 1, 31, tzinfo=UTC)
 NAMES: dict[str, Any] = {
     "run_id": "manual__1",
-    "params": {"nothing": ""},
+    "params": {"force": False, "dry_run": False, "prefixes": []},
     "dag_run": RunDates(LOGICAL_DATE),
 }
 DATES = NAMES | date_names(LOGICAL_DATE, (LOGICAL_DATE, LOGICAL_DATE + timedelta(days=1)))
@@ -42,11 +42,13 @@ def rendered(job: CopyJob, names: dict[str, Any] = DATES, **choices: Any) -> Eff
     return render_job(job, names, run_id="manual__1", **choices)
 
 
-def refusal(job: CopyJob, names: dict[str, Any] = DATES, **choices: Any) -> list[str]:
+def refusal(
+    job: CopyJob, names: dict[str, Any] = DATES, *, code: str = Code.INVALID_CONFIG, **choices: Any
+) -> list[str]:
     """Return the lines of the error, without the file that each begins with."""
     with pytest.raises(ConfigError) as raised:
         rendered(job, names, **choices)
-    assert raised.value.code == Code.INVALID_CONFIG
+    assert raised.value.code == code
     lines = raised.value.message.splitlines()
     assert all(line.startswith(f"{job.file}: ") for line in lines)
     return [line.removeprefix(f"{job.file}: ") for line in lines]
@@ -86,8 +88,12 @@ def test_picked_prefixes_keep_the_order_of_the_file(two: CopyJob) -> None:
 
 def test_an_unknown_prefix_is_refused_with_those_there_are(two: CopyJob) -> None:
     """A typing error in a pick copies nothing, and the message says what can be picked."""
-    assert refusal(two, prefixes=["daily/2026-01-31/"]) == [
-        "has no prefix 'daily/2026-01-31/'. Its prefixes: 'daily/{{ ds }}/', 'static/'"
+    unknown = ["daily/{{ds}}/", "static", "", "static/"]
+    its = "Its prefixes: 'daily/{{ ds }}/', 'static/'"
+    assert refusal(two, code=Code.INVALID_PARAMETERS, prefixes=unknown) == [
+        f"has no prefix ''. {its}",
+        f"has no prefix 'daily/{{{{ds}}}}/'. Did you mean 'daily/{{{{ ds }}}}/'? {its}",
+        f"has no prefix 'static'. Did you mean 'static/'? {its}",
     ]
 
 
@@ -95,7 +101,8 @@ def test_a_job_of_objects_has_no_prefix_to_pick(tmp_path: Path) -> None:
     """Without prefixes the message says so."""
     content = document(objects=[{"source": "a", "destination": "b"}])
     del content["prefixes"]
-    assert refusal(job_of(write(tmp_path, content)), prefixes=["a/"]) == [
+    job = job_of(write(tmp_path, content))
+    assert refusal(job, code=Code.INVALID_PARAMETERS, prefixes=["a/"]) == [
         "has no prefix 'a/'. Its prefixes: none"
     ]
 
@@ -186,7 +193,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["objects[0].source: 1026 bytes after rendering; an S3 key has at most 1024"],
     ),
     "key empty": (
-        {"objects": [{"source": "a", "destination": "{{ params.nothing }}"}]},
+        {"objects": [{"source": "a", "destination": "{{ '' }}"}]},
         ["objects[0].destination: the key is empty after rendering"],
     ),
     "date of no day": (
@@ -248,7 +255,7 @@ def test_a_run_without_logical_date_reports_all_its_problems(tmp_path: Path) -> 
 def test_rendered_values_report_all_their_problems(tmp_path: Path) -> None:
     """Empty, long and repeated keys are reported at once."""
     entries = [
-        {"source": "{{ params.nothing }}", "destination": "{{ ds }}"},
+        {"source": "{{ '' }}", "destination": "{{ ds }}"},
         {"source": "{{ 'a' * 1025 }}", "destination": "{{ ts[:10] }}"},
     ]
     assert refusal(job_of(write(tmp_path, document(objects=entries)))) == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -16,6 +17,7 @@ from s3copy_tasks.config.check.template import (
     UnknownNameError,
     date_names,
     names_in,
+    refuse_missing_values,
     render,
 )
 
@@ -23,7 +25,7 @@ LOGICAL_DATE = datetime(2026, 1, 31, 2, 30, tzinfo=UTC)
 INTERVAL = (LOGICAL_DATE, LOGICAL_DATE + timedelta(days=1))
 BY_HAND: dict[str, Any] = {
     "run_id": "manual__1",
-    "params": {"region": "eu"},
+    "params": {"force": False, "dry_run": False, "prefixes": []},
     "dag_run": RunDates(datetime(2026, 2, 1, 5, tzinfo=UTC)),
 }
 SCHEDULED = BY_HAND | date_names(LOGICAL_DATE, INTERVAL)
@@ -70,7 +72,8 @@ RENDERED = {
     "strftime": ("{{ logical_date.strftime('%Y/%m') }}/", "2026/01/"),
     "run after": ("{{ dag_run.run_after | ds }}", "2026-02-01"),
     "run id": ("{{ run_id }}", "manual__1"),
-    "params": ("{{ params.region }}", "eu"),
+    "params": ("{{ params.force }}", "False"),
+    "params by a method": ("{{ params.get('force') }}", "False"),
     "names of its own": ("{% set x = ds %}{{ x }}", "2026-01-31"),
     "HTML stays": ("{{ '<&>' }}", "<&>"),
     "last line break stays": ("{{ ds }}\n", "2026-01-31\n"),
@@ -98,6 +101,8 @@ UNKNOWN = [
     "lipsum",
     "cycler",
     "dag_run.conf",
+    "params.region",
+    "params.dryrun",
 ]
 
 
@@ -106,6 +111,13 @@ def test_names_outside_the_list_are_refused(name: str) -> None:
     """What may differ from task to task, or reach outside the run, is named together with what there is."""
     with pytest.raises(UnknownNameError, match=rf"^unknown name {name}\. Known names: dag_run.run_after, "):
         names_in(f"{{{{ {name} }}}}/")
+
+
+def test_a_field_by_its_index_is_refused_as_well() -> None:
+    """However a template writes it, a run has only the parameters that every job declares."""
+    with pytest.raises(UnknownNameError, match=r"^unknown name params\.region\. .*params\.dry_run, "):
+        names_in("{{ params['region'] }}/")
+    assert names_in("{{ params['force'] }}/") == {"params"}
 
 
 def test_every_name_of_the_list_is_known() -> None:
@@ -123,7 +135,7 @@ def test_a_run_without_logical_date_points_to_run_after(name: str) -> None:
 OWN = {
     "set": ("{% set day = ds %}{{ day }}/", {"ds"}),
     "set in part": ("{% set a, b = ds, ts %}{{ a }}{{ b }}/", {"ds", "ts"}),
-    "loop": ("{% for day in params.days %}{{ loop.index }}{{ day }}{% endfor %}/", {"params"}),
+    "loop": ("{% for day in params.prefixes %}{{ loop.index }}{{ day }}{% endfor %}/", {"params"}),
     "macro": ("{% macro f(x) %}{{ x }}{% endmacro %}{{ f(ds) }}/", {"ds"}),
     "with": ("{% with day = ds %}{{ day }}{% endwith %}/", {"ds"}),
     "constants": ("{{ true }}{{ none }}{{ 1 }}/", set()),
@@ -160,7 +172,7 @@ def test_nothing_is_evaluated_before_the_run(template: str) -> None:
 
 
 FAILING = {
-    "undefined param": ("{{ params.zone }}", "zone"),
+    "undeclared param": ("{{ params.zone }}", "unknown name params.zone"),
     "undefined attribute": ("{{ ds.year }}", "year"),
     "wrong kind": ("{{ run_id | ds }}", "strftime"),
     "division by zero": ("{{ 1 / 0 }}", "division by zero"),
@@ -175,3 +187,31 @@ def test_a_template_that_fails_says_so(template: str, words: str) -> None:
     """A missing value is never rendered as nothing, and no failure escapes as another error."""
     with pytest.raises(UnknownNameError, match=words):
         render(template, SCHEDULED)
+
+
+LACKS: dict[str, tuple[object, object, bool]] = {
+    "a value": ("daily/{{ x }}/", "daily/2026/", False),
+    "None": ("{{ x }}", "None", True),
+    "None in a folder": ("daily/{{ x }}/", "daily/None/", True),
+    "one of two": ("{{ x }}/{{ y }}", "a/None", True),
+    "nothing": ("{{ x }}", "", True),
+    "None of Python": ("{{ x }}", None, True),
+    "a part of nothing": ("{{ 'full/' if x }}daily/", "daily/", False),
+    "a folder with that name": ("None/{{ x }}/", "None/a/", False),
+    "a name that begins alike": ("{{ x }}", "Nonesuch", False),
+    "the output of another task": (object(), None, True),
+    "its value": (object(), ["a"], False),
+    "no template": ("None", "None", False),
+    "no text": (None, None, False),
+    "not our Jinja": ("{% do x %}{{ x }}", "None", False),
+}
+
+
+@pytest.mark.parametrize(("template", "rendered", "expected"), LACKS.values(), ids=LACKS)
+def test_a_template_lacks_a_value(template: object, rendered: object, *, expected: bool) -> None:
+    """An expression that rendered to None is found, whatever is around it; a literal None is a name."""
+    refused = pytest.raises(
+        UnknownNameError, match=r"^key: .* rendered to .*: a value that it uses is missing"
+    )
+    with refused if expected else nullcontext():
+        refuse_missing_values({"key": template}, {"key": rendered})

@@ -1,0 +1,94 @@
+"""The parameters of a run: a closed set, however the run is started.
+
+Airflow's own check accepts names that no Dag declares, and drops all of them if the site says so: a misspelt
+`dry_run` would copy. docs/design/parameters.md
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Param
+
+from s3copy_tasks.config.read.hints import SHOWN_MAX, did_you_mean
+from s3copy_tasks.errors import Code, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from airflow.sdk import Context
+
+    from s3copy_tasks.config.job import CopyJob
+
+_OF_OTHERS = ("openlineage",)
+"""Names that others add: `TriggerDagRunOperator` says which task started the run."""
+_OF_AIRFLOW = "airflow/"
+"""Begins the names that Airflow itself reads, such as `airflow/task_span_detail_level` since 3.2."""
+
+
+def declare_parameters(job: CopyJob) -> dict[str, Param]:
+    """Return the parameters of a job's Dag, with the types that Airflow checks when a run is started.
+
+    Airflow checks them again in each task, with the config as it is then. So a prefix may be any text here:
+    `render_job` refuses unknown ones, once, and an edit of the config in mid-run changes nothing.
+    """
+    parameters = {
+        "force": Param(
+            default=False,
+            type="boolean",
+            title="Force",
+            description="Copy again what is unchanged. `overwrite: never` holds all the same.",
+        ),
+        "dry_run": Param(
+            default=False, type="boolean", title="Dry run", description="Plan and count; copy nothing."
+        ),
+    }
+    sources = [entry.source for entry in job.prefixes]
+    if sources:
+        parameters["prefixes"] = Param(
+            default=[],
+            type="array",
+            items={"type": "string"},
+            examples=sources,
+            title="Prefixes",
+            description="Copy these prefixes only, and no single objects. None chosen means everything.",
+        )
+    return parameters
+
+
+def read_parameters(context: Context) -> dict[str, Any]:
+    """Return the parameters of a run as arguments of `render_job`.
+
+    Raises:
+        ConfigError: the run was started with a name that the Dag does not declare, or Airflow ignores what
+            the run was started with.
+    """
+    given, params = context["dag_run"].conf or {}, context["params"]
+    problems = [
+        *_find_unknown(given, {*context["dag"].params}),
+        *_find_ignored(given, params),
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems), code=Code.INVALID_PARAMETERS)
+    return {
+        "force": params["force"],
+        "dry_run": params["dry_run"],
+        "prefixes": params.get("prefixes", []),
+    }
+
+
+def _find_unknown(given: Mapping[str, Any], declared: AbstractSet[str]) -> Iterator[str]:
+    for name in sorted(given):
+        if name not in declared and name not in _OF_OTHERS and not name.startswith(_OF_AIRFLOW):
+            hint = did_you_mean(name, sorted(declared))
+            yield f"unknown parameter {name[:SHOWN_MAX]!r}.{hint} This job has: {', '.join(sorted(declared))}"
+
+
+def _find_ignored(given: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[str]:
+    ignored = sorted(name for name in given if name in params and params[name] != given[name])
+    if ignored:
+        yield (
+            f"this Airflow ignores what a run is started with ({', '.join(ignored)}): its option "
+            "[core] dag_run_conf_overrides_params is False. Set it to True, or start the run without them"
+        )
