@@ -1,20 +1,20 @@
 """Copies S3 objects between AWS accounts with Airflow: one YAML file is one Dag.
 
-For hand-written Dags there is `S3CrossAccountCopyOperator`. Airflow is imported when that name is first used,
-not before.
+For hand-written Dags there is `S3CrossAccountCopyOperator`. Each name is imported when it is first used: the
+package itself takes no time, and only the operator imports Airflow.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.metrics import TransferMetrics
-from s3copy_tasks.core.objects import S3Object
-from s3copy_tasks.core.operation import OperationState, S3CopyOperation
-from s3copy_tasks.errors import CopyError
-from s3copy_tasks.interfaces import MetricsCollectorInterface, S3CopyOperatorInterface
-
 if TYPE_CHECKING:
+    from s3copy_tasks.core.collector import MetricsCollector
+    from s3copy_tasks.core.metrics import TransferMetrics
+    from s3copy_tasks.core.objects import S3Object
+    from s3copy_tasks.core.operation import OperationState, S3CopyOperation
     from s3copy_tasks.dag.operator import S3CrossAccountCopyOperator
+    from s3copy_tasks.errors import CopyError
+    from s3copy_tasks.interfaces import MetricsCollectorInterface, S3CopyOperatorInterface
 
 __all__ = [
     "CopyError",
@@ -30,10 +30,21 @@ __all__ = [
 __version__ = "1.0.0"
 
 
-def __getattr__(name: str) -> Any:
-    if name == "S3CrossAccountCopyOperator":
-        from s3copy_tasks.dag.operator import S3CrossAccountCopyOperator  # noqa: PLC0415 - slow
+_MODULES = {
+    "CopyError": "errors",
+    "MetricsCollector": "core.collector",
+    "MetricsCollectorInterface": "interfaces",
+    "OperationState": "core.operation",
+    "S3CopyOperation": "core.operation",
+    "S3CopyOperatorInterface": "interfaces",
+    "S3CrossAccountCopyOperator": "dag.operator",
+    "S3Object": "core.objects",
+    "TransferMetrics": "core.metrics",
+}
 
-        return S3CrossAccountCopyOperator
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

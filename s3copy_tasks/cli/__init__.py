@@ -1,200 +1,22 @@
-"""The command `s3copy`: validates configs, plans and runs jobs by the same code as the Dags."""
+"""The command `s3copy`. It imports the rest, which takes a second, where Ctrl-C is already handled."""
 
 from __future__ import annotations
 
-import argparse
-import atexit
-import gc
-import io
-import os
 import sys
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from s3copy_tasks import __version__
-from s3copy_tasks.cli import configs, dag_files
-from s3copy_tasks.cli.jobs import FAILED, INTERRUPTED, USAGE_ERROR, UsageError
-from s3copy_tasks.core.text import printable
-from s3copy_tasks.engine.garbage import collect_garbage_rarely
-from s3copy_tasks.errors import CopyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_INTERRUPTED = 130
 
-_YEARS = range(1970, 9000)
 
-
-@collect_garbage_rarely()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed or invalid, 2 usage error."""
-    atexit.register(gc.freeze)  # or the last collection scans all imported modules again: half a second
-    options = _parser().parse_args(arguments)
-    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()  # None if closed
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal may lack a file's characters
     try:
-        return int(options.command(options))
-    except UsageError as error:
-        _say(f"s3copy: {error}")
-        return USAGE_ERROR
-    except CopyError as error:
-        _say(f"s3copy: {error}")
-        return FAILED
+        from s3copy_tasks.cli.command import run_command  # noqa: PLC0415 - slow
+
+        return run_command(arguments)
     except KeyboardInterrupt:
-        sys.stderr.write("s3copy: interrupted. Run again to copy what is missing\n")
-        return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except OSError as error:
-        sys.stderr.write(f"s3copy: can't write: {error.strerror}\n")
-        return FAILED
-
-
-def _nowhere() -> io.TextIOWrapper:
-    return Path(os.devnull).open("w", encoding="utf-8")
-
-
-def _say(words: str) -> None:
-    """Write lines to stderr, escaped: file names and S3's messages are untrusted input."""
-    sys.stderr.write("".join(f"{printable(line)}\n" for line in words.split("\n")))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="s3copy", description="Copy S3 objects between AWS accounts.")
-    parser.add_argument("--version", action="version", version=f"s3copy {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    validate = commands.add_parser("validate", help="report everything that is wrong with configs")
-    validate.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or folders")
-    validate.add_argument("--format", choices=["text", "json", "github"], default="text")
-    validate.set_defaults(command=configs.validate)
-
-    explain = commands.add_parser("explain", help="show every value of a job, and where it comes from")
-    explain.set_defaults(command=configs.explain)
-
-    plan = commands.add_parser("plan", help="show what a run would copy, and what it would cost")
-    plan.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    plan.set_defaults(command=_plan)
-
-    run = commands.add_parser("run", help="copy, and show the metrics")
-    _add_run_modes(run)
-    run.set_defaults(command=_run)
-
-    audit = commands.add_parser("audit", help="compare both sides, including checksums, metadata and tags")
-    audit.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
-    audit.set_defaults(command=_audit)
-
-    policy = commands.add_parser("policy", help="print a job's least-privilege policies as JSON for AWS")
-    policy.set_defaults(command=_policy)
-
-    new = commands.add_parser("new", help="write a new config, with comments")
-    _add_answers(new)
-    new.set_defaults(command=configs.new)
-
-    schema = commands.add_parser("schema", help="print the JSON schema of a config")
-    schema.set_defaults(command=configs.schema)
-
-    install = commands.add_parser("install-dags", help="write the files that turn configs into Dags")
-    install.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="Airflow's Dags folder; created if missing"
-    )
-    install.set_defaults(command=dag_files.install_dags)
-
-    for command in (validate, explain, plan, run, audit, policy, new):
-        _add_folder(command)
-    for command in (explain, plan, run, audit, policy):
-        command.add_argument("job", metavar="JOB", help="a config file, or a job's name in the folder")
-    for command in (plan, run, audit):
-        _add_run(command)
-    return parser
-
-
-def _add_run_modes(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="one JSON object on stdout, logs on stderr")
-    command.add_argument("--dry-run", action="store_true", help="plan and count, copy nothing")
-    command.add_argument(
-        "--force",
-        action="store_true",
-        help="copy unchanged objects again; `overwrite: never` still applies",
-    )
-
-
-def _add_folder(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--config-dir",
-        type=Path,
-        default=Path(os.environ.get("AIRFLOW__S3COPY__CONFIG_DIR") or "copy_configs"),
-        help="folder of configs (default: AIRFLOW__S3COPY__CONFIG_DIR if set, or copy_configs)",
-    )
-
-
-def _add_run(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--logical-date",
-        type=_moment,
-        metavar="DATE",
-        help="templates use the first scheduled run at or after this date, such as 2026-01-31",
-    )
-    command.add_argument(
-        "--prefix", action="append", default=[], help="only this source prefix, as written in the file"
-    )
-
-
-def _add_answers(new: argparse.ArgumentParser) -> None:
-    new.add_argument("name", metavar="NAME", help="name of the job and of its file")
-    for side in ("source", "destination"):
-        new.add_argument(f"--{side}-bucket", required=True, metavar="BUCKET")
-        new.add_argument(f"--{side}-account", metavar="DIGITS", help="account that owns the bucket")
-        new.add_argument(f"--{side}-connection", metavar="ID", help="Airflow connection with the role")
-        new.add_argument(f"--{side}-role-arn", metavar="ARN", help="role, instead of a connection")
-        new.add_argument(f"--{side}-region", metavar="REGION")
-    for kind in ("prefix", "object"):
-        new.add_argument(
-            f"--{kind}",
-            action="append",
-            nargs=2,
-            default=[],
-            metavar=("SOURCE", "DESTINATION"),
-            help=f"{kind} to copy, and its destination; may be repeated",
-        )
-    new.add_argument("--schedule", help='cron such as "0 2 * * *", or a preset such as @daily')
-    new.add_argument("--description", help="what the job is for")
-    new.add_argument("--owner", help="person or team that is responsible for it")
-
-
-def _plan(options: argparse.Namespace) -> int:
-    from s3copy_tasks.cli.runs import plan  # noqa: PLC0415 - validate starts without boto3 and Airflow
-
-    return plan(options)
-
-
-def _audit(options: argparse.Namespace) -> int:
-    from s3copy_tasks.cli.audit import audit  # noqa: PLC0415 - validate starts without boto3 and Airflow
-
-    return audit(options)
-
-
-def _policy(options: argparse.Namespace) -> int:
-    from s3copy_tasks.cli.policy import policy  # noqa: PLC0415 - validate starts without boto3 and Airflow
-
-    return policy(options)
-
-
-def _run(options: argparse.Namespace) -> int:
-    from s3copy_tasks.cli.runs import run  # noqa: PLC0415 - validate starts without boto3 and Airflow
-
-    return run(options)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a valid date (example: 2026-01-31)") from None
-    if moment.year not in _YEARS:
-        raise argparse.ArgumentTypeError(f"{text!r}: the year must be from {_YEARS[0]} to {_YEARS[-1]}")
-    return moment
+        print("s3copy: interrupted. Run again to copy what is missing", file=sys.stderr)  # noqa: T201
+        return _INTERRUPTED

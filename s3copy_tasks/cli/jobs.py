@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _DEFAULTS = {DEFAULTS_STEM + ending for ending in ENDINGS}
-DONE, FAILED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, USAGE_ERROR = 0, 1, 2
 
 
 class UsageError(Exception):

@@ -8,6 +8,7 @@ import signal
 import sys
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
@@ -18,18 +19,18 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from s3copy_tasks.cli.jobs import DONE, FAILED, job_file
 from s3copy_tasks.config.check.schedule import first_run, interval_from
 from s3copy_tasks.config.check.template import RunDates, date_names
+from s3copy_tasks.config.layers import ENDINGS
 from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.report import as_text
-from s3copy_tasks.core.store import Stores
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.preflight.preflight import preflight
-from s3copy_tasks.report.summary import verdict
+from s3copy_tasks.report.summary import report, verdict, without_job, without_plan
 from s3copy_tasks.report.tables import error_lines, metrics_table, plan_as_dict, plan_table, title
-from s3copy_tasks.run import InProcessRun, Watch
+from s3copy_tasks.run import InProcessRun, Watch, as_copy_error
 from s3copy_tasks.s3.connections import Sides
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.interfaces import RunDetails
 
 
 class RunFailedError(CopyError):
@@ -66,24 +68,70 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Copy, and show the metrics."""
-    with quiet(), _handle_sigterm_as_ctrl_c():
-        rendered = effective_job(options, dry_run=options.dry_run)
-        sides = open_sides(rendered)
-        job = _run_preflight(rendered, sides)
-        run, interrupt = _run_with_progress(job, sides.stores)
-        summary, reason = run.details, verdict(run.metrics, job.max_failed_objects)
+    """Copy, and show the metrics; as JSON they are shown however the run ends."""
+    started = _Started(options)
+    error = None
+    try:
+        with quiet(), _handle_sigterm_as_ctrl_c():
+            started.carry_out()
+    except (CopyError, KeyboardInterrupt) as ended:
+        error = ended
+    summary = started.details(error)
     if options.json:
         sys.stdout.write(json.dumps(summary, indent=2) + "\n")
-    else:
+    elif started.run is not None and isinstance(error, RunFailedError | KeyboardInterrupt | None):
         _console().print(title(summary), metrics_table(summary), sep="\n")
         for line in error_lines(summary):
             _console().print(line, soft_wrap=True)
-    if interrupt is not None:
-        raise interrupt
-    if reason is not None:
-        raise RunFailedError(reason, code="RunFailed")
+    if error is not None:
+        raise error
     return DONE
+
+
+class _Started:
+    """A run that was started, and what is known of it however far it comes.
+
+    Attributes:
+        run: None before preflight has passed.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._now = datetime.now(UTC)
+        self._config: CopyJob | None = None
+        self.run: InProcessRun | None = None
+
+    def carry_out(self) -> None:
+        """Read the config, check, plan and copy.
+
+        Raises:
+            CopyError: a step before the copies failed, or more objects failed than the limit.
+        """
+        self._config = valid_job(self._options)
+        rendered = _render(self._config, self._options, self._now, dry_run=self._options.dry_run)
+        sides = open_sides(rendered)
+        job = _run_preflight(rendered, sides)
+        with _progress_bar() as watch:
+            self.run = InProcessRun(job, sides.stores, make_sender(job, batches_at_once=1), watch=watch)
+            self.run.carry_out()
+        reason = verdict(self.run.metrics, job.max_failed_objects)
+        if reason is not None:
+            raise RunFailedError(reason, code="RunFailed")
+
+    def details(self, error: BaseException | None) -> RunDetails:
+        """Return the metrics; of a run that ended before the plan, only the error."""
+        if self.run is not None:
+            return self.run.details
+        name = Path(self._options.job)
+        metrics = without_plan(_run_id(self._now), "preflight", as_copy_error(error or InterruptedError()))
+        return without_job(
+            report(
+                metrics,
+                job=name.stem if name.suffix in ENDINGS else name.name,
+                config_digest=None if self._config is None else self._config.digest,
+                dry_run=self._options.dry_run,
+            )
+        )
 
 
 def valid_job(options: argparse.Namespace) -> CopyJob:
@@ -100,20 +148,25 @@ def valid_job(options: argparse.Namespace) -> CopyJob:
 
 def effective_job(options: argparse.Namespace, *, dry_run: bool) -> EffectiveJob:
     """Find, load and render the job that the command names."""
-    job = valid_job(options)
-    now = datetime.now(UTC)
-    run_id = f"manual__{now.isoformat()}"
+    return _render(valid_job(options), options, datetime.now(UTC), dry_run=dry_run)
+
+
+def _run_id(now: datetime) -> str:
+    return f"manual__{now.isoformat()}"
+
+
+def _render(job: CopyJob, options: argparse.Namespace, now: datetime, *, dry_run: bool) -> EffectiveJob:
     parameters = {
         "force": getattr(options, "force", False),
         "dry_run": dry_run,
         "prefixes": options.prefix,
     }
-    names: dict[str, Any] = {"run_id": run_id, "params": parameters, "dag_run": RunDates(now)}
+    names: dict[str, Any] = {"run_id": _run_id(now), "params": parameters, "dag_run": RunDates(now)}
     if options.logical_date is not None:
         moment = first_run(options.logical_date, job.schedule, job.timezone)
         sys.stderr.write(f"logical date {moment.isoformat()}: ds is {moment.astimezone(UTC):%Y-%m-%d}\n")
         names |= date_names(moment, interval_from(moment, job.schedule, job.timezone))
-    return render_job(job, names, run_id=run_id, **parameters)
+    return render_job(job, names, run_id=_run_id(now), **parameters)
 
 
 def _run_preflight(job: EffectiveJob, sides: Sides) -> EffectiveJob:
@@ -127,8 +180,9 @@ def _run_preflight(job: EffectiveJob, sides: Sides) -> EffectiveJob:
     return proven.job
 
 
-def _run_with_progress(job: EffectiveJob, stores: Stores) -> tuple[InProcessRun, KeyboardInterrupt | None]:
-    """Run the job, with a progress bar on a terminal; return the run, and the interrupt if there was one."""
+@contextmanager
+def _progress_bar() -> Iterator[Watch]:
+    """Show a progress bar on a terminal."""
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     console = _console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -137,17 +191,11 @@ def _run_with_progress(job: EffectiveJob, stores: Stores) -> tuple[InProcessRun,
         def show(objects: int) -> None:
             progress.update(bar, completed=objects)
 
-        watch = Watch(
+        yield Watch(
             listed=show,
             planned=lambda objects: progress.update(bar, description="copying", total=objects, completed=0),
             counted=show if console.is_terminal else None,
         )
-        run = InProcessRun(job, stores, make_sender(job, batches_at_once=1), watch=watch)
-        try:
-            run.carry_out()
-        except KeyboardInterrupt as interrupt:
-            return run, interrupt
-    return run, None
 
 
 @contextmanager

@@ -19,14 +19,14 @@ from s3copy_tasks.core.operation import OperationState, S3CopyOperation
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.airflow_versions import AirflowFailException
 from s3copy_tasks.dag.memory import recall_attempts
-from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, will_retry, without_job
+from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, will_retry
 from s3copy_tasks.dag.telemetry.lineage import list_entries, report_lineage
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError
 from s3copy_tasks.plan.listing import Listing
 from s3copy_tasks.report import events
-from s3copy_tasks.report.summary import report, without_plan
+from s3copy_tasks.report.summary import report, without_job, without_plan
 from s3copy_tasks.run import InProcessRun, as_copy_error
 
 if TYPE_CHECKING:

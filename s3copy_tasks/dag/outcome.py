@@ -84,11 +84,6 @@ def judge(metrics: TransferMetrics, max_failed_objects: int) -> None:
         raise (AirflowException if metrics.errors_encountered.transient else AirflowFailException)(reason)
 
 
-def without_job(report: RunReport) -> RunDetails:
-    """Return the metrics of a run that has no entries and no batches yet."""
-    return {**report, "entries": [], "batches": []}
-
-
 def report_run(details: RunDetails, context: Context, *, failed: bool, final: bool = True) -> None:
     """Push a run's metrics, in total, by entry and by batch; log the one event that says how it ended.
 

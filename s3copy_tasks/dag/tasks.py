@@ -24,7 +24,7 @@ from s3copy_tasks.dag.airflow_versions import AirflowFailException, AirflowSkipE
 from s3copy_tasks.dag.memory import recall_attempts
 from s3copy_tasks.dag.notify import warn_of_ignored_fields
 from s3copy_tasks.dag.notify.recipients import check_recipients
-from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, stop_on_sigterm, without_job
+from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, stop_on_sigterm
 from s3copy_tasks.dag.parameters import read_parameters
 from s3copy_tasks.dag.telemetry.lineage import find_entries, report_lineage
 from s3copy_tasks.dag.telemetry.progress import report_progress
@@ -44,7 +44,15 @@ from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.report import events
-from s3copy_tasks.report.summary import details, outside_metrics, report, run_metrics, verdict, without_plan
+from s3copy_tasks.report.summary import (
+    details,
+    outside_metrics,
+    report,
+    run_metrics,
+    verdict,
+    without_job,
+    without_plan,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -151,6 +151,11 @@ def report(
     return {**metrics.as_dict(), "job": job, "config_digest": config_digest, "dry_run": dry_run}
 
 
+def without_job(report: RunReport) -> RunDetails:
+    """Return the metrics of a run that has no entries and no batches yet."""
+    return {**report, "entries": [], "batches": []}
+
+
 def details(
     job: EffectiveJob,
     metrics: TransferMetrics,

@@ -128,6 +128,41 @@ def test_dates_without_a_logical_date_are_explained(sides: Sides, tmp_path: Path
     assert "prefixes[0].source: this run has no ds" in err
 
 
+BEFORE_COPYING: dict[str, tuple[dict[str, Any], list[str], str]] = {
+    "an invalid config": ({"overwrite": "newer"}, [], "InvalidConfig"),
+    "an unknown prefix": ({}, ["--prefix", "dat/"], "InvalidParameters"),
+    "no bucket": ({"source": {"bucket": "no-such-bucket", "connection": "aws_source"}}, [], "NoSuchBucket"),
+    "nothing found": ({"prefixes": [{"source": "x/", "destination": "y/"}]}, [], "NothingFound"),
+    "no plan": (
+        {"prefixes": [{"source": name, "destination": "copy/"} for name in ("data/", "more/")]},
+        [],
+        "DestinationConflict",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "arguments", "code"), BEFORE_COPYING.values(), ids=BEFORE_COPYING)
+def test_json_says_why_nothing_was_copied(
+    sides: Sides, tmp_path: Path, changes: dict[str, Any], arguments: list[str], code: str
+) -> None:
+    """A program gets the metrics of a run that failed early, too, and the same exit code."""
+    write(tmp_path, sides, **changes)
+    sides.put("data/a")
+    sides.put("more/a")
+    ended, out, err = s3copy(tmp_path, "run", "daily", "--json", *arguments)
+    found = json.loads(out)
+    assert ended == 1
+    assert code in err
+    assert (found["errors_by_code"], found["job"], found["files_copied_successfully"]) == (
+        {code: 1},
+        "daily",
+        0,
+    )
+    assert code in found["errors"][0]
+    assert {key: type(found[key]) for key in CONTRACT} == CONTRACT
+    assert (found["entries"] == []) is (code != "DestinationConflict")
+
+
 def test_failed_objects_are_exit_one_with_their_keys(sides: Sides, proxy: Proxy, tmp_path: Path) -> None:
     """The rest is copied; the exit code is 1; key and code are shown, whatever the key is made of."""
     write(tmp_path, sides)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import yaml
 from s3copy_tasks.cli import main
 from s3copy_tasks.config.check.schema import SCHEMA_FILE
 from s3copy_tasks.config.read.source import read_source
+from tests.support.airflow.stack import BIN
 from tests.support.builders.documents import MINIMAL, document, job_of, prefix, write
 
 ROLE = "arn:aws:iam::444455556666:role/writer"
@@ -329,3 +332,21 @@ def test_every_form_has_the_same_problems_and_ends_alike(
     write(tmp_path, MINIMAL)
     assert main(["validate", "--format", form, str(file)]) == 0
     assert capsys.readouterr().out == ("[]\n" if form == "json" else "")
+
+
+# --- Ctrl-C
+
+
+@pytest.mark.parametrize("module", ["yaml", "jsonschema", "argparse"])
+def test_ctrl_c_while_modules_are_imported_is_handled(tmp_path: Path, module: str) -> None:
+    """The first half second is like the rest: one line, exit code 130, no traceback."""
+    (tmp_path / f"{module}.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    done = subprocess.run(
+        [BIN / "s3copy", "validate", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "s3copy: interrupted. Run again to copy what is missing\n"
