@@ -98,6 +98,7 @@ class CopyJob:
     modified_since: str | None
     overwrite: Overwrite
     verify: str
+    on_empty: str
     options: ObjectOptions
     transfer: TransferOptions
     max_failed_objects: int
@@ -138,6 +139,7 @@ class CopyJob:
             modified_since=filters["modified_since"],
             overwrite=Overwrite(document["overwrite"]),
             verify=document["verify"],
+            on_empty=document["on_empty"],
             options=ObjectOptions(**document["object"]),
             transfer=TransferOptions(**transfer),
             max_failed_objects=failure["max_failed_objects"],

@@ -63,6 +63,7 @@ def render_job(
             ),
             overwrite=Overwrite.ALWAYS if force and job.overwrite is Overwrite.CHANGED else job.overwrite,
             verify=job.verify,
+            on_empty=job.on_empty,
             options=job.options,
             transfer=job.transfer,
             max_failed_objects=job.max_failed_objects,

@@ -160,6 +160,7 @@ class EffectiveJob:
         run_id: names the run.
         digest: sha256 of the canonical config that this was rendered from.
         verify: "size" or "checksum": how a copy is verified.
+        on_empty: "fail" or "succeed": what happens if no prefix has an object.
         run_started: time of the destination's clock before the first listing, in whole seconds.
         dry_run: plan and count, but copy nothing.
         relayed: preflight found that only a relay through the worker can copy (rule 14).
@@ -180,6 +181,7 @@ class EffectiveJob:
     filters: Filters = Filters()
     overwrite: Overwrite = Overwrite.CHANGED
     verify: str = "size"
+    on_empty: str = "fail"
     options: ObjectOptions = ObjectOptions()
     transfer: TransferOptions = TransferOptions()
     max_failed_objects: int = 0

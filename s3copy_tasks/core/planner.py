@@ -104,10 +104,15 @@ class Planner:
     """Cuts the objects to copy into key ranges, from a stream of decisions.
 
     Entries may be interleaved; the positions of one entry must ascend.
+
+    Args:
+        job: the run.
+        batches_max: limit of batches, at least 1; they grow where more would be needed.
     """
 
-    def __init__(self, job: EffectiveJob) -> None:
+    def __init__(self, job: EffectiveJob, batches_max: int = BATCHES_MAX) -> None:
         self._job = job
+        self._batches_max = min(batches_max, BATCHES_MAX)
         self._entries: dict[int | None, _Entry] = {
             index: _Entry(EntryPlan(f"prefixes[{index}]", entry.source, entry.destination))
             for index, entry in enumerate(job.prefixes)
@@ -135,7 +140,7 @@ class Planner:
         for cut in self._entries.values():
             self._close(cut)
         groups = self._pack()
-        while len(groups) > BATCHES_MAX:
+        while len(groups) > self._batches_max:
             self._grow()
             self._halve()
             groups = self._pack()

@@ -20,7 +20,13 @@ from s3copy_tasks.core.batch import Batch
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import TransferMetrics
-from s3copy_tasks.dag.airflow_versions import AirflowFailException, AirflowSkipException, event_extra
+from s3copy_tasks.core.planner import BATCHES_MAX
+from s3copy_tasks.dag.airflow_versions import (
+    AirflowFailException,
+    AirflowSkipException,
+    conf,
+    event_extra,
+)
 from s3copy_tasks.dag.memory import recall_attempts
 from s3copy_tasks.dag.notify import warn_of_ignored_fields
 from s3copy_tasks.dag.notify.recipients import check_recipients
@@ -124,11 +130,16 @@ def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
     effective, start = load(EffectiveJob, job), utc_now()
     sender = make_sender(effective, batches_at_once=1)
     with airflow_errors(), _push_reason("plan", effective, context):
-        planned = plan_job(effective, _sides(effective).stores, sender=sender)
+        planned = plan_job(effective, _sides(effective).stores, sender=sender, batches_max=_batches_max())
     outside = outside_metrics(effective, planned, start, utc_now(), sender.counted())
     events.objects_discovered(effective, planned)
     context["ti"].xcom_push(key=OUTSIDE, value=dump(outside, sparse=True))
     return [] if effective.dry_run else [dump(batch) for batch in planned.batches]
+
+
+def _batches_max() -> int:
+    """Return how many batches a run may have: Airflow fails a plan with more than the site allows."""
+    return max(1, conf.getint("core", "max_map_length", fallback=BATCHES_MAX))
 
 
 def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.decide import Decided
 from s3copy_tasks.core.objects import LEFT_OUT, Action
-from s3copy_tasks.core.planner import Planner
+from s3copy_tasks.core.planner import BATCHES_MAX, Planner
 from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import Sender
@@ -34,6 +34,7 @@ def plan_job(
     on_listed: Callable[[int], None] | None = None,
     sender: Sender | None = None,
     retried: bool = False,
+    batches_max: int = BATCHES_MAX,
 ) -> Plan:
     """Compare both sides of a job and cut the objects to copy into batches. Writes nothing.
 
@@ -43,6 +44,7 @@ def plan_job(
         on_listed: called now and then with the number of source objects that were checked.
         sender: the budget of requests; None makes one with the job's concurrency.
         retried: an earlier attempt of the run may have copied something: its batches will count that.
+        batches_max: limit of batches, at least 1.
 
     Raises:
         ConfigError: two sources would be written to one destination key.
@@ -50,7 +52,7 @@ def plan_job(
     """
     sides = pace_stores(stores, sender or Sender(job.transfer.concurrency))
     listing = Listing(job, sides, retried=retried, reach=WHOLE)
-    planner = Planner(job)
+    planner = Planner(job, batches_max)
     taken = _plan_objects(job, listing, planner)
     listed = len(job.objects)
     with closing(begin_ahead(_Group(listing, entries) for entries in _group_entries(job))) as groups:

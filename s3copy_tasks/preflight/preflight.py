@@ -58,18 +58,13 @@ def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
         checks.raise_first(pool.map(lambda entry: checks.can_list("destination", entry.destination), others))
         checks.raise_first(pool.map(checks.object_exists, job.objects))
         firsts = list(pool.map(checks.first_key, job.prefixes))
-        _check_something_found(job, firsts)
+        empty = _check_something_found(job, firsts)
         relay, reads = _check_reads(
             pool, checks, _read_keys(job, firsts), two_servers, may_relay=job.transfer.relay == "auto"
         )
         writes = list(pool.map(lambda pair: checks.can_write(*pair), _write_keys(job)))
         heads = list(pool.map(lambda pair: checks.can_head(*pair), _head_keys(job)))
         checks.raise_first([*reads, *writes, *heads])
-    empty = (
-        f"read access not proven under s3://{job.source.bucket}/{entry.source}: no object there"
-        for entry, first in zip(job.prefixes, firsts, strict=True)
-        if first is None
-    )
     proven = replace(job, run_started=started, relayed=relay is not None)
     not_proven = tuple(dict.fromkeys([*empty, *checks.not_proven]))
     return Preflight(job=proven, not_proven=not_proven, relay=relay)
@@ -119,11 +114,16 @@ def _server(endpoint_url: str | None) -> str | None:
     return None if not host or host.removesuffix(".cn").endswith(".amazonaws.com") else host
 
 
-def _check_something_found(job: EffectiveJob, firsts: list[str | None]) -> None:
-    if job.objects or any(first is not None for first in firsts):
-        return
-    where = ", ".join(f"s3://{job.source.bucket}/{entry.source}" for entry in job.prefixes[:_SHOWN])
-    msg = f"no object below {where}. Check the source prefixes, and that their data has arrived"
+def _check_something_found(job: EffectiveJob, firsts: list[str | None]) -> list[str]:
+    """Return a remark on each empty prefix; a single one if all are, which the job may allow."""
+    found = zip(job.prefixes, firsts, strict=True)
+    empty = [f"s3://{job.source.bucket}/{entry.source}" for entry, first in found if first is None]
+    if job.objects or len(empty) < len(job.prefixes):
+        return [f"read access not proven under {where}: no object there" for where in empty]
+    words = f"no object below {', '.join(empty[:_SHOWN])}"
+    if job.on_empty == "succeed":
+        return [f"nothing to copy: {words}"]
+    msg = f"{words}. Check the source prefixes, and that their data has arrived"
     raise MissingError(msg, code=Code.NOTHING_FOUND)
 
 

@@ -22,6 +22,10 @@ _CHANGED = f"Another client wrote the object during the copy. When that client i
 _CONFIG = f"Fix the config as the error says; `s3copy validate` checks it. Then {_FROM_PREFLIGHT}."
 _FAULT = f"S3 was unreachable or had an internal error on every attempt. When S3 works again, {_FAILED}."
 _GONE = f"Check the bucket and the keys in the config, and that the data has arrived. Then {_FROM_PREFLIGHT}."
+_NOTHING = (
+    "Check the prefixes in the config, and that the data has arrived; if they may be empty, set "
+    f"`on_empty: succeed`. Then {_FROM_PREFLIGHT}."
+)
 _LOST = (
     "A worker was lost: check whether it ran out of memory, or its node went away, at that time. "
     f"Then {_FAILED}."
@@ -64,7 +68,7 @@ _ADVICE = {
     Code.INVALID_CONFIG: _CONFIG,
     Code.INVALID_PARAMETERS: _PARAMETERS,
     Code.KEY_TOO_LONG: _CONFIG,
-    Code.NOTHING_FOUND: _GONE,
+    Code.NOTHING_FOUND: _NOTHING,
     Code.PLAN_MISMATCH: _MISMATCH,
     Code.RELAY_NEEDED: _CONFIG,
     Code.RELAY_TOO_LARGE: _CONFIG,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,13 +16,45 @@ from s3copy_tasks.dag.outcome import stop_on_sigterm
 from s3copy_tasks.engine.sender import Sender
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
     from tests.support.s3.proxy import Proxy, Reply, Request
     from tests.support.s3.sides import Sides
+
+    Handle = Callable[[Sender], AbstractContextManager[None]]
 
 LIMITS = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)
 
 
-def test_sigterm_in_the_middle_of_a_multipart_copy(sides: Sides, proxy: Proxy) -> None:
+class TaskTimeoutError(BaseException):
+    """As Airflow's, whose home changes with the version: not an `Exception`."""
+
+
+@contextmanager
+def raise_on_timeout(_: Sender) -> Iterator[None]:
+    """Handle SIGALRM as Airflow does for `execution_timeout`: in the main thread, wherever that is."""
+
+    def end(*_: object) -> None:
+        raise TaskTimeoutError
+
+    before = signal.signal(signal.SIGALRM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+ENDINGS = {
+    "SIGTERM": (signal.SIGTERM, stop_on_sigterm, InterruptedError),
+    "execution_timeout": (signal.SIGALRM, raise_on_timeout, TaskTimeoutError),
+}
+
+
+@pytest.mark.parametrize(("number", "handle", "error"), ENDINGS.values(), ids=ENDINGS)
+def test_a_signal_in_the_middle_of_a_multipart_copy(
+    sides: Sides, proxy: Proxy, number: signal.Signals, handle: Handle, error: type[BaseException]
+) -> None:
     """No request starts after the signal but the abort; the rest of the batch is unknown, never copied."""
     sides.put("data/0", b"x")
     sides.put("data/1", b"y" * (12 * 2**20))
@@ -33,19 +66,19 @@ def test_sigterm_in_the_middle_of_a_multipart_copy(sides: Sides, proxy: Proxy) -
 
     def end_the_task(request: Request) -> Reply | None:
         if request.kind == "UploadPartCopy":
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             sender._pacer._stopping.wait(10)
         return None
 
     proxy.answer = end_the_task
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     with (
-        pytest.raises(InterruptedError),
+        pytest.raises(error),
         count_batch(job, batch, collector),
-        stop_on_sigterm(sender),
+        handle(sender),
     ):
         copy_batch(job, batch, sides.stores(job), metrics=collector, limits=LIMITS, sender=sender)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
     assert sides.open_uploads() == []
     assert proxy.kinds()["UploadPartCopy"] == 1
     assert proxy.kinds()["AbortMultipartUpload"] == 1
@@ -54,3 +87,4 @@ def test_sigterm_in_the_middle_of_a_multipart_copy(sides: Sides, proxy: Proxy) -
     assert metrics.files_copied_successfully + metrics.files_unknown == 3
     assert metrics.files_unknown >= 1
     assert "copy/1" not in sides.copied()
+    assert set(metrics.errors_encountered.by_code) == {error.__name__}

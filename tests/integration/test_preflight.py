@@ -74,6 +74,20 @@ def test_no_object_below_any_prefix(sides: Sides) -> None:
     assert f"no object below s3://{sides.source_bucket}/data/" in error.message
 
 
+def test_a_job_may_allow_that_all_its_prefixes_are_empty(sides: Sides) -> None:
+    """Then the run goes on, with one remark, however many prefixes there are."""
+    prefixes = tuple(PrefixEntry(source=f"{name}/", destination=f"copy/{name}/") for name in "ab")
+    proven = sides.preflight(sides.job(prefixes=prefixes, on_empty="succeed"))
+    bucket = sides.source_bucket
+    assert proven.not_proven == (f"nothing to copy: no object below s3://{bucket}/a/, s3://{bucket}/b/",)
+
+
+def test_an_object_must_exist_even_if_prefixes_may_be_empty(sides: Sides) -> None:
+    """A job names it, so its absence is never normal."""
+    objects = (ObjectEntry(source="gone", destination="copy/gone"),)
+    assert refusal(sides, objects=objects, on_empty="succeed").code == "NoSuchKey"
+
+
 def test_one_empty_prefix_among_others_is_said_and_no_error(sides: Sides) -> None:
     """If one prefix of several is empty, reading it is not proven, and a remark says so."""
     sides.put("data/a")

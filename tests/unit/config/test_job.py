@@ -69,6 +69,7 @@ def test_every_field_of_the_file_reaches_the_job(tmp_path: Path) -> None:
         objects=[{"source": "x", "destination": "y"}],
         filters={"include": ["*.nc"], "exclude": ["*.tmp"], "modified_since": "2026-01-01"},
         overwrite="never",
+        on_empty="succeed",
         object={
             "storage_class": "STANDARD_IA",
             "acl": "bucket-owner-full-control",
@@ -124,7 +125,7 @@ def test_every_field_of_the_file_reaches_the_job(tmp_path: Path) -> None:
         execution_timeout=timedelta(hours=2),
         retry_delay=timedelta(seconds=30),
     )
-    assert (job.max_failed_objects, job.retries) == (8, 9)
+    assert (job.max_failed_objects, job.retries, job.on_empty) == (8, 9, "succeed")
 
 
 def test_assets_are_not_cron(tmp_path: Path) -> None:
@@ -192,6 +193,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "exclude": {"filters": {"exclude": ["*"]}},
     "modified since": {"filters": {"modified_since": "2026-01-01"}},
     "overwrite": {"overwrite": "never"},
+    "on empty": {"on_empty": "succeed"},
     "storage class": {"object": {"storage_class": "STANDARD"}},
     "concurrency": {"transfer": {"concurrency": 65}},
     "batch bytes": {"transfer": {"batch_bytes": "100 GB"}},

@@ -85,13 +85,13 @@ def test_merge_streams() -> None:
     assert len(list(destination)) >= 7
 
 
-def planner(entries: int = 1, *, objects: int = 0, **transfer: Any) -> Planner:
+def planner(entries: int = 1, *, objects: int = 0, batches_max: int = 500, **transfer: Any) -> Planner:
     job = make_job(
         prefixes=tuple(PrefixEntry(source=f"in{n}/", destination=f"out{n}/") for n in range(entries)),
         objects=tuple(ObjectEntry(source=f"o{n}", destination=f"p{n}") for n in range(objects)),
         transfer=TransferOptions(**transfer),
     )
-    return Planner(job)
+    return Planner(job, batches_max)
 
 
 def decided(runs: list[Run]) -> list[tuple[str, Decision]]:
@@ -275,6 +275,18 @@ def test_batches_are_at_most_500() -> None:
     assert_bounded(plan)
     assert sum(batch.objects for batch in plan.batches) == 6_000
     assert max(batch.objects for batch in plan.batches) <= 4 * 6_000 / 500
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 499, 1024])
+def test_a_site_may_allow_fewer_batches(limit: int) -> None:
+    """They grow as for the usual limit, and still hold every object; a site can't raise that limit."""
+    cut = planner(2, batches_max=limit, batch_objects=1)
+    for number in range(1_500):
+        cut.add(number % 2, f"{number:06}", 1, Action.COPY)
+    plan = cut.finish()
+    assert_bounded(plan)
+    assert len(plan.batches) <= limit
+    assert sum(batch.objects for batch in plan.batches) == 1_500
 
 
 def test_huge_objects_are_at_most_500_batches() -> None:
