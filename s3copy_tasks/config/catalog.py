@@ -12,6 +12,7 @@ from s3copy_tasks.config.problem import Code, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from s3copy_tasks.config.job import CopyJob
@@ -47,8 +48,13 @@ def _may_be_read(file: Path) -> bool:
     return file.is_file() or not file.exists()
 
 
-def load_files(files: Iterable[Path]) -> Catalog:
-    """Load files; two files with the same stem are both refused, as the stem is the job's name."""
+def load_files(files: Iterable[Path], executors: AbstractSet[str] | None = None) -> Catalog:
+    """Load files; two files with the same stem are both refused, as the stem is the job's name.
+
+    Args:
+        files: of jobs.
+        executors: see `load_job`.
+    """
     by_name: dict[str, list[Path]] = {}
     for file in files:
         by_name.setdefault(file.stem, []).append(file)
@@ -60,7 +66,7 @@ def load_files(files: Iterable[Path]) -> Catalog:
             if file.parent not in defaults:
                 defaults[file.parent] = find_defaults(file.parent)
             layers = read_layers(file, defaults[file.parent])
-            job, warnings = judge_job(layers)
+            job, warnings = judge_job(layers, executors)
             found.update(warnings)
             if isinstance(job, list):
                 found.update(job)
@@ -73,15 +79,15 @@ def load_files(files: Iterable[Path]) -> Catalog:
     return Catalog(jobs=tuple(job for job, _ in loaded), problems=tuple(problems), warnings=tuple(warnings))
 
 
-def load_folder(folder: Path) -> Catalog:
-    """Load every job of a folder."""
+def load_folder(folder: Path, executors: AbstractSet[str] | None = None) -> Catalog:
+    """Load every job of a folder; `executors` as in `load_job`."""
     try:
         files = job_files(folder)
     except OSError as error:
         words = f"the folder can't be read: {error.strerror}"
         unread = Problem(file=str(folder), code=Code.FILE_UNREADABLE, message=words)
         return Catalog(jobs=(), problems=(unread,))
-    return load_files(files)
+    return load_files(files, executors)
 
 
 def name_taken(file: Path, same: Iterable[Path]) -> Problem:

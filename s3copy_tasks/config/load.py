@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.config.check.rules import check_executor
 from s3copy_tasks.config.check.schema import with_defaults
 from s3copy_tasks.config.job import CopyJob
 from s3copy_tasks.config.layers import Layers, find_defaults, judge, read_layers
@@ -11,18 +12,23 @@ from s3copy_tasks.config.problem import Code, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
 _NAME_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
 _NAME_MAX = 200  # a Dag's ID has at most 250 characters in Airflow
 
 
-def load_job(file: Path) -> CopyJob | list[Problem]:
+def load_job(file: Path, executors: AbstractSet[str] | None = None) -> CopyJob | list[Problem]:
     """Return the job of a file with its folder's defaults, or all problems of both.
 
     Never raises, whatever the files contain.
+
+    Args:
+        file: of the job.
+        executors: names of those that the site has; None if that is not known, or does not matter.
     """
-    return job_of(read_layers(file, find_defaults(file.parent)))
+    return judge_job(read_layers(file, find_defaults(file.parent)), executors)[0]
 
 
 def job_of(layers: Layers) -> CopyJob | list[Problem]:
@@ -30,9 +36,13 @@ def job_of(layers: Layers) -> CopyJob | list[Problem]:
     return judge_job(layers)[0]
 
 
-def judge_job(layers: Layers) -> tuple[CopyJob | list[Problem], list[Problem]]:
+def judge_job(
+    layers: Layers, executors: AbstractSet[str] | None = None
+) -> tuple[CopyJob | list[Problem], list[Problem]]:
     """Return the job of layers that were read, or all their problems; and the warnings; sorted by place."""
     found = {*layers.problems, *_problems_of_name(layers.file), *judge(layers)}
+    if executors is not None and layers.value is not None:
+        found.update(map(layers.problem, check_executor(layers.value, executors)))
     problems, warnings = split_warnings(found)
     if problems or layers.value is None:
         return problems, warnings

@@ -56,6 +56,7 @@ __all__ = [
     "airflow_version",
     "conf",
     "event_extra",
+    "find_executors",
     "hook_lineage_collector",
     "queued_deadline",
     "stats",
@@ -87,6 +88,23 @@ def queued_deadline(after: timedelta, callback: Callable[..., Any], arguments: d
         interval=interval,
         callback=AsyncCallback(callback, arguments),
     )
+
+
+def find_executors() -> frozenset[str] | None:
+    """Return the names by which a task may choose an executor, those of all teams; None if Airflow fails.
+
+    For the Dag processor: tasks may run where only the task SDK is installed.
+    """
+    try:
+        from airflow.executors.executor_loader import ExecutorLoader  # noqa: PLC0415 - not in the task SDK
+
+        # Since 3.2 a team may have executors of its own; the Dag processor can't look teams up.
+        offline = {"validate_teams": False} if AIRFLOW >= (3, 2) else {}
+        found = ExecutorLoader.get_executor_names(**offline)
+    except Exception:  # noqa: BLE001 - internal to Airflow: without it, Airflow's own check remains
+        return None
+    names = ((each.alias, each.module_path, each.module_path.rpartition(".")[2]) for each in found)
+    return frozenset(name for each in names for name in each if name)
 
 
 def hook_lineage_collector() -> Any:

@@ -19,7 +19,7 @@ from s3copy_tasks.config.check.schedule import asset_uri, resolve_cron
 from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.dag import tasks
-from s3copy_tasks.dag.airflow_versions import CronDataIntervalTimetable, conf
+from s3copy_tasks.dag.airflow_versions import CronDataIntervalTimetable, conf, find_executors
 from s3copy_tasks.dag.notify import build_deadline, publish_callbacks, summary_callbacks
 from s3copy_tasks.dag.parameters import declare_parameters
 from s3copy_tasks.dag.registered import find_importer
@@ -59,7 +59,7 @@ def job_dags(folder: Path) -> dict[str, DAG]:
     if wanted is None:
         if find_importer():
             return {}
-        return {dag.dag_id: dag for dag in map(build_dag, load_folder(folder).jobs)}
+        return {dag.dag_id: dag for dag in map(build_dag, load_folder(folder, find_executors()).jobs)}
     files = [file for file in job_files(folder) if DAG_PREFIX + file.stem == wanted]
     loaded = [load_job(file) for file in files]
     broken = [problem for problems in loaded if isinstance(problems, list) for problem in problems]
@@ -80,7 +80,7 @@ def raise_problems(folder: Path) -> None:
     place = find_importer()
     if place:
         raise ConfigError(_TWICE.format(place=place), code=Code.INVALID_CONFIG)
-    problems = load_folder(folder).problems
+    problems = load_folder(folder, find_executors()).problems
     if problems:
         raise _invalid(problems)
 

@@ -17,7 +17,7 @@ from s3copy_tasks.config.catalog import is_job_name, name_taken
 from s3copy_tasks.config.layers import ENDINGS, defaults_files
 from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.secret import masked_lines
-from s3copy_tasks.dag.airflow_versions import HAS_IMPORTERS, airflow_version
+from s3copy_tasks.dag.airflow_versions import HAS_IMPORTERS, airflow_version, find_executors
 from s3copy_tasks.dag.factory import build_dag, format_import_error
 
 if not HAS_IMPORTERS:
@@ -108,7 +108,8 @@ class CopyJobImporter(AbstractDagImporter):  # type: ignore[misc] # Any before A
 
     def _load(self, file: Path, bundle: Any) -> CopyJob | list[Problem]:
         """Return the job of a file, or its problems; a second file with the same job name is a problem."""
-        loaded = load_job(file)
+        in_a_task = get_parsing_context().dag_id is not None
+        loaded = load_job(file, None if in_a_task else find_executors())
         same = self._same_name(file, bundle)
         if not same:
             return loaded

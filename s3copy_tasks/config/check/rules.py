@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from s3copy_tasks.config.check.schedule import check_asset, resolve_cron
 from s3copy_tasks.config.check.template import DATE_NAMES, UnknownNameError, names_in
 from s3copy_tasks.config.problem import Code, Finding
-from s3copy_tasks.config.read.hints import SHOWN_MAX
+from s3copy_tasks.config.read.hints import SHOWN_MAX, nearest
 from s3copy_tasks.core.job import (
     Entries,
     Location,
@@ -24,12 +24,13 @@ from s3copy_tasks.core.job import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from s3copy_tasks.config.read.place import Parts
 
 _ENTRIES_MAX = 1000  # as in the schema
 _SINCE: Parts = ("filters", "modified_since")
+_EXECUTOR: Parts = ("airflow", "executor")
 _FORMER_POOL: Parts = ("transfer", "pool")
 
 
@@ -40,6 +41,22 @@ def check_rules(document: dict[str, Any]) -> Iterator[Finding]:
     yield from _of_templates(document)
     yield from _check_entries(document)
     yield from _check_former_pool(document)
+
+
+def check_executor(document: dict[str, Any], executors: Iterable[str]) -> Iterator[Finding]:
+    """Yield that the site does not have the job's executor.
+
+    Airflow would report that as an error of the file that makes the Dags, and so stop all other jobs, too.
+    """
+    name, known = _text(document, _EXECUTOR), sorted(executors)
+    if name is not None and name not in known:
+        near = nearest(name, known)
+        hint = f" Did you mean {near!r}?" if near else ""
+        words = (
+            f"this Airflow has no executor {name[:SHOWN_MAX]!r}.{hint} Its option [core] executor has: "
+            f"{', '.join(known)}"
+        )
+        yield Finding(parts=_EXECUTOR, code=Code.NOT_ALLOWED, message=words, suggestion=near)
 
 
 def _check_former_pool(document: dict[str, Any]) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -179,6 +180,28 @@ def test_a_warning_is_not_an_import_error(tmp_path: Path) -> None:
     """The Dag runs, so nothing is reported as broken."""
     load_dag(tmp_path, transfer={"pool": "copies"})
     raise_problems(tmp_path)
+
+
+def test_an_executor_that_the_site_lacks_stops_only_its_own_job(tmp_path: Path) -> None:
+    """Airflow would report it as an error of the loader, and so mark the Dags of all jobs as broken."""
+    write(tmp_path, airflow={"executor": "LocalExecuter"})
+    other = CONFIG | {"prefixes": [{"source": "other/", "destination": "other/"}]}
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(other))
+    assert set(job_dags(tmp_path)) == {"s3copy__other"}
+    with pytest.raises(ConfigError) as refused:
+        raise_problems(tmp_path)
+    words = str(refused.value)
+    assert (
+        "airflow.executor: this Airflow has no executor 'LocalExecuter'. Did you mean 'LocalExecutor'?"
+        in words
+    )
+    assert re.search(r"daily\.yaml:\d+:\d+: ", words)
+
+
+@pytest.mark.parametrize("name", ["LocalExecutor", "airflow.executors.local_executor.LocalExecutor"])
+def test_an_executor_has_three_names(tmp_path: Path, name: str) -> None:
+    """Alias, class and module path, as for any task of Airflow."""
+    assert load_dag(tmp_path, airflow={"executor": name}).task_dict["plan"].executor == name
 
 
 def test_a_long_batch_label_is_set_by_the_task(tmp_path: Path) -> None:
