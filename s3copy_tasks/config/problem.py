@@ -70,6 +70,10 @@ _WARNINGS = frozenset({Code.DEPRECATED_FIELD})
 """Codes of what should be changed, but leaves the job valid."""
 
 
+BETWEEN_JOBS = frozenset({Code.JOBS_LOOP, Code.JOBS_WRITE_SAME})
+"""Codes of problems between valid jobs: each of these jobs stays a Dag, and runs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing to fix.

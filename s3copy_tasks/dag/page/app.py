@@ -27,9 +27,9 @@ from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.page import access, charts, detail, queries, words
 from s3copy_tasks.dag.page.configs import Configs
 from s3copy_tasks.dag.page.figures import Figures
-from s3copy_tasks.dag.page.overview import State, figures_by_run, job_row, overview
-from s3copy_tasks.dag.page.problems import Invalid, parse_problems
-from s3copy_tasks.dag.page.rows import Run
+from s3copy_tasks.dag.page.overview import JobRow, State, figures_by_run, job_row, overview
+from s3copy_tasks.dag.page.problems import ConfigProblem, group_problems, parse_problems
+from s3copy_tasks.dag.page.rows import Job, Run
 from s3copy_tasks.dag.page.settings import describe_schedule, find_route, list_settings
 from s3copy_tasks.dag.xcom import BATCHES, CONFIG, ENTRIES, METRICS, PROGRESS
 
@@ -49,10 +49,12 @@ _HEADERS = {
 _WORDS = {
     status.HTTP_401_UNAUTHORIZED: "Log in to Airflow, then reload this page.",
     status.HTTP_403_FORBIDDEN: "You may not see this.",
-    status.HTTP_404_NOT_FOUND: "No copy job here. This page is only for the Dags of copy jobs.",
+    status.HTTP_404_NOT_FOUND: "No copy job here. This page is only for the Dags of copy jobs. "
+    "Of a job whose Dag was deleted in Airflow, nothing is left.",
     status.HTTP_422_UNPROCESSABLE_CONTENT: "This address is not valid.",
     status.HTTP_500_INTERNAL_SERVER_ERROR: "The page could not be built. The API server's log says why.",
 }
+_NO_RUN = "This job has no run with that id. It may have been deleted in Airflow."
 _configs = Configs()
 _NO_NUL = r"^[^\x00]*$"
 _PK_MAX = 2**31 - 1
@@ -74,47 +76,54 @@ def all_jobs(session: SessionDep, user: GetUserDep, state: str | None = None) ->
     """Show all jobs that the user may read, and the invalid configs."""
     readable = access.readable_dags(user, session)
     jobs = [job for job in queries.find_jobs(session) if job.dag_id in readable]
-    dag_ids = [job.dag_id for job in jobs]
-    runs = queries.last_runs(session, dag_ids)
-    figures = _figures(session, list(runs.values()))
-    configs = _configs.load(session, dag_ids)
-    rows = [
+    runs = queries.last_runs(session, [job.dag_id for job in jobs])
+    only = State(state) if state in set(State) else None
+    shown = overview(jobs, runs, only)
+    return _html(
+        "jobs.html",
+        overview=shown,
+        rows=_job_rows(session, shown.jobs, runs),
+        only=only,
+        states=list(State),
+        problems=group_problems(_config_problems(session, user, readable)),
+    )
+
+
+def _job_rows(session: Session, jobs: Sequence[Job], runs: Mapping[str, Run]) -> list[JobRow]:
+    figures = _figures(session, [runs[job.dag_id] for job in jobs if job.dag_id in runs])
+    configs = _configs.load(session, [job.dag_id for job in jobs])
+    return [
         job_row(job, run, figures.get(run.pk) if run else None, configs.get(job.dag_id, {}))
         for job in jobs
         for run in (runs.get(job.dag_id),)
     ]
-    only = State(state) if state in set(State) else None
-    return _html(
-        "jobs.html",
-        overview=overview(rows, only),
-        only=only,
-        states=list(State),
-        invalid=_invalid_configs(session, user, readable),
-    )
 
 
 @routes.get("/jobs/{dag_id}", dependencies=access.OF_ONE_DAG)
 def one_job(
     session: SessionDep,
+    user: GetUserDep,
     dag_id: str,
     run_id: Annotated[str | None, Query(max_length=250, pattern=_NO_NUL)] = None,
     before: Annotated[int | None, Query(ge=1, le=_PK_MAX)] = None,
 ) -> HTMLResponse:
     """Show one job: its runs, and the chosen run or the last."""
-    found = queries.find_jobs(session, dag_id)
-    if not found:
+    job = next(iter(queries.find_jobs(session, dag_id)), None)
+    if job is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND)
     runs = queries.find_runs(session, dag_id, detail.RUNS_SHOWN + 1, before)
     chosen = queries.find_run(session, dag_id, run_id) if run_id else next(iter(runs), None)
     if run_id and chosen is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND)
+        raise HTTPException(status.HTTP_404_NOT_FOUND, _NO_RUN)
     shown, now = runs[: detail.RUNS_SHOWN], datetime.now(UTC)
     figures = _figures(session, [*shown, *([chosen] if chosen else [])])
     rows = detail.run_rows(shown, figures, now)
     config = _configs.load(session, [dag_id]).get(dag_id, {})
+    problems = _config_problems(session, user, access.readable_dags(user, session))
     return _html(
         "job.html",
-        job=found[0],
+        job=job,
+        problems=group_problems([one for one in problems if one.job == job.name]),
         route=find_route(config),
         schedule=describe_schedule(config) if config else "",
         rows=rows,
@@ -149,7 +158,7 @@ def _figures(session: Session, runs: Sequence[Run]) -> dict[int, Figures]:
     )
 
 
-def _invalid_configs(session: Session, user: BaseUser, readable: set[str]) -> list[Invalid]:
+def _config_problems(session: Session, user: BaseUser, readable: set[str]) -> list[ConfigProblem]:
     """Return the problems that the user may see, by Airflow's rule for import errors, each once.
 
     The importer reports an error for each file, so invalid defaults are in the errors of all their jobs.
@@ -194,13 +203,15 @@ def _visible(value: Any) -> Any:
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _error(code: int) -> HTMLResponse:
-    sentence = _WORDS.get(code, "This request failed.")
+def _error(code: int, sentence: str | None = None) -> HTMLResponse:
+    sentence = sentence or _WORDS.get(code, "This request failed.")
     return _html("error.html", code=code, words=sentence)
 
 
 async def _refused(_: Request, error: Exception) -> HTMLResponse:
-    return _error(error.status_code if isinstance(error, AnyHTTPException) else 500)
+    if not isinstance(error, AnyHTTPException):
+        return _error(status.HTTP_500_INTERNAL_SERVER_ERROR)
+    return _error(error.status_code, error.detail if error.detail is _NO_RUN else None)
 
 
 async def _invalid(_: Request, __: Exception) -> HTMLResponse:

@@ -15,13 +15,14 @@ from s3copy_tasks.dag.xcom import METRICS, PROGRESS
 
 
 class State(StrEnum):
-    """The state of a job's last run, in the order in which rows are shown."""
+    """The state of a job, in the order in which rows are shown: that of its last run, if it has a config."""
 
     FAILED = "failed"
     RUNNING = "running"
     QUEUED = "queued"
     SUCCESS = "success"
     NEVER = "never ran"
+    GONE = "config gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,24 +48,45 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The table and its totals.
+    """The jobs in the table, and the totals above it.
 
     Attributes:
-        rows: the requested jobs, those that need attention first.
+        jobs: the requested jobs, those that need attention first.
         counts: the number of all jobs that the user may see, by state, in the order of `State`.
     """
 
-    rows: tuple[JobRow, ...]
+    jobs: tuple[Job, ...]
     counts: Mapping[State, int]
 
     @property
     def total(self) -> int:
-        """The number of all jobs that the user may see."""
-        return sum(self.counts.values())
+        """The number of all jobs that the user may see, without those whose config is gone."""
+        return sum(count for state, count in self.counts.items() if state is not State.GONE)
+
+
+def overview(jobs: Iterable[Job], runs: Mapping[str, Run], only: State | None) -> Overview:
+    """Return which jobs to show: those in one state, or all that have a config.
+
+    Args:
+        jobs: all that the user may see.
+        runs: the last run of each job, by Dag id.
+        only: the state.
+    """
+    states = {job: State.GONE if job.is_gone else find_state(runs.get(job.dag_id)) for job in jobs}
+    wanted = {only} if only else set(State) - {State.GONE}
+    order, counts = list(State), Counter(states.values())
+    return Overview(
+        jobs=tuple(
+            job
+            for job, state in sorted(states.items(), key=lambda one: (order.index(one[1]), one[0].name))
+            if state in wanted
+        ),
+        counts={state: counts[state] for state in State},
+    )
 
 
 def find_state(run: Run | None) -> State:
-    """Return the state of a job; a state that this package does not know counts as running."""
+    """Return the state of a last run; a state that this package does not know counts as running."""
     if run is None:
         return State.NEVER
     try:
@@ -82,17 +104,6 @@ def job_row(job: Job, run: Run | None, figures: Figures | None, config: dict[str
         figures=figures,
         route=find_route(config),
         schedule=describe_schedule(config) if config else "",
-    )
-
-
-def overview(rows: Iterable[JobRow], only: State | None) -> Overview:
-    """Return the rows with one state, or all, and the number of jobs in each state."""
-    order = list(State)
-    rows = sorted(rows, key=lambda row: (order.index(row.state), row.job.name))
-    counts = Counter(row.state for row in rows)
-    return Overview(
-        rows=tuple(row for row in rows if only is None or row.state is only),
-        counts={state: counts[state] for state in State},
     )
 
 

@@ -27,12 +27,18 @@ _BEGUN = ("running", "success", "failed", "up_for_retry", "deferred")
 
 
 def find_jobs(session: Session, dag_id: str | None = None) -> list[Job]:
-    """Return the Dags of copy jobs, sorted: those with the prefix and the tag, and still in a file."""
+    """Return the Dags of copy jobs, sorted: those with the prefix and the tag, with a config or without."""
     tagged = select(DagTag.dag_id).where(DagTag.name == TAG)
     query = (
-        select(DagModel.dag_id, DagModel.description, DagModel.is_paused, DagModel.next_dagrun_create_after)
+        select(
+            DagModel.dag_id,
+            DagModel.description,
+            DagModel.is_paused,
+            DagModel.next_dagrun_create_after,
+            DagModel.is_stale,
+            DagModel.last_parsed_time,
+        )
         .where(DagModel.dag_id.startswith(DAG_PREFIX, autoescape=True), DagModel.dag_id.in_(tagged))
-        .where(DagModel.is_stale.is_(False))
         .order_by(DagModel.dag_id)
     )
     if dag_id is not None:
@@ -43,9 +49,11 @@ def find_jobs(session: Session, dag_id: str | None = None) -> list[Job]:
             name=found_id.removeprefix(DAG_PREFIX),
             description=text or "",
             is_paused=is_paused,
-            next_run=due,
+            next_run=None if is_stale else due,
+            is_gone=is_stale,
+            found=parsed,
         )
-        for found_id, text, is_paused, due in session.execute(query)
+        for found_id, text, is_paused, due, is_stale, parsed in session.execute(query)
     ]
 
 

@@ -8,13 +8,25 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """The Dag of a copy job; `name` is the stem of its config file."""
+    """The Dag of a copy job.
+
+    Attributes:
+        dag_id: of the Dag.
+        name: the stem of its config file.
+        description: of the config.
+        is_paused: whether Airflow starts no runs.
+        next_run: when the next run is due; None if none is.
+        is_gone: whether Airflow no longer finds a valid config for it.
+        found: when Airflow last found a valid config for it; None if unknown.
+    """
 
     dag_id: str
     name: str
     description: str
     is_paused: bool
     next_run: datetime | None
+    is_gone: bool = False
+    found: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

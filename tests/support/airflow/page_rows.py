@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.errors import ParseImportError
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.dag.airflow_versions import AIRFLOW
@@ -125,6 +126,11 @@ class Rows:
         self._tasks(dag_id, run_id, tasks)
         self._pushed(pk, dag_id, run_id, pushed)
         return pk
+
+    def lose_config(self, dag_id: str, found: datetime) -> None:
+        """Mark a Dag as the Dag processor does that no longer finds it in any file."""
+        lost = update(DagModel).where(DagModel.dag_id == dag_id)
+        self._session.execute(lost.values(is_stale=True, last_parsed_time=found))
 
     def import_error(self, filename: str, problems: Iterable[Problem]) -> None:
         """Write the import error of a file that reports invalid configs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 MINE, OTHER, NEVER, HUGE = (f"s3copy__page_{name}" for name in ("mine", "other", "never", "huge"))
 ALL = {MINE, OTHER, NEVER, HUGE}
+GONE, INVALID = "s3copy__page_gone", "s3copy__page_invalid"
+FOUND = datetime(2026, 3, 5, 12, tzinfo=UTC)
+"""When Airflow last found the configs that are gone and that are invalid."""
 JOBS, JOB = "/s3copy/jobs", f"/s3copy/jobs/{MINE}"
 HOSTILE = 'a"><script>alert(1)</script>\u202egnp.exe\x1b[31m\n'
 RUN_ID = 'manual__2026-03-05T12:00:00+00:00"><img src=x onerror=alert(1)>&x'
@@ -121,7 +125,8 @@ def _fill(folder: Path) -> None:
     entries = [{"source": "daily/", "destination": "backup/"}, {"source": "static/", "destination": "copy/"}]
     documents = {name: document(description=f"{name} & <b>", prefixes=entries) for name in names}
     documents["page_mine"] |= {"schedule": "0 2 * * *", "owner": "data-ops"}
-    assert set(add_jobs(folder / "configs", documents)) == ALL
+    documents |= {"page_gone": document(prefixes=entries), "page_invalid": document(prefixes=entries)}
+    assert set(add_jobs(folder / "configs", documents)) == {*ALL, GONE, INVALID}
     config = folder / "configs" / "page_mine.yaml"
     job = load_job(config)
     assert not isinstance(job, list)
@@ -129,6 +134,9 @@ def _fill(folder: Path) -> None:
     with rows() as table:
         for filename in ("s3copy_config_errors.py", "imported.yaml"):
             table.import_error(filename, problems_of(broken))
+        for dag_id in (GONE, INVALID):
+            table.lose_config(dag_id, FOUND)
+        table.run(GONE, "before", summarize__metrics=metrics(4321))
         table.run(OTHER, "other", summarize__metrics=metrics(7))
         table.run(MINE, "first", summarize__metrics="of another origin", state="failed")
         table.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3copy_tasks.config.catalog import load_folder
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.core.metrics import TransferMetrics
+from s3copy_tasks.dag.factory import format_import_error
 from s3copy_tasks.dag.page import charts, detail, words
 from s3copy_tasks.dag.page.figures import Figures, add_up_figures, parse_figures, parse_progress
-from s3copy_tasks.dag.page.overview import State, figures_by_run, find_state, job_row, overview
-from s3copy_tasks.dag.page.problems import parse_problems
+from s3copy_tasks.dag.page.overview import State, figures_by_run, find_state, overview
+from s3copy_tasks.dag.page.problems import Effect, group_problems, parse_problems
 from s3copy_tasks.dag.page.rows import Job, Run, Task
 from s3copy_tasks.dag.page.settings import (
     describe_schedule,
@@ -25,7 +28,7 @@ from s3copy_tasks.dag.page.settings import (
 )
 from s3copy_tasks.dag.page.shapes import plain
 from s3copy_tasks.dag.xcom import dump
-from tests.support.builders.documents import problems_of, write
+from tests.support.builders.documents import document, problems_of, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -224,12 +227,23 @@ def test_the_summary_counts_before_the_batches() -> None:
 def test_jobs_that_need_attention_come_first() -> None:
     """Failed, running, queued, success, never ran, each by name; a filter does not change the counts."""
     states = {"a": "success", "b": "failed", "c": None, "d": "running", "e": "failed", "f": "queued"}
-    rows = [job_row(job(name), run(state=s) if s else None, None, {}) for name, s in states.items()]
-    assert "".join(row.job.name for row in overview(rows, None).rows) == "bedfac"
-    failed = overview(rows, State.FAILED)
-    assert [row.job.name for row in failed.rows] == ["b", "e"]
+    jobs = [job(name) for name in states]
+    runs = {f"s3copy__{name}": run(state=state) for name, state in states.items() if state}
+    assert "".join(one.name for one in overview(jobs, runs, None).jobs) == "bedfac"
+    failed = overview(jobs, runs, State.FAILED)
+    assert [one.name for one in failed.jobs] == ["b", "e"]
     assert (failed.total, failed.counts[State.SUCCESS]) == (6, 1)
     assert find_state(run(state="restarting")) is State.RUNNING
+
+
+def test_a_job_without_a_config_is_only_shown_on_request() -> None:
+    """It is counted by itself, whatever the state of its last run."""
+    jobs = [job("a"), replace(job("b"), is_gone=True)]
+    runs = {"s3copy__b": run(state="failed")}
+    everything = overview(jobs, runs, None)
+    assert [one.name for one in everything.jobs] == ["a"]
+    assert (everything.total, everything.counts[State.FAILED], everything.counts[State.GONE]) == (1, 0, 1)
+    assert [one.name for one in overview(jobs, runs, State.GONE).jobs] == ["b"]
 
 
 def test_config_descriptions() -> None:
@@ -271,6 +285,22 @@ def test_a_problem_without_a_place_is_shown() -> None:
         "invalid copy configs\n/a/b: the folder can't be read: No such file [file-unreadable]"
     )
     assert (one.file, one.place, one.excerpt) == ("b", "", ())
+
+
+def test_problems_are_grouped_by_what_they_mean_for_the_job(tmp_path: Path) -> None:
+    """A problem in a file takes its job away; jobs with a problem between them stay, as with a warning."""
+    same = document(prefixes=[{"source": "x/", "destination": "y/"}])
+    for name in ("twin_a", "twin_b"):
+        write(tmp_path, same, f"{name}.yaml")
+    write(tmp_path, "version: 2\n", "broken.yaml")
+    text = format_import_error(load_folder(tmp_path).problems)
+    groups = group_problems(parse_problems(f"{text}\n{tmp_path}/old.yaml:3:1: warning: x: use y [old-field]"))
+    assert {effect: {one.file for one in group} for effect, group in groups.items()} == {
+        Effect.NO_JOB: {"broken.yaml"},
+        Effect.JOB_STAYS: {"twin_b.yaml"},
+        Effect.WARNING: {"old.yaml"},
+    }
+    assert list(groups) == list(Effect)
 
 
 def test_columns_end_at_the_right_and_scale_to_the_largest() -> None:
