@@ -41,7 +41,7 @@ def test_a_job_whose_config_is_gone_is_in_a_list_of_its_own(page: Page) -> None:
     assert re.search(r"config gone since 5 Mar", words(listed))
 
 
-def test_nobody_sees_a_gone_job_that_airflow_hides(page: Page) -> None:
+def test_a_gone_job_is_hidden_with_its_dag(page: Page) -> None:
     """A viewer of some Dags sees neither the others' number nor their names."""
     assert "config gone" not in page.get(JOBS, "bob").text
     assert "page_gone" not in page.get(JOBS, "bob", state="config gone").text
