@@ -111,6 +111,7 @@ def _push_reason(step: str, job: CopyJob | EffectiveJob, context: Context) -> It
     except CopyError as error:
         reason = dump_failed_step(
             without_plan(context["run_id"], step, error),
+            reason=error.message,
             job=job.name,
             config_digest=job.digest,
             dry_run=context["params"]["dry_run"],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter
 
 from s3copy_tasks.core.metrics import TransferMetrics
+from s3copy_tasks.core.text import printable
 from s3copy_tasks.errors import Code, ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ ENTRIES, BATCHES = "entries", "batches"
 """Of `summarize` and of the operator: the metrics by entry and by batch."""
 PROGRESS = "progress"
 """Of a batch that is being copied: its progress."""
+REASON = "reason"
+"""In what a failed step before the copies pushes: its whole error, which may have several lines."""
 _RAN = "ran"
+_REASON_CHARACTERS_MAX = 20_000
 
 T = TypeVar("T")
 
@@ -97,11 +101,12 @@ def load_batch_metrics(pulled: Any, batches: Iterable[Batch]) -> dict[int, Trans
 
 
 def dump_failed_step(
-    metrics: TransferMetrics, *, job: str, config_digest: str, dry_run: bool
+    metrics: TransferMetrics, *, reason: str, job: str, config_digest: str, dry_run: bool
 ) -> dict[str, Any]:
-    """Return the error of a step before the copies, as JSON types."""
+    """Return the error of a step before the copies, as JSON types; its metrics have 300 characters of it."""
     ran = {"job": job, "config_digest": config_digest, "dry_run": dry_run}
-    return {METRICS: dump(metrics, sparse=True), _RAN: ran}
+    lines = "\n".join(map(printable, reason[:_REASON_CHARACTERS_MAX].split("\n")))
+    return {METRICS: dump(metrics, sparse=True), REASON: lines, _RAN: ran}
 
 
 def load_failed_step(pulled: Any) -> tuple[TransferMetrics | None, dict[str, Any] | None]:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from s3copy_tasks.errors import Code
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CODES_SHOWN = 3
 _FAILED = "clear the failed tasks of this run: only what is missing is copied"
 _FROM_PREFLIGHT = "clear this run from `preflight` onward"
 _ACCESS = (
@@ -86,3 +92,14 @@ def advice(code: str, job: str) -> str:
         job: the job's name.
     """
     return _ADVICE.get(code, _OTHERWISE).format(job=job)
+
+
+def advise(errors_by_code: Mapping[str, int], job: str) -> list[str]:
+    """Return what to do about the most frequent codes, a text for each, with their number of errors.
+
+    Args:
+        errors_by_code: exact counts.
+        job: the job's name.
+    """
+    by_code = sorted(errors_by_code.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [f"{code} ({count:,}): {advice(code, job)}" for code, count in by_code[:_CODES_SHOWN]]

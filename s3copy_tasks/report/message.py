@@ -12,7 +12,7 @@ from rich.filesize import decimal
 
 from s3copy_tasks.core.job import EffectiveJob, list_entries
 from s3copy_tasks.core.text import printable
-from s3copy_tasks.report.advice import advice
+from s3copy_tasks.report.advice import advise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -169,5 +169,4 @@ def _advise(run: Run, metrics: Mapping[str, Any] | None) -> list[str]:
     """Return what to do about the most frequent codes."""
     if metrics is None:
         return ["The log of the task `summarize` has the reason. Clear that task to get the numbers."]
-    by_code = sorted(metrics["errors_by_code"].items(), key=lambda pair: (-pair[1], pair[0]))
-    return [f"{code} ({count:,}): {advice(code, run.job)}" for code, count in by_code[:_CODES_SHOWN]]
+    return advise(metrics["errors_by_code"], run.job)

@@ -26,12 +26,13 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.page import access, charts, detail, queries, words
 from s3copy_tasks.dag.page.configs import Configs
-from s3copy_tasks.dag.page.figures import Figures
-from s3copy_tasks.dag.page.overview import JobRow, State, figures_by_run, job_row, overview
+from s3copy_tasks.dag.page.overview import JobRow, State, job_row, overview
 from s3copy_tasks.dag.page.problems import ConfigProblem, group_problems, parse_problems
+from s3copy_tasks.dag.page.pushed import pushed_by_tasks
+from s3copy_tasks.dag.page.results import Results, load_results
 from s3copy_tasks.dag.page.rows import Job, Run
 from s3copy_tasks.dag.page.settings import describe_schedule, find_route, list_settings
-from s3copy_tasks.dag.xcom import BATCHES, CONFIG, ENTRIES, METRICS, PROGRESS
+from s3copy_tasks.dag.xcom import BATCHES, CONFIG, ENTRIES
 
 log = structlog.get_logger(__name__)
 routes = APIRouter()
@@ -90,7 +91,7 @@ def all_jobs(session: SessionDep, user: GetUserDep, state: str | None = None) ->
 
 
 def _job_rows(session: Session, jobs: Sequence[Job], runs: Mapping[str, Run]) -> list[JobRow]:
-    figures = _figures(session, [runs[job.dag_id] for job in jobs if job.dag_id in runs])
+    figures = load_results(session, [runs[job.dag_id] for job in jobs if job.dag_id in runs]).figures
     configs = _configs.load(session, [job.dag_id for job in jobs])
     return [
         job_row(job, run, figures.get(run.pk) if run else None, configs.get(job.dag_id, {}))
@@ -116,8 +117,8 @@ def one_job(
     if run_id and chosen is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, _NO_RUN)
     shown, now = runs[: detail.RUNS_SHOWN], datetime.now(UTC)
-    figures = _figures(session, [*shown, *([chosen] if chosen else [])])
-    rows = detail.run_rows(shown, figures, now)
+    results = load_results(session, [*shown, *([chosen] if chosen else [])], chosen)
+    rows = detail.run_rows(shown, results.figures, now)
     config = _configs.load(session, [dag_id]).get(dag_id, {})
     problems = _config_problems(session, user, access.readable_dags(user, session))
     return _html(
@@ -128,7 +129,7 @@ def one_job(
         schedule=describe_schedule(config) if config else "",
         rows=rows,
         charts=detail.charts(rows),
-        chosen=_chosen(session, chosen, figures, now) if chosen else None,
+        chosen=_chosen(session, chosen, results, now) if chosen else None,
         settings=list_settings(config),
         run_id=run_id,
         before=before,
@@ -136,25 +137,14 @@ def one_job(
     )
 
 
-def _chosen(session: Session, run: Run, figures: Mapping[int, Figures], now: datetime) -> detail.RunView:
-    by_batches = queries.pushed_by_batches(session, [run.pk], (METRICS, PROGRESS))
-    by_tasks = queries.pushed_by_tasks(session, run.pk, (ENTRIES, BATCHES, CONFIG))
+def _chosen(session: Session, run: Run, results: Results, now: datetime) -> detail.RunView:
+    by_tasks = pushed_by_tasks(session, run.pk, (ENTRIES, BATCHES, CONFIG))
     return detail.run_view(
-        detail.run_rows([run], figures, now)[0],
+        detail.run_rows([run], results.figures, now)[0],
         queries.find_tasks(session, run),
-        by_tasks,
-        by_batches.get(run.pk, {}),
+        by_tasks if run.pk in results.summarized else {CONFIG: by_tasks.get(CONFIG)},
+        results.pushed.get(run.pk, {}),
         now,
-    )
-
-
-def _figures(session: Session, runs: Sequence[Run]) -> dict[int, Figures]:
-    """Return the figures of runs; batches are read only for runs under way."""
-    under_way = [run.pk for run in runs if run.end is None]
-    return figures_by_run(
-        runs,
-        queries.summaries(session, [run.pk for run in runs]),
-        queries.pushed_by_batches(session, under_way, (METRICS, PROGRESS)),
     )
 
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from s3copy_tasks.dag.page.adding import Pushed, find_whole_errors
+from s3copy_tasks.dag.page.batches import Batch, batches
 from s3copy_tasks.dag.page.charts import LANE_HEIGHT, Bar, columns, lanes, ticks
 from s3copy_tasks.dag.page.figures import Figures, parse_figures
-from s3copy_tasks.dag.page.overview import batch_figures
 from s3copy_tasks.dag.page.rows import Run, Task
 from s3copy_tasks.dag.page.settings import Setting, list_explained_settings
 from s3copy_tasks.dag.page.shapes import mappings
 from s3copy_tasks.dag.xcom import BATCHES, CONFIG, ENTRIES
+from s3copy_tasks.report.advice import advise
 
 RUNS_SHOWN = 30
 STEPS = ("preflight", "plan", "copy_batch", "summarize", "publish")
@@ -46,34 +48,6 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """A batch of a run.
-
-    Attributes:
-        number: from 0; its map index.
-        label: what it copies.
-        state: state of its task.
-        start: start of its task; None if it has not begun.
-        end: end of its task; now if it is under way.
-        tries: number of attempts.
-        figures: its result, so far if it is under way.
-    """
-
-    number: int
-    label: str
-    state: str
-    start: datetime | None
-    end: datetime | None
-    tries: int
-    figures: Figures | None
-
-    @property
-    def seconds(self) -> float | None:
-        """The duration of its last attempt, so far if it is under way."""
-        return (self.end - self.start).total_seconds() if self.start and self.end else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """An entry of a job in a run."""
 
@@ -95,6 +69,8 @@ class RunView:
         height: of the timeline, in pixels.
         ticks: marks of the timeline's axis: position in percent, and second.
         entries: the entries of the job.
+        advice: what to do about the most frequent codes, as in messages; empty while it is under way.
+        errors: the first failures, with their whole reasons.
         settings: the config that it used; empty if `preflight` pushed none.
     """
 
@@ -105,6 +81,8 @@ class RunView:
     height: float
     ticks: tuple[tuple[float, float], ...]
     entries: tuple[Entry, ...]
+    advice: tuple[str, ...]
+    errors: tuple[str, ...]
     settings: tuple[Setting, ...]
 
 
@@ -159,7 +137,7 @@ _MEASURES: tuple[tuple[str, str, Callable[[RunRow], float | None]], ...] = (
     ("Objects copied", "number", _of_figures("copied")),
     ("Bytes copied", "size", _of_figures("transferred")),
     ("Duration", "duration", lambda row: row.seconds),
-    ("Failed objects", "number", _of_figures("bad")),
+    ("Failed or unknown", "number", _of_figures("bad")),
 )
 
 
@@ -185,56 +163,20 @@ def steps(tasks: Sequence[Task], now: datetime) -> list[Step]:
     return found
 
 
-def batches(
-    tasks: Sequence[Task], summarized: Any, pushed: Mapping[int, Mapping[str, Any]], now: datetime
-) -> list[Batch]:
-    """Return the batches of a run by number.
-
-    Args:
-        tasks: of the run.
-        summarized: what `summarize` pushed as `batches`; any other shape is ignored.
-        pushed: what each batch pushed, by its number.
-        now: the end of batches under way.
-    """
-    metrics_by_batch = {
-        metrics["batch"]: metrics for metrics in mappings(summarized) if isinstance(metrics.get("batch"), int)
-    }
-    found = []
-    for task in sorted(tasks, key=lambda task: task.index):
-        if task.task_id != "copy_batch" or task.index < 0:
-            continue
-        metrics = metrics_by_batch.get(task.index, {})
-        found.append(
-            Batch(
-                number=task.index,
-                label=str(metrics.get("label") or task.label or ""),
-                state=task.state,
-                start=task.start,
-                end=task.end or (now if task.start else None),
-                tries=task.tries,
-                figures=parse_figures(metrics) or batch_figures(pushed.get(task.index, {})),
-            )
-        )
-    return found
-
-
 def run_view(
-    row: RunRow,
-    tasks: Sequence[Task],
-    pushed: Mapping[str, Any],
-    by_batches: Mapping[int, Mapping[str, Any]],
-    now: datetime,
+    row: RunRow, tasks: Sequence[Task], summarized: Mapping[str, Any], pushed: Pushed, now: datetime
 ) -> RunView:
     """Return the view of a run.
 
     Args:
         row: the run.
         tasks: all its task instances.
-        pushed: what `preflight` and `summarize` pushed, by key.
-        by_batches: what each batch pushed, by its number.
+        summarized: what `summarize` pushed, by key, and the `config` of `preflight`.
+        pushed: what the tasks pushed before the summary.
         now: the end of batches under way.
     """
-    found = batches(tasks, pushed.get(BATCHES), by_batches, now)
+    found = batches(tasks, summarized.get(BATCHES), pushed, now, is_over=row.run.end is not None)
+    codes = row.figures.errors_by_code if row.figures else {}
     begun = [(batch.start, batch.end) for batch in found if batch.start and batch.end]
     span = (max(e for _, e in begun) - min(s for s, _ in begun)).total_seconds() if begun else 0.0
     bars = lanes(
@@ -248,8 +190,10 @@ def run_view(
         timeline=tuple(bars),
         height=max((bar.y + LANE_HEIGHT for bar in bars), default=0),
         ticks=tuple(ticks(span)),
-        entries=tuple(entries(pushed.get(ENTRIES))),
-        settings=tuple(list_explained_settings(pushed.get(CONFIG))),
+        entries=tuple(entries(summarized.get(ENTRIES))),
+        advice=tuple(advise(codes, row.run.job)) if row.run.end else (),
+        errors=find_whole_errors(row.figures.errors, pushed) if row.figures else (),
+        settings=tuple(list_explained_settings(summarized.get(CONFIG))),
     )
 
 

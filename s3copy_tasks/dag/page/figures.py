@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from s3copy_tasks.dag.page.shapes import items, mapping
+from s3copy_tasks.core.metrics import Failure
+from s3copy_tasks.dag.page.shapes import items, mapping, mappings
 
-_ERRORS_SHOWN = 100
+ERRORS_SHOWN = 100
+_ERROR_CHARACTERS_MAX = 20_000
 _GREATEST = 2**63
 
 
@@ -19,7 +21,8 @@ class Figures:
 
     Attributes:
         found: objects at the source that were listed or headed.
-        planned: objects that the plan found for the batch; None if unknown.
+        expected: objects that will be found by the end, as far as plan and batches know; None if unknown.
+        is_more_expected: whether a batch that is being copied has found more objects than the plan did.
         copied: objects that are at the destination.
         verified: copied objects that were proven equal.
         skipped: objects by reason.
@@ -27,6 +30,7 @@ class Figures:
         vanished: objects that were gone when their turn came.
         unknown: objects whose task died before it reported metrics.
         transferred: bytes of the copied objects.
+        expected_bytes: bytes that the plan wants to copy or compare; None if unknown.
         seconds: from the first step to the last; None while under way.
         objects_per_second: copied; None if unknown.
         bytes_per_second: copied; None if unknown.
@@ -37,13 +41,16 @@ class Figures:
         latency: seconds by `p50`, `p95`, `p99`, for requests that copy.
         dollars: cost of the requests; None if unknown.
         errors_by_code: exact counts.
-        errors: the first failures as text, with keys.
+        errors: the first failures as text, with keys; a reason may have several lines.
         dry_run: whether the run only planned.
-        under_way: whether these are figures so far; skipped and verified objects are added at the end.
+        under_way: whether these are figures so far; what a batch skips and verifies is added at its end.
+        batches: of a run without a summary: how many batches it has; None if it has a summary.
+        reported: how many of them reported their metrics.
     """
 
     found: int = 0
-    planned: int | None = None
+    expected: int | None = None
+    is_more_expected: bool = False
     copied: int = 0
     verified: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
@@ -51,6 +58,7 @@ class Figures:
     vanished: int = 0
     unknown: int = 0
     transferred: int = 0
+    expected_bytes: int | None = None
     seconds: float | None = None
     objects_per_second: float | None = None
     bytes_per_second: float | None = None
@@ -64,6 +72,8 @@ class Figures:
     errors: tuple[str, ...] = ()
     dry_run: bool = False
     under_way: bool = False
+    batches: int | None = None
+    reported: int = 0
 
     @property
     def skips(self) -> int:
@@ -84,31 +94,34 @@ def parse_figures(value: Any) -> Figures | None:
     """
     if not isinstance(value, dict) or not value.keys() & {"total_files_found", "operation_id"}:
         return None  # a batch's metrics leave zeros out
-    copied, transferred = _count(value, "files_copied_successfully"), _count(value, "total_bytes_transferred")
+    copied, transferred = (
+        read_count(value, "files_copied_successfully"),
+        read_count(value, "total_bytes_transferred"),
+    )
     seconds = _duration(value)
     requests, errors = value.get("requests"), value.get("errors_encountered")
     sent = requests if isinstance(requests, dict) else value
     return Figures(
-        found=_count(value, "total_files_found"),
+        found=read_count(value, "total_files_found"),
         copied=copied,
-        verified=_count(value, "files_verified"),
+        verified=read_count(value, "files_verified"),
         skipped=_counts(value, "files_skipped"),
-        failed=_count(value, "files_failed"),
-        vanished=_count(value, "files_vanished"),
-        unknown=_count(value, "files_unknown"),
+        failed=read_count(value, "files_failed"),
+        vanished=read_count(value, "files_vanished"),
+        unknown=read_count(value, "files_unknown"),
         transferred=transferred,
         seconds=seconds,
         objects_per_second=_rate(value, "objects_per_second", copied, seconds),
         bytes_per_second=_rate(value, "bytes_per_second", transferred, seconds),
-        requests=_count(requests, "sent") if isinstance(requests, dict) else _whole(requests),
-        requests_by_kind=_counts(value, "requests_by_kind"),
-        retried=_count(sent, "retried") or _count(value, "requests_retried"),
-        throttled=_count(sent, "throttled") or _count(value, "requests_throttled"),
+        requests=read_count(requests, "sent") if isinstance(requests, dict) else read_whole(requests),
+        requests_by_kind=_counts(value, "requests_by_kind") or _counts(mapping(requests), "by_kind"),
+        retried=read_count(sent, "retried") or read_count(value, "requests_retried"),
+        throttled=read_count(sent, "throttled") or read_count(value, "requests_throttled"),
         latency=_seconds(value.get("latency_seconds")),
         dollars=_number(value, "cost_usd"),
         errors_by_code=_counts(errors if isinstance(errors, dict) else value, "by_code")
         or _counts(value, "errors_by_code"),
-        errors=_texts(value.get("errors")),
+        errors=_texts(value.get("errors")) or _failures(errors),
         dry_run=value.get("dry_run") is True,
     )
 
@@ -118,39 +131,24 @@ def parse_progress(value: Any) -> Figures | None:
     if not isinstance(value, dict) or "copied" not in value:
         return None
     return Figures(
-        found=_count(value, "found"),
-        planned=_whole(value.get("of")),
-        copied=_count(value, "copied"),
-        failed=_count(value, "failed"),
-        transferred=_count(value, "bytes"),
+        found=read_count(value, "found"),
+        expected=read_whole(value.get("of")),
+        copied=read_count(value, "copied"),
+        failed=read_count(value, "failed"),
+        transferred=read_count(value, "bytes"),
         objects_per_second=_number(value, "objects_per_second"),
         under_way=True,
     )
 
 
-def add_up_figures(parts: Iterable[Figures]) -> Figures | None:
-    """Return the sum over batches, without skipped and verified objects; None without batches."""
-    parts = list(parts)
-    if not parts:
-        return None
-    rates = [part.objects_per_second for part in parts if part.under_way and part.objects_per_second]
-    return Figures(
-        found=sum(part.found for part in parts),
-        copied=sum(part.copied for part in parts),
-        failed=sum(part.failed for part in parts),
-        unknown=sum(part.unknown for part in parts),
-        transferred=sum(part.transferred for part in parts),
-        objects_per_second=sum(rates) if rates else None,
-        under_way=True,
-    )
-
-
-def _whole(value: Any) -> int | None:
+def read_whole(value: Any) -> int | None:
+    """Return the value if it is a whole number of a sane size."""
     return value if isinstance(value, int) and _is_sane(value) else None
 
 
-def _count(value: Mapping[str, Any], name: str) -> int:
-    return _whole(value.get(name)) or 0
+def read_count(value: Mapping[str, Any], name: str) -> int:
+    """Return a count, 0 if it is missing: metrics of a batch leave zeros out."""
+    return read_whole(value.get(name)) or 0
 
 
 def _number(value: Mapping[str, Any], name: str) -> float | None:
@@ -184,7 +182,7 @@ def _rate(value: Mapping[str, Any], name: str, amount: int, seconds: float | Non
 
 def _counts(value: Mapping[str, Any], name: str) -> dict[str, int]:
     """Return counts by name, the largest first, without zeros."""
-    counts = {str(key): count for key, count in mapping(value.get(name)).items() if _whole(count)}
+    counts = {str(key): count for key, count in mapping(value.get(name)).items() if read_whole(count)}
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -194,4 +192,17 @@ def _seconds(value: Any) -> dict[str, float]:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(str(text) for text in items(value)[:_ERRORS_SHOWN])
+    return tuple(str(text)[:_ERROR_CHARACTERS_MAX] for text in items(value)[:ERRORS_SHOWN])
+
+
+def _failures(errors: Any) -> tuple[str, ...]:
+    """Return the failures in the metrics of a batch or a step as text, like those of the summary."""
+    return tuple(_describe(failure) for failure in mappings(mapping(errors).get("first"))[:ERRORS_SHOWN])
+
+
+def _describe(failure: Mapping[str, Any]) -> str:
+    """Return a failure as text; only its message may have several lines."""
+    message = str(failure.get("message", ""))[:_ERROR_CHARACTERS_MAX]
+    key, code = (str(failure.get(name, "")) for name in ("key", "code"))
+    known = Failure(entry=-1, key=key, code=code, message="", attempts=read_count(failure, "attempts"))
+    return f"{known}{message}"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from s3copy_tasks.dag.page.figures import Figures, add_up_figures, parse_figures, parse_progress
+from s3copy_tasks.dag.page.figures import Figures
 from s3copy_tasks.dag.page.rows import Job, Run
 from s3copy_tasks.dag.page.settings import Route, describe_schedule, find_route
-from s3copy_tasks.dag.xcom import METRICS, PROGRESS
 
 
 class State(StrEnum):
@@ -105,24 +104,3 @@ def job_row(job: Job, run: Run | None, figures: Figures | None, config: dict[str
         route=find_route(config),
         schedule=describe_schedule(config) if config else "",
     )
-
-
-def figures_by_run(
-    runs: Sequence[Run], summaries: Mapping[int, Any], batches: Mapping[int, Mapping[int, Mapping[str, Any]]]
-) -> dict[int, Figures]:
-    """Return the figures of runs by `pk`: those of the summary, else the sum of the batches so far."""
-    found: dict[int, Figures] = {}
-    for run in runs:
-        figures = parse_figures(summaries.get(run.pk)) or add_up_figures(
-            part for pushed in batches.get(run.pk, {}).values() if (part := batch_figures(pushed))
-        )
-        if figures:
-            found[run.pk] = figures
-    return found
-
-
-def batch_figures(pushed: Mapping[str, Any]) -> Figures | None:
-    """Return the figures of a batch: its metrics, else its progress."""
-    metrics = pushed.get(METRICS)
-    inner = metrics.get(METRICS) if isinstance(metrics, dict) else None
-    return parse_figures(inner) or parse_progress(pushed.get(PROGRESS))

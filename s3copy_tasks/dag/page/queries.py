@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from airflow.models.dag import DagModel, DagTag
@@ -12,18 +12,14 @@ from airflow.models.dagrun import DagRun
 from airflow.models.errors import ParseImportError
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
-from airflow.models.xcom import XComModel
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from s3copy_tasks.dag.factory import DAG_PREFIX
 from s3copy_tasks.dag.page.problems import HEADLINE
 from s3copy_tasks.dag.page.rows import Job, Reported, Run, Task
-from s3copy_tasks.dag.page.shapes import plain
-from s3copy_tasks.dag.xcom import METRICS
 
 TAG = "s3copy"
-_BEGUN = ("running", "success", "failed", "up_for_retry", "deferred")
 
 
 def find_jobs(session: Session, dag_id: str | None = None) -> list[Job]:
@@ -127,59 +123,6 @@ def find_run(session: Session, dag_id: str, run_id: str) -> Run | None:
     """Return one run of a job."""
     found = _runs(session, select(*_RUN).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
     return found[0] if found else None
-
-
-def summaries(session: Session, run_pks: Collection[int]) -> dict[int, Any]:
-    """Return the metrics that `summarize` has pushed, by run.
-
-    A run that was cleared and runs again still has its earlier metrics: they do not count.
-    """
-    query = (
-        select(XComModel.dag_run_id, XComModel.value)
-        .join(DagRun, DagRun.id == XComModel.dag_run_id)
-        .where(
-            XComModel.dag_run_id.in_(run_pks),
-            XComModel.task_id == "summarize",
-            XComModel.map_index == -1,
-            XComModel.key == METRICS,
-            or_(DagRun.end_date.is_not(None), XComModel.timestamp >= DagRun.start_date),
-        )
-    )
-    return {pk: plain(value) for pk, value in session.execute(query)}
-
-
-def pushed_by_tasks(session: Session, run_pk: int, keys: Sequence[str]) -> dict[str, Any]:
-    """Return the XComs of a run's `preflight` and `summarize`, by key."""
-    query = select(XComModel.key, XComModel.value).where(
-        XComModel.dag_run_id == run_pk,
-        XComModel.task_id.in_(("preflight", "summarize")),
-        XComModel.map_index == -1,
-        XComModel.key.in_(keys),
-    )
-    return {key: plain(value) for key, value in session.execute(query)}
-
-
-def pushed_by_batches(
-    session: Session, run_pks: Collection[int], keys: Sequence[str]
-) -> dict[int, dict[int, dict[str, Any]]]:
-    """Return the XComs of the batches of runs: by run, by batch, by key.
-
-    A batch that was cleared and has not begun again still has its earlier XComs: they do not count.
-    """
-    query = (
-        select(XComModel.dag_run_id, XComModel.map_index, XComModel.key, XComModel.value)
-        .join(XComModel.task)
-        .where(
-            XComModel.dag_run_id.in_(run_pks),
-            XComModel.task_id == "copy_batch",
-            XComModel.key.in_(keys),
-            TaskInstance.state.in_(_BEGUN),
-        )
-    )
-    found: dict[int, dict[int, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
-    for pk, index, key, value in session.execute(query):
-        found[pk][index][key] = plain(value)
-    return found
 
 
 def find_tasks(session: Session, run: Run) -> list[Task]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from s3copy_tasks.dag.factory import DAG_PREFIX
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -41,6 +43,11 @@ class Run:
     start: datetime | None
     end: datetime | None
     due: datetime
+
+    @property
+    def job(self) -> str:
+        """The name of its job."""
+        return self.dag_id.removeprefix(DAG_PREFIX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

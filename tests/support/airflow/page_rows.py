@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,13 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import func, insert, select, update
 
 from s3copy_tasks.config.show.report import as_text
+from s3copy_tasks.core.batch import Batch, KeyRange
+from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics
+from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.dag.airflow_versions import AIRFLOW
 from s3copy_tasks.dag.factory import job_dags
+from s3copy_tasks.dag.xcom import dump
 from tests.support.airflow.dag_store import store_dags
 from tests.support.builders.documents import write
 
@@ -68,6 +74,46 @@ def metrics(copied: int = 0, *, failed: int = 0, seconds: float = 10.0, **more: 
     }
 
 
+def planned(*batches: tuple[int, int], outside: int = 0) -> dict[str, Any]:
+    """Return what `plan` pushes, for `Rows.run`: objects and bytes of each batch, and objects outside."""
+    found = [
+        Batch(
+            id=number,
+            of=len(batches),
+            plan_id="p",
+            label=f"{number + 1}/{len(batches)} daily/",
+            ranges=(KeyRange(entry=0, after=None, through="z", found=objects, objects=objects, bytes=size),),
+        )
+        for number, (objects, size) in enumerate(batches)
+    ]
+    skipped = TransferMetrics(
+        operation_id="run", total_files_found=outside, files_skipped={SkipReason.UNCHANGED: outside}
+    )
+    return {
+        "plan__return_value": [dump(batch) for batch in found],
+        "plan__outside": dump(skipped, sparse=True),
+    }
+
+
+def reported(copied: int = 0, *failures: Failure, seconds: float = 10.0, **more: Any) -> dict[str, Any]:
+    """Return the metrics that a batch pushes: objects of 1 MB, and failures."""
+    start = datetime.now(UTC) - timedelta(minutes=30)
+    codes = Counter(failure.code for failure in failures)
+    values: dict[str, Any] = {
+        "operation_id": "run",
+        "start_time": start,
+        "end_time": start + timedelta(seconds=seconds),
+        "total_files_found": copied + len(failures),
+        "files_copied_successfully": copied,
+        "files_failed": len(failures),
+        "total_bytes_transferred": copied * 1_000_000,
+        "errors_encountered": Errors(by_code=dict(codes), first=failures),
+        "requests": Requests(by_kind={"CopyObject": copied + len(failures)}),
+    }
+    metrics = TransferMetrics(**values | more)
+    return {"plan_id": "p", "metrics": dump(metrics, sparse=True)}
+
+
 class Rows:
     """Writes rows into a session."""
 
@@ -83,6 +129,7 @@ class Rows:
         start: datetime | None = None,
         seconds: float | None = 60,
         batches: Sequence[tuple[str, float, float | None]] = (),
+        states: Mapping[str, str | None] | None = None,
         **pushed: Any,
     ) -> int:
         """Write a run, its tasks and what they pushed; return its primary key.
@@ -94,6 +141,7 @@ class Rows:
             start: of the run.
             seconds: its duration; None if it is under way.
             batches: state, start and end of each, in seconds from the run's start.
+            states: of other tasks, by id; the others have succeeded.
             **pushed: by `task__key`, such as `summarize__metrics`; a dict by number for `copy_batch__...`.
         """
         start = start or datetime.now(UTC) - timedelta(hours=1)
@@ -112,7 +160,8 @@ class Rows:
                 logical_date=start,
             )
         )
-        tasks = [(name, -1, "success", start, end) for name in ("preflight", "plan", "summarize")]
+        given = {"preflight": "success", "plan": "success", "summarize": "success"} | dict(states or {})
+        tasks: list[tuple[Any, ...]] = [(name, -1, state, start, end) for name, state in given.items()]
         tasks += [
             (
                 "copy_batch",

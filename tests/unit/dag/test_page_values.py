@@ -15,8 +15,10 @@ from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.dag.factory import format_import_error
 from s3copy_tasks.dag.page import charts, detail, words
-from s3copy_tasks.dag.page.figures import Figures, add_up_figures, parse_figures, parse_progress
-from s3copy_tasks.dag.page.overview import State, figures_by_run, find_state, overview
+from s3copy_tasks.dag.page.adding import add_up_run
+from s3copy_tasks.dag.page.batches import batches
+from s3copy_tasks.dag.page.figures import Figures, parse_figures, parse_progress
+from s3copy_tasks.dag.page.overview import State, find_state, overview
 from s3copy_tasks.dag.page.problems import Effect, group_problems, parse_problems
 from s3copy_tasks.dag.page.rows import Job, Run, Task
 from s3copy_tasks.dag.page.settings import (
@@ -162,10 +164,17 @@ def test_any_value_is_tolerated(value: Any, other: Any) -> None:
     parse_progress(value)
     list_explained_settings(value)
     detail.entries([value, other])
-    figures_by_run([run()], {1: value}, {1: {0: {"metrics": value, "progress": other}}})
-    pushed = {"entries": value, "batches": [value, other], "config": other}
-    row = detail.run_rows([run()], {}, NOW)[0]
-    detail.run_view(row, [task(0, "running", 0, None)], pushed, {0: {"metrics": value}}, NOW)
+    pushed = {
+        ("preflight", -1): {"metrics": value},
+        ("plan", -1): {"return_value": [value, other], "outside": other, "metrics": other},
+        ("copy_batch", 0): {"metrics": {"metrics": value}, "progress": other},
+        ("copy_batch", 1): {"metrics": value, "progress": value},
+    }
+    for is_over in (True, False):
+        figures = add_up_run(pushed, {0: "running", 1: "failed"}, is_over=is_over)
+        shown = {"entries": value, "batches": [value, other], "config": other}
+        row = detail.run_rows([run()], {1: figures} if figures else {}, NOW)[0]
+        detail.run_view(row, [task(0, "running", 0, None)], shown, pushed, NOW)
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), 10**400, -(10**400)], ids=repr)
@@ -203,25 +212,6 @@ def test_json_text_is_read_without_building_classes() -> None:
     assert plain('{"a": 1}') == {"a": 1}
     assert plain("no json") == "no json"
     assert plain('{"__classname__": "os.system"}') == {"__classname__": "os.system"}
-
-
-def test_a_run_under_way_shows_what_its_batches_have_copied() -> None:
-    """Batches that have ended count with their metrics, the others with their progress."""
-    ended = {"metrics": {"batch": 0, "metrics": {"total_files_found": 5, "files_copied_successfully": 5}}}
-    running = {
-        "progress": {"found": 4, "of": 9, "copied": 3, "failed": 1, "bytes": 7, "objects_per_second": 2.0}
-    }
-    figures = figures_by_run([run(end=None)], {}, {1: {0: ended, 1: running}})[1]
-    assert (figures.copied, figures.failed, figures.transferred) == (8, 1, 7)
-    assert (figures.objects_per_second, figures.under_way) == (2.0, True)
-    assert add_up_figures([]) is None
-
-
-def test_the_summary_counts_before_the_batches() -> None:
-    """After a run is summarized, only the summary counts."""
-    summary = {"total_files_found": 2, "files_copied_successfully": 2}
-    figures = figures_by_run([run()], {1: summary}, {1: {0: {"progress": {"copied": 99}}}})[1]
-    assert (figures.copied, figures.under_way) == (2, False)
 
 
 def test_jobs_that_need_attention_come_first() -> None:
@@ -344,14 +334,14 @@ def test_batches_are_tasks_with_what_they_pushed() -> None:
     """State and times come from Airflow, figures and label from the summary, else from the batch."""
     tasks = [task(1, "running", 2, None), task(0, "success", 0, 9), task(2, "queued", None, None)]
     summarized = [{"batch": 0, "label": "1/3 a/", "total_files_found": 7, "files_copied_successfully": 7}]
-    pushed = {1: {"progress": {"copied": 4, "of": 8}}}
-    found = detail.batches(tasks, summarized, pushed, NOW + timedelta(seconds=30))
+    pushed = {("copy_batch", 1): {"progress": {"copied": 4, "of": 8}}}
+    found = batches(tasks, summarized, pushed, NOW + timedelta(seconds=30), is_over=False)
     assert [(one.number, one.label, one.state, one.seconds) for one in found] == [
         (0, "1/3 a/", "success", 9),
         (1, "label 1", "running", 28),
         (2, "label 2", "queued", None),
     ]
-    copied = [one.figures and (one.figures.copied, one.figures.planned) for one in found]
+    copied = [one.figures and (one.figures.copied, one.figures.expected) for one in found]
     assert copied == [(7, None), (4, 8), None]
 
 
