@@ -137,14 +137,18 @@ def _batch_figures(
 def _reported_figures(reported: Figures, planned: PlannedBatch | None, *, is_over: bool) -> Figures:
     """Return the figures of a batch that reported; what its next attempt will do again is not unknown."""
     size = planned.bytes if planned and reported.bad else 0
-    found = reported.found if is_over else reported.found - reported.unknown
+    whole = replace(
+        reported, expected=reported.found, expected_bytes=max(size, reported.transferred), reported=1
+    )
+    if is_over:
+        return whole
     return replace(
-        reported,
-        found=found,
-        unknown=reported.unknown if is_over else 0,
-        expected=reported.found,
-        expected_bytes=max(size, reported.transferred),
-        reported=1,
+        whole,
+        found=reported.found - reported.unknown,
+        unknown=0,
+        expected=max(planned.found if planned else 0, reported.found),
+        objects_per_second=None,
+        under_way=True,
     )
 
 

@@ -12,9 +12,6 @@ from s3copy_tasks.dag.page.figures import Figures, parse_figures
 from s3copy_tasks.dag.page.rows import Task
 from s3copy_tasks.dag.page.shapes import mappings
 
-_NEVER_BEGAN = frozenset({"skipped", "upstream_failed", "removed"})
-"""States that Airflow sets without a start of the task; it gives such a task a start all the same."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
@@ -65,14 +62,13 @@ def batches(
     found = []
     for task in sorted(mapped, key=lambda task: task.index):
         metrics, plan = metrics_by_batch.get(task.index, {}), planned.get(task.index)
-        start = task.start if task.state not in _NEVER_BEGAN else None
         found.append(
             Batch(
                 number=task.index,
                 label=str(metrics.get("label") or (plan.label if plan else "") or task.label or ""),
                 state=task.state,
-                start=start,
-                end=task.end or (now if start else None),
+                start=task.begun,
+                end=(task.end or now) if task.begun else None,
                 tries=task.tries,
                 figures=parse_figures(metrics) or added.get(task.index),
             )

@@ -150,8 +150,8 @@ def steps(tasks: Sequence[Task], now: datetime) -> list[Step]:
         if not instances:
             continue
         states = {task.state for task in instances}
-        starts = [task.start for task in instances if task.start]
-        ends = [task.end or now for task in instances if task.start]
+        starts = [task.begun for task in instances if task.begun]
+        ends = [task.end or now for task in instances if task.begun]
         found.append(
             Step(
                 name=name,

@@ -113,7 +113,9 @@ def parse_figures(value: Any) -> Figures | None:
         seconds=seconds,
         objects_per_second=_rate(value, "objects_per_second", copied, seconds),
         bytes_per_second=_rate(value, "bytes_per_second", transferred, seconds),
-        requests=read_count(requests, "sent") if isinstance(requests, dict) else read_whole(requests),
+        requests=sum(_counts(requests, "by_kind").values())
+        if isinstance(requests, dict)
+        else read_whole(requests),
         requests_by_kind=_counts(value, "requests_by_kind") or _counts(mapping(requests), "by_kind"),
         retried=read_count(sent, "retried") or read_count(value, "requests_retried"),
         throttled=read_count(sent, "throttled") or read_count(value, "requests_throttled"),

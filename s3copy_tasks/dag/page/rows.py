@@ -50,6 +50,9 @@ class Run:
         return self.dag_id.removeprefix(DAG_PREFIX)
 
 
+_NOT_BEGUN = frozenset({"waiting", "scheduled", "queued", "skipped", "upstream_failed", "removed"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A task instance of a run; `index` is -1 if it is not mapped, `label` is what Airflow shows."""
@@ -61,6 +64,11 @@ class Task:
     end: datetime | None
     tries: int
     label: str | None
+
+    @property
+    def begun(self) -> datetime | None:
+        """The start of its last attempt; None if it waits or never began, whatever start Airflow gives it."""
+        return None if self.state in _NOT_BEGUN else self.start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

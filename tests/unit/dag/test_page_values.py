@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from s3copy_tasks.config.catalog import load_folder
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.core.metrics import TransferMetrics
+from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.dag.factory import format_import_error
 from s3copy_tasks.dag.page import charts, detail, words
 from s3copy_tasks.dag.page.adding import add_up_run
@@ -343,6 +344,22 @@ def test_batches_are_tasks_with_what_they_pushed() -> None:
     ]
     copied = [one.figures and (one.figures.copied, one.figures.expected) for one in found]
     assert copied == [(7, None), (4, 8), None]
+
+
+@pytest.mark.parametrize("state", ["queued", "scheduled", "waiting", "skipped", "upstream_failed", "removed"])
+def test_a_task_that_waits_has_no_time(state: str) -> None:
+    """Airflow keeps the times of an attempt before the task was cleared, and gives skipped tasks some."""
+    (batch,) = batches([task(0, state, 0, 5)], None, {}, NOW, is_over=False)
+    (step,) = detail.steps([task(0, state, 0, 5)], NOW)
+    assert (batch.start, batch.seconds, step.seconds) == (None, None, None)
+
+
+def test_requests_of_a_batch_are_the_sum_over_their_kinds() -> None:
+    """A batch pushes its requests by kind."""
+    sent = Requests(by_kind={"CopyObject": 5, "ListObjectsV2": 2}, retried=1)
+    figures = parse_figures(dump(TransferMetrics(operation_id="r", requests=sent), sparse=True))
+    assert figures is not None
+    assert (figures.requests, figures.requests_by_kind["CopyObject"], figures.retried) == (7, 5, 1)
 
 
 def test_steps_are_in_order_with_their_worst_state() -> None:
