@@ -16,6 +16,7 @@ from s3copy_tasks.core.job import list_entries
 from s3copy_tasks.errors import AccessError
 from s3copy_tasks.iam.least_privileges import Side, least_privileges
 from s3copy_tasks.s3.connections import AwsConnectionManager
+from s3copy_tasks.s3.identity import UNKNOWN
 
 if TYPE_CHECKING:
     import argparse
@@ -47,15 +48,19 @@ def _side(job: CopyJob, side: Literal["source", "destination"]) -> Side:
     location = getattr(job, side)
     manager = AwsConnectionManager(location, side, job.transfer)
     try:
-        role, external_id = manager.role()
-    except AccessError:
-        role, external_id = None, None
+        identity = manager.identity()
+    except AccessError:  # the connection is elsewhere, perhaps on the workers
+        identity = UNKNOWN
+    role = identity.role
     if role is None:
-        role = f"arn:aws:iam::{location.account or '0' * 12}:role/THE-{side.upper()}-ROLE"
+        partition = manager.partition()
+        role = f"arn:{partition}:iam::{location.account or '0' * 12}:role/THE-{side.upper()}-ROLE"
         sys.stderr.write(f"{side}: unknown role: replace {role} with its ARN\n")
     patterns = [
         [*literal_parts(getattr(entry, side)), *([None] if field == "prefixes" else [])]
         for field, _, entry in list_entries(job.prefixes, job.objects)
     ]
     versions = [list(literal_parts(one.source)) for one in job.objects if one.version_id and side == "source"]
-    return Side(location=location, role=role, external_id=external_id, patterns=patterns, versions=versions)
+    return Side(
+        location=location, role=role, trust=identity.trust(role), patterns=patterns, versions=versions
+    )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from s3copy_tasks.core.job import Location, ObjectOptions
 from s3copy_tasks.iam.statements import (
     LIST_UPLOADS,
     bucket_arn,
-    build_trust_statement,
     escape_wildcards,
+    find_partition,
     read_actions,
     write_actions,
 )
+
+if TYPE_CHECKING:
+    from s3copy_tasks.iam.trust import Trust
 
 _VERSION = "2012-10-17"
 ABORT_AFTER_DAYS = 7
@@ -31,7 +34,7 @@ class Side:
     Attributes:
         location: the bucket.
         role: ARN of the role that signs its requests.
-        external_id: sent when the role is assumed.
+        trust: how that role is assumed.
         patterns: of its keys: literal text, with None for each part that only a run can render; a
             prefix ends with None.
         versions: patterns of the keys that are named with a version.
@@ -39,13 +42,18 @@ class Side:
 
     location: Location
     role: str
-    external_id: str | None = None
+    trust: Trust
     patterns: Sequence[Pattern]
     versions: Sequence[Pattern] = ()
 
+    @property
+    def partition(self) -> str:
+        """The partition of AWS: that of the role."""
+        return find_partition(self.role) or "aws"
+
     def arns(self, patterns: Sequence[Pattern]) -> list[str]:
         """Return the ARNs of keys."""
-        return [bucket_arn(self.role, self.location.bucket, keys) for keys in _to_iam_patterns(patterns)]
+        return [bucket_arn(self.partition, self.location.bucket, keys) for keys in _to_iam_patterns(patterns)]
 
     def key_patterns(self) -> list[str]:
         """Return the patterns as IAM writes them."""
@@ -88,7 +96,7 @@ def least_privileges(
 def _one_role(side: Side, statements: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "role_policy": _policy(statements),
-        "trust_policy": _policy([build_trust_statement(side.external_id)]),
+        "trust_policy": _policy([side.trust.statement()]),
     }
 
 
@@ -100,9 +108,9 @@ def _two_roles(
 ) -> dict[str, Any]:
     return {
         "source_role_policy": _policy(source_statements),
-        "source_trust_policy": _policy([build_trust_statement(source.external_id)]),
+        "source_trust_policy": _policy([source.trust.statement()]),
         "destination_role_policy": _policy(destination_statements),
-        "destination_trust_policy": _policy([build_trust_statement(destination.external_id)]),
+        "destination_trust_policy": _policy([destination.trust.statement()]),
     }
 
 
@@ -142,7 +150,7 @@ def _write_statements(
 
 
 def _list_statement(sid: str, side: Side) -> dict[str, Any]:
-    statement = _allow(sid, ["s3:ListBucket"], [bucket_arn(side.role, side.location.bucket)])
+    statement = _allow(sid, ["s3:ListBucket"], [bucket_arn(side.partition, side.location.bucket)])
     if "*" not in side.key_patterns():
         statement["Condition"] = {"StringLike": {"s3:prefix": side.key_patterns()}}
     return statement
@@ -150,7 +158,7 @@ def _list_statement(sid: str, side: Side) -> dict[str, Any]:
 
 def _list_uploads_statement(destination: Side) -> dict[str, Any]:
     """Return what listing open uploads requires; S3 has no condition for a prefix there."""
-    bucket = bucket_arn(destination.role, destination.location.bucket)
+    bucket = bucket_arn(destination.partition, destination.location.bucket)
     return _allow("ListDestinationUploads", [LIST_UPLOADS], [bucket])
 
 
@@ -159,8 +167,8 @@ def _kms_statements(options: ObjectOptions, destination: Side) -> list[dict[str,
     key = options.kms_key_id
     if not key:
         return []
-    partition = destination.role.split(":")[1]
-    place = f"arn:{partition}:kms:{destination.location.region or '*'}:{destination.location.account or '*'}"
+    region, account = destination.location.region or "*", destination.location.account or "*"
+    place = f"arn:{destination.partition}:kms:{region}:{account}"
     alias = key.rpartition(":")[2] if key.rpartition(":")[2].startswith("alias/") else None
     if alias and key.startswith("arn:"):
         place = key.rpartition(":")[0]

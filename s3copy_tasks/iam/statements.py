@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 KEY_AND_ROLE = "the policies of the key and of the role"
 """Where a permission to use a KMS key is missing: both must allow it."""
 LIST_UPLOADS = "s3:ListBucketMultipartUploads"
-_WORKERS = "arn:aws:iam::111111111111:role/the-role-that-your-airflow-workers-run-as"
 _ASSUMED_ROLE = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<role>[^/]+)/.*")
 _PATH_OF_ROLE = re.compile(r"(?<=:role/).*/")
 _SPECIAL = re.compile(r"[*?$]")
@@ -41,15 +40,19 @@ def normalize_principal(principal: str | None) -> str | None:
     return _PATH_OF_ROLE.sub("", arn) if arn.startswith("arn:") else None
 
 
+def find_partition(arn: str) -> str | None:
+    """Return the partition of an ARN, such as aws-cn; None for what is not an ARN."""
+    parts = arn.split(":")
+    return parts[1] if parts[0] == "arn" and parts[1:2] != [""] else None
+
+
 def escape_wildcards(text: str) -> str:
     """Escape what IAM would read as a wildcard or a variable."""
     return _SPECIAL.sub(lambda found: "${" + found.group() + "}", text)
 
 
-def bucket_arn(principal: str, bucket: str, keys: str | None = None) -> str:
-    """Return the ARN of a bucket, or of keys in it, in the partition of the principal."""
-    parts = principal.split(":")
-    partition = parts[1] if parts[0] == "arn" else "aws"
+def bucket_arn(partition: str, bucket: str, keys: str | None = None) -> str:
+    """Return the ARN of a bucket, or of keys in it."""
     return f"arn:{partition}:s3:::{bucket}" + ("" if keys is None else f"/{keys}")
 
 
@@ -100,14 +103,6 @@ def build_kms_statement(message: str, key_id: str | None) -> str | None:
         return None
     key = _KMS_KEY.search(message)
     return build_statement([action.group()], key.group() if key else key_id or "*")
-
-
-def build_trust_statement(external_id: str | None) -> dict[str, Any]:
-    """Return the statement in a role's trust policy that lets the workers assume it."""
-    allowed: dict[str, Any] = {"Effect": "Allow", "Principal": {"AWS": _WORKERS}, "Action": "sts:AssumeRole"}
-    if external_id:
-        allowed["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
-    return allowed
 
 
 def build_statement(

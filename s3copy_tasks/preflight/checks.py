@@ -77,10 +77,12 @@ class Checks:
         location = manager.location
         where = _places(self._job, side)[0] if prefix is None else prefix
         try:
+            manager.connect()
+        except CopyError as error:  # it names the side itself
+            return error
+        try:
             found = wait_for(PacedStore(manager.store, self._sender).server_time(where))
         except AccessError as error:
-            if error.code == Code.CREDENTIALS:
-                return error
             return self._wrong_account(side, manager, where) or self._denied(
                 side, ["s3:ListBucket"], location.bucket, error, prefix=where
             )
@@ -241,7 +243,7 @@ class Checks:
             return hinted
         manager = self._managers[side]
         principal = manager.principal()
-        resource = bucket_arn(principal, bucket, None if keys is None else _pattern(keys))
+        resource = bucket_arn(manager.partition(principal), bucket, None if keys is None else _pattern(keys))
         reason = f"{error.code}: {error.reason}"
         by_kms = build_kms_statement(error.reason, self._job.options.kms_key_id)
         if by_kms is not None:

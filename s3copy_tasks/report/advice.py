@@ -25,7 +25,14 @@ _BUSY = (
     f"then {_FROM_PREFLIGHT}; or wait, then {_FAILED}."
 )
 _CHANGED = f"Another client wrote the object during the copy. When that client is done, {_FAILED}."
-_CONFIG = f"Fix the config as the error says; `s3copy validate` checks it. Then {_FROM_PREFLIGHT}."
+_CONFIG = (
+    "Fix the config, or the Airflow connection, as the error says; `s3copy validate` checks configs. "
+    f"Then {_FROM_PREFLIGHT}."
+)
+_CREDENTIALS = (
+    "The error names the connection, the field or the policy that is wrong: fix that. "
+    f"Then {_FROM_PREFLIGHT}."
+)
 _FAULT = f"S3 was unreachable or had an internal error on every attempt. When S3 works again, {_FAILED}."
 _GONE = f"Check the bucket and the keys in the config, and that the data has arrived. Then {_FROM_PREFLIGHT}."
 _NOTHING = (
@@ -66,7 +73,7 @@ _ADVICE = {
     Code.ACCESS_BREAKER: _ACCESS,
     Code.ARCHIVED: _ARCHIVED,
     Code.BATCH_LOST: _LOST,
-    Code.CREDENTIALS: _ACCESS,
+    Code.CREDENTIALS: _CREDENTIALS,
     Code.DESTINATION_CONFLICT: _CONFIG,
     Code.DIRECTORY_BUCKET: _CONFIG,
     Code.EMPTY_REPLY: _FAULT,

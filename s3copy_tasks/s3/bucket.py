@@ -35,7 +35,7 @@ from s3copy_tasks.s3.results import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from s3copy_tasks.core.job import Location, ObjectOptions
@@ -56,12 +56,20 @@ class BucketStore:
         bucket: its name.
         account: twelve digits, sent as the bucket's expected owner; None sends nothing.
         requester_pays: agree to pay for reads.
+        partition: returns the partition of AWS that the bucket is in, for policies.
     """
 
     def __init__(
-        self, client: Client, bucket: str, account: str | None, *, requester_pays: bool = False
+        self,
+        client: Client,
+        bucket: str,
+        account: str | None,
+        *,
+        requester_pays: bool = False,
+        partition: Callable[[], str] = lambda: "aws",
     ) -> None:
         self._client = client
+        self._partition = partition
         self.bucket = bucket
         self._asked: dict[str, Any] = {"Bucket": bucket}
         if account:
@@ -104,7 +112,9 @@ class BucketStore:
             reply = await self._call("GetObjectTagging", self._read | which)
         except AccessError as error:  # preflight can't check this: most objects have no tags
             action = "s3:GetObjectVersionTagging" if version_id else "s3:GetObjectTagging"
-            allowed = build_statement([action], bucket_arn("", self.bucket, escape_wildcards(key)))
+            allowed = build_statement(
+                [action], bucket_arn(self._partition(), self.bucket, escape_wildcards(key))
+            )
             remedy = build_remedy("the policy of the role that reads the tags", allowed)
             raise add_remedy(error, remedy) from None
         return {tag["Key"]: tag["Value"] for tag in require_field(reply, "TagSet")}
@@ -185,7 +195,7 @@ class BucketStore:
         try:
             reply = await self._call("ListMultipartUploads", self._asked | where)
         except AccessError as error:
-            allowed = build_statement([LIST_UPLOADS], bucket_arn("", self.bucket))
+            allowed = build_statement([LIST_UPLOADS], bucket_arn(self._partition(), self.bucket))
             raise add_remedy(error, build_remedy("the policy of the role that copies", allowed)) from None
         return parse_uploads(self.bucket, reply)
 

@@ -1,48 +1,43 @@
-"""Clients from roles, one for each side, with credentials that refresh themselves.
-
-Connections come from Airflow's own lookup (`AIRFLOW_CONN_<ID>`, a secrets backend, the database), so tasks,
-the command line and tests find the same ones. Airflow is imported here, when a client is made.
-"""
+"""Clients from roles, one for each side, with credentials that refresh themselves."""
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError
-from botocore.loaders import Loader
-from botocore.parsers import ResponseParserError
 
 from s3copy_tasks.core.store import Stores
-from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError, TransientError
-from s3copy_tasks.iam.statements import build_remedy, build_trust_statement, normalize_principal
+from s3copy_tasks.errors import CopyError
+from s3copy_tasks.iam.statements import find_partition, normalize_principal
+from s3copy_tasks.s3.airflow_connection import read_connection
 from s3copy_tasks.s3.boto3_client import Boto3Client, check_copies_are_conditional
 from s3copy_tasks.s3.bucket import BucketStore
-from s3copy_tasks.s3.client import Client
-from s3copy_tasks.s3.errors import from_client_error, from_transport
 from s3copy_tasks.s3.fast.client import CurlClient
+from s3copy_tasks.s3.regions import find_partition_of_region, region_of_environment
+from s3copy_tasks.s3.session_errors import explain_no_client
+from s3copy_tasks.s3.sessions import CONNECT_TIMEOUT_SECONDS, STS_CONFIG, open_session
 
 if TYPE_CHECKING:
     import boto3
-    from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
     from mypy_boto3_s3.client import S3Client
 
     from s3copy_tasks.core.job import EffectiveJob, Location, TransferOptions
+    from s3copy_tasks.s3.client import Client
+    from s3copy_tasks.s3.identity import Identity
+    from s3copy_tasks.s3.side_connection import SideConnection, SideName
 
 COPY_READ_TIMEOUT_SECONDS = 300
 """S3 holds the connection while it copies gigabytes (rule 21)."""
-_CONNECT_TIMEOUT_SECONDS = 10
-_UNREADABLE = "the reply can't be read"
-"""Never with its text: a reply of STS holds credentials."""
-_LOADER = Loader()
-_AIRFLOW_LOOKUP = Lock()
-"""Both sides connect concurrently, and `airflow dags test` mixes up its answers to two threads."""
 _BOTO3_THREADS_MAX = 32
 """808 copies a second with 32 threads on one core, 598 with 128: docs/design/engine.md."""
+
+
+class _Opened(NamedTuple):
+    connection: SideConnection
+    session: boto3.session.Session
+    client: S3Client
 
 
 class AwsConnectionManager:
@@ -54,163 +49,118 @@ class AwsConnectionManager:
         transfer: which client, and how many concurrent requests.
     """
 
-    def __init__(
-        self, location: Location, side: Literal["source", "destination"], transfer: TransferOptions
-    ) -> None:
+    def __init__(self, location: Location, side: SideName, transfer: TransferOptions) -> None:
         self.location = location
-        self._side = side
+        self._side: SideName = side
         self._transfer = transfer
         self._lock = Lock()
-        self._current: tuple[AwsConnectionWrapper, boto3.session.Session] | None = None
+        self._read: SideConnection | None = None
+        self._opened: _Opened | None = None
         self.client: Client = (
             CurlClient(self.connect, connections=2 * transfer.concurrency)
             if transfer.client == "fast"
             else Boto3Client(self.connect, threads=min(transfer.concurrency, _BOTO3_THREADS_MAX))
         )
         self.store = BucketStore(
-            self.client, location.bucket, location.account, requester_pays=location.requester_pays
+            self.client,
+            location.bucket,
+            location.account,
+            requester_pays=location.requester_pays,
+            partition=self.partition,
         )
 
     def connect(self, *, renew: bool = False) -> S3Client:
-        """Make a client; a role's credentials refresh themselves.
+        """Return a client; a role's credentials refresh themselves.
 
         Args:
             renew: with a new session, because the credentials were refused as expired.
 
         Raises:
             AccessError: the connection does not exist, or the role can't be assumed.
-            ConfigError: the endpoint is not a valid URL, or the installed boto3 is too old.
+            ConfigError: the connection has a value that can't work, or the installed boto3 is too old.
+            TransientError: STS is down.
         """
-        wrapper, session = self._session(renew=renew)
-        try:
-            client = session.client(
-                "s3",
-                region_name=self.location.region or wrapper.region_name,
-                endpoint_url=_endpoint_url(self.location, wrapper),
-                verify=wrapper.verify,
-                config=_merge_config(wrapper, _s3_config(self._transfer.concurrency)),
-            )
-        except InvalidRegionError as error:
-            raise ConfigError(str(error), code=Code.INVALID_CONFIG) from None
-        except ValueError:  # its text holds the URL, and perhaps a password
-            msg = f"the endpoint of {self._describe()} is not a valid URL. Check its endpoint_url"
-            raise ConfigError(msg, code=Code.INVALID_CONFIG) from None
-        if self._transfer.client == "boto3":
-            check_copies_are_conditional(client)
-        return client
+        return self._open(renew=renew).client
 
     def endpoint_url(self) -> str | None:
         """Return the S3 endpoint of this side, None for AWS."""
-        return _endpoint_url(self.location, self._session()[0])
+        return _endpoint_url(self._connection())
 
     def principal(self) -> str:
         """Return the ARN of the principal that signs requests; a description if STS does not answer."""
-        wrapper, session = self._session()
-        sts = session.client(
-            "sts",
-            endpoint_url=_sts_endpoint(wrapper),
-            verify=wrapper.verify,
-            config=_sts_config(),
-            region_name=self.location.region or wrapper.region_name or "us-east-1",
-        )
+        connection, session, client = self._open()
+        wrapper = connection.wrapper
         try:
+            sts = session.client(
+                "sts",
+                endpoint_url=wrapper.get_service_endpoint_url("sts", sts_connection_assume=True),
+                verify=wrapper.verify,
+                config=STS_CONFIG,
+                region_name=client.meta.region_name,
+            )
             return sts.get_caller_identity()["Arn"]
-        except (ClientError, BotoCoreError):
-            return self.role()[0] or f"the {self._side} principal ({self._describe()})"
+        except Exception:  # noqa: BLE001 - a server may lack STS, and the name is only for messages
+            return self.identity().role or f"the {self._side} principal ({connection})"
 
     def signer(self) -> str | None:
         """Return the principal as listings of uploads name their initiator; None if it is unknown."""
         return normalize_principal(self.principal())
 
-    def role(self) -> tuple[str | None, str | None]:
-        """Return the ARN of the role and the external id with which it is assumed, without assuming it.
+    def identity(self) -> Identity:
+        """Return the role of this side, and how it is assumed, without assuming it.
 
         Raises:
             AccessError: the connection does not exist.
+            ConfigError: the connection has a value that can't work.
         """
-        wrapper = self._wrapper()
-        return wrapper.role_arn, wrapper.assume_role_kwargs.get("ExternalId")
+        return self._connection().identity
 
-    def _describe(self) -> str:
-        if self.location.role_arn:
-            return f"role {self.location.role_arn}"
-        if self.location.connection:
-            return f"Airflow connection {self.location.connection!r}"
-        return "the environment's own credentials"
+    def partition(self, principal: str | None = None) -> str:
+        """Return the partition of AWS that this side is in, such as aws-cn, without a request.
 
-    def _session(self, *, renew: bool = False) -> tuple[AwsConnectionWrapper, boto3.session.Session]:
+        Args:
+            principal: who signs, if that is known.
+        """
+        partition = find_partition(principal or "")
+        return partition or find_partition_of_region(self._region()) or "aws"
+
+    def _region(self) -> str | None:
+        """Return the region of the bucket as far as it is configured."""
+        if self.location.region:
+            return self.location.region
+        try:
+            return self._connection().wrapper.region_name or region_of_environment()
+        except CopyError:
+            return region_of_environment()
+
+    def _connection(self, *, renew: bool = False) -> SideConnection:
+        if self._read is None or renew:
+            self._read = read_connection(self.location, self._side)
+        return self._read
+
+    def _open(self, *, renew: bool = False) -> _Opened:
         with self._lock:
-            if self._current is None or renew:
-                self._current = self._new_session()
-            return self._current
+            if self._opened is None or renew:
+                connection = self._connection(renew=renew)
+                session = open_session(connection)
+                self._opened = _Opened(connection, session, self._make_client(connection, session))
+            return self._opened
 
-    def _new_session(self) -> tuple[AwsConnectionWrapper, boto3.session.Session]:
-        from airflow.providers.amazon.aws.hooks.base_aws import BaseSessionFactory  # noqa: PLC0415 - slow
-
-        wrapper = self._wrapper()
+    def _make_client(self, connection: SideConnection, session: boto3.session.Session) -> S3Client:
+        wrapper = connection.wrapper
         try:
-            factory = BaseSessionFactory(conn=wrapper, config=_sts_config())
-            _share_loader(factory.basic_session)
-            session = _share_loader(factory.create_session())
-            if session.get_credentials() is None:
-                raise self._refused(AccessError("no credentials were found", code=Code.CREDENTIALS))
-        except ClientError as error:
-            raise self._refused(from_client_error(error)) from None
-        except BotoCoreError as error:
-            raise self._refused(from_transport(error)) from None
-        except ResponseParserError:  # its text holds the reply, and so the credentials
-            raise self._refused(TransientError(_UNREADABLE, code=Code.EMPTY_REPLY)) from None
-        return wrapper, session
-
-    def _refused(self, reason: CopyError) -> CopyError:
-        msg = f"{self._side}: no session with {self._describe()}: {reason}"
-        if isinstance(reason, TransientError):  # STS is down or throttles: that is temporary
-            temporary = type(reason)(msg, code=reason.code)
-            temporary.may_be_done = False  # no request was sent to S3
-            return temporary
-        msg += ". Check the role's trust policy (principal, ExternalId) and the connection's extra"
-        role, external_id = self.role()
-        remedy = None
-        if role is not None:
-            remedy = build_remedy(
-                f"the trust policy of {role}", json.dumps(build_trust_statement(external_id))
+            client = session.client(
+                "s3",
+                region_name=self.location.region or wrapper.region_name,
+                endpoint_url=_endpoint_url(connection),
+                verify=wrapper.verify,
+                config=_merge_config(connection, _s3_config(self._transfer.concurrency)),
             )
-        return AccessError(msg, code=Code.CREDENTIALS, remedy=remedy)
-
-    def _wrapper(self) -> AwsConnectionWrapper:
-        from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined] # noqa: PLC0415 - slow
-        from airflow.providers.amazon.aws.utils.connection_wrapper import (  # noqa: PLC0415 - slow
-            AwsConnectionWrapper,
-        )
-        from airflow.sdk import Connection  # noqa: PLC0415 - slow
-
-        place = self.location
-        if place.connection is None:
-            extra = _role_extra(place)
-            return AwsConnectionWrapper(
-                conn=Connection(conn_id=f"s3copy_{self._side}", conn_type="aws", extra=extra)
-            )
-        try:
-            with _AIRFLOW_LOOKUP:
-                found = Connection.get(place.connection)
-            return AwsConnectionWrapper(conn=found)
-        except (AirflowNotFoundException, ImportError):  # Airflow 3.0 can't ask outside of a task
-            variable = f"AIRFLOW_CONN_{place.connection.upper()}"
-            if os.environ.get(variable):
-                msg = f"{self._side}.connection: {variable} is set, but is not a connection as JSON or URI"
-                raise AccessError(msg, code=Code.CREDENTIALS) from None
-            msg = (
-                f"{self._side}.connection: Airflow has no connection {place.connection!r} here. "
-                "Tasks find one in its database (airflow connections add), the command line in "
-                f"{variable} or a secrets backend"
-            )
-            raise AccessError(msg, code=Code.CREDENTIALS) from None
-
-
-def _share_loader(session: boto3.session.Session) -> boto3.session.Session:
-    """Let sessions share botocore's models of AWS's services: loading them takes 0.2 s for each session."""
-    session._session.register_component("data_loader", _LOADER)  # noqa: SLF001 - boto3 has no other way
-    return session
+        except Exception as error:  # noqa: BLE001 - botocore does not check most values of its Config
+            raise explain_no_client(error, connection) from None
+        if self._transfer.client == "boto3":
+            check_copies_are_conditional(client)
+        return client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,19 +189,10 @@ class Sides:
         return Stores(source=self.source.store, destination=self.destination.store)
 
 
-def _role_extra(place: Location) -> str:
-    extra: dict[str, Any] = {"region_name": place.region} if place.region else {}
-    if place.role_arn:
-        extra["role_arn"] = place.role_arn
-    if place.external_id:
-        extra["assume_role_kwargs"] = {"ExternalId": place.external_id}
-    return json.dumps(extra)
-
-
 def _s3_config(concurrency: int) -> Config:
     """The client does not retry: only `Sender` does (rule 20)."""
     return Config(
-        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=COPY_READ_TIMEOUT_SECONDS,
         max_pool_connections=max(10, 2 * concurrency),
         retries={"mode": "standard", "total_max_attempts": 1},
@@ -262,22 +203,11 @@ def _s3_config(concurrency: int) -> Config:
     )
 
 
-def _sts_config() -> Config:
-    return Config(
-        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-        read_timeout=30,
-        retries={"mode": "standard", "total_max_attempts": 3},
-    )
+def _endpoint_url(connection: SideConnection) -> str | None:
+    return connection.location.endpoint_url or connection.wrapper.get_service_endpoint_url("s3")
 
 
-def _endpoint_url(place: Location, wrapper: AwsConnectionWrapper) -> str | None:
-    return place.endpoint_url or wrapper.get_service_endpoint_url("s3")
-
-
-def _merge_config(wrapper: AwsConnectionWrapper, config: Config) -> Config:
+def _merge_config(connection: SideConnection, config: Config) -> Config:
     """Keep the settings of the connection (proxies, addressing style), but not its retries and timeouts."""
-    return wrapper.botocore_config.merge(config) if wrapper.botocore_config else config
-
-
-def _sts_endpoint(wrapper: AwsConnectionWrapper) -> str | None:
-    return wrapper.get_service_endpoint_url("sts", sts_connection_assume=True)
+    own = connection.wrapper.botocore_config
+    return own.merge(config) if own else config

@@ -12,6 +12,7 @@ import pytest
 from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
 from s3copy_tasks.errors import AccessError
 from s3copy_tasks.iam.least_privileges import Side, least_privileges
+from s3copy_tasks.iam.trust import trust_workers
 from tests.support.s3.servers import READER, WRITER
 from tests.support.s3.servers.ceph import Gateway, role, trust, user
 from tests.support.s3.servers.endpoint import WORKER
@@ -66,8 +67,13 @@ class Partners:
         of_copies += [[one.destination] for one in job.objects]
         text = json.dumps(
             least_privileges(
-                Side(location=job.source, role=READER, patterns=of_source),
-                Side(location=job.destination, role=WRITER, patterns=of_copies),
+                Side(location=job.source, role=READER, trust=trust_workers(READER, None), patterns=of_source),
+                Side(
+                    location=job.destination,
+                    role=WRITER,
+                    trust=trust_workers(WRITER, None),
+                    patterns=of_copies,
+                ),
                 job.options,
             )
         )

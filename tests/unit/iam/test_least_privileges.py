@@ -9,16 +9,19 @@ import pytest
 
 from s3copy_tasks.core.job import Location, ObjectOptions
 from s3copy_tasks.iam.least_privileges import Side, least_privileges
+from s3copy_tasks.iam.trust import trust_workers
 
 READER, WRITER = "arn:aws:iam::111122223333:role/reader", "arn:aws:iam::444455556666:role/writer"
 SOURCE = Side(
     location=Location(bucket="ops", account="111122223333", role_arn=READER),
     role=READER,
+    trust=trust_workers(READER, None),
     patterns=[["daily/", None, "/", None]],
 )
 DESTINATION = Side(
     location=Location(bucket="partner", account="444455556666", role_arn=WRITER),
     role=WRITER,
+    trust=trust_workers(WRITER, None),
     patterns=[["backup/", None, "/", None]],
 )
 PLAIN = ObjectOptions(tags="drop")
@@ -218,7 +221,7 @@ def test_one_role_for_both_sides() -> None:
 
 def test_external_id_is_required() -> None:
     """The trust policy of a role with an external id requires it."""
-    named = replace(SOURCE, external_id="granules")
+    named = replace(SOURCE, trust=trust_workers(READER, "granules"))
     (trust,) = least_privileges(named, DESTINATION, PLAIN)["source_trust_policy"]["Statement"]
     assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": "granules"}}
 

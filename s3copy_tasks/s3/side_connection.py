@@ -1,0 +1,72 @@
+"""The connection of a side: for sessions, and for messages that name its fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from s3copy_tasks.s3.identity import find_identity
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
+
+    from s3copy_tasks.core.job import Location
+    from s3copy_tasks.s3.identity import Identity
+
+SideName: TypeAlias = Literal["source", "destination"]
+
+
+def describe(place: Location) -> str:
+    """Return how a bucket is reached, in words."""
+    if place.role_arn:
+        return f"role {place.role_arn}"
+    if place.connection:
+        return f"Airflow connection {place.connection!r}"
+    return "the environment's own credentials"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideConnection:
+    """The connection of a side, as the Amazon provider reads it.
+
+    Attributes:
+        side: for messages.
+        location: the bucket and how to reach it.
+        wrapper: the provider's view; of the environment, or of a role in the YAML, without a connection.
+    """
+
+    side: SideName
+    location: Location
+    wrapper: AwsConnectionWrapper
+
+    def __str__(self) -> str:
+        return describe(self.location)
+
+    @property
+    def identity(self) -> Identity:
+        """The role of this side, and how it is assumed."""
+        return find_identity(self.wrapper)
+
+    def fields(self) -> dict[str, str]:
+        """Return where each setting is written: the connection's extra, the YAML, or the environment."""
+        region = f"{self.side}.region of the YAML"
+        if not self.location.connection:
+            return {
+                "connection": "the environment",
+                "keys": "the environment",
+                "call": f"{self.side}.role_arn and {self.side}.external_id of the YAML",
+                "profile": "AWS_PROFILE",
+                "region": region,
+                "sts_endpoint": "AWS_ENDPOINT_URL_STS",
+                "verify": "AWS_CA_BUNDLE",
+            }
+        extra = f"the extra of {self}"
+        return {
+            "connection": extra,
+            "keys": f"login and password of {self}",
+            "call": f"role_arn and assume_role_kwargs in {extra}",
+            "profile": f"profile_name in {extra}" if self.wrapper.profile_name else "AWS_PROFILE",
+            "region": f"region_name in {extra} or {region}",
+            "sts_endpoint": f"service_config.sts.endpoint_url in {extra}",
+            "verify": f"verify in {extra}",
+        }
