@@ -15,6 +15,7 @@ from s3copy_tasks.config.check.template import literal_parts
 from s3copy_tasks.core.job import list_entries
 from s3copy_tasks.errors import AccessError
 from s3copy_tasks.iam.least_privileges import Side, least_privileges
+from s3copy_tasks.iam.sizes import fit_policies
 from s3copy_tasks.s3.connections import AwsConnectionManager
 from s3copy_tasks.s3.identity import UNKNOWN
 
@@ -35,7 +36,9 @@ def policy(options: argparse.Namespace) -> int:
         source, destination = _side(job, "source"), _side(job, "destination")
     listing = lists_uploads(version("apache-airflow-core"))
     found = least_privileges(source, destination, job.options, lists_uploads=listing)
-    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    fitted, remarks = fit_policies(found)
+    sys.stderr.write("".join(f"{remark}\n" for remark in remarks))
+    sys.stdout.write(json.dumps(fitted, indent=2) + "\n")
     return DONE
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from s3copy_tasks.core.job import Location, ObjectOptions
+from s3copy_tasks.iam.sizes import drop_covered
 from s3copy_tasks.iam.statements import (
     LIST_UPLOADS,
     bucket_arn,
@@ -209,4 +210,4 @@ def _to_iam_patterns(patterns: Sequence[Pattern]) -> list[str]:
     texts = (
         "".join("*" if part is None else escape_wildcards(part) for part in pattern) for pattern in patterns
     )
-    return sorted(set(texts))
+    return drop_covered(texts)
