@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from s3copy_tasks.errors import AccessError, CopyError
+from s3copy_tasks.errors import AccessError, Code, CopyError
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.job import ObjectOptions
@@ -81,8 +81,13 @@ def explain_refusal(error: CopyError) -> CopyError:
     return error if allowed is None else add_remedy(error, build_remedy(KEY_AND_ROLE, allowed))
 
 
-def add_remedy(error: CopyError, remedy: str) -> AccessError:
-    """Return a refusal with a remedy, see `build_remedy`; an earlier remedy stays in its message."""
+def add_remedy(error: CopyError, remedy: str) -> CopyError:
+    """Return a refusal with a remedy, see `build_remedy`; an earlier remedy stays in its message.
+
+    If the role was not assumed, no request was sent: no policy of S3 refuses, and none is named.
+    """
+    if error.code == Code.CREDENTIALS:
+        return error
     return AccessError(error.message, code=error.code, remedy=remedy)
 
 

@@ -238,6 +238,8 @@ class Checks:
         prefix: str | None = None,
     ) -> CopyError:
         """Return an error that names principal, actions, resource, and the statement that would allow it."""
+        if error.code == Code.CREDENTIALS:  # no request was sent: no policy of S3 refuses
+            return error
         hinted = add_hint(side, error)
         if hinted is not None:
             return hinted

@@ -11,11 +11,18 @@ _KEY = (
     "Name an enabled key in the bucket's region in object.kms_key_id, or in the bucket's default encryption"
 )
 _REGION = "Set {side}.region to the bucket's region, or {side}.endpoint_url to the server that has the bucket"
+_ACCESS_KEY = (
+    "Check the access key of the {side}: login and password of its connection, or the credentials of the "
+    "environment"
+)
 _HINTS = {
     "AccessControlListNotSupported": "Remove object.acl: the bucket has ACLs disabled",
+    "InvalidAccessKeyId": _ACCESS_KEY,
+    "InvalidToken": _ACCESS_KEY,
     "KMS.DisabledException": _KEY,
     "KMS.NotFoundException": _KEY,
     "PermanentRedirect": _REGION,
+    "SignatureDoesNotMatch": _ACCESS_KEY,
     "TemporaryRedirect": _REGION,
 }
 

@@ -88,6 +88,8 @@ class BucketStore:
         try:
             reply = await self._call("ListObjectsV2", self._read | where)
         except CopyError as error:
+            if error.may_be_done is False:  # no request was sent: it is not about this prefix
+                raise
             msg = f"s3://{self.bucket}/{prefix}: {error.reason}"
             raise type(error)(msg, code=error.code, remedy=error.remedy) from None
         return parse_page(self.bucket, prefix, reply)

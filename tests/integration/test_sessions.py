@@ -14,11 +14,15 @@ import pytest
 from s3copy_tasks.core.job import Location, TransferOptions
 from s3copy_tasks.errors import AccessError, ConfigError, CopyError, TransientError
 from s3copy_tasks.s3.connections import AwsConnectionManager
+from tests.support.s3.proxy import Reply
 from tests.support.s3.scripted import RESET, Asked, ScriptedServer, reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.s3.proxy import Proxy, Request
+    from tests.support.s3.sides import Sides
 
 pytestmark = pytest.mark.one_server
 
@@ -556,6 +560,35 @@ def test_a_refresh_that_is_refused(sts: Sts, tmp_path: Path) -> None:
         client._request_signer._credentials.get_frozen_credentials()
     assert caught.value.code == "RoleNotAssumed"
     assert "the web identity token file" in caught.value.message
+
+
+def test_a_renewal_that_is_refused_in_mid_run(sides: Sides, proxy: Proxy) -> None:
+    """Credentials expire, and STS refuses new ones: that is the error, and no permission of S3 is missing."""
+    sides.put("data/a")
+    job = sides.preflight(sides.job()).job
+
+    def answer(request: Request) -> Reply | None:
+        if request.target == "/":
+            return Reply.sts_error("AccessDenied", "no")
+        return Reply.error(400, "ExpiredToken")
+
+    proxy.answer = answer
+    for step in (sides.preflight, sides.plan):
+        with pytest.raises(AccessError) as caught:
+            step(job)
+        assert caught.value.code == "RoleNotAssumed"
+        assert "ListBucket" not in caught.value.message
+        assert caught.value.message.startswith(("source: no session with", "destination: no session with"))
+
+
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId", "SignatureDoesNotMatch"])
+def test_an_access_key_that_s3_does_not_know(sides: Sides, proxy: Proxy, code: str) -> None:
+    """A wrong key is not a missing permission: no policy is printed."""
+    proxy.answer = lambda request: Reply.error(403, code) if request.kind == "ListObjectsV2" else None
+    with pytest.raises(AccessError) as caught:
+        sides.preflight(sides.job())
+    assert "login and password of its connection" in caught.value.message
+    assert "Missing from" not in caught.value.message
 
 
 def test_a_clock_that_is_hours_ahead(sts: Sts, tmp_path: Path) -> None:

@@ -56,8 +56,15 @@ def test_other_errors_stay_as_they_are(error: CopyError) -> None:
 
 
 def test_a_second_remedy_is_added_to_the_first() -> None:
-    """A role that can't be assumed has its own remedy; that of the request comes below it."""
-    trust, policy = build_remedy("the trust policy", "{}"), build_remedy("the policy of the role", "{}")
-    error = add_remedy(AccessError("no session", code="RoleNotAssumed", remedy=trust), policy)
-    assert error.message == f"no session\n{trust}\n{policy}"
-    assert error.remedy == policy
+    """A refusal may name two policies; the later remedy comes below the earlier."""
+    first, second = build_remedy("the policy of the key", "{}"), build_remedy("the policy of the role", "{}")
+    error = add_remedy(AccessError("denied", code="AccessDenied", remedy=first), second)
+    assert error.message == f"denied\n{first}\n{second}"
+    assert error.remedy == second
+
+
+def test_a_role_that_is_not_assumed_has_its_own_remedy() -> None:
+    """No request was sent, so no policy of S3 is missing."""
+    trust = build_remedy("the trust policy", "{}")
+    error = AccessError("no session", code="RoleNotAssumed", remedy=trust)
+    assert add_remedy(error, build_remedy("the policy of the role", "{}")) is error
