@@ -80,7 +80,11 @@ class AwsConnectionManager:
             ConfigError: the connection has a value that can't work, or the installed boto3 is too old.
             TransientError: STS is down.
         """
-        return self._open(renew=renew).client
+        try:
+            return self._open(renew=renew).client
+        except CopyError as error:
+            error.may_be_done = False  # no request was sent to S3
+            raise
 
     def endpoint_url(self) -> str | None:
         """Return the S3 endpoint of this side, None for AWS."""
