@@ -17,7 +17,7 @@ from s3copy_tasks.s3.bucket import BucketStore
 from s3copy_tasks.s3.fast.client import CurlClient
 from s3copy_tasks.s3.regions import find_partition_of_region, region_of_environment
 from s3copy_tasks.s3.session_errors import explain_no_client
-from s3copy_tasks.s3.sessions import CONNECT_TIMEOUT_SECONDS, STS_CONFIG, open_session
+from s3copy_tasks.s3.sessions import CONNECT_TIMEOUT_SECONDS, make_sts_config, open_session
 
 if TYPE_CHECKING:
     import boto3
@@ -99,7 +99,7 @@ class AwsConnectionManager:
                 "sts",
                 endpoint_url=wrapper.get_service_endpoint_url("sts", sts_connection_assume=True),
                 verify=wrapper.verify,
-                config=STS_CONFIG,
+                config=make_sts_config(wrapper),
                 region_name=client.meta.region_name,
             )
             return sts.get_caller_identity()["Arn"]

@@ -65,11 +65,12 @@ def _is_path(value: Any) -> bool:
 
 
 def _is_url(value: Any) -> bool:
-    """Say whether boto3 accepts an endpoint."""
+    """Say whether boto3 accepts an endpoint, and its errors may quote it."""
     try:
         return (
             _is_text(value)
             and urlsplit(value).scheme in {"http", "https"}
+            and "@" not in urlsplit(value).netloc
             and (is_valid_endpoint_url(value) or is_valid_ipv6_endpoint_url(value))
         )
     except ValueError:
@@ -87,7 +88,7 @@ def _is_region(value: Any) -> bool:
 _TEXT = _Field(_is_text, "text")
 _BOOLEAN = _Field(_is_boolean, f"true or false, without quotes{_IN_A_URI}")
 _SECONDS = _Field(_is_number, f"a number of seconds, such as 60{_IN_A_URI}")
-_URL = _Field(_is_url, 'a URL, such as "https://s3.example.org"')
+_URL = _Field(_is_url, 'a URL without a user or password, such as "https://s3.example.org"')
 _FIELDS = {
     _KEY_ID: _TEXT,
     _SECRET: _TEXT,

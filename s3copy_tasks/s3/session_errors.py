@@ -51,7 +51,10 @@ _BY_CODE = {
 """What to do, by the code of STS; the names are those of `SideConnection.fields`."""
 _BY_KIND: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((boto.ProfileNotFound,), "Add the profile to ~/.aws/config where this runs, or change {profile}"),
-    ((boto.NoRegionError,), "Write it into {region}, or set AWS_REGION"),
+    ((boto.NoRegionError,), "Write it into {region}"),
+    ((boto.ConfigParseError, boto.ConfigNotFound), "Correct that file"),
+    ((boto.InvalidConfigError,), "Correct the profile in ~/.aws/config, or the variables of the environment"),
+    ((boto.SSOError, boto.TokenRetrievalError), "Log in again where this runs: aws sso login"),
     (
         (boto.NoCredentialsError, boto.PartialCredentialsError),
         (
@@ -60,7 +63,7 @@ _BY_KIND: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         ),
     ),
     ((boto.ParamValidationError,), _OF_CALL),
-    ((boto.SSLError,), "Write the path of the CA bundle that signed the certificate into {verify}"),
+    ((boto.SSLError,), "Write the path of the CA bundle that signed its certificate into {verify}"),
     (
         (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError),
         "Check {region}, {sts_endpoint} and the network",
@@ -95,8 +98,8 @@ def explain_no_client(error: Exception, of: SideConnection) -> ConfigError:
         return _wrong_region(error, of)
     text = f": {error}" if isinstance(error, boto.BotoCoreError) else ""  # others may hold a URL's password
     msg = (
-        f"{of.side}: no client with {of}: {type(error).__name__}{text}. "
-        f"Check endpoint_url and config_kwargs in {of.fields()['connection']}"
+        f"{of.side}: no client with {of}: {_flat(type(error).__name__ + text)}. "
+        f"Check {of.fields()['s3_endpoint']}"
     )
     return ConfigError(msg, code=Code.INVALID_CONFIG)
 
@@ -216,6 +219,12 @@ def _read_missing_module(error: ModuleNotFoundError, of: SideConnection) -> _Fou
     return _refuse(msg, f"Install the package that has it where this runs: {of} needs it")
 
 
+def _read_wrong_value(_: ValueError, of: SideConnection) -> _Found:
+    """Report a value that does not work without its text, such as an endpoint with a password."""
+    fields = of.fields()
+    return _refuse("a value can't work", f"Check {fields['sts_endpoint']}, and {fields['connection']}")
+
+
 def _read_runtime_error(error: RuntimeError, of: SideConnection) -> _Found:
     """Read what botocore says of credentials that arrive too late, and the provider of a status."""
     return _refuse(str(error), f"Check the clock of this machine, and {of.fields()['connection']}")
@@ -241,6 +250,7 @@ _READERS: tuple[tuple[type[Exception], Callable[[Any, SideConnection], _Found]],
     (boto.BotoCoreError, _read_botocore),
     (ResponseParserError, _read_broken_reply),
     (UnicodeDecodeError, _read_broken_text),
+    (ValueError, _read_wrong_value),
     (OSError, _read_system_error),
     (ModuleNotFoundError, _read_missing_module),
     (RuntimeError, _read_runtime_error),

@@ -23,11 +23,19 @@ if TYPE_CHECKING:
     from s3copy_tasks.s3.side_connection import SideConnection
 
 CONNECT_TIMEOUT_SECONDS = 10
-STS_CONFIG = Config(
+_STS_CONFIG = Config(
     connect_timeout=CONNECT_TIMEOUT_SECONDS,
     read_timeout=30,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
+
+
+def make_sts_config(wrapper: AwsConnectionWrapper) -> Config:
+    """Return the settings for STS; the connection's proxies are for all of AWS."""
+    own = wrapper.botocore_config
+    if own is None:
+        return _STS_CONFIG
+    return _STS_CONFIG.merge(Config(proxies=own.proxies, proxies_config=own.proxies_config))
 
 
 def open_session(of: SideConnection) -> boto3.session.Session:
@@ -38,8 +46,8 @@ def open_session(of: SideConnection) -> boto3.session.Session:
     """
     try:
         factory = _make_factory(of.wrapper)
-        _share_loader(factory.basic_session)
-        session = _share_loader(factory.create_session())
+        _prepare(factory.basic_session, of.wrapper)
+        session = _prepare(factory.create_session(), of.wrapper)
         credentials = session.get_credentials()
         checked = _CheckedCredentials(credentials, of)
         checked.get_frozen_credentials()
@@ -85,13 +93,17 @@ def _make_factory(wrapper: AwsConnectionWrapper) -> BaseSessionFactory:
     if wrapper.assume_role_method == "assume_role":
         named = {"RoleSessionName": make_session_name(str(wrapper.conn_id))}
         wrapper.assume_role_kwargs = named | wrapper.assume_role_kwargs
-    factory = BaseSessionFactory(conn=wrapper, config=STS_CONFIG)
+    factory = BaseSessionFactory(conn=wrapper, config=make_sts_config(wrapper))
     if factory.basic_session.region_name is None:  # not in connection, YAML, profile or AWS_DEFAULT_REGION
         wrapper.region_name = region_of_environment()
-        factory = BaseSessionFactory(conn=wrapper, config=STS_CONFIG)
+        factory = BaseSessionFactory(conn=wrapper, config=make_sts_config(wrapper))
     return factory
 
 
-def _share_loader(session: boto3.session.Session) -> boto3.session.Session:
-    session._session.register_component("data_loader", LOADER)  # noqa: SLF001 - boto3 has no other way
+def _prepare(session: boto3.session.Session, wrapper: AwsConnectionWrapper) -> boto3.session.Session:
+    """Let sessions share botocore's models, and check the certificates of STS as those of S3."""
+    core = session._session  # noqa: SLF001 - boto3 has no other way
+    core.register_component("data_loader", LOADER)
+    if wrapper.verify is not None:
+        core.set_config_variable("ca_bundle", wrapper.verify)
     return session

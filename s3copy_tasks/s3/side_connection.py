@@ -49,24 +49,27 @@ class SideConnection:
 
     def fields(self) -> dict[str, str]:
         """Return where each setting is written: the connection's extra, the YAML, or the environment."""
-        region = f"{self.side}.region of the YAML"
+        region = f"{self.side}.region of the YAML or AWS_REGION"
         if not self.location.connection:
+            by_role = f"{self.side}.role_arn and {self.side}.external_id of the YAML"
             return {
+                "call": by_role if self.location.role_arn else "AWS_ROLE_ARN",
                 "connection": "the environment",
                 "keys": "the environment",
-                "call": f"{self.side}.role_arn and {self.side}.external_id of the YAML",
                 "profile": "AWS_PROFILE",
                 "region": region,
+                "s3_endpoint": f"{self.side}.endpoint_url of the YAML and the environment",
                 "sts_endpoint": "AWS_ENDPOINT_URL_STS",
                 "verify": "AWS_CA_BUNDLE",
             }
         extra = f"the extra of {self}"
         return {
+            "call": f"role_arn and assume_role_kwargs in {extra}",
             "connection": extra,
             "keys": f"login and password of {self}",
-            "call": f"role_arn and assume_role_kwargs in {extra}",
             "profile": f"profile_name in {extra}" if self.wrapper.profile_name else "AWS_PROFILE",
-            "region": f"region_name in {extra} or {region}",
+            "region": f"region_name in {extra}, {region}",
+            "s3_endpoint": f"endpoint_url and config_kwargs in {extra}",
             "sts_endpoint": f"service_config.sts.endpoint_url in {extra}",
             "verify": f"verify in {extra}",
         }

@@ -80,7 +80,10 @@ def test_no_region_anywhere(sides: Sides, tmp_path: Path, monkeypatch: pytest.Mo
     change_source(sides, monkeypatch, region_name=None)
     code, _, err = s3copy(tmp_path, "run", "daily")
     assert code == 1
-    assert "region_name in the extra of Airflow connection 'aws_source' or source.region of the YAML" in err
+    assert (
+        "region_name in the extra of Airflow connection 'aws_source', source.region of the YAML or AWS_REGION"
+        in err
+    )
     assert "trust" not in err
 
 

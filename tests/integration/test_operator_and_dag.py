@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -192,6 +193,27 @@ def test_a_copy_with_failures(
     assert (dag.pushed["files_failed"], dag.pushed["total_bytes_transferred"]) == (2, 8)
     assert operator.fields == dag.fields
     assert set(operator.fields) == PROMISED - {"operation completed"}
+
+
+@pytest.mark.one_server
+def test_a_connection_that_cannot_work(
+    sides: Sides,
+    run_dag: RunDag,
+    log_events: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A wrong extra is one sentence in the metrics of operator and Dag, and no error of a library."""
+    wrong = json.loads(sides.environment["AIRFLOW_CONN_AWS_SOURCE"])
+    wrong["extra"]["config_kwargs"] = {"foo": 1}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_SOURCE", json.dumps(wrong))
+    for run in (by_operator(sides, run_dag, log_events), by_yaml(sides, run_dag, log_events, tmp_path)):
+        assert (run.state, run.pushed["errors_by_code"]) == ("failed", {"InvalidConfig": 1})
+        (error,) = run.pushed["errors"]
+        assert error.endswith(
+            "source: the extra of Airflow connection 'aws_source' is wrong: "
+            "config_kwargs.foo is not an option of botocore's Config"
+        )
 
 
 @pytest.mark.one_server

@@ -15,7 +15,7 @@ from s3copy_tasks.core.job import Location, TransferOptions
 from s3copy_tasks.errors import AccessError, ConfigError, CopyError, TransientError
 from s3copy_tasks.s3.connections import AwsConnectionManager
 from tests.support.s3.proxy import Reply
-from tests.support.s3.scripted import RESET, Asked, ScriptedServer, reply
+from tests.support.s3.scripted import RESET, Asked, ScriptedServer, certificate, reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,7 @@ CLAIMS = {
     "sub": "system:serviceaccount:airflow:worker",
     "aud": ["sts.amazonaws.com"],
 }
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAWORKER0000000000", "AWS_SECRET_ACCESS_KEY": SECRET}
 WEB_IDENTITY = {
     "assume_role_method": "assume_role_with_web_identity",
     "assume_role_with_web_identity_federation": "file",
@@ -196,7 +197,12 @@ WRONG: dict[str, tuple[Any, str, str]] = {
         "a URL",
     ),
     "an endpoint without a scheme": ({"endpoint_url": "host:9000"}, "endpoint_url", "a URL"),
-    "an endpoint with a password": ({"endpoint_url": f"http://u:{SECRET}@[::1"}, "endpoint_url", "a URL"),
+    "an endpoint that is broken": ({"endpoint_url": f"http://u:{SECRET}@[::1"}, "endpoint_url", "a URL"),
+    "an endpoint with a password": (
+        {"endpoint_url": f"http://u:{SECRET}@host"},
+        "endpoint_url",
+        "without a user or password",
+    ),
     "session arguments as text": ({"session_kwargs": "x"}, "session_kwargs", "an object"),
     "a session argument that is ignored": (
         {"session_kwargs": {"profile_name": "x"}},
@@ -304,7 +310,8 @@ def test_no_region_anywhere(sts: Sts) -> None:
     error = failure()
     assert error.code == "RoleNotAssumed"
     assert (
-        "region_name in the extra of Airflow connection 'src' or source.region of the YAML" in error.message
+        "region_name in the extra of Airflow connection 'src', source.region of the YAML or AWS_REGION"
+        in error.message
     )
     assert error.remedy is None
     assert "trust" not in error.message
@@ -638,6 +645,88 @@ def test_a_containers_token_that_is_missing(sts: Sts, tmp_path: Path) -> None:
     sts.environment("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{sts.server.url}/creds")
     sts.environment("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "none"))
     assert f"'{tmp_path / 'none'}'" in failure(connection=None).message
+
+
+# Files and variables of AWS -> words of the sentence about them.
+OF_THE_ENVIRONMENT = {
+    "a broken file": ("[profile x\n", {}, "Correct that file"),
+    "an unknown profile": ("", {"AWS_PROFILE": "nope"}, "(nope) could not be found"),
+    "a profile without a source": (f"[profile x]\nrole_arn={ROLE}", {"AWS_PROFILE": "x"}, "source_profile"),
+    "a profile with an unknown source": (
+        f"[profile x]\nrole_arn={ROLE}\nsource_profile=y",
+        {"AWS_PROFILE": "x"},
+        "Correct the profile in ~/.aws/config",
+    ),
+    "a process that fails": (
+        "[profile x]\ncredential_process=/bin/false",
+        {"AWS_PROFILE": "x"},
+        "custom-process",
+    ),
+    "a process that is missing": (
+        "[profile x]\ncredential_process=/no/process",
+        {"AWS_PROFILE": "x"},
+        "can't read '/no/process'",
+    ),
+    "a process that prints a secret": (
+        f"[profile x]\ncredential_process=/bin/echo {SECRET}",
+        {"AWS_PROFILE": "x"},
+        "a value can't work",
+    ),
+    "half a key": ("", {"AWS_ACCESS_KEY_ID": "AKIA"}, "missing: AWS_SECRET_ACCESS_KEY"),
+    "a token without a role": ("", {"AWS_WEB_IDENTITY_TOKEN_FILE": "/no"}, "AWS_ROLE_ARN"),
+    "a role that is a name": (
+        "",
+        {"AWS_WEB_IDENTITY_TOKEN_FILE": __file__, "AWS_ROLE_ARN": "r", "AWS_REGION": "us-east-1"},
+        "Check AWS_ROLE_ARN",
+    ),
+    "a container elsewhere": (
+        "",
+        {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://example.org/"},
+        "environment",
+    ),
+    "a broken endpoint": ("", KEYS | {"AWS_ENDPOINT_URL": "nope"}, "Check source.endpoint_url of the YAML"),
+    "a region with a space": ("", KEYS | {"AWS_REGION": "us west"}, "AWS_REGION"),
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "variables", "words"), OF_THE_ENVIRONMENT.values(), ids=OF_THE_ENVIRONMENT
+)
+def test_a_wrong_environment(
+    sts: Sts, tmp_path: Path, config: str, variables: dict[str, str], words: str
+) -> None:
+    """Credentials of files and variables that can't work are one sentence, too."""
+    (tmp_path / "config").write_text(config)
+    for name, value in variables.items():
+        sts.environment(name, value)
+    error = failure(connection=None)
+    assert words in error.message
+    assert "\n" not in error.message
+    assert error.remedy is None
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_the_settings_of_a_connection_are_for_sts_too(
+    sts: Sts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CA bundle and the proxies of a connection are used for S3 and for STS."""
+    monkeypatch.setenv("NO_PROXY", "")
+    pem = certificate(tmp_path / "sts.pem")
+    with ScriptedServer(lambda _: granted(), tls=pem) as tls:
+        endpoint = {"service_config": {"sts": {"endpoint_url": tls.url}}}
+        sts.connection(endpoint)
+        assert "verify in the extra of Airflow connection 'src'" in failure().message
+        for verify in (str(pem), False):
+            sts.connection(endpoint | {"verify": verify})
+            connect()
+    sts.connection(
+        {
+            "service_config": {"sts": {"endpoint_url": "http://sts.example.org"}},
+            "config_kwargs": {"proxies": {"http": sts.server.url}},
+        }
+    )
+    connect()
+    assert [asked.target for asked in sts.server.asked] == ["http://sts.example.org/"]
 
 
 def test_no_credentials_at_all(sts: Sts) -> None:
