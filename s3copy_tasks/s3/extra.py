@@ -151,7 +151,7 @@ _OF_BOTOCORE = {
 """Options of botocore's Config whose values it does not check."""
 
 
-def find_problems(extra: Mapping[str, Any], *, login: str | None, password: str | None) -> list[str]:
+def find_problems(extra: dict[str, Any], *, login: str | None, password: str | None) -> list[str]:
     """Return what is wrong with an extra, each as words that name the field and what belongs there.
 
     Values are never quoted: any of them may be a secret.
@@ -165,6 +165,7 @@ def find_problems(extra: Mapping[str, Any], *, login: str | None, password: str 
     if wrong:
         return wrong
     return [
+        *_blank_keys(extra | {"login": login, "password": password}),
         *_half_a_key(extra, login, password),
         *_wrong_session(extra.get("session_kwargs", {})),
         *_wrong_config(extra.get("config_kwargs", {})),
@@ -186,6 +187,13 @@ def _wrong_fields(given: Mapping[str, Any], fields: Mapping[str, _Field], within
     for name, field in fields.items():
         if given.get(name) is not None and not field.fits(given[name]):
             yield f"{within}{name} must be {field.belongs}"
+
+
+def _blank_keys(extra: Mapping[str, Any]) -> Iterator[str]:
+    """Find a key that was pasted with white space: no header may have it."""
+    for name in ("login", "password", *_OF_SESSION):
+        if extra.get(name) and extra[name] != extra[name].strip():
+            yield f"{name} begins or ends with white space"
 
 
 def _half_a_key(extra: Mapping[str, Any], login: str | None, password: str | None) -> Iterator[str]:

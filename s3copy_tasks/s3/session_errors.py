@@ -233,7 +233,7 @@ def _read_runtime_error(error: RuntimeError, of: SideConnection) -> _Found:
 def _read_other(error: Exception, of: SideConnection) -> _Found:
     """Report an error without its text, which may hold a secret."""
     advice = f"Check {SAML} in {of.fields()['connection']}" if of.identity.saml_provider else ""
-    return _refuse(f"{type(error).__name__} was raised", advice)
+    return _refuse(f"the Amazon provider raised {type(error).__name__}", advice)
 
 
 def _refuse(reason: str, advice: str = "") -> _Found:

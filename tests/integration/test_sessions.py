@@ -249,11 +249,16 @@ def test_a_wrong_extra(sts: Sts, extra: Any, field: str, belongs: str) -> None:
 
 @pytest.mark.parametrize(
     ("fields", "lacks"),
-    [({"login": None}, "no login"), ({"password": None}, "no password")],
-    ids=["a secret without its id", "an id without its secret"],
+    [
+        ({"login": None}, "no login"),
+        ({"password": None}, "no password"),
+        ({"login": "AKIA\n"}, "login begins or ends with white space"),
+        ({"password": f"{SECRET} "}, "password begins or ends with white space"),
+    ],
+    ids=["a secret without its id", "an id without its secret", "a line break", "a blank"],
 )
-def test_half_a_key(sts: Sts, fields: dict[str, Any], lacks: str) -> None:
-    """Half a key is not replaced by whatever credentials the environment has."""
+def test_a_key_that_cannot_work(sts: Sts, fields: dict[str, Any], lacks: str) -> None:
+    """A key that can't work is not replaced by whatever credentials the environment has."""
     sts.environment("AWS_ACCESS_KEY_ID", "AKIAANOTHER000000000")
     sts.environment("AWS_SECRET_ACCESS_KEY", SECRET)
     sts.connection({}, **fields)
@@ -519,6 +524,16 @@ def test_web_identity_that_is_refused(
         },
     }
     assert not any(record.exc_info for record in caplog.records)
+
+
+def test_a_pods_role_on_the_way_to_another(sts: Sts, tmp_path: Path) -> None:
+    """If the pod's own role is refused, its trust policy is the one to change, not that of the job's role."""
+    web_identity(sts, tmp_path, "environment")
+    sts.connection({"role_arn": f"{ROLE}-of-the-job"}, login=None, password=None)
+    sts.answer = refused("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+    error = failure()
+    assert f"the trust policy of {ROLE}: " in (error.remedy or "")
+    assert missing(error)["Action"] == "sts:AssumeRoleWithWebIdentity"
 
 
 @IDENTITIES
