@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from s3copy_tasks.config.check.dates import RunDates, date_names
 from s3copy_tasks.config.check.schedule import PRESETS, interval_from
 from s3copy_tasks.config.check.schema import schema
-from s3copy_tasks.config.check.template import RunDates, date_names, render
+from s3copy_tasks.config.check.template import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

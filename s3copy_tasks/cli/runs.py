@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from s3copy_tasks.cli.jobs import DONE, FAILED, job_file
+from s3copy_tasks.config.check.dates import run_names
 from s3copy_tasks.config.check.schedule import first_run, interval_from
-from s3copy_tasks.config.check.template import RunDates, date_names
 from s3copy_tasks.config.layers import ENDINGS
 from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.render import render_job
@@ -161,11 +161,14 @@ def _render(job: CopyJob, options: argparse.Namespace, now: datetime, *, dry_run
         "dry_run": dry_run,
         "prefixes": options.prefix,
     }
-    names: dict[str, Any] = {"run_id": _run_id(now), "params": parameters, "dag_run": RunDates(now)}
+    moment = interval = None
     if options.logical_date is not None:
         moment = first_run(options.logical_date, job.schedule, job.timezone)
+        interval = interval_from(moment, job.schedule, job.timezone)
         sys.stderr.write(f"logical date {moment.isoformat()}: ds is {moment.astimezone(UTC):%Y-%m-%d}\n")
-        names |= date_names(moment, interval_from(moment, job.schedule, job.timezone))
+    names = run_names(
+        run_id=_run_id(now), run_after=now, params=parameters, logical_date=moment, interval=interval
+    )
     return render_job(job, names, run_id=_run_id(now), **parameters)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from s3copy_tasks.config.check.rules import parse_moment
+from s3copy_tasks.config.check.dates import parse_moment
 from s3copy_tasks.config.check.schedule import ASSET_CHARACTERS_MAX, asset_uri
 from s3copy_tasks.config.check.template import UnknownNameError, render
+from s3copy_tasks.config.check.trial import check_text
 from s3copy_tasks.config.read.hints import SHOWN_MAX, did_you_mean
 from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.errors import Code, ConfigError
@@ -112,15 +113,16 @@ def _rendered(job: CopyJob, names: Mapping[str, Any]) -> dict[str, str]:
     for path, template in job.templates():
         try:
             texts[path] = render(template, names)
-            if path == "filters.modified_since":
-                parse_moment(texts[path], job.timezone)
-            if path.startswith("prefixes") and texts[path] and not texts[path].endswith("/"):
-                problems.append(f"{path}: {texts[path]!r} does not end with '/' after rendering")
+            check_text(_kind(path), texts[path], job.timezone)
         except (UnknownNameError, ValueError) as error:
             problems.append(f"{path}: {error}")
     if problems:
         raise _refused(job, problems)
     return texts
+
+
+def _kind(path: str) -> str:
+    return {"prefixes": "prefix", "objects": "key"}.get(path.partition("[")[0], "modified_since")
 
 
 def _refused(job: CopyJob, problems: Sequence[str]) -> ConfigError:

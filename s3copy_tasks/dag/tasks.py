@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from s3copy_tasks.config.check.template import NAMES, RunDates
+from s3copy_tasks.config.check.dates import run_names
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.explain import provenance
 from s3copy_tasks.copy.runner import copy_batch as run_batch
@@ -83,7 +83,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
         check_recipients(job)
         effective = render_job(
             job,
-            template_names(context) | {"params": parameters},
+            template_names(context, parameters),
             run_id=context["run_id"],
             **parameters,
         )
@@ -120,10 +120,19 @@ def _push_reason(step: str, job: CopyJob | EffectiveJob, context: Context) -> It
         raise
 
 
-def template_names(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the names of dates and runs that a config's templates may use, with their values."""
-    names = {name: context[name] for name in NAMES if context.get(name) is not None}
-    return names | {"dag_run": RunDates(context["dag_run"].run_after)}
+def template_names(context: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the names that a config's templates may use, with their values."""
+    logical_date = context.get("logical_date")
+    interval = (
+        None if logical_date is None else (context["data_interval_start"], context["data_interval_end"])
+    )
+    return run_names(
+        run_id=context["run_id"],
+        run_after=context["dag_run"].run_after,
+        params=parameters,
+        logical_date=logical_date,
+        interval=interval,
+    )
 
 
 def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:

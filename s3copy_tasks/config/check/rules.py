@@ -5,12 +5,14 @@ Documents that the schema refuses are checked, too: all problems are reported at
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from s3copy_tasks.config.check.dates import parse_moment
 from s3copy_tasks.config.check.schedule import check_asset, resolve_cron
 from s3copy_tasks.config.check.template import DATE_NAMES, UnknownNameError, names_in
+from s3copy_tasks.config.check.trial import SAMPLE_DAY, find_failure
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import SHOWN_MAX, nearest
 from s3copy_tasks.core.job import (
@@ -121,7 +123,7 @@ def _is_day(text: str) -> bool:
 
 
 def _of_templates(document: dict[str, Any]) -> Iterator[Finding]:
-    schedule = document.get("schedule")
+    by_assets = isinstance(document.get("schedule"), dict)
     for parts, template in _templates(document):
         try:
             names = names_in(template)
@@ -129,12 +131,22 @@ def _of_templates(document: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(parts=parts, code=Code.BAD_TEMPLATE, message=str(error))
             continue
         dates = sorted(names & DATE_NAMES)
-        if isinstance(schedule, dict) and dates:
+        if by_assets and dates:
             words = (
                 f"{', '.join(dates)}: a run started by assets has no logical date. "
                 "Use dag_run.run_after, such as {{ dag_run.run_after | ds }}"
             )
             yield Finding(parts=parts, code=Code.NO_LOGICAL_DATE, message=words)
+        elif "{" in template:
+            failure = find_failure(template, _kind(parts), by_assets=by_assets)
+            if failure is not None:
+                words = f"fails in every run, such as that of {SAMPLE_DAY}: {failure}"
+                yield Finding(parts=parts, code=Code.BAD_TEMPLATE, message=words)
+
+
+def _kind(parts: Parts) -> str:
+    """Return what a template renders to: a prefix, a key or a date."""
+    return {"prefixes": "prefix", "objects": "key"}.get(str(parts[0]), "modified_since")
 
 
 def _templates(document: dict[str, Any]) -> Iterator[tuple[Parts, str]]:
@@ -192,25 +204,3 @@ def _list(document: dict[str, Any], field: str) -> list[Any]:
     """Return a list, truncated so that comparing its entries with each other stays quick."""
     value = document.get(field)
     return value[:_ENTRIES_MAX] if isinstance(value, list) else []
-
-
-def parse_moment(text: str, zone: ZoneInfo) -> datetime:
-    """Return a date at midnight in `zone`, or a time with its own zone.
-
-    Raises:
-        ValueError: it is neither, or it is a time without a zone.
-    """
-    try:
-        return datetime.combine(date.fromisoformat(text), datetime.min.time(), tzinfo=zone)
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        examples = "2026-01-01 or 2026-01-01T02:00:00+00:00"
-        msg = f"{text[:SHOWN_MAX]!r} is not a valid date or time (examples: {examples})"
-        raise ValueError(msg) from None
-    if moment.tzinfo is None:
-        msg = f"{text!r} has no time zone. Write {text}Z or {text}+00:00"
-        raise ValueError(msg)
-    return moment

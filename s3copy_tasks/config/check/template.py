@@ -39,13 +39,14 @@ _FIELDS = {
 
 _PATHS = frozenset(f"{name}.{field}" for name, fields in _FIELDS.items() for field in fields)
 
-_DATE_FILTERS: dict[str, Callable[[datetime], str]] = {
+DATE_FORMS: dict[str, Callable[[datetime], str]] = {
     "ds": lambda moment: moment.strftime("%Y-%m-%d"),
     "ds_nodash": lambda moment: moment.strftime("%Y%m%d"),
     "ts": lambda moment: moment.isoformat(),
     "ts_nodash": lambda moment: moment.strftime("%Y%m%dT%H%M%S"),
     "ts_nodash_with_tz": lambda moment: moment.isoformat().replace("-", "").replace(":", ""),
 }
+"""Airflow's filters for dates; a name such as `ds` is that filter of the logical date."""
 _CHARACTERS_MAX = 10_000
 _INCLUDES = (nodes.Extends, nodes.FromImport, nodes.Import, nodes.Include)
 
@@ -54,14 +55,22 @@ class UnknownNameError(ValueError):
     """A template is not valid, or uses a name that is unknown or has no value."""
 
 
-@cache
-def _environment() -> SandboxedEnvironment:
-    environment = SandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
+def make_environment(kind: type[SandboxedEnvironment] = SandboxedEnvironment) -> SandboxedEnvironment:
+    """Return an environment for templates, with Airflow's date filters and without any global name."""
+    environment = kind(
+        undefined=StrictUndefined,
+        autoescape=False,
+        keep_trailing_newline=True,
+        optimized=False,  # constants are evaluated when a template is rendered, and not when it is read
     )
-    environment.filters.update(_DATE_FILTERS)
+    environment.filters.update(DATE_FORMS)
     environment.globals.clear()
     return environment
+
+
+@cache
+def _environment() -> SandboxedEnvironment:
+    return make_environment()
 
 
 @lru_cache(maxsize=4096)  # hundreds of jobs share a few templates
@@ -76,7 +85,7 @@ def names_in(template: str) -> frozenset[str]:
     found = _parsed(template)
     filters = sorted(_unknown_filters(found))
     if filters:
-        msg = f"unknown filter {', '.join(filters)}. Date filters: {', '.join(sorted(_DATE_FILTERS))}"
+        msg = f"unknown filter {', '.join(filters)}. Date filters: {', '.join(sorted(DATE_FORMS))}"
         raise UnknownNameError(msg)
     names = _undeclared(found)
     unknown = sorted((names - NAMES) | _unknown_attributes(found))
@@ -97,7 +106,7 @@ def _parsed(template: str) -> list[nodes.Node]:
         msg = f"not a valid template: it has more than {_CHARACTERS_MAX:,} characters"
         raise UnknownNameError(msg)
     try:
-        found = [*_nodes(_environment().parse(template))]
+        found = [*nodes_of(template)]
     except TemplateError as error:
         msg = f"not a valid template: {error.message}. Write a name in double braces: {{{{ ds }}}}"
         raise UnknownNameError(msg) from None
@@ -155,9 +164,9 @@ def _lacks_value(template: Any, rendered: Any) -> bool:
     return found is not None and "None" in found.groups()
 
 
-def _nodes(tree: nodes.Template) -> Iterator[nodes.Node]:
+def nodes_of(template: str) -> Iterator[nodes.Node]:
     """Yield every node of a template."""
-    waiting: list[nodes.Node] = [tree]
+    waiting: list[nodes.Node] = [_environment().parse(template)]
     while waiting:
         node = waiting.pop()
         waiting += node.iter_child_nodes()
@@ -200,8 +209,13 @@ def _is_method(path: str) -> bool:
     return name == "params" and hasattr(dict, field)
 
 
-def render(template: str, names: Mapping[str, Any]) -> str:
+def render(template: str, names: Mapping[str, Any], environment: SandboxedEnvironment | None = None) -> str:
     """Return a template with its names filled in.
+
+    Args:
+        template: valid or not.
+        names: values of the names that it may use.
+        environment: another than that of a run.
 
     Raises:
         UnknownNameError: a name has no value in this run, or the template fails.
@@ -216,24 +230,7 @@ def render(template: str, names: Mapping[str, Any]) -> str:
         )
         raise UnknownNameError(msg)
     try:
-        return _environment().from_string(template).render(names)
+        return (environment or _environment()).from_string(template).render(names)
     except Exception as error:  # noqa: BLE001 - a template is code: it may divide by zero, too
         msg = f"can't be rendered: {error}"
         raise UnknownNameError(msg) from None
-
-
-class RunDates:
-    """`dag_run` in templates: it only has the time when the run became due."""
-
-    def __init__(self, run_after: datetime) -> None:
-        self.run_after = run_after
-
-
-def date_names(logical_date: datetime, interval: tuple[datetime, datetime]) -> dict[str, Any]:
-    """Return the date names of a run as Airflow defines them, all in UTC and of Airflow's own type."""
-    import pendulum  # noqa: PLC0415 - slow, and only the command line needs it
-
-    filters = _environment().filters
-    moment, start, end = (pendulum.instance(t).in_timezone("UTC") for t in (logical_date, *interval))
-    forms = {name: filters[name](moment) for name in DATE_NAMES if name in filters}
-    return {"logical_date": moment, "data_interval_start": start, "data_interval_end": end, **forms}

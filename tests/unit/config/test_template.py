@@ -10,12 +10,11 @@ import pendulum
 import pytest
 from airflow.sdk.definitions._internal.templater import FILTERS
 
+from s3copy_tasks.config.check.dates import RunDates, date_names
 from s3copy_tasks.config.check.template import (
     DATE_NAMES,
     NAMES,
-    RunDates,
     UnknownNameError,
-    date_names,
     names_in,
     refuse_missing_values,
     render,
@@ -42,8 +41,9 @@ MOMENTS = {
 @pytest.mark.parametrize("name", FILTERS)
 def test_filters_are_airflows(name: str, moment: datetime) -> None:
     """Each of Airflow's date filters gives the text that Airflow gives."""
-    names = BY_HAND | {"dag_run": RunDates(moment)}
-    assert render(f"{{{{ dag_run.run_after | {name} }}}}", names) == FILTERS[name](moment)
+    assert render(f"{{{{ params.moment | {name} }}}}", {"params": {"moment": moment}}) == FILTERS[name](
+        moment
+    )
 
 
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
