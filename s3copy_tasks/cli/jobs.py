@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.config.catalog import job_files
+from s3copy_tasks.config.catalog import config_files, is_job_name
 from s3copy_tasks.config.layers import DEFAULTS_STEM, ENDINGS
 from s3copy_tasks.errors import Code, ConfigError
 
@@ -29,7 +29,7 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
             path.stat()
             if path.name in _DEFAULTS:  # defaults can break the jobs of their folder
                 path = path.parent  # noqa: PLW2901
-            found = job_files(path) if path.is_dir() else [path]
+            found = config_files(path) if path.is_dir() else [path]
             files |= {os.path.normpath(file.absolute()): file for file in found}
         except OSError as error:
             raise UsageError(f"can't read {path}: {error.strerror}") from None
@@ -48,7 +48,7 @@ def job_file(named: str, folder: Path) -> Path:
         if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises where a name is too long
             raise UsageError(f"file not found: {path}")
         return path
-    files = files_of([folder])
+    files = [file for file in files_of([folder]) if is_job_name(file.name)]
     same = [file for file in files if file.stem == named]
     if len(same) > 1:
         raise ConfigError(

@@ -19,8 +19,8 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from s3copy_tasks.cli.jobs import DONE, FAILED, job_file
 from s3copy_tasks.config.check.dates import run_names
 from s3copy_tasks.config.check.schedule import first_run, interval_from
-from s3copy_tasks.config.layers import ENDINGS
-from s3copy_tasks.config.load import load_job
+from s3copy_tasks.config.layers import ENDINGS, find_defaults, read_layers
+from s3copy_tasks.config.load import judge_job
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.core.text import printable
@@ -135,12 +135,14 @@ class _Started:
 
 
 def valid_job(options: argparse.Namespace) -> CopyJob:
-    """Return the job that a command names.
+    """Return the job that a command names; its warnings go to stderr.
 
     Raises:
         ConfigError: it is invalid; the message has all problems.
     """
-    job = load_job(job_file(options.job, options.config_dir))
+    file = job_file(options.job, options.config_dir)
+    job, warnings = judge_job(read_layers(file, find_defaults(file.parent)))
+    sys.stderr.write(as_text(warnings))
     if isinstance(job, list):
         raise ConfigError("invalid config\n" + as_text(job).rstrip(), code=Code.INVALID_CONFIG)
     return job

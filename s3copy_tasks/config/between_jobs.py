@@ -1,17 +1,22 @@
-"""Rules across jobs: jobs that write the same place, and jobs that copy in a loop.
+"""Rules across jobs: jobs that write the same place, or one below the other, and jobs that copy in a loop.
 
-Only what is certain in every run is a problem: templates are compared unrendered.
+Only what is certain in every run is a problem: templates are compared unrendered. That one job writes below
+another is certain, that it writes the same keys is not: that is a warning.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from glob import escape
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.config.check.template import literal_parts
 from s3copy_tasks.config.problem import Code, Finding
-from s3copy_tasks.core.job import list_entries
+from s3copy_tasks.config.read.hints import written
+from s3copy_tasks.core.globs import can_pass
+from s3copy_tasks.core.job import PrefixEntry, list_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.config.layers import Layers
     from s3copy_tasks.config.problem import Problem
     from s3copy_tasks.config.read.place import Parts
-    from s3copy_tasks.core.job import Location
+    from s3copy_tasks.core.job import Location, ObjectEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +36,14 @@ class _Target:
     parts: Parts
     bucket: tuple[str, str | None]
     key: str
+    entry: PrefixEntry | ObjectEntry
 
 
 def problems_across(loaded: Sequence[tuple[CopyJob, Layers]]) -> Iterator[Problem]:
     """Yield the problems between valid jobs; the jobs stay valid."""
     layers = {job.name: read for job, read in loaded}
     jobs = [job for job, _ in loaded]
-    for name, finding in [*_written_by_two(jobs, layers), *_loops(jobs)]:
+    for name, finding in [*_written_by_two(jobs, layers), *_written_below(jobs, layers), *_loops(jobs)]:
         yield layers[name].problem(finding)
 
 
@@ -47,18 +53,79 @@ def _server(place: Location) -> tuple[str, str | None]:
 
 def _written_by_two(jobs: Sequence[CopyJob], layers: dict[str, Layers]) -> Iterator[tuple[str, Finding]]:
     first: dict[tuple[str, tuple[str, str | None], str], _Target] = {}
+    for target in _targets(jobs):
+        earlier = first.setdefault((str(target.parts[0]), target.bucket, target.key), target)
+        if earlier.job is not target.job:
+            words = (
+                f"the job {earlier.job.name!r} also writes {target.job.destination}/{target.key} "
+                f"({_where(earlier, layers)}). Give each job its own destination, or merge the jobs"
+            )
+            yield target.job.name, Finding(parts=target.parts, code=Code.JOBS_WRITE_SAME, message=words)
+
+
+def _written_below(jobs: Sequence[CopyJob], layers: dict[str, Layers]) -> Iterator[tuple[str, Finding]]:
+    """Yield each place below the destination prefix of another job that may write the same keys there."""
+    prefixes: dict[tuple[tuple[str, str | None], str], list[_Target]] = {}
+    for target in _targets(jobs):
+        if isinstance(target.entry, PrefixEntry):
+            prefixes.setdefault((target.bucket, target.key), []).append(target)
+    for target in _targets(jobs):
+        above = (one for key in _prefixes_of(target.key) for one in prefixes.get((target.bucket, key), ()))
+        outer = next((one for one in above if one.job is not target.job and _reaches(one, target)), None)
+        if outer is not None:
+            words = (
+                f"the job {outer.job.name!r} writes to {outer.job.destination}/{outer.key} "
+                f"({_where(outer, layers)}), and may write the same keys. {_explain_nested(outer, target)}"
+            )
+            yield target.job.name, Finding(parts=target.parts, code=Code.JOBS_WRITE_NESTED, message=words)
+
+
+def _targets(jobs: Sequence[CopyJob]) -> Iterator[_Target]:
     for job in jobs:
         for field, index, entry in list_entries(job.prefixes, job.objects):
-            parts: Parts = (field, index, "destination")
-            target = _Target(job, parts, _server(job.destination), entry.destination)
-            earlier = first.setdefault((field, target.bucket, target.key), target)
-            if earlier.job is not job:
-                place = layers[earlier.job.name].place(earlier.parts)
-                words = (
-                    f"the job {earlier.job.name!r} also writes {job.destination}/{entry.destination} "
-                    f"({place.file}:{place.line}). Give each job its own destination, or merge the jobs"
-                )
-                yield job.name, Finding(parts=parts, code=Code.JOBS_WRITE_SAME, message=words)
+            yield _Target(
+                job, (field, index, "destination"), _server(job.destination), entry.destination, entry
+            )
+
+
+def _where(target: _Target, layers: dict[str, Layers]) -> str:
+    place = layers[target.job.name].place(target.parts)
+    return f"{place.file}:{place.line}"
+
+
+def _prefixes_of(key: str) -> Iterator[str]:
+    """Yield the prefixes that a key or a prefix is below, from the longest to that of the whole bucket."""
+    end = key.rfind("/", 0, -1)
+    while end >= 0:
+        yield key[: end + 1]
+        end = key.rfind("/", 0, end)
+    if key:
+        yield ""
+
+
+def _reaches(outer: _Target, target: _Target) -> bool:
+    """Return whether a job's filters let keys pass that another job writes below its destination."""
+    filters, below = outer.job.filters, target.key.removeprefix(outer.key)
+    return isinstance(outer.entry, PrefixEntry) and can_pass(
+        filters.include or ("*",),
+        filters.exclude,
+        within=_glob_of(target, below),
+        folders=outer.entry.recursive,
+    )
+
+
+def _explain_nested(outer: _Target, target: _Target) -> str:
+    below = target.key.removeprefix(outer.key)
+    advice = f"If its source has keys that begin with {below!r}, give the jobs destinations apart"
+    if "{" in below:
+        return advice
+    return f"{advice}, or exclude those keys there: `exclude: [{written(_glob_of(target, below))}]`"
+
+
+def _glob_of(target: _Target, below: str) -> str:
+    """Return the glob of what a job writes, below the destination of another."""
+    texts = ("*" if text is None else escape(text) for text in literal_parts(below))
+    return "".join(texts) + ("*" if isinstance(target.entry, PrefixEntry) else "")
 
 
 def _loops(jobs: Sequence[CopyJob]) -> Iterator[tuple[str, Finding]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.config.between_jobs import problems_across
-from s3copy_tasks.config.layers import ENDINGS, Layers, find_defaults, read_layers
+from s3copy_tasks.config.layers import DEFAULTS_STEM, ENDINGS, Layers, find_defaults, read_layers
 from s3copy_tasks.config.load import judge_job, split_warnings
 from s3copy_tasks.config.problem import Code, Problem
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from s3copy_tasks.config.job import CopyJob
+
+_DEFAULTS = frozenset(DEFAULTS_STEM + ending for ending in ENDINGS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +35,40 @@ class Catalog:
     warnings: tuple[Problem, ...] = ()
 
 
+def config_files(folder: Path) -> list[Path]:
+    """Return the job files of a folder, and those that are none only because of their extension; sorted."""
+    return sorted(file for file in folder.iterdir() if _is_config(file.name) and _may_be_read(file))
+
+
 def job_files(folder: Path) -> list[Path]:
     """Return the job files of a folder, sorted, without names that start with "_" or "."."""
-    return sorted(file for file in folder.iterdir() if is_job_name(file.name) and _may_be_read(file))
+    return [file for file in config_files(folder) if is_job_name(file.name)]
 
 
 def is_job_name(name: str) -> bool:
     """Return whether a file with this name is a job; names that start with "_" or "." are not."""
     return name.endswith(ENDINGS) and not name.startswith(("_", "."))
+
+
+def _is_config(name: str) -> bool:
+    return is_job_name(name) or _is_misnamed(name)
+
+
+def _is_misnamed(name: str) -> bool:
+    """Return whether a file is a job or the defaults but for the case of its extension, as in daily.YAML."""
+    renamed = _rename(name)
+    return name != renamed and (is_job_name(renamed) or renamed in _DEFAULTS)
+
+
+def _rename(name: str) -> str:
+    stem, dot, extension = name.rpartition(".")
+    return f"{stem}{dot}{extension.lower()}"
+
+
+def _misnamed(file: Path) -> Problem:
+    renamed = _rename(file.name)
+    words = f"is not read: extensions are in lower case. Rename it to {renamed}"
+    return Problem(file=str(file), code=Code.FILE_NAME, message=words, suggestion=renamed)
 
 
 def _may_be_read(file: Path) -> bool:
@@ -56,11 +84,14 @@ def load_files(files: Iterable[Path], executors: AbstractSet[str] | None = None)
         executors: see `load_job`.
     """
     by_name: dict[str, list[Path]] = {}
+    found: set[Problem] = set()
     for file in files:
-        by_name.setdefault(file.stem, []).append(file)
+        if _is_misnamed(file.name):
+            found.add(_misnamed(file))
+        else:
+            by_name.setdefault(file.stem, []).append(file)
     defaults: dict[Path, Layers | None] = {}
     loaded: list[tuple[CopyJob, Layers]] = []
-    found: set[Problem] = set()
     for _, same in sorted(by_name.items()):
         for file in same:
             if file.parent not in defaults:
@@ -82,7 +113,7 @@ def load_files(files: Iterable[Path], executors: AbstractSet[str] | None = None)
 def load_folder(folder: Path, executors: AbstractSet[str] | None = None) -> Catalog:
     """Load every job of a folder; `executors` as in `load_job`."""
     try:
-        files = job_files(folder)
+        files = config_files(folder)
     except OSError as error:
         words = f"the folder can't be read: {error.strerror}"
         unread = Problem(file=str(folder), code=Code.FILE_UNREADABLE, message=words)

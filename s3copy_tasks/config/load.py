@@ -49,6 +49,11 @@ def judge_job(
     return CopyJob.of(layers.file.stem, layers.file, with_defaults(layers.value)), warnings
 
 
+def load_warnings(file: Path) -> list[Problem]:
+    """Return the warnings about a file, with its folder's defaults; never raises."""
+    return judge_job(read_layers(file, find_defaults(file.parent)))[1]
+
+
 def split_warnings(found: Iterable[Problem]) -> tuple[list[Problem], list[Problem]]:
     """Return the problems that make a job invalid, and the warnings; both sorted by place."""
     in_order = sorted(found, key=lambda problem: problem.place)

@@ -57,6 +57,12 @@ class Code(StrEnum):
     BAD_TEMPLATE = "bad-template"
     BAD_TIMEZONE = "bad-timezone"
     NO_LOGICAL_DATE = "no-logical-date"
+    NOTHING_PASSES = "nothing-passes"
+
+    # Valid, but seldom meant.
+    JOBS_WRITE_NESTED = "jobs-write-nested"
+    UNLIKELY_GLOB = "unlikely-glob"
+    UNLIKELY_KEY = "unlikely-key"
 
     # Between entries, and between jobs.
     FEEDS_ITSELF = "feeds-itself"
@@ -66,7 +72,14 @@ class Code(StrEnum):
     WRITTEN_TWICE = "written-twice"
 
 
-_WARNINGS = frozenset({Code.DEPRECATED_FIELD})
+_WARNINGS = frozenset(
+    {
+        Code.DEPRECATED_FIELD,
+        Code.JOBS_WRITE_NESTED,
+        Code.UNLIKELY_GLOB,
+        Code.UNLIKELY_KEY,
+    }
+)
 """Codes of what should be changed, but leaves the job valid."""
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from s3copy_tasks.config.check.dates import run_names
+from s3copy_tasks.config.load import load_warnings
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.explain import provenance
 from s3copy_tasks.copy.runner import copy_batch as run_batch
@@ -80,6 +81,8 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
     with airflow_errors(), _push_reason("preflight", job, context):
         parameters = read_parameters(context)
         warn_of_ignored_fields(job)
+        for warning in load_warnings(job.file):
+            log.warning("the config has a warning", problem=str(warning))
         check_recipients(job)
         effective = render_job(
             job,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from s3copy_tasks.config.check.dates import parse_moment
+from s3copy_tasks.config.check.filters import check_filters
+from s3copy_tasks.config.check.keys import check_keys
 from s3copy_tasks.config.check.schedule import check_asset, resolve_cron
 from s3copy_tasks.config.check.template import DATE_NAMES, UnknownNameError, names_in
 from s3copy_tasks.config.check.trial import SAMPLE_DAY, find_failure
@@ -41,7 +43,11 @@ def check_rules(document: dict[str, Any]) -> Iterator[Finding]:
     yield from _check_dates(document)
     yield from _check_assets(document)
     yield from _of_templates(document)
-    yield from _check_entries(document)
+    entries = well_formed_entries(document)
+    buckets = {side: _text(document, (side, "bucket")) for side in ("source", "destination")}
+    yield from _check_entries(entries, buckets)
+    yield from check_filters(document, entries, buckets["source"])
+    yield from check_keys(entries, buckets)
     yield from _check_former_pool(document)
 
 
@@ -158,8 +164,7 @@ def _templates(document: dict[str, Any]) -> Iterator[tuple[Parts, str]]:
         yield _SINCE, since
 
 
-def _check_entries(document: dict[str, Any]) -> Iterator[Finding]:
-    entries = well_formed_entries(document)
+def _check_entries(entries: Entries, buckets: dict[str, str | None]) -> Iterator[Finding]:
     static = [one for one in entries if "{" not in one[2].source + one[2].destination]
     for field, index, entry in entries:
         for side in ("source", "destination"):
@@ -171,7 +176,7 @@ def _check_entries(document: dict[str, Any]) -> Iterator[Finding]:
     for parts, words in find_written_twice(entries):
         message = f"{words}. Give each its own destination"
         yield Finding(parts=parts, code=Code.WRITTEN_TWICE, message=message)
-    source, destination = (_text(document, (side, "bucket")) for side in ("source", "destination"))
+    source, destination = buckets["source"], buckets["destination"]
     if source and destination:
         first = set()
         for parts, words in find_overlaps(Location(bucket=source), Location(bucket=destination), entries):
@@ -182,15 +187,21 @@ def _check_entries(document: dict[str, Any]) -> Iterator[Finding]:
 
 def well_formed_entries(document: dict[str, Any]) -> Entries:
     """Return the entries that have a string on both sides, with their indexes in the file."""
-    kinds: dict[str, type[PrefixEntry | ObjectEntry]] = {"prefixes": PrefixEntry, "objects": ObjectEntry}
     return [
-        (field, index, kind(source=entry["source"], destination=entry["destination"]))
-        for field, kind in kinds.items()
+        (field, index, _entry(field, entry))
+        for field in ("prefixes", "objects")
         for index, entry in enumerate(_list(document, field))
         if isinstance(entry, dict)
         and isinstance(entry.get("source"), str)
         and isinstance(entry.get("destination"), str)
     ]
+
+
+def _entry(field: str, entry: dict[str, Any]) -> PrefixEntry | ObjectEntry:
+    source, destination = entry["source"], entry["destination"]
+    if field == "objects":
+        return ObjectEntry(source=source, destination=destination)
+    return PrefixEntry(source=source, destination=destination, recursive=entry.get("recursive") is not False)
 
 
 def _text(document: dict[str, Any], parts: Parts) -> str | None:

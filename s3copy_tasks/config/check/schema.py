@@ -60,8 +60,14 @@ def schema() -> dict[str, Any]:
 
 @cache
 def _validator() -> Draft202012Validator:
-    kind = extend(Draft202012Validator, {"pattern": _pattern, "uniqueItems": _unique_items})  # type: ignore[no-untyped-call] # as published
+    kind = extend(Draft202012Validator, {"anyOf": _any_of, "pattern": _pattern, "uniqueItems": _unique_items})  # type: ignore[no-untyped-call] # as published
     return cast("Draft202012Validator", kind(schema()))
+
+
+def _any_of(validator: Any, parts: list[Any], value: Any, _: Any) -> Iterator[ValidationError]:
+    """Stop at the first error of each part: the message is the schema's, and a list may have 100,000."""
+    if not any(next(validator.descend(value, part), None) is None for part in parts):
+        yield ValidationError("does not have any of the allowed forms")
 
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:

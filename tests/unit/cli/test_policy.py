@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import airflow
 import pytest
 
+from s3copy_tasks.cli import main
 from s3copy_tasks.cli.policy import lists_uploads
 from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE
+from tests.support.builders.documents import document, write
 
 
 @pytest.mark.parametrize(
@@ -21,3 +26,12 @@ def test_uploads_are_listed_below_airflow_33(installed: str, expected: bool) -> 
 def test_tasks_and_policies_agree() -> None:
     """What the tasks of the installed Airflow do is what the printed policies allow."""
     assert lists_uploads(airflow.__version__) is not HAS_TASK_STATE
+
+
+def test_a_command_shows_the_warnings_of_its_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They go to stderr; the command does its work all the same."""
+    file = write(tmp_path, document(filters={"exclude": ["/tmp/*"]}))
+    assert main(["policy", str(file)]) == 0
+    out, err = capsys.readouterr()
+    assert f"{file}:11:5: warning: filters.exclude[0]: globs are matched below the prefix" in err
+    assert json.loads(out)

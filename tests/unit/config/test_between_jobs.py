@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -98,8 +99,84 @@ UNDECIDED = {
 
 @pytest.mark.parametrize(("one", "two"), UNDECIDED.values(), ids=UNDECIDED)
 def test_what_only_a_run_can_decide_is_not_a_problem(tmp_path: Path, one: str, two: str) -> None:
-    """Places that may meet, and need not, are left to the run: prefixes below each other hold other keys."""
+    """Places that may be the same, and need not, are left to the run."""
     assert find_problems(tmp_path, one=job("bucket-a/x/", one), two=job("bucket-a/y/", two)) == ()
+
+
+NESTED: dict[str, tuple[str, str, dict[str, Any], bool]] = {
+    "below": ("bucket-b/out/", "bucket-b/out/deep/", {}, True),
+    "below a whole bucket": ("bucket-b/", "bucket-b/deep/", {}, True),
+    "two levels below": ("bucket-b/out/", "bucket-b/out/very/deep/", {}, True),
+    "a template below a text": ("bucket-b/out/", "bucket-b/out/{{ ds }}/", {}, True),
+    "a text below a template": ("bucket-b/{{ ds }}/", "bucket-b/{{ ds }}/deep/", {}, True),
+    "a key below": ("bucket-b/out/", "bucket-b/out/key", {}, True),
+    "a key that looks like a prefix": ("bucket-b/out/", "bucket-b/out", {}, False),
+    "a name that begins alike": ("bucket-b/out/", "bucket-b/output/", {}, False),
+    "another bucket": ("bucket-b/out/", "bucket-c/out/deep/", {}, False),
+    "excluded": ("bucket-b/out/", "bucket-b/out/deep/", {"filters": {"exclude": ["deep/*"]}}, False),
+    "excluded in part": ("bucket-b/out/", "bucket-b/out/deep/", {"filters": {"exclude": ["deep/a*"]}}, True),
+    "never included": ("bucket-b/out/", "bucket-b/out/deep/", {"filters": {"include": ["a/*"]}}, False),
+    "included by its name": ("bucket-b/out/", "bucket-b/out/deep/", {"filters": {"include": ["*.nc"]}}, True),
+    "a key that is not included": (
+        "bucket-b/out/",
+        "bucket-b/out/key",
+        {"filters": {"include": ["*.nc"]}},
+        False,
+    ),
+    "excluded with its brackets": (
+        "bucket-b/out/",
+        "bucket-b/out/[deep]/",
+        {"filters": {"exclude": ["[[]deep]/*"]}},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("outer", "inner", "fields", "is_reported"), NESTED.values(), ids=NESTED)
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_a_job_that_writes_below_another_is_a_warning(
+    tmp_path: Path,
+    outer: str,
+    inner: str,
+    fields: dict[str, Any],
+    names: tuple[str, str],
+    *,
+    is_reported: bool,
+) -> None:
+    """It is reported at the inner place, unless the filters of the outer job leave those keys out."""
+    jobs = {names[0]: job("bucket-a/x/", outer, **fields), names[1]: job("bucket-a/y/", inner)}
+    catalog = catalog_of(tmp_path, **jobs)
+    assert (len(catalog.jobs), catalog.problems) == (2, ())
+    assert [(Path(one.file).stem, one.code) for one in catalog.warnings] == (
+        [(names[1], Code.JOBS_WRITE_NESTED)] if is_reported else []
+    )
+
+
+def test_direct_children_do_not_reach_a_prefix_below(tmp_path: Path) -> None:
+    """A job without `recursive` writes no key with a further slash."""
+    outer = job("bucket-a/x/", "bucket-b/out/")
+    outer["prefixes"][0]["recursive"] = False
+    below = catalog_of(tmp_path, a=outer, b=job("bucket-a/y/", "bucket-b/out/deep/"))
+    beside = catalog_of(tmp_path, a=outer, b=job("bucket-a/y/", "bucket-b/out/key"))
+    assert (below.warnings, len(beside.warnings)) == ((), 1)
+
+
+def test_the_advice_to_exclude_is_right(tmp_path: Path) -> None:
+    """What the warning says to write makes it go away."""
+    outer, inner = job("bucket-a/x/", "bucket-b/out/"), job("bucket-a/y/", "bucket-b/out/de*ep/")
+    (warning,) = [
+        one for one in catalog_of(tmp_path, a=outer, b=inner).warnings if one.code is Code.JOBS_WRITE_NESTED
+    ]
+    globs = json.loads(warning.message.partition("exclude: ")[2].rstrip("`"))
+    catalog = catalog_of(tmp_path, a=outer | {"filters": {"exclude": globs}}, b=inner)
+    assert Code.JOBS_WRITE_NESTED not in {one.code for one in catalog.warnings}
+
+
+def test_many_jobs_below_each_other_take_no_time(tmp_path: Path) -> None:
+    """Each place is compared with the prefixes that it is below, not with every other."""
+    places = [f"bucket-b/{'/'.join(str(number).zfill(4))}/" for number in range(300)]
+    jobs = {f"j{number}": job("bucket-a/x/", place) for number, place in enumerate(places)}
+    assert find_problems(tmp_path, **jobs, whole=job("bucket-a/z/", "bucket-b/0/")) == ()
 
 
 @pytest.mark.parametrize("endpoint", ["https://s3.example.org", "http://localhost:9000"])

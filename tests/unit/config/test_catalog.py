@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from s3copy_tasks.config.catalog import job_files, load_files, load_folder
 from s3copy_tasks.config.problem import Code
 from tests.support.builders.documents import MINIMAL, document, prefix, write
@@ -115,3 +117,33 @@ def test_the_repository_s_own_configs_are_valid() -> None:
     catalog = load_folder(Path(__file__).parents[3] / "copy_configs")
     assert catalog.problems == ()
     assert "demo" in [job.name for job in catalog.jobs]
+
+
+# --- names that are not read
+
+
+@pytest.mark.parametrize("name", ["daily.YAML", "daily.Yml", "daily.yAml", "_defaults.YAML", "_defaults.Yml"])
+def test_an_extension_in_capitals_is_reported(tmp_path: Path, name: str) -> None:
+    """A file that is not read because of its extension is named, whatever it contains; the others stay."""
+    write(tmp_path, document(), "other.yaml")
+    file = write(tmp_path, "- nothing", name)
+    for catalog in (load_folder(tmp_path), load_files([file, tmp_path / "other.yaml"])):
+        (problem,) = catalog.problems
+        assert (problem.file, problem.code) == (str(file), Code.FILE_NAME)
+        assert problem.suggestion == name.lower()
+        assert [job.name for job in catalog.jobs] == ["other"]
+
+
+def test_a_file_in_capitals_takes_no_name(tmp_path: Path) -> None:
+    """It is not a job, so it does not compete with one, and no worker runs it."""
+    write(tmp_path, document(), "daily.yaml")
+    write(tmp_path, document(), "daily.YAML")
+    assert [job.name for job in load_folder(tmp_path).jobs] == ["daily"]
+    assert [file.name for file in job_files(tmp_path)] == ["daily.yaml"]
+
+
+@pytest.mark.parametrize("name", ["_notes.YAML", ".daily.YAML", "daily.yaml.bak", "README.md", "YAML"])
+def test_other_files_are_left_alone(tmp_path: Path, name: str) -> None:
+    """Names that are skipped on purpose, and other extensions, are not reported."""
+    write(tmp_path, "- nothing", name)
+    assert load_folder(tmp_path).problems == ()

@@ -190,7 +190,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "recursive": {"prefixes": [{"source": "daily/", "destination": "backup/daily/", "recursive": False}]},
     "object": {"objects": [{"source": "x", "destination": "y"}]},
     "include": {"filters": {"include": ["*"]}},
-    "exclude": {"filters": {"exclude": ["*"]}},
+    "exclude": {"filters": {"exclude": ["*.tmp"]}},
     "modified since": {"filters": {"modified_since": "2026-01-01"}},
     "overwrite": {"overwrite": "never"},
     "on empty": {"on_empty": "succeed"},

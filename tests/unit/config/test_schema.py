@@ -233,3 +233,20 @@ def test_numbers_with_a_point_fill_as_whole_ones() -> None:
     """JSON knows one kind of number."""
     filled = with_defaults({**MINIMAL, "transfer": {"concurrency": 64.0}})["transfer"]["concurrency"]
     assert (type(filled), filled) == (int, 64)
+
+
+def test_a_list_of_wrong_assets_is_read_once() -> None:
+    """A schedule is refused at the first wrong asset: only the check for repeated ones reads all."""
+    read = []
+
+    class Counted(list[Any]):
+        """Notes each item that is read."""
+
+        def __iter__(self) -> Iterator[Any]:
+            for item in super().__iter__():
+                read.append(item)
+                yield item
+
+    found = list(findings_of_schema(MINIMAL | {"schedule": {"assets": Counted(range(1_000))}}, {}))
+    assert [finding.parts for finding in found] == [("schedule",)]
+    assert len(read) <= 1_001

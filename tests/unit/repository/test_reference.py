@@ -17,7 +17,7 @@ from s3copy_tasks.config.check.template import NAMES
 from s3copy_tasks.config.problem import Code
 from s3copy_tasks.config.read.source import read_source
 from tests.support.airflow.stack import BIN
-from tests.support.builders.documents import MINIMAL, document, job_of, write
+from tests.support.builders.documents import MINIMAL, document, job_of, prefix, write
 from tools import reference
 from tools.reference import Field, fields
 
@@ -147,6 +147,10 @@ IN_WORDS: dict[str, Callable[[Path], object]] = {
     Code.JOBS_WRITE_SAME: lambda folder: [
         write(folder, job("bucket-a", "bucket-c"), "a.yaml"),
         write(folder, job("bucket-b", "bucket-c"), "b.yaml"),
+    ],
+    Code.JOBS_WRITE_NESTED: lambda folder: [
+        write(folder, document(**prefix("a/", "out/")), "a.yaml"),
+        write(folder, document(**prefix("b/", "out/deep/")), "b.yaml"),
     ],
     Code.KEY_TOO_LONG: lambda folder: write(
         folder, document(objects=[{"source": "a", "destination": "x" * 1_025}])
