@@ -12,6 +12,7 @@ from packaging.version import Version
 from s3copy_tasks.cli.jobs import DONE
 from s3copy_tasks.cli.runs import quiet, valid_job
 from s3copy_tasks.config.check.template import literal_parts
+from s3copy_tasks.core.bucket_names import is_alias
 from s3copy_tasks.core.job import list_entries
 from s3copy_tasks.errors import AccessError
 from s3copy_tasks.iam.least_privileges import Side, least_privileges
@@ -59,6 +60,10 @@ def _side(job: CopyJob, side: Literal["source", "destination"]) -> Side:
         partition = manager.partition()
         role = f"arn:{partition}:iam::{location.account or '0' * 12}:role/THE-{side.upper()}-ROLE"
         sys.stderr.write(f"{side}: unknown role: replace {role} with its ARN\n")
+    if is_alias(location.bucket):
+        sys.stderr.write(
+            f"{side}: {location.bucket} is an access point's alias: policies need its ARN as bucket\n"
+        )
     patterns = [
         [*literal_parts(getattr(entry, side)), *([None] if field == "prefixes" else [])]
         for field, _, entry in list_entries(job.prefixes, job.objects)

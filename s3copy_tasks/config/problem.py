@@ -61,6 +61,7 @@ class Code(StrEnum):
 
     # Valid, but seldom meant.
     JOBS_WRITE_NESTED = "jobs-write-nested"
+    LEGACY_BUCKET = "legacy-bucket"
     UNLIKELY_GLOB = "unlikely-glob"
     UNLIKELY_KEY = "unlikely-key"
 
@@ -76,6 +77,7 @@ _WARNINGS = frozenset(
     {
         Code.DEPRECATED_FIELD,
         Code.JOBS_WRITE_NESTED,
+        Code.LEGACY_BUCKET,
         Code.UNLIKELY_GLOB,
         Code.UNLIKELY_KEY,
     }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from s3copy_tasks.core.bucket_names import find_bucket_problem
 from s3copy_tasks.core.job import (
     KEY_BYTES_MAX,
     EffectiveJob,
@@ -21,10 +21,6 @@ from s3copy_tasks.core.job import (
 )
 from s3copy_tasks.errors import ConfigError
 
-BUCKET_NAME = re.compile(
-    r"(?!.*\.\.)(?!.*--x-s3$)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII
-)
-"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 BATCH_SIZE_MAX = 1_000
 _KEYS = ("source_key", "destination_key")
 
@@ -148,12 +144,14 @@ class S3CopyOperation:
 
 
 def _check_buckets(inputs: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{field}: {inputs[field]!r} is not a valid bucket name: 3 to 63 lower-case letters, digits, dots "
-        "and hyphens, beginning and ending with a letter or digit; no s3:// in front, no directory bucket"
-        for field in ("source_bucket", "destination_bucket")
-        if not isinstance(inputs[field], str) or not BUCKET_NAME.fullmatch(inputs[field])
-    ]
+    problems = {
+        field: _find_bucket_problem(inputs[field]) for field in ("source_bucket", "destination_bucket")
+    }
+    return [f"{field}: {inputs[field]!r} {words}" for field, words in problems.items() if words is not None]
+
+
+def _find_bucket_problem(bucket: Any) -> str | None:
+    return find_bucket_problem(bucket) if isinstance(bucket, str) else "is not a text"
 
 
 def _check_prefixes(inputs: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from s3copy_tasks.core.bucket_names import is_access_point
 from s3copy_tasks.core.job import Location, ObjectOptions
 from s3copy_tasks.iam.sizes import drop_covered
 from s3copy_tasks.iam.statements import (
@@ -199,7 +200,28 @@ def _bucket_policy(name: str, side: Side, needs: list[tuple[dict[str, Any], list
         for statement, roles in needs
         if (foreign := [role for role in roles if role.split(":")[4] != side.location.account])
     ]
+    if is_access_point(side.location.bucket):
+        return _access_point_policies(name, side, statements, [statement for statement, _ in needs])
     return {f"{name}_bucket_policy": _policy(statements)} if statements else {}
+
+
+def _access_point_policies(
+    name: str, side: Side, statements: list[dict[str, Any]], needs: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the policy of an access point, and of its bucket: both must allow a request.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-policies.html
+    """
+    point = bucket_arn(side.partition, side.location.bucket)
+    bucket = f"arn:{point.split(':')[1]}:s3:::THE-BUCKET-OF-{point.rpartition('/')[2]}"
+    delegated = _allow(
+        "DelegateToAccessPoint",
+        sorted({action for need in needs for action in need["Action"]}),
+        [bucket, f"{bucket}/*"],
+    )
+    delegated["Condition"] = {"StringEquals": {"s3:DataAccessPointArn": point}}
+    own = {f"{name}_access_point_policy": _policy(statements)} if statements else {}
+    return own | {f"{name}_bucket_policy": _policy([_add_principal(delegated, ["*"])])}
 
 
 def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from s3copy_tasks.core.bucket_names import is_access_point
 from s3copy_tasks.errors import AccessError, Code, CopyError
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def escape_wildcards(text: str) -> str:
 
 
 def bucket_arn(partition: str, bucket: str, keys: str | None = None) -> str:
-    """Return the ARN of a bucket, or of keys in it."""
+    """Return the ARN of a bucket, or of keys in it; an access point is its own ARN."""
+    if is_access_point(bucket):
+        return bucket.replace(":accesspoint:", ":accesspoint/") + ("" if keys is None else f"/object/{keys}")
     return f"arn:{partition}:s3:::{bucket}" + ("" if keys is None else f"/{keys}")
 
 

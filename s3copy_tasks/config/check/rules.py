@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from s3copy_tasks.config.check.buckets import check_buckets
 from s3copy_tasks.config.check.dates import parse_moment
 from s3copy_tasks.config.check.filters import check_filters
 from s3copy_tasks.config.check.keys import check_keys
@@ -45,6 +46,7 @@ def check_rules(document: dict[str, Any]) -> Iterator[Finding]:
     yield from _of_templates(document)
     entries = well_formed_entries(document)
     buckets = {side: _text(document, (side, "bucket")) for side in ("source", "destination")}
+    yield from check_buckets(document)
     yield from _check_entries(entries, buckets)
     yield from check_filters(document, entries, buckets["source"])
     yield from check_keys(entries, buckets)

@@ -35,3 +35,10 @@ def test_a_command_shows_the_warnings_of_its_job(tmp_path: Path, capsys: pytest.
     out, err = capsys.readouterr()
     assert f"{file}:11:5: warning: filters.exclude[0]: globs are matched below the prefix" in err
     assert json.loads(out)
+
+
+def test_an_alias_has_no_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """IAM compares ARNs of access points: the command says that it can't print one for an alias."""
+    file = write(tmp_path, document(source={"bucket": "ops-ew7gnfbyawesf3hyi2vk8ccvfs1ydusw2a-s3alias"}))
+    assert main(["policy", str(file)]) == 0
+    assert "-s3alias is an access point's alias: policies need its ARN" in capsys.readouterr().err

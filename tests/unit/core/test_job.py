@@ -157,3 +157,11 @@ def test_every_problem_is_named() -> None:
     with pytest.raises(ConfigError) as refused:
         make_job(objects=entries)
     assert len(refused.value.message.splitlines()) == 3
+
+
+def test_an_access_point_has_its_region() -> None:
+    """Its ARN names the region, and the config may name another."""
+    point = "arn:aws-cn:s3:cn-north-1:111122223333:accesspoint/ops"
+    assert Location(bucket=point).region == "cn-north-1"
+    assert Location(bucket=point, region="eu-west-1").region == "eu-west-1"
+    assert Location(bucket="ops").region is None

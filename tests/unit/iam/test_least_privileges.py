@@ -277,3 +277,38 @@ def test_a_lifecycle_rule_drops_what_a_killed_worker_leaves() -> None:
     (rule,) = least_privileges(SOURCE, DESTINATION, PLAIN)["destination_lifecycle"]["Rules"]
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
     assert rule["Status"] == "Enabled"
+
+
+POINT = "arn:aws:s3:us-west-2:111122223333:accesspoint/ops"
+
+
+@pytest.mark.parametrize("bucket", [POINT, POINT.replace("accesspoint/", "accesspoint:")])
+def test_an_access_point_and_its_bucket_have_policies(bucket: str) -> None:
+    """Both must allow a request: the access point for the role, the bucket for the access point."""
+    source = replace(SOURCE, location=Location(bucket=bucket, account="111122223333", role_arn=READER))
+    found = least_privileges(source, DESTINATION, PLAIN)
+    own = statements(found["source_role_policy"])
+    assert own["ListSource"]["Resource"] == [POINT]
+    assert own["ReadSource"]["Resource"] == [f"{POINT}/object/daily/*/*"]
+    shared = statements(found["source_access_point_policy"])
+    assert shared["ReadSource"]["Principal"] == {"AWS": WRITER}
+    assert found["source_bucket_policy"]["Statement"] == [
+        {
+            "Sid": "DelegateToAccessPoint",
+            "Effect": "Allow",
+            "Principal": {"AWS": "*"},
+            "Action": ["s3:GetObject", "s3:ListBucket"],
+            "Resource": ["arn:aws:s3:::THE-BUCKET-OF-ops", "arn:aws:s3:::THE-BUCKET-OF-ops/*"],
+            "Condition": {"StringEquals": {"s3:DataAccessPointArn": POINT}},
+        }
+    ]
+
+
+def test_an_access_point_of_the_same_account_needs_its_bucket() -> None:
+    """The role's own policy is enough for the access point, but the bucket allows nothing by itself."""
+    location = Location(
+        bucket=POINT.replace("111122223333", "444455556666"), account="444455556666", role_arn=WRITER
+    )
+    found = least_privileges(SOURCE, replace(DESTINATION, location=location), PLAIN)
+    assert "destination_access_point_policy" not in found
+    assert set(statements(found["destination_bucket_policy"])) == {"DelegateToAccessPoint"}

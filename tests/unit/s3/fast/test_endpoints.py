@@ -73,6 +73,29 @@ OWN = "http://localhost:9000"
             "",
             "eu-north-1",
         ),
+        (
+            POINT.replace("accesspoint/", "accesspoint:"),
+            {},
+            "https://point-111122223333.s3-accesspoint.eu-north-1.amazonaws.com",
+            "",
+            "eu-north-1",
+        ),
+        (
+            POINT.replace("aws:", "aws-cn:").replace("eu-north-1", "cn-north-1"),
+            {"region": "cn-north-1"},
+            "https://point-111122223333.s3-accesspoint.cn-north-1.amazonaws.com.cn",
+            "",
+            "cn-north-1",
+        ),
+        (
+            "point-abc-s3alias",
+            {},
+            "https://point-abc-s3alias.s3.eu-west-1.amazonaws.com",
+            "",
+            "eu-west-1",
+        ),
+        ("Ops_Granules", {}, "https://s3.eu-west-1.amazonaws.com", "/Ops_Granules", "eu-west-1"),
+        ("a" * 255, {}, "https://s3.eu-west-1.amazonaws.com", "/" + "a" * 255, "eu-west-1"),
     ],
 )
 def test_where_requests_go(bucket: str, options: dict[str, Any], origin: str, path: str, region: str) -> None:
