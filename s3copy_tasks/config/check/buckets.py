@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LEGACY = (
-    "only buckets of us-east-1 from before March 2018, and of other servers, have such names. If this is one, "
-    "write `region: us-east-1`; else use 3 to 63 lower-case letters, digits, dots and hyphens"
+    "only buckets of us-east-1 from before March 2018, and of other servers, have such names. If this is "
+    "one, write `region: us-east-1`; else use 3 to 63 lower-case letters, digits, dots and hyphens"
 )
 
 
