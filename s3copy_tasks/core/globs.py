@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from fnmatch import translate
+from fnmatch import fnmatchcase, translate
 from functools import lru_cache
 from heapq import heappop, heappush
 from typing import TypeAlias
@@ -67,6 +67,8 @@ def can_pass(
         folders: whether the key may contain "/".
     """
     fits = [glob for glob in include if shortest_bytes(glob) <= KEY_BYTES_MAX]
+    if any(_passes(key, (within, glob), exclude, folders) for glob in fits for key in _guess_keys(glob)):
+        return True
     globs = [parse_glob(text) for text in (within, *fits, *exclude)]
     characters = [
         char for char in _find_representatives((within, *include, *exclude)) if folders or char != "/"
@@ -88,6 +90,23 @@ def can_pass(
         if left < 0:
             return True
     return False
+
+
+def _guess_keys(glob: str) -> Iterator[str]:
+    """Yield texts that a glob may match: for most globs one of them makes a search needless."""
+    steps = _STEP.findall(glob)
+    for text in _OTHERS:
+        one = {"*": text, "?": text[0]}
+        yield "".join(one.get(step, step if len(step) == 1 else text[0]) for step in steps)
+
+
+def _passes(key: str, wanted: Sequence[str], exclude: Sequence[str], folders: bool) -> bool:  # noqa: FBT001
+    """Say whether a key matches all wanted globs, and no exclude glob."""
+    return (
+        (folders or "/" not in key)
+        and all(fnmatchcase(key, glob) for glob in wanted)
+        and not any(fnmatchcase(key, glob) for glob in exclude)
+    )
 
 
 def _progress(state: _State) -> int:

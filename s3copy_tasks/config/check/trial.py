@@ -30,6 +30,8 @@ _UNBOUNDED = (
     nodes.Macro,
     nodes.With,
 )
+_SAFE = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name)
+"""A template of names alone, as most are, renders in every run that has the names."""
 _GROWING = (nodes.Add, nodes.Concat)
 """With assignments, these can double a text again and again."""
 _NUMBER_MAX, _TEXT_MAX, _ITEMS_MAX = 10_000, 1_000, 100
@@ -115,6 +117,8 @@ def find_failure(template: str, field: str, *, by_assets: bool) -> str | None:
         by_assets: the runs have no logical date.
     """
     found = [*nodes_of(template)]
+    if field != "modified_since" and all(isinstance(node, _SAFE) for node in found):
+        return None
     assigns = any(isinstance(node, nodes.Assign) for node in found)
     if any(isinstance(node, _UNBOUNDED + (_GROWING if assigns else ())) for node in found):
         return None
