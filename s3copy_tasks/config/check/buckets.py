@@ -20,8 +20,7 @@ def check_buckets(document: dict[str, Any]) -> Iterator[Finding]:
     """Yield buckets that can't be copied from or to, and names that are perhaps misspelt."""
     for side in ("source", "destination"):
         section = document.get(side)
-        bucket = section.get("bucket") if isinstance(section, dict) else None
-        if not isinstance(bucket, str):
+        if not isinstance(section, dict) or not isinstance(bucket := section.get("bucket"), str):
             continue
         words = find_bucket_problem(bucket)
         if words is not None:

@@ -119,8 +119,8 @@ def _check_glob(
     if place is not None:
         words = f"{_BELOW}: leave out what is in {place[:SHOWN_MAX]!r}. {_explain_escape(glob)}"
         return Code.UNLIKELY_GLOB, words, None
-    words = _find_odd_folder(glob) or _find_dialect(glob)
-    return None if words is None else (Code.UNLIKELY_GLOB, words, None)
+    odd = _find_odd_folder(glob) or _find_dialect(glob)
+    return None if odd is None else (Code.UNLIKELY_GLOB, odd, None)
 
 
 def _explain_no_match(glob: str, *, folders: bool) -> str:

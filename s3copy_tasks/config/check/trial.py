@@ -138,9 +138,14 @@ def find_failure(template: str, field: str, *, by_assets: bool) -> str | None:
 
 def _sample_names(day: datetime, *, by_assets: bool) -> dict[str, Any]:
     end = day + timedelta(days=1)
-    dates = {} if by_assets else {"logical_date": day, "interval": (day, end)}
     params: dict[str, Any] = {"force": False, "dry_run": False, "prefixes": []}
-    return run_names(run_id=f"scheduled__{end.isoformat()}", run_after=end, params=params, **dates)
+    return run_names(
+        run_id=f"scheduled__{end.isoformat()}",
+        run_after=end,
+        params=params,
+        logical_date=None if by_assets else day,
+        interval=(day, end),
+    )
 
 
 def check_text(field: str, text: str, zone: ZoneInfo) -> None:
