@@ -18,6 +18,7 @@ class Code(StrEnum):
     ACCESS_BREAKER = "NotAttempted"
     BATCH_LOST = "BatchLost"
     CREDENTIALS = "RoleNotAssumed"
+    DELETE_MARKER = "DeleteMarker"
     DESTINATION_CONFLICT = "DestinationConflict"
     DIRECTORY_BUCKET = "DirectoryBucket"
     EMPTY_REPLY = "EmptyReply"
@@ -36,6 +37,10 @@ class Code(StrEnum):
     UNSPECIFIED = "Unspecified"
     VERIFICATION_FAILED = "VerificationFailed"
     WRONG_ACCOUNT = "WrongAccount"
+
+
+BAD_REQUEST = "400"
+"""The code of a refusal whose reply has no body, and so no code: its status. A HEAD's has none."""
 
 
 class CopyError(Exception):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_VANISHED = frozenset({"NoSuchKey", "NoSuchVersion"})
+_VANISHED = frozenset({"NoSuchKey", "NoSuchVersion", Code.DELETE_MARKER})
 CHECKS_MAX = 3
 """A source that changes between listing and copying is checked again twice, then reported (rule 2)."""
 

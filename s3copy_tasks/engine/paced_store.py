@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from s3copy_tasks.engine.head_sender import HeadSender
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from datetime import datetime
@@ -34,6 +36,7 @@ class PacedStore:
     def __init__(self, store: Store, sender: Sender) -> None:
         self._store = store
         self._send = sender.send
+        self._heads = HeadSender(store, sender)
 
     def list_page(
         self, prefix: str, *, after: str | None, token: str | None, recursive: bool, entry: EntryId = None
@@ -45,9 +48,9 @@ class PacedStore:
     def head_object(
         self, key: str, *, version_id: str | None = None, checksums: bool = False, entry: EntryId = None
     ) -> Coroutine[Any, Any, ObjectDetails | None]:
-        """Return an object's details; None if there is no such object."""
+        """Return an object's details; None if there is no such object: see `HeadSender`."""
         call = partial(self._store.head_object, key, version_id=version_id, checksums=checksums)
-        return self._send("HeadObject", call, entry=entry)
+        return self._heads.send(call, key, entry)
 
     def object_tags(
         self, key: str, *, version_id: str | None = None, entry: EntryId = None

@@ -7,7 +7,7 @@ from contextlib import closing
 from itertools import starmap
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.decide import Decided
+from s3copy_tasks.core.decide import Decided, Unseen
 from s3copy_tasks.core.objects import LEFT_OUT, Action
 from s3copy_tasks.core.planner import BATCHES_MAX, Planner
 from s3copy_tasks.engine.garbage import collect_garbage_rarely
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.planner import Plan
     from s3copy_tasks.core.store import Stores
     from s3copy_tasks.plan.listing import EntryListing
+
+_NO_BUCKET = "NoSuchBucket"
 
 
 @collect_garbage_rarely()
@@ -78,6 +80,8 @@ def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict
             planner.add(None, index, decided.source.size, decided.decision)
             taken[decided.key] = decided.source.key
         else:
+            if isinstance(decided, Unseen) and decided.error.code == _NO_BUCKET:
+                raise decided.error
             if decided is not None:
                 taken[job.objects[index].destination] = decided.key
             if job.dry_run:  # else its batch logs it

@@ -49,8 +49,13 @@ _PARAMETERS = (
     "Start a new run with parameters that the job has, as the error says: if this one is cleared, it starts "
     "with the same ones again."
 )
+_SSE_C = (
+    "The object may be encrypted with a key that only its writer has (SSE-C): exclude it, or write it again "
+    f"without SSE-C. Then {_FROM_PREFLIGHT}."
+)
 _OTHERWISE = f"The log of the failed task has the reason. When that is fixed, {_FAILED}."
 _ADVICE = {
+    "400": _SSE_C,
     "403": _ACCESS,
     "404": _GONE,
     "408": _FAULT,
@@ -74,6 +79,7 @@ _ADVICE = {
     Code.ARCHIVED: _ARCHIVED,
     Code.BATCH_LOST: _LOST,
     Code.CREDENTIALS: _CREDENTIALS,
+    Code.DELETE_MARKER: _CONFIG,
     Code.DESTINATION_CONFLICT: _CONFIG,
     Code.DIRECTORY_BUCKET: _CONFIG,
     Code.EMPTY_REPLY: _FAULT,

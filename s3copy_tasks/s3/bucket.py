@@ -103,8 +103,17 @@ class BucketStore:
             which["ChecksumMode"] = "ENABLED"
         try:
             reply = await self._call("HeadObject", self._read | which)
-        except MissingError:
+        except MissingError as error:
+            if error.code == Code.DELETE_MARKER and version_id:
+                msg = (
+                    f"version {version_id} of s3://{self.bucket}/{key} is a delete marker: it says that the "
+                    "object was deleted, and has no content. Name an older version in version_id"
+                )
+                raise MissingError(msg, code=error.code) from None
             return None
+        except RequestError as error:
+            msg = f"s3://{self.bucket}/{key}: {error.reason}"
+            raise RequestError(msg, code=error.code) from None
         return parse_object_details(self.bucket, key, version_id, reply)
 
     async def object_tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
@@ -126,7 +135,10 @@ class BucketStore:
 
         None if the header is missing or not a valid date.
         """
-        reply = await self._call("ListObjectsV2", self._read | {"Prefix": prefix, "MaxKeys": 1})
+        try:
+            reply = await self._call("ListObjectsV2", self._read | {"Prefix": prefix, "MaxKeys": 1})
+        except MissingError as error:
+            raise MissingError(f"s3://{self.bucket}: {error.reason}", code=error.code) from None
         return parse_date_header(reply["ResponseMetadata"]["HTTPHeaders"].get("date"))
 
     async def copy_object(self, request: CopyRequest) -> Confirmation:

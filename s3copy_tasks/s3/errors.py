@@ -5,9 +5,12 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from botocore import exceptions as boto
 
 from s3copy_tasks.errors import (
+    BAD_REQUEST,
     AccessError,
     Code,
     ConditionError,
@@ -18,6 +21,9 @@ from s3copy_tasks.errors import (
     ThrottledError,
     TransientError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 """Codes after which one more attempt with new credentials makes sense."""
@@ -73,7 +79,13 @@ _CLASSES: dict[type[CopyError], frozenset[str]] = {
     ),
 }
 _CLASS_OF_CODE = {code: cls for cls, codes in _CLASSES.items() for code in codes}
-_BAD_REQUEST = "400"
+_DELETE_MARKER = "x-amz-delete-marker"
+_SERVER_SIDE_ENCRYPTION = "a form of Server Side Encryption"
+"""Part of S3's message when it needs the key that an object was written with."""
+_NEEDS_KEY = (
+    " The object may be encrypted with a key that only its writer has (SSE-C): such objects can't be copied. "
+    "Exclude it, or write it again without SSE-C"
+)
 _SERVER_ERROR = 500
 WEB_PAGE = "a web page answers, not S3. Check endpoint_url and proxies"
 """The message of a reply in HTML: a proxy's, or that of another server at the same address."""
@@ -84,17 +96,12 @@ def from_client_error(error: boto.ClientError) -> CopyError:
     response = error.response
     detail, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
     code = str(detail.get("Code") or response.get("Code") or "")  # RGW's STS has it at the top
-    return from_reply(
-        error.operation_name,
-        code,
-        detail.get("Message"),
-        int(metadata.get("HTTPStatusCode", 0)),
-        metadata.get("HTTPHeaders", {}).get("content-type"),
-    )
+    status, headers = int(metadata.get("HTTPStatusCode", 0)), metadata.get("HTTPHeaders", {})
+    return from_reply(error.operation_name, code, detail.get("Message"), status, headers)
 
 
 def from_reply(
-    operation: str, code: str | None, message: str | None, status: int, content_type: str | None = None
+    operation: str, code: str | None, message: str | None, status: int, headers: Mapping[str, str]
 ) -> CopyError:
     """Return the error of a reply.
 
@@ -103,20 +110,25 @@ def from_reply(
         code: S3's own, if the reply has one; else the status is used.
         message: S3's own, if the reply has one.
         status: of the reply; a server error can be retried, whatever its code.
-        content_type: of the reply.
+        headers: of the reply, names in lower case.
     """
-    answered_by_s3 = operation.startswith("Head") or not is_web_page(content_type)
+    if headers.get(_DELETE_MARKER) == "true":
+        return MissingError(f"{operation}: there is only a delete marker", code=Code.DELETE_MARKER)
+    is_head = operation.startswith("Head")
     code = str(code or status or "Unknown")
     cls = _CLASS_OF_CODE.get(code) or _CLASS_OF_CODE.get(str(status))
-    if operation.startswith("Head") and code == _BAD_REQUEST:
-        cls = ExpiredError  # the reply to a HEAD has no body that could name the code
     if cls is None:
         cls = TransientError if status >= _SERVER_ERROR else RequestError
-    if not answered_by_s3:
+    if is_web_page(headers.get("content-type")) and not is_head:
         message = WEB_PAGE
         if not issubclass(cls, TransientError):
             cls, code = RequestError, Code.NOT_S3
-    return cls(f"{operation}: {message or 'no message'}", code=code)
+    reason = f"{operation}: {message or 'no message'}"
+    if is_head and code == BAD_REQUEST:
+        reason += f". S3 gives no reason for the refusal of a HEAD.{_NEEDS_KEY}"
+    elif _SERVER_SIDE_ENCRYPTION in reason:
+        reason += _NEEDS_KEY
+    return cls(reason, code=code)
 
 
 def is_web_page(content_type: str | None) -> bool:

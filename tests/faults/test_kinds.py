@@ -60,7 +60,8 @@ class Target:
         requests: of this kind, without a fault.
         relayed: the object goes through the worker.
         others: outcomes of faults that another request does not fix.
-        leaves_out: faults that this kind of request can't have.
+        leaves_out: faults that this kind of request can't have. A HEAD has no body whose sending could time
+            out, and credentials that have expired do not pass by themselves.
     """
 
     kind: str
@@ -99,7 +100,11 @@ TARGETS = (
             **dict.fromkeys(("NoSuchKey", "NoSuchUpload", "PreconditionFailed"), Outcome()),
             **NO_BODY,
         },
-        leaves_out=frozenset(name for name in FAULTS if name.startswith(("200", "Conditional"))),
+        leaves_out=frozenset(
+            name
+            for name in FAULTS
+            if name.startswith(("200", "Conditional", "ExpiredToken", "RequestTimeout"))
+        ),
     ),
     Target("GetObjectTagging", "in/a", LARGE, others=REFUSED),
     Target(

@@ -88,7 +88,7 @@ class CurlClient:
             if correction is not None:
                 await self._apply(correction, session, request.bucket)
             if correction is None or type(correction) in corrected:
-                raise self._refused(session, operation, result)
+                raise self._refused(session, operation, result, reply)
             corrected.add(type(correction))
 
     async def close(self) -> None:
@@ -146,8 +146,8 @@ class CurlClient:
         else:
             self._ahead_seconds = correction.server_time - self._clock()
 
-    def _refused(self, session: _Session, operation: str, refusal: Refusal) -> CopyError:
-        error = from_reply(operation, refusal.code, refusal.message, refusal.status, refusal.content_type)
+    def _refused(self, session: _Session, operation: str, refusal: Refusal, reply: Reply) -> CopyError:
+        error = from_reply(operation, refusal.code, refusal.message, refusal.status, reply.headers)
         if isinstance(error, ExpiredError) and self._session is session:
             self._session, self._expired = None, True
         return error

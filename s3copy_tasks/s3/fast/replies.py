@@ -62,14 +62,12 @@ class Refusal(NamedTuple):
         code: S3's own; None if there is none, as after a HEAD.
         message: S3's own, or the name of the status.
         region: of the bucket, if S3 says so.
-        content_type: of the reply.
     """
 
     status: int
     code: str | None
     message: str | None
     region: str | None
-    content_type: str | None = None
 
 
 class Replies:
@@ -188,5 +186,4 @@ def _refusal(reply: Reply, root: Element | None) -> Refusal:
         code=said.get("Code"),
         message=said.get("Message") or responses.get(reply.status),
         region=reply.headers.get("x-amz-bucket-region") or said.get("Region"),
-        content_type=reply.headers.get("content-type"),
     )

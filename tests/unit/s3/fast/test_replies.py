@@ -102,7 +102,7 @@ def read_reply(operation: str, reply: Reply) -> dict[str, Any] | CopyError:
     """Return the result without its metadata, or the error."""
     result = REPLIES.read(operation, reply)
     if isinstance(result, Refusal):
-        return from_reply(operation, result.code, result.message, result.status)
+        return from_reply(operation, result.code, result.message, result.status, reply.headers)
     return without_metadata(result)
 
 
