@@ -121,13 +121,16 @@ class ObjectOptions:
     Attributes:
         storage_class: "preserve" keeps the source's class, else a class of S3.
         acl: None sends none; a bucket that enforces its owner refuses all but bucket-owner-full-control.
-        kms_key_id: encrypts with this key; None leaves it to the bucket's default.
+        encryption: "AES256", "aws:kms" or "aws:kms:dsse"; None requests none unless there is a key.
+        kms_key_id: encrypts with this key, by "aws:kms" unless `encryption` says otherwise; None leaves the
+            key to AWS, or to the bucket's default.
         tags: "copy" or "drop".
         archived: "fail" or "skip": what happens to objects that would have to be restored first.
     """
 
     storage_class: str = "preserve"
     acl: str | None = None
+    encryption: str | None = None
     kms_key_id: str | None = None
     tags: str = "copy"
     archived: str = "fail"

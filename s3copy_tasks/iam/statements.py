@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.bucket_names import is_access_point
 from s3copy_tasks.errors import AccessError, Code, CopyError
+from s3copy_tasks.iam.denials import explain_deny
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.job import ObjectOptions
@@ -76,20 +77,25 @@ def write_actions(options: ObjectOptions) -> list[str]:
 
 
 def explain_refusal(error: CopyError) -> CopyError:
-    """Return a refusal with the missing statement, if S3's message names it, as for actions of KMS.
+    """Return a refusal with what S3's message says about its cause: a Deny, or an action of KMS.
 
     Preflight checks one object below each prefix; the next may be encrypted with another key.
     """
-    allowed = build_kms_statement(error.reason, None) if isinstance(error, AccessError) else None
+    if not isinstance(error, AccessError) or error.code == Code.CREDENTIALS:
+        return error
+    deny, allowed = explain_deny(error.reason), build_kms_statement(error.reason, None)
+    if deny is not None:
+        return AccessError(error.message, code=error.code, remedy=deny)
     return error if allowed is None else add_remedy(error, build_remedy(KEY_AND_ROLE, allowed))
 
 
 def add_remedy(error: CopyError, remedy: str) -> CopyError:
     """Return a refusal with a remedy, see `build_remedy`; an earlier remedy stays in its message.
 
-    If the role was not assumed, no request was sent: no policy of S3 refuses, and none is named.
+    If the role was not assumed, no request was sent: no policy of S3 refuses, and none is named. A refusal by
+    a Deny is returned unchanged, too: no Allow would help.
     """
-    if error.code == Code.CREDENTIALS:
+    if error.code == Code.CREDENTIALS or explain_deny(error.reason) is not None:
         return error
     return AccessError(error.message, code=error.code, remedy=remedy)
 

@@ -15,6 +15,7 @@ from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import PacedStore, pace_stores
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError
+from s3copy_tasks.iam.denials import explain_deny, find_limiting_policy
 from s3copy_tasks.iam.statements import (
     KEY_AND_ROLE,
     bucket_arn,
@@ -32,12 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
+    from s3copy_tasks.core.job import EffectiveJob, Location, ObjectEntry, PrefixEntry
     from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.s3.connections import AwsConnectionManager, Sides
 
 _SHOWN = 10
 _NO_CONNECTION = frozenset({Code.ENDPOINT_UNREACHABLE, "ConnectionClosedError", "ReadTimeoutError"})
+_MANAGED_KEY = (
+    "object.encryption: {encryption} without object.kms_key_id uses the key aws/s3, which AWS manages: no "
+    "policy lets principals of another account use it. Name a key in object.kms_key_id"
+)
 
 
 class Checks:
@@ -246,18 +251,30 @@ class Checks:
         manager = self._managers[side]
         principal = manager.principal()
         resource = bucket_arn(manager.partition(principal), bucket, None if keys is None else _pattern(keys))
-        reason = f"{error.code}: {error.reason}"
-        by_kms = build_kms_statement(error.reason, self._job.options.kms_key_id)
-        if by_kms is not None:
-            remedy = build_remedy(KEY_AND_ROLE, by_kms)
-        elif bucket == manager.location.bucket:
-            remedy = build_remedy("the policy of the role", build_statement(actions, resource, prefix=prefix))
+        if bucket == manager.location.bucket:
+            where, allowed = "the policy of the role", build_statement(actions, resource, prefix=prefix)
         else:
             allowed = build_statement(actions, resource, principal=manager.location.role_arn or principal)
             where = f"the policy of bucket {bucket} and (without Principal) from the role's policy"
-            remedy = build_remedy(where, allowed)
+        remedy = (
+            explain_deny(error.reason)
+            or self._explain_kms(manager.location, principal, error.reason)
+            or build_remedy(find_limiting_policy(error.reason) or where, allowed)
+        )
+        reason = f"{error.code}: {error.reason}"
         msg = f"{principal} is not allowed to perform {' or '.join(actions)} on {resource} ({reason})."
         return AccessError(msg, code=error.code, remedy=remedy)
+
+    def _explain_kms(self, location: Location, principal: str, reason: str) -> str | None:
+        """Return the remedy of a refusal by KMS; None if it is not about a key."""
+        options = self._job.options
+        allowed = build_kms_statement(reason, options.kms_key_id)
+        if allowed is None:
+            return None
+        is_managed = options.encryption in {"aws:kms", "aws:kms:dsse"} and options.kms_key_id is None
+        if location is self._job.destination and is_managed and f":{location.account}:" not in principal:
+            return _MANAGED_KEY.format(encryption=options.encryption)
+        return build_remedy(KEY_AND_ROLE, allowed)
 
 
 def _pattern(keys: str) -> str:

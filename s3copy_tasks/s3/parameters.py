@@ -76,8 +76,10 @@ def option_params(options: ObjectOptions) -> dict[str, Any]:
         chosen["StorageClass"] = options.storage_class
     if options.acl:
         chosen["ACL"] = options.acl
+    if options.encryption or options.kms_key_id:
+        chosen["ServerSideEncryption"] = options.encryption or "aws:kms"
     if options.kms_key_id:
-        chosen |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": options.kms_key_id}
+        chosen["SSEKMSKeyId"] = options.kms_key_id
     return chosen
 
 
