@@ -50,7 +50,8 @@ class CopyError(Exception):
         code: a stable word for the kind of error.
         reason: one sentence, or a few lines, for people. Contains no secrets.
         remedy: a line that names the policy statement that would allow what was refused, and the policy that
-            lacks it; or the policy whose Deny refused it. None if nothing is known to help.
+            lacks it; or the policy whose Deny refused it, or the field to set. None if nothing is known to
+            help.
         message: the reason, and the remedy below it.
         attempts: number of requests that were made before giving up.
         may_be_done: one of them may have been carried out despite the error; None if that was not decided.

@@ -26,6 +26,7 @@ from s3copy_tasks.iam.statements import (
     read_actions,
     write_actions,
 )
+from s3copy_tasks.preflight.apart import explain_elsewhere
 from s3copy_tasks.preflight.hints import add_hint
 from s3copy_tasks.s3.bucket import BucketStore
 
@@ -197,14 +198,22 @@ class Checks:
         read = partial(store.read_first_byte, source, key, version_id)
         try:
             wait_for(self._sender.send("GetObject", read))
-        except AccessError as error:
+        except CopyError as error:
+            apart = explain_elsewhere(self._job, error) if reader == "destination" else None
+            return apart or self._judge_read(reader, keys, key, version_id, error)
+        return None
+
+    def _judge_read(
+        self, reader: str, keys: str, key: str, version_id: str | None, error: CopyError
+    ) -> CopyError | None:
+        source = self._job.source
+        if isinstance(error, AccessError):
             actions = read_actions(self._job.options, version=version_id is not None)
             return self._denied(reader, actions, source.bucket, error, keys=keys)
-        except (RequestError, MissingError) as error:
+        if isinstance(error, (RequestError, MissingError)):
             self.not_proven.append(f"read access not proven with s3://{source.bucket}/{key}: {error}")
-        except CopyError as error:
-            return error
-        return None
+            return None
+        return error
 
     def can_write(self, keys: str, key: str) -> CopyError | None:
         """Start an upload with the job's options and abort it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError, MissingError
+from s3copy_tasks.preflight.apart import explain_two_servers
 from s3copy_tasks.preflight.checks import Checks
 
 if TYPE_CHECKING:
@@ -42,13 +43,13 @@ def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
         AccessError: something is not allowed; the message names principal, action and resource,
             and ends with the missing policy statement.
         MissingError: a bucket or an object does not exist, or no prefix has any object.
-        ConfigError: the buckets are on different servers, and the job does not allow a relay.
+        ConfigError: one server can't copy from the other, and the job does not allow a relay.
         TransientError: S3 can't be reached.
     """
-    two_servers = _explain_two_servers(job, sides)
+    _refuse_directory_buckets(job)
+    two_servers = explain_two_servers(job, sides)
     if two_servers is not None and job.transfer.relay != "auto":
-        msg = f"{two_servers}. Set transfer.relay to auto to send the bytes through the worker's memory"
-        raise ConfigError(msg, code=Code.RELAY_NEEDED)
+        raise two_servers
     checks = Checks(job, sides)
     checks.raise_first([checks.can_list("source"), checks.can_list("destination")])
     started = checks.times["destination"]
@@ -74,7 +75,7 @@ def _check_reads(
     pool: ThreadPoolExecutor,
     checks: Checks,
     readable: Sequence[tuple[str, str, str | None]],
-    two_servers: str | None,
+    two_servers: ConfigError | None,
     *,
     may_relay: bool,
 ) -> tuple[str | None, list[CopyError | None]]:
@@ -82,36 +83,30 @@ def _check_reads(
     if two_servers is None:
         reads = list(pool.map(lambda keys: checks.can_read("destination", *keys), readable))
         refused = [error for error in reads if error is not None]
-        if not refused or not may_relay or not all(isinstance(error, AccessError) for error in refused):
+        if not refused or not may_relay or not all(map(_is_solved_by_relay, refused)):
             return None, reads
-        reason = f"the destination's role may not read the source. {refused[0].message}"
+        reason = _explain_relay(refused[0])
     else:
-        reason = two_servers
+        reason = two_servers.reason
     return reason, list(pool.map(lambda keys: checks.can_read("source", *keys), readable))
 
 
-def _explain_two_servers(job: EffectiveJob, sides: Sides) -> str | None:
-    """Say why no server can copy: the buckets are on two (rule 14); None if they are on one."""
+def _is_solved_by_relay(error: CopyError) -> bool:
+    """Say whether a relay gets around an error of the destination's side when it reads the source."""
+    return isinstance(error, AccessError) or error.code == Code.RELAY_NEEDED
+
+
+def _explain_relay(error: CopyError) -> str:
+    if error.code == Code.RELAY_NEEDED:
+        return error.reason
+    return f"the destination's role may not read the source. {error.message}"
+
+
+def _refuse_directory_buckets(job: EffectiveJob) -> None:
     for side, bucket in (("source", job.source.bucket), ("destination", job.destination.bucket)):
         if bucket.endswith(_DIRECTORY_BUCKET):
             msg = f"{side}.bucket: {bucket} is a directory bucket, whose listings are not sorted"
             raise ConfigError(msg, code=Code.DIRECTORY_BUCKET)
-    source, destination = _server(sides.source.endpoint_url()), _server(sides.destination.endpoint_url())
-    if source == destination:
-        return None
-    return (
-        f"{job.source} is on {source or 'AWS'}, {job.destination} on {destination or 'AWS'}: "
-        "one server can't copy from the other"
-    )
-
-
-def _server(endpoint_url: str | None) -> str | None:
-    """Return the host, by which two endpoints of one server are the same; None for all endpoints of AWS.
-
-    A connection may hold anything: a password in the URL is left out, and an invalid URL is not an error.
-    """
-    host = (endpoint_url or "").partition("://")[2].partition("/")[0].rpartition("@")[2].lower()
-    return None if not host or host.removesuffix(".cn").endswith(".amazonaws.com") else host
 
 
 def _check_something_found(job: EffectiveJob, firsts: list[str | None]) -> list[str]:

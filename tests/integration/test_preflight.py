@@ -10,7 +10,7 @@ import pytest
 
 from s3copy_tasks.core.job import Location, ObjectEntry, ObjectOptions, PrefixEntry
 from s3copy_tasks.errors import AccessError, ConfigError, CopyError, MissingError, TransientError
-from s3copy_tasks.preflight.preflight import _server
+from s3copy_tasks.preflight.apart import _server
 from tests.support.s3.proxy import Reply, Request
 from tests.support.s3.servers import WRITER, put_many
 

@@ -136,6 +136,43 @@ def test_a_body_that_arrives_damaged_is_sent_again(
     assert sides.copied() == {"copy/a": body}
 
 
+ELSEWHERE = {
+    "NoSuchBucket": (404, "The specified bucket does not exist"),
+    "InvalidAccessKeyId": (403, "The AWS Access Key Id you provided does not exist in our records."),
+    "InvalidToken": (400, "The provided token is malformed or otherwise invalid."),
+    "AuthorizationHeaderMalformed": (400, "the region 'us-east-1' is wrong"),
+    "IllegalLocationConstraintException": (400, "The me-south-1 location constraint is incompatible"),
+    "SignatureDoesNotMatch": (403, "The request signature we calculated does not match"),
+    "PermanentRedirect": (301, "must be addressed using the specified endpoint"),
+}
+"""What S3 answers to the other side's credentials about a bucket in another partition or opt-in region."""
+
+
+@pytest.mark.parametrize("relay", ["auto", "never"])
+@pytest.mark.parametrize("code", ELSEWHERE)
+def test_two_partitions(sides: Sides, proxy: Proxy, code: str, relay: str) -> None:
+    """A source out of reach of the destination's side is relayed, or refused before the first copy."""
+    sides.put("data/a", b"far away")
+    status, message = ELSEWHERE[code]
+    only, refusal = only_the_source_may_read(sides, proxy), Reply.error(status, code, message)
+    proxy.answer = lambda request: refusal if only(request) else None
+    job = sides.job(transfer=replace(AUTO, relay=relay))
+    if relay == "never":
+        with pytest.raises(ConfigError, match=r"Set transfer\.relay to auto") as caught:
+            sides.preflight(job)
+        assert caught.value.code == "RelayNeeded"
+        assert code in caught.value.message
+        assert "two partitions" in caught.value.message
+        return
+    why = sides.preflight(job).relay or ""
+    assert code in why
+    assert "two partitions" in why
+    assert "transfer.relay" not in why
+    assert sides.run(job).files_copied_successfully == 1
+    assert sides.copied() == {"copy/a": b"far away"}
+    assert proxy.kinds()["CopyObject"] == 0
+
+
 def test_a_body_that_is_cut_off_is_read_again(sides: Sides, proxy: Proxy) -> None:
     """A range that is cut off is not used: it is read again."""
     sides.put("data/a", b"whole body")
