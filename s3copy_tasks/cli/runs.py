@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -27,6 +28,7 @@ from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError
 from s3copy_tasks.plan.planning import plan_job
+from s3copy_tasks.preflight.apart import explain_two_servers
 from s3copy_tasks.preflight.preflight import preflight
 from s3copy_tasks.report.summary import report, verdict, without_job, without_plan
 from s3copy_tasks.report.tables import error_lines, metrics_table, plan_as_dict, plan_table, title
@@ -50,9 +52,11 @@ def plan(options: argparse.Namespace) -> int:
     """Show what a run would copy; write nothing."""
     with quiet(), _console(stderr=True).status("listing ...") as status:
         job = effective_job(options, dry_run=True)
+        sides = open_sides(job)
+        relayed = job.transfer.relay == "auto" and explain_two_servers(job, sides) is not None
         plan = plan_job(
-            job,
-            open_sides(job).stores,
+            replace(job, relayed=relayed),
+            sides.stores,
             on_listed=lambda n: status.update(f"listing ... {n:,} objects"),
             sender=make_sender(job, batches_at_once=1),
         )

@@ -6,12 +6,13 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.multipart import Limits, part_bytes
+from s3copy_tasks.core.multipart import part_bytes
 from s3copy_tasks.errors import Code, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.objects import ObjectDetails
     from s3copy_tasks.core.store import CopyRequest
     from s3copy_tasks.core.verify import Confirmation
@@ -22,9 +23,6 @@ RELAY_BYTES_MAX = 256 * 2**20
 _HELD_OF_FOUR = 5
 """Quarters of a body's size that it takes in memory: HTTP and TLS keep part of it twice
 (tests/performance/bench_relay.py)."""
-RELAY_LIMITS = Limits(single_copy_bytes=0, part_bytes=32 * 2**20)
-"""Small parts: several fit into the budget at a time. Even the smallest object takes one part: an upload is
-dated at its start, before the source is read, so a source that changes meanwhile is newer than its copy."""
 
 
 class Relay:

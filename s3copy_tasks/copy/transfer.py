@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from s3copy_tasks.copy.relay import RELAY_LIMITS, Relay
+from s3copy_tasks.copy.relay import Relay
 from s3copy_tasks.copy.uploads import OpenUpload, UploadRecord
 from s3copy_tasks.core.decide import is_copied_earlier
-from s3copy_tasks.core.multipart import LIMITS, Limits, part_ranges
+from s3copy_tasks.core.multipart import LIMITS, RELAY_LIMITS, Limits, part_ranges
 from s3copy_tasks.core.objects import same_etag
 from s3copy_tasks.core.verify import Confirmation
 from s3copy_tasks.errors import ConditionError, CopyError, MissingError

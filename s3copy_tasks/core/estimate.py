@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from s3copy_tasks.core.multipart import copy_requests
+from s3copy_tasks.core.multipart import LIMITS, RELAY_LIMITS, count_parts
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.core.request_counts import PRICES_USD
 
 if TYPE_CHECKING:
+    from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.objects import Decision
 
 PAGE_KEYS = 1_000
@@ -37,8 +38,9 @@ class EntryPlan:
         outside: of these, the ones outside all batches' ranges: the plan counts them, while a batch counts
             everything inside its ranges.
         batches: how many batches have objects of it.
-        copy_requests: COPY requests, parts of large objects included.
+        copy_requests: requests that write, parts of large objects included.
         head_requests: HEAD requests.
+        get_requests: GET requests: for tags, and for the bytes that a relay reads.
     """
 
     path: str
@@ -53,6 +55,7 @@ class EntryPlan:
     batches: int = 0
     copy_requests: int = 0
     head_requests: int = 0
+    get_requests: int = 0
     skipped: Counter[SkipReason] = field(default_factory=Counter)
     outside: Counter[SkipReason] = field(default_factory=Counter)
 
@@ -69,6 +72,7 @@ class EntryPlan:
             self.copy_requests * PRICES_USD["CopyObject"]
             + self.list_requests * PRICES_USD["ListObjectsV2"]
             + self.head_requests * PRICES_USD["HeadObject"]
+            + self.get_requests * PRICES_USD["GetObject"]
         )
 
     def count(self, size: int, decision: Decision) -> None:
@@ -87,4 +91,53 @@ class EntryPlan:
             self.head_requests += 2
         else:
             self.objects += 1
-            self.copy_requests += copy_requests(size)
+
+    def add_requests(self, requests: CopyRequests) -> None:
+        """Add the requests that copying one object takes."""
+        self.copy_requests += requests.copy
+        self.head_requests += requests.head
+        self.get_requests += requests.get
+
+
+class CopyRequests(NamedTuple):
+    """Requests that copying one object takes, by price: those that write, HEADs, and GETs."""
+
+    copy: int
+    head: int = 0
+    get: int = 0
+
+
+_ONE = CopyRequests(copy=1)
+
+
+class CopyEstimate:
+    """Estimates the requests that copies take, from what a listing says of their sources.
+
+    Args:
+        job: the run.
+    """
+
+    def __init__(self, job: EffectiveJob) -> None:
+        self._relayed = job.relayed
+        self._limits = RELAY_LIMITS if job.relayed else LIMITS
+        self._tag_requests = int(job.options.tags == "copy")
+        self._checksums = job.verify == "checksum"
+        self._changes_etags = (job.options.encryption or "").startswith("aws:kms") or bool(
+            job.options.kms_key_id
+        )
+
+    def count_requests(self, size: int, *, is_multipart: bool) -> CopyRequests:
+        """Return the requests that a copy takes.
+
+        Args:
+            size: of the source.
+            is_multipart: its ETag is not that of its bytes: a copy in one request has another one, which
+                proves nothing.
+        """
+        parts = count_parts(size, self._limits)
+        unproven = bool(parts) or is_multipart or self._changes_etags
+        verify = int(self._checksums and unproven)
+        if not parts and not self._relayed:
+            return CopyRequests(copy=1, head=1) if verify else _ONE
+        reads = parts if self._relayed else 0
+        return CopyRequests(copy=2 + parts if parts else 1, head=1 + verify, get=self._tag_requests + reads)

@@ -35,6 +35,10 @@ class Limits:
 
 
 LIMITS = Limits()
+RELAY_LIMITS = Limits(single_copy_bytes=0, part_bytes=32 * 2**20)
+"""Of a relay. Small parts: several fit into its budget at a time. Even the smallest object takes one part: an
+upload is dated at its start, before the source is read, so a source that changes meanwhile is newer than its
+copy."""
 
 
 def part_bytes(size: int, limits: Limits = LIMITS) -> int:
@@ -56,8 +60,8 @@ def part_ranges(size: int, limits: Limits = LIMITS) -> Iterator[tuple[int, int, 
         yield number, start, min(start + step, size) - 1
 
 
-def copy_requests(size: int) -> int:
-    """Return how many requests an object takes that are billed as COPY: 1, or create + parts + complete."""
-    if size <= SINGLE_COPY_BYTES_MAX:
-        return 1
-    return 2 + -(-size // part_bytes(min(size, OBJECT_BYTES_MAX)))
+def count_parts(size: int, limits: Limits = LIMITS) -> int:
+    """Return in how many parts an object is copied; 0 if one request copies it."""
+    if size <= limits.single_copy_bytes:
+        return 0
+    return -(-size // part_bytes(min(size, OBJECT_BYTES_MAX), limits))

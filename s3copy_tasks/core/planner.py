@@ -12,8 +12,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, TypeVar
 
 from s3copy_tasks.core.batch import Batch, KeyRange, make_label, make_plan_id
-from s3copy_tasks.core.estimate import BY_KEY, PAGE_KEYS, EntryPlan
-from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.estimate import BY_KEY, PAGE_KEYS, CopyEstimate, EntryPlan
+from s3copy_tasks.core.objects import Action, SkipReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -119,16 +119,35 @@ class Planner:
         }
         if job.objects:
             self._entries[None] = _Entry(EntryPlan("objects", BY_KEY, BY_KEY, by_key=True))
+        self._estimate = CopyEstimate(job)
         self._gap_max = PAGE_KEYS  # leaving out a page without copies is cheaper than to list it again
         self._objects_max: float = job.transfer.batch_objects
         self._bytes_max = job.transfer.batch_bytes
         self._ranges = 0
         self._json_bytes = 0
 
-    def add(self, entry: EntryId, position: str | int, size: int, decision: Decision) -> None:
-        """Add one decision: `position` is a key below the prefix, or an index into `objects`."""
+    def add(
+        self,
+        entry: EntryId,
+        position: str | int,
+        size: int,
+        decision: Decision,
+        *,
+        is_multipart: bool = False,
+    ) -> None:
+        """Add one decision.
+
+        Args:
+            entry: that the object belongs to.
+            position: a key below the prefix, or an index into `objects`.
+            size: of the source.
+            decision: for the object.
+            is_multipart: the source was uploaded in parts.
+        """
         cut = self._entries[entry]
         cut.plan.count(size, decision)
+        if decision is Action.COPY:
+            cut.plan.add_requests(self._estimate.count_requests(size, is_multipart=is_multipart))
         if isinstance(decision, SkipReason):
             self._skip(cut, decision)
         else:

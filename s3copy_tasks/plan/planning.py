@@ -20,7 +20,7 @@ from s3copy_tasks.report import events
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.job import EffectiveJob, EntryId
     from s3copy_tasks.core.planner import Plan
     from s3copy_tasks.core.store import Stores
     from s3copy_tasks.plan.listing import EntryListing
@@ -60,13 +60,18 @@ def plan_job(
     with closing(begin_ahead(_Group(listing, entries) for entries in _group_entries(job))) as groups:
         for group in groups:
             for entry, decided in _merge_by_destination(group, taken):
-                planner.add(entry, decided.position, decided.source.size, decided.decision)
+                _add(planner, entry, decided)
                 listed += 1
                 if on_listed is not None and listed % 1_000 == 0:
                     on_listed(listed)
     if on_listed is not None:
         on_listed(listed)
     return planner.finish()
+
+
+def _add(planner: Planner, entry: EntryId, decided: Decided) -> None:
+    source = decided.source
+    planner.add(entry, decided.position, source.size, decided.decision, is_multipart=source.is_multipart)
 
 
 def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict[str, str]:
@@ -77,7 +82,7 @@ def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict
     taken = {}
     for index, decided in enumerate(listing.decide_objects()):
         if isinstance(decided, Decided):
-            planner.add(None, index, decided.source.size, decided.decision)
+            _add(planner, None, decided)
             taken[decided.key] = decided.source.key
         else:
             if isinstance(decided, Unseen) and decided.error.code == _NO_BUCKET:

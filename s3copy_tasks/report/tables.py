@@ -41,6 +41,7 @@ def plan_as_dict(plan: Plan, job: str) -> dict[str, Any]:
                 "copy": entry.copy_requests,
                 "list": entry.list_requests,
                 "head": entry.head_requests,
+                "get": entry.get_requests,
             },
             "cost_usd": round(entry.cost_usd, 6),
         }

@@ -86,7 +86,7 @@ def test_run_plan_run(sides: Sides, tmp_path: Path) -> None:
     (entry,) = json.loads(out)["entries"]
     assert code == 0
     assert (entry["found"], entry["to_copy"], entry["bytes"], entry["batches"]) == (2, 2, 6, 1)
-    assert entry["requests"] == {"copy": 2, "list": 4, "head": 0}
+    assert entry["requests"] == {"copy": 2, "list": 4, "head": 0, "get": 0}
     assert entry["cost_usd"] == pytest.approx(6 * 0.005 / 1_000)
     code, out, _ = s3copy(tmp_path, "run", "daily")
     assert code == 0
