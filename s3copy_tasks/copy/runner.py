@@ -112,7 +112,7 @@ def copy_batch(
     batch.check_belongs(job)
     sender = sender or Sender(job.transfer.concurrency)
     attempt = attempt or Attempt()
-    sides = pace_stores(stores, sender)
+    sides = pace_stores(stores, sender, source_behind_seconds=job.source_behind_seconds)
     copier = Copier(job, sides, Transfer(job, sides, attempt.uploads, limits))
     listing = Listing(job, sides, retried=attempt.retried)
     verifier = Verifier(listing, metrics, limits or LIMITS)

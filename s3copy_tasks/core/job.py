@@ -172,6 +172,7 @@ class EffectiveJob:
         run_started: time of the destination's clock before the first listing, in whole seconds.
         dry_run: plan and count, but copy nothing.
         relayed: preflight found that only a relay through the worker can copy (rule 14).
+        source_behind_seconds: added to the dates of the source of a relay, whose clock is so far behind.
         assets: URIs of the destination folders that are the same in every run.
 
     Raises:
@@ -196,6 +197,7 @@ class EffectiveJob:
     run_started: datetime | None = None
     dry_run: bool = False
     relayed: bool = False
+    source_behind_seconds: int = 0
     assets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -5,14 +5,15 @@ Each method names its kind of request here, so the counts match what is sent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.engine.head_sender import HeadSender
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from datetime import datetime
 
     from s3copy_tasks.core.job import EntryId
@@ -31,10 +32,12 @@ class PacedStore:
     Args:
         store: makes one request for each method.
         sender: the budget of requests.
+        behind_seconds: added to the date of each object: the server's clock is so far behind.
     """
 
-    def __init__(self, store: Store, sender: Sender) -> None:
+    def __init__(self, store: Store, sender: Sender, *, behind_seconds: int = 0) -> None:
         self._store = store
+        self._behind = timedelta(seconds=behind_seconds)
         self._send = sender.send
         self._heads = HeadSender(store, sender)
 
@@ -43,6 +46,8 @@ class PacedStore:
     ) -> Coroutine[Any, Any, Page]:
         """Return a page of the keys that start with `prefix` and come after the whole key `after`."""
         call = partial(self._store.list_page, prefix, after=after, token=token, recursive=recursive)
+        if self._behind:
+            call = partial(_correct_page, call, self._behind)
         return self._send("ListObjectsV2", call, entry=entry)
 
     def head_object(
@@ -50,6 +55,8 @@ class PacedStore:
     ) -> Coroutine[Any, Any, ObjectDetails | None]:
         """Return an object's details; None if there is no such object: see `HeadSender`."""
         call = partial(self._store.head_object, key, version_id=version_id, checksums=checksums)
+        if self._behind:
+            call = partial(_correct_details, call, self._behind)
         return self._heads.send(call, key, entry)
 
     def object_tags(
@@ -137,8 +144,25 @@ class PacedStores:
     destination: PacedStore
 
 
-def pace_stores(stores: Stores, sender: Sender) -> PacedStores:
-    """Return both sides, with all requests sent by one sender."""
+def pace_stores(stores: Stores, sender: Sender, *, source_behind_seconds: int = 0) -> PacedStores:
+    """Return both sides, with all requests sent by one sender; the source's objects by the other's clock."""
     return PacedStores(
-        source=PacedStore(stores.source, sender), destination=PacedStore(stores.destination, sender)
+        source=PacedStore(stores.source, sender, behind_seconds=source_behind_seconds),
+        destination=PacedStore(stores.destination, sender),
     )
+
+
+async def _correct_page(call: Callable[[], Awaitable[Page]], behind: timedelta) -> Page:
+    page = await call()
+    return replace(page, objects=tuple(_correct(listed, behind) for listed in page.objects))
+
+
+async def _correct_details(
+    call: Callable[[], Awaitable[ObjectDetails | None]], behind: timedelta
+) -> ObjectDetails | None:
+    details = await call()
+    return details and replace(details, object=_correct(details.object, behind))
+
+
+def _correct(found: S3Object, behind: timedelta) -> S3Object:
+    return replace(found, last_modified=found.last_modified + behind)

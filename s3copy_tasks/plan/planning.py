@@ -52,7 +52,11 @@ def plan_job(
         ConfigError: two sources would be written to one destination key.
         CopyError: a listing failed.
     """
-    sides = pace_stores(stores, sender or Sender(job.transfer.concurrency))
+    sides = pace_stores(
+        stores,
+        sender or Sender(job.transfer.concurrency),
+        source_behind_seconds=job.source_behind_seconds,
+    )
     listing = Listing(job, sides, retried=retried, reach=WHOLE)
     planner = Planner(job, batches_max)
     taken = _plan_objects(job, listing, planner)

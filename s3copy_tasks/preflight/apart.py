@@ -33,8 +33,10 @@ _ELSEWHERE = frozenset(
 
 
 def explain_two_servers(job: EffectiveJob, sides: Sides) -> ConfigError | None:
-    """Say why no server can copy, if the endpoints show it: the buckets are on two; None if on one."""
+    """Say why no server can copy, if roles, regions and endpoints show it; None if they do not."""
     source, destination = _server(sides.source.endpoint_url()), _server(sides.destination.endpoint_url())
+    if source is None and destination is None:
+        return _explain_two_partitions(job, sides)
     if source == destination:
         return None
     return _needs_relay(
@@ -55,6 +57,16 @@ def explain_elsewhere(job: EffectiveJob, error: CopyError) -> ConfigError | None
     return _needs_relay(
         f"{job.source} is out of reach of the destination's side ({error.code}: {error.reason}): the buckets "
         "are in two partitions or regions of AWS, or on two servers, and one can't copy from the other"
+    )
+
+
+def _explain_two_partitions(job: EffectiveJob, sides: Sides) -> ConfigError | None:
+    source, destination = (side.partition(side.identity().role) for side in (sides.source, sides.destination))
+    if source == destination:
+        return None
+    return _needs_relay(
+        f"{job.source} is in the partition {source} of AWS, {job.destination} in {destination}: one can't "
+        "copy from the other"
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.core.clocks import ClockReading, find_lag_seconds
 from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.core.objects import is_md5
 from s3copy_tasks.core.pages import PageTrail
@@ -15,18 +16,12 @@ from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import PacedStore, pace_stores
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError
-from s3copy_tasks.iam.denials import explain_deny, find_limiting_policy
 from s3copy_tasks.iam.statements import (
-    KEY_AND_ROLE,
-    bucket_arn,
-    build_kms_statement,
-    build_remedy,
-    build_statement,
-    escape_wildcards,
     read_actions,
     write_actions,
 )
 from s3copy_tasks.preflight.apart import explain_elsewhere
+from s3copy_tasks.preflight.denial import describe_denial
 from s3copy_tasks.preflight.hints import add_hint
 from s3copy_tasks.s3.bucket import BucketStore
 
@@ -34,16 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from s3copy_tasks.core.job import EffectiveJob, Location, ObjectEntry, PrefixEntry
+    from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
     from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.s3.connections import AwsConnectionManager, Sides
 
 _SHOWN = 10
 _NO_CONNECTION = frozenset({Code.ENDPOINT_UNREACHABLE, "ConnectionClosedError", "ReadTimeoutError"})
-_MANAGED_KEY = (
-    "object.encryption: {encryption} without object.kms_key_id uses the key aws/s3, which AWS manages: no "
-    "policy lets principals of another account use it. Name a key in object.kms_key_id"
-)
 
 
 class Checks:
@@ -67,6 +58,12 @@ class Checks:
         self._stores = pace_stores(sides.stores, self._sender)
         self.not_proven: list[str] = []
         self.times: dict[str, datetime] = {}
+        self._readings: dict[str, ClockReading] = {}
+
+    @property
+    def source_behind_seconds(self) -> int:
+        """How far the source's clock may be behind the destination's, once both were listed."""
+        return find_lag_seconds(self._readings.get("source"), self._readings.get("destination"))
 
     def raise_first(self, found: Iterable[CopyError | None]) -> None:
         """Raise the first error, with the messages of the others added to its own."""
@@ -86,6 +83,7 @@ class Checks:
             manager.connect()
         except CopyError as error:  # it names the side itself
             return error
+        sent = self._clock()
         try:
             found = wait_for(PacedStore(manager.store, self._sender).server_time(where))
         except AccessError as error:
@@ -100,6 +98,9 @@ class Checks:
                 msg = f"{side}: S3 can't be reached: {error.message}. Check endpoint_url and the network"
                 return type(error)(msg, code=error.code)
             return add_hint(side, error) or type(error)(f"{side}: {error.message}", code=error.code)
+        if found is not None:
+            reading = ClockReading(server_time=found, sent=sent, received=self._clock())
+            self._readings.setdefault(side, reading)
         self.times[side] = found or self._ask_own_clock(side)
         return None
 
@@ -242,53 +243,9 @@ class Checks:
         return None
 
     def _denied(
-        self,
-        side: str,
-        actions: list[str],
-        bucket: str,
-        error: CopyError,
-        *,
-        keys: str | None = None,
-        prefix: str | None = None,
+        self, side: str, actions: list[str], bucket: str, error: CopyError, **where: str | None
     ) -> CopyError:
-        """Return an error that names principal, actions, resource, and the statement that would allow it."""
-        if error.code == Code.CREDENTIALS:  # no request was sent: no policy of S3 refuses
-            return error
-        hinted = add_hint(side, error)
-        if hinted is not None:
-            return hinted
-        manager = self._managers[side]
-        principal = manager.principal()
-        resource = bucket_arn(manager.partition(principal), bucket, None if keys is None else _pattern(keys))
-        if bucket == manager.location.bucket:
-            where, allowed = "the policy of the role", build_statement(actions, resource, prefix=prefix)
-        else:
-            allowed = build_statement(actions, resource, principal=manager.location.role_arn or principal)
-            where = f"the policy of bucket {bucket} and (without Principal) from the role's policy"
-        remedy = (
-            explain_deny(error.reason)
-            or self._explain_kms(manager.location, principal, error.reason)
-            or build_remedy(find_limiting_policy(error.reason) or where, allowed)
-        )
-        reason = f"{error.code}: {error.reason}"
-        msg = f"{principal} is not allowed to perform {' or '.join(actions)} on {resource} ({reason})."
-        return AccessError(msg, code=error.code, remedy=remedy)
-
-    def _explain_kms(self, location: Location, principal: str, reason: str) -> str | None:
-        """Return the remedy of a refusal by KMS; None if it is not about a key."""
-        options = self._job.options
-        allowed = build_kms_statement(reason, options.kms_key_id)
-        if allowed is None:
-            return None
-        is_managed = options.encryption in {"aws:kms", "aws:kms:dsse"} and options.kms_key_id is None
-        if location is self._job.destination and is_managed and f":{location.account}:" not in principal:
-            return _MANAGED_KEY.format(encryption=options.encryption)
-        return build_remedy(KEY_AND_ROLE, allowed)
-
-
-def _pattern(keys: str) -> str:
-    """Return how IAM names a key, or all keys below a prefix, which end with `*`."""
-    return f"{escape_wildcards(keys[:-1])}*" if keys.endswith("/*") or keys == "*" else escape_wildcards(keys)
+        return describe_denial(self._job, side, self._managers[side], actions, bucket, error, **where)
 
 
 def _places(job: EffectiveJob, side: str) -> list[str]:

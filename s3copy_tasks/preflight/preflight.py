@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from s3copy_tasks.s3.connections import Sides
 
 _SHOWN = 10
+_CLOCKS = (
+    "The clock of the source's server is up to {seconds} s behind the destination's: this run adds that to "
+    "the dates of the source. Keep both in sync (NTP)"
+)
 _DIRECTORY_BUCKET = "--x-s3"
 
 
@@ -67,6 +71,9 @@ def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
         heads = list(pool.map(lambda pair: checks.can_head(*pair), _head_keys(job)))
         checks.raise_first([*reads, *writes, *heads])
     proven = replace(job, run_started=started, relayed=relay is not None)
+    if relay is not None and checks.source_behind_seconds:
+        proven = replace(proven, source_behind_seconds=checks.source_behind_seconds)
+        relay += f"\n{_CLOCKS.format(seconds=checks.source_behind_seconds)}"
     not_proven = tuple(dict.fromkeys([*empty, *checks.not_proven]))
     return Preflight(job=proven, not_proven=not_proven, relay=relay)
 

@@ -10,7 +10,9 @@ import pytest
 
 from s3copy_tasks.core.job import Location, ObjectEntry, ObjectOptions, PrefixEntry
 from s3copy_tasks.errors import AccessError, ConfigError, CopyError, MissingError, TransientError
-from s3copy_tasks.preflight.apart import _server
+from s3copy_tasks.preflight.apart import _server, explain_two_servers
+from s3copy_tasks.s3 import connections
+from tests.support.builders.bench import make_job
 from tests.support.s3.proxy import Reply, Request
 from tests.support.s3.servers import WRITER, put_many
 
@@ -363,6 +365,30 @@ def test_a_key_that_may_not_be_used_is_named(sides: Sides, proxy: Proxy) -> None
 def test_endpoints_of_one_server(source: str | None, destination: str) -> None:
     """AWS is one server, by whatever endpoint; so is any other, however its address is written."""
     assert _server(source) == _server(destination)
+
+
+@pytest.mark.parametrize(
+    ("destination", "partition"),
+    [
+        pytest.param({"region": "cn-north-1"}, "aws-cn", id="region"),
+        pytest.param({"role_arn": "arn:aws-us-gov:iam::444455556666:role/writer"}, "aws-us-gov", id="role"),
+        pytest.param({"region": "eu-west-1"}, None, id="one partition"),
+    ],
+)
+def test_two_partitions_are_known_before_a_request(
+    monkeypatch: pytest.MonkeyPatch, destination: dict[str, str], partition: str | None
+) -> None:
+    """Roles and regions show that the buckets are in two partitions of AWS: a relay is needed."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    job = make_job(
+        source=Location(bucket="granules", role_arn="arn:aws:iam::111122223333:role/reader"),
+        destination=Location(bucket="partner", **destination),
+    )
+    found = explain_two_servers(job, connections.Sides.from_job(job))
+    assert (found is None) is (partition is None)
+    if found is not None:
+        assert f"is in the partition aws of AWS, s3://partner in {partition}" in found.reason
+        assert found.code == "RelayNeeded"
 
 
 def test_heading_the_copy_of_a_single_object_is_refused(sides: Sides, proxy: Proxy) -> None:

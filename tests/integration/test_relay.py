@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -171,6 +173,28 @@ def test_two_partitions(sides: Sides, proxy: Proxy, code: str, relay: str) -> No
     assert sides.run(job).files_copied_successfully == 1
     assert sides.copied() == {"copy/a": b"far away"}
     assert proxy.kinds()["CopyObject"] == 0
+
+
+@pytest.mark.parametrize("behind", [-90, 0, 90])
+def test_clocks_of_two_servers(sides: Sides, server: Endpoint, proxy: Proxy, behind: int) -> None:
+    """A source's clock that is behind is measured, and said."""
+    sides.put("data/a", b"12345")
+
+    def answer(request: Request) -> Reply | None:
+        if not request.target.startswith(f"/{sides.source_bucket}"):
+            return None
+        reply = proxy.forward(request)
+        date = parsedate_to_datetime(reply.headers["Date"]) - timedelta(seconds=behind)
+        return replace(reply, headers={**reply.headers, "Date": format_datetime(date, usegmt=True)})
+
+    proxy.answer = answer
+    with Proxy(server.url) as other:
+        job = sides.job(transfer=AUTO)
+        job = replace(job, destination=replace(job.destination, endpoint_url=other.url))
+        proven = sides.preflight(job)
+        assert ("behind the destination's" in (proven.relay or "")) is (behind > 0)
+        assert (proven.job.source_behind_seconds >= 90) is (behind > 0)
+        assert proven.job.source_behind_seconds in {0, *range(90, 100)}
 
 
 def test_a_body_that_is_cut_off_is_read_again(sides: Sides, proxy: Proxy) -> None:
