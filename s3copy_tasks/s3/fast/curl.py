@@ -33,7 +33,7 @@ class Curl:
 
     def __init__(self, transport: Transport, *, connections: int) -> None:
         connections = limit_connections(connections)
-        self._free = asyncio.Semaphore(connections)  # libcurl's own limit can leave requests waiting for ever
+        self._free = asyncio.Semaphore(connections)  # requests wait here for a connection
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._idle: defaultdict[Kind, list[Handle]] = defaultdict(list)
