@@ -417,6 +417,22 @@ def test_what_must_not_come_twice(operation: str, params: dict[str, Any]) -> Non
     assert len(server.asked) == 3
 
 
+def test_a_retry_after_a_dead_connection_gets_a_new_one() -> None:
+    """A server that closes idle connections without a word closes all of them: the next may be dead, too."""
+    guarded = ("CopyObject", {**COPY, "IfNoneMatch": "*"})
+
+    async def run(client: Client) -> None:
+        async with closing(client):
+            await asyncio.gather(*[client.call(*guarded) for _ in range(3)])
+            with pytest.raises(TransientError):
+                await client.call(*guarded)
+            await client.call(*guarded)
+
+    with ScriptedServer(lambda asked: reply(COPIED) if asked.number == 1 else CLOSE) as server:
+        asyncio.run(run(CurlClient(connecting(server.url))))
+    assert [asked.number for asked in server.asked] == [1, 1, 1, 2, 1]
+
+
 @pytest.mark.parametrize(
     ("operation", "params"), [("CopyObject", COPY), ("ListObjectsV2", {"Bucket": "bucket"})]
 )

@@ -3,7 +3,8 @@
 libcurl re-sends a request if a reused connection turns out to be dead before a byte of the reply has come;
 the server may have carried out the first request anyway. That is harmless for most requests. A request that
 must not be sent twice is not re-sent: libcurl calls `PREREQFUNCTION` before each sending, which refuses the
-second. The caller gets an error instead, and can check the result before a retry.
+second. The caller gets an error instead, and can check the result before a retry, which gets a new
+connection: all idle ones may be dead.
 https://curl.se/libcurl/c/CURLOPT_PREREQFUNCTION.html
 """
 
@@ -38,6 +39,7 @@ class Curl:
         self._transport = transport
         self._idle: defaultdict[Kind, list[Handle]] = defaultdict(list)
         self._running: dict[pycurl.Curl, Handle] = {}
+        self._not_sent: set[str] = set()
         self._sockets = Sockets()
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
@@ -75,7 +77,8 @@ class Curl:
         kind = method, bool(body), once
         idle = self._idle[kind]
         handle = idle.pop() if idle else Handle(kind, self._transport)
-        handle.prepare(url, headers, body)
+        handle.prepare(url, headers, body, fresh=url in self._not_sent)
+        self._not_sent.discard(url)
         future: asyncio.Future[Received] = self._loop.create_future()
         handle.future = future
         curl = handle.curl
@@ -171,6 +174,8 @@ class Curl:
                 future.set_result(received)
         else:
             error = handle.error(*failure)
+            if failure[0] == pycurl.E_ABORTED_BY_CALLBACK:
+                self._not_sent.add(handle.url)
             handle.forget()
             if future is not None and not future.done():
                 future.set_exception(error)

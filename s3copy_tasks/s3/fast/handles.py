@@ -70,6 +70,7 @@ class Handle:
         kind: of its requests.
         curl: libcurl's.
         future: the caller awaits it for the reply; None while the handle is idle.
+        url: of the last request.
 
     Args:
         kind: method, with a body, once.
@@ -83,6 +84,7 @@ class Handle:
         self.chunks: list[bytes] = []
         self.sent = 0
         self.future: Future[Received] | None = None
+        self.url = ""
         self.curl = curl = pycurl.Curl()
         _configure(curl, transport)
         curl.setopt(pycurl.HEADERFUNCTION, self.lines.append)
@@ -94,9 +96,10 @@ class Handle:
         if once:
             curl.setopt(pycurl.PREREQFUNCTION, self._before_sending)
 
-    def prepare(self, url: str, headers: Sequence[str], body: bytes) -> None:
-        """Set the next request."""
-        self.sent = 0
+    def prepare(self, url: str, headers: Sequence[str], body: bytes, *, fresh: bool) -> None:
+        """Set the next request; `fresh` sends it over a new connection."""
+        self.sent, self.url = 0, url
+        self.curl.setopt(pycurl.FRESH_CONNECT, fresh)
         self.curl.setopt(pycurl.URL, url)
         try:
             self.curl.setopt(pycurl.HTTPHEADER, headers)
