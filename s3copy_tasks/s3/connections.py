@@ -15,7 +15,11 @@ from s3copy_tasks.s3.airflow_connection import read_connection
 from s3copy_tasks.s3.boto3_client import Boto3Client, check_copies_are_conditional
 from s3copy_tasks.s3.bucket import BucketStore
 from s3copy_tasks.s3.fast.client import CurlClient
-from s3copy_tasks.s3.regions import find_partition_of_region, region_of_environment
+from s3copy_tasks.s3.regions import (
+    endpoint_of_environment,
+    find_partition_of_region,
+    region_of_environment,
+)
 from s3copy_tasks.s3.session_errors import explain_no_client
 from s3copy_tasks.s3.sessions import CONNECT_TIMEOUT_SECONDS, make_sts_config, open_session
 
@@ -208,7 +212,8 @@ def _s3_config(concurrency: int) -> Config:
 
 
 def _endpoint_url(connection: SideConnection) -> str | None:
-    return connection.location.endpoint_url or connection.wrapper.get_service_endpoint_url("s3")
+    named = connection.location.endpoint_url or connection.wrapper.get_service_endpoint_url("s3")
+    return named or endpoint_of_environment()
 
 
 def _merge_config(connection: SideConnection, config: Config) -> Config:

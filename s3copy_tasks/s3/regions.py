@@ -35,6 +35,13 @@ def region_of_environment() -> str | None:
     return os.environ.get(_ENVIRONMENT) or None
 
 
+def endpoint_of_environment() -> str | None:
+    """Return the endpoint of S3 in the variables that botocore reads; None for AWS."""
+    if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
 @cache
 def _known_regions() -> frozenset[str]:
     session = _session()

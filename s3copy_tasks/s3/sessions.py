@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import NoCredentialsError
 
@@ -39,7 +40,7 @@ def make_sts_config(wrapper: AwsConnectionWrapper) -> Config:
 
 
 def open_session(of: SideConnection) -> boto3.session.Session:
-    """Return a session whose credentials are there, and refresh themselves.
+    """Return a session whose credentials are there, and refresh themselves, or that signs nothing.
 
     Raises:
         CopyError: see `explain_no_session`.
@@ -48,6 +49,8 @@ def open_session(of: SideConnection) -> boto3.session.Session:
         factory = _make_factory(of.wrapper)
         _prepare(factory.basic_session, of.wrapper)
         session = _prepare(factory.create_session(), of.wrapper)
+        if _is_anonymous(of.wrapper):
+            return session
         credentials = session.get_credentials()
         checked = _CheckedCredentials(credentials, of)
         checked.get_frozen_credentials()
@@ -98,6 +101,12 @@ def _make_factory(wrapper: AwsConnectionWrapper) -> BaseSessionFactory:
         wrapper.region_name = region_of_environment()
         factory = BaseSessionFactory(conn=wrapper, config=make_sts_config(wrapper))
     return factory
+
+
+def _is_anonymous(wrapper: AwsConnectionWrapper) -> bool:
+    """Say whether requests are not signed, as for a public bucket: config_kwargs.signature_version."""
+    own = wrapper.botocore_config
+    return own is not None and getattr(own, "signature_version", None) is UNSIGNED
 
 
 def _prepare(session: boto3.session.Session, wrapper: AwsConnectionWrapper) -> boto3.session.Session:
