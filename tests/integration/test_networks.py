@@ -1,4 +1,4 @@
-"""A side without credentials, and one whose endpoint is in the environment."""
+"""How a side is reached: without credentials, by the environment's endpoint, or not at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+
+from s3copy_tasks.errors import CopyError
+from tests.support.s3.scripted import RESET, ScriptedServer
 
 if TYPE_CHECKING:
     from tests.support.s3.sides import Sides
@@ -40,3 +43,25 @@ def test_an_endpoint_of_the_environment_is_the_same_server(
     assert (
         sides.connected(replace(sides.job(), run_id="2")).source.endpoint_url() == "http://elsewhere.invalid"
     )
+
+
+def test_signatures_of_another_version_are_refused(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection for old servers names the field that makes it one."""
+    connection = json.loads(sides.environment["AIRFLOW_CONN_AWS_SOURCE"])
+    connection["extra"]["config_kwargs"] = {"signature_version": "s3"}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_SOURCE", json.dumps(connection))
+    with pytest.raises(CopyError, match="Remove signature_version from the connection's extra"):
+        sides.preflight(sides.job())
+
+
+def test_a_server_that_resets_connections(sides: Sides) -> None:
+    """As http to a port for https does: the advice is the endpoint."""
+    with ScriptedServer(lambda _: RESET) as server:
+        job = sides.job()
+        job = replace(
+            job,
+            source=replace(job.source, endpoint_url=server.url),
+            destination=replace(job.destination, endpoint_url=server.url),
+        )
+        with pytest.raises(CopyError, match=r"source: S3 can't be reached: .* Check endpoint_url"):
+            sides.preflight(job)
