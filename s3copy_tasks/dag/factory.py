@@ -23,6 +23,7 @@ from s3copy_tasks.dag.airflow_versions import CronDataIntervalTimetable, conf, f
 from s3copy_tasks.dag.notify import build_deadline, publish_callbacks, summary_callbacks
 from s3copy_tasks.dag.parameters import declare_parameters
 from s3copy_tasks.dag.registered import find_importer
+from s3copy_tasks.dag.storable import escape, unescape
 from s3copy_tasks.errors import Code, ConfigError
 
 if TYPE_CHECKING:
@@ -115,11 +116,11 @@ def build_dag(job: CopyJob) -> DAG:
 
         @task(multiple_outputs=False, doc_json=job.config, **limits)  # the page shows the config
         def preflight() -> dict[str, Any]:
-            return tasks.preflight(job, get_current_context())
+            return escape(tasks.preflight(job, get_current_context()))
 
         @task(**limits)
         def plan(job: Any) -> list[dict[str, Any]]:
-            return tasks.plan(job, get_current_context())
+            return escape(tasks.plan(unescape(job), get_current_context()))
 
         @task(
             map_index_template="{{ label }}",
@@ -128,11 +129,11 @@ def build_dag(job: CopyJob) -> DAG:
             **limits,
         )
         def copy_batch(job: dict[str, Any], batch: dict[str, Any]) -> None:
-            tasks.copy_batch(job, batch, get_current_context())
+            tasks.copy_batch(unescape(job), unescape(batch), get_current_context())
 
         @task(trigger_rule="all_done", retries=0, multiple_outputs=False, **summary_callbacks(job))
         def summarize() -> Any:
-            return tasks.summarize(get_current_context())
+            return escape(tasks.summarize(get_current_context()))
 
         @task(outlets=[copied], **publish_callbacks(job))
         def publish() -> None:

@@ -17,6 +17,7 @@ from s3copy_tasks.copy.uploads import ListedUploads, NoRecord, OpenUpload
 from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE
 from s3copy_tasks.dag.best_effort import warn_on_failure
+from s3copy_tasks.dag.storable import escape, unescape
 from s3copy_tasks.engine.paced_store import pace_stores
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class TaskUploads:
     def left(self, _: Batch, /) -> Sequence[OpenUpload]:
         """Return the uploads that earlier attempts left open, of any batch."""
         with self._lock, warn_on_failure("uploads of earlier tries are not known"):
-            plain: Any = self._context["task_state_store"].get(UPLOADS) or []
+            plain: Any = unescape(self._context["task_state_store"].get(UPLOADS)) or []
             self._open |= {upload["upload_id"]: OpenUpload(**upload) for upload in plain}
         return list(self._open.values())
 
@@ -151,6 +152,7 @@ class TaskUploads:
         with warn_on_failure("open uploads are not remembered"):
             store = self._context["task_state_store"]
             if self._open:
-                store.set(UPLOADS, [asdict(upload) for upload in self._open.values()])
+                opened: Any = [asdict(upload) for upload in self._open.values()]
+                store.set(UPLOADS, escape(opened))
             else:
                 store.delete(UPLOADS)

@@ -20,6 +20,7 @@ from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.airflow_versions import AirflowFailException
 from s3copy_tasks.dag.memory import recall_attempts
 from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, will_retry
+from s3copy_tasks.dag.storable import escape
 from s3copy_tasks.dag.telemetry.lineage import list_entries, report_lineage
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import Sender
@@ -147,7 +148,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
             attempt = Attempt(retried=retried, uploads=earlier.uploads(job, sides, self._sender))
             report_lineage(job, list_entries(job))
             run = InProcessRun(job, sides.stores, self._sender, attempt=attempt)
-            return self._copy_objects(run, context)
+            return escape(self._copy_objects(run, context))
 
     def validate_inputs(self) -> bool:
         """Return True.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
 from s3copy_tasks.dag.telemetry.stats import send_stats
-from s3copy_tasks.dag.xcom import BATCHES, ENTRIES, METRICS
+from s3copy_tasks.dag.xcom import BATCHES, ENTRIES, METRICS, push
 from s3copy_tasks.errors import CopyError, TransientError
 from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import verdict
@@ -95,10 +95,9 @@ def report_run(details: RunDetails, context: Context, *, failed: bool, final: bo
     """
     lists = {ENTRIES, BATCHES}
     report = cast("RunReport", {key: value for key, value in details.items() if key not in lists})
-    ti = context["ti"]
-    ti.xcom_push(key=METRICS, value=report)
-    ti.xcom_push(key=ENTRIES, value=details["entries"])
-    ti.xcom_push(key=BATCHES, value=details["batches"])
+    push(context, METRICS, report)
+    push(context, ENTRIES, details["entries"])
+    push(context, BATCHES, details["batches"])
     log_end = events.operation_failed if failed else events.operation_completed
     log_end(report)
     if final:

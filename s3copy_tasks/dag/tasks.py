@@ -33,6 +33,7 @@ from s3copy_tasks.dag.notify import warn_of_ignored_fields
 from s3copy_tasks.dag.notify.recipients import check_recipients
 from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, stop_on_sigterm
 from s3copy_tasks.dag.parameters import read_parameters
+from s3copy_tasks.dag.storable import escape, make_label
 from s3copy_tasks.dag.telemetry.lineage import find_entries, report_lineage
 from s3copy_tasks.dag.telemetry.progress import report_progress
 from s3copy_tasks.dag.xcom import (
@@ -46,6 +47,8 @@ from s3copy_tasks.dag.xcom import (
     load,
     load_batch_metrics,
     load_failed_step,
+    pull,
+    push,
 )
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import CopyError
@@ -103,7 +106,7 @@ def _push_config(job: CopyJob, context: Context) -> None:
         log.warning("the config has changed since it was read: its values are not explained", job=job.name)
         return
     explained = {"digest": job.digest, "file": job.file.name, "values": values}
-    context["ti"].xcom_push(key=CONFIG, value=explained)
+    push(context, CONFIG, explained)
 
 
 @contextmanager
@@ -119,7 +122,7 @@ def _push_reason(step: str, job: CopyJob | EffectiveJob, context: Context) -> It
             config_digest=job.digest,
             dry_run=context["params"]["dry_run"],
         )
-        context["ti"].xcom_push(key=METRICS, value=reason)
+        push(context, METRICS, reason)
         raise
 
 
@@ -146,7 +149,7 @@ def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
         planned = plan_job(effective, _sides(effective).stores, sender=sender, batches_max=_batches_max())
     outside = outside_metrics(effective, planned, start, utc_now(), sender.counted())
     events.objects_discovered(effective, planned)
-    context["ti"].xcom_push(key=OUTSIDE, value=dump(outside, sparse=True))
+    push(context, OUTSIDE, dump(outside, sparse=True))
     return [] if effective.dry_run else [dump(batch) for batch in planned.batches]
 
 
@@ -163,16 +166,16 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
         AirflowException: more objects failed than the limit, and a retry may help.
     """
     effective, loaded = load(EffectiveJob, job), load(Batch, batch)
-    context["label"] = loaded.label  # type: ignore[typeddict-unknown-key] # map_index_template
+    context["label"] = make_label(loaded.label)  # type: ignore[typeddict-unknown-key] # map_index_template
     collector = MetricsCollector()
     sender = make_sender(effective, batches_at_once=min(loaded.of, effective.transfer.max_active_batches))
 
-    def push(metrics: TransferMetrics) -> None:
-        context["ti"].xcom_push(key=METRICS, value=dump_batch_metrics(loaded, metrics))
+    def push_metrics(metrics: TransferMetrics) -> None:
+        push(context, METRICS, dump_batch_metrics(loaded, metrics))
 
     with (
         airflow_errors(),
-        count_batch(effective, loaded, collector, push),
+        count_batch(effective, loaded, collector, push_metrics),
         stop_on_sigterm(sender),
         report_progress(effective, loaded, collector, context),
     ):
@@ -202,22 +205,21 @@ def summarize(context: Context) -> RunDetails:
 
 def _add_up(context: Context) -> tuple[TransferMetrics, RunDetails, int]:
     """Return the run's metrics, their report, and the limit of failed objects."""
-    ti = context["ti"]
-    plain = ti.xcom_pull(task_ids="preflight")
-    batches = ti.xcom_pull(task_ids="plan") if plain is not None else None
-    outside = ti.xcom_pull(task_ids="plan", key=OUTSIDE)
+    plain = pull(context, "preflight")
+    batches = pull(context, "plan") if plain is not None else None
+    outside = pull(context, "plan", OUTSIDE)
     if batches is None or outside is None:
         metrics, ended = _without_plan(context, "preflight" if plain is None else "plan")
         return metrics, ended, 0
     job = load(EffectiveJob, plain)
     planned = [load(Batch, batch) for batch in batches]
-    by_batch = load_batch_metrics(ti.xcom_pull(task_ids="copy_batch", key=METRICS), planned)
+    by_batch = load_batch_metrics(pull(context, "copy_batch", METRICS), planned)
     metrics = run_metrics(job, load(TransferMetrics, outside), planned, by_batch)
     return metrics, details(job, metrics, planned, by_batch), job.max_failed_objects
 
 
 def _without_plan(context: Context, step: str) -> tuple[TransferMetrics, RunDetails]:
-    known, ran = load_failed_step(context["ti"].xcom_pull(task_ids=step, key=METRICS))
+    known, ran = load_failed_step(pull(context, step, METRICS))
     metrics = known or without_plan(context["run_id"], step)
     ran = ran or {"job": None, "config_digest": None, "dry_run": context["params"]["dry_run"]}
     return metrics, without_job(report(metrics, **ran))
@@ -231,13 +233,12 @@ def publish(context: Context, copied: AssetAlias) -> None:
     """
     from airflow.sdk import Asset  # noqa: PLC0415 - an Asset with an s3:// URI imports boto3
 
-    ti = context["ti"]
-    summary = ti.xcom_pull(task_ids="summarize", key=METRICS)
+    summary = pull(context, "summarize", METRICS)
     if not summary["files_copied_successfully"]:
         msg = "nothing was copied: no asset event"
         raise AirflowSkipException(msg)
-    extra = event_extra({name: value for name, value in summary.items() if name != "errors"})
-    for uri in load(EffectiveJob, ti.xcom_pull(task_ids="preflight")).assets:
+    extra = escape(event_extra({name: value for name, value in summary.items() if name != "errors"}))
+    for uri in load(EffectiveJob, pull(context, "preflight")).assets:
         context["outlet_events"][copied].add(Asset(name=uri, uri=uri), extra=extra)
 
 

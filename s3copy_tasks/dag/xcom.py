@@ -1,4 +1,7 @@
-"""What tasks of a run pass on: all XCom keys, and the conversion of values to JSON types and back."""
+"""What tasks of a run pass on: all XCom keys, and the conversion of values to JSON types and back.
+
+What is pushed, returned or pulled goes through `escape` and `unescape`: no database can hold every key.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,13 @@ from pydantic import TypeAdapter
 
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.text import printable
+from s3copy_tasks.dag.storable import escape, unescape
 from s3copy_tasks.errors import Code, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from airflow.sdk import Context
 
     from s3copy_tasks.core.batch import Batch
 
@@ -37,6 +43,16 @@ T = TypeVar("T")
 
 JOB_BYTES_MAX = 1_000_000
 """The limit of a job in bytes. Every task reads it: a longer list of keys should be a prefix."""
+
+
+def push(context: Context, key: str, value: Any) -> None:
+    """Push JSON types as an XCom of a task."""
+    context["ti"].xcom_push(key=key, value=escape(value))
+
+
+def pull(context: Context, task_id: str, key: str = "return_value") -> Any:
+    """Return what a task of this run pushed, or returned; of a mapped task what all its instances pushed."""
+    return unescape(context["ti"].xcom_pull(task_ids=task_id, key=key))
 
 
 @cache

@@ -14,7 +14,7 @@ from s3copy_tasks.config.notify import plain, recipients_of
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.dag.airflow_versions import HAS_DEADLINES, conf, queued_deadline
 from s3copy_tasks.dag.notify.recipients import send
-from s3copy_tasks.dag.xcom import METRICS, load
+from s3copy_tasks.dag.xcom import METRICS, load, pull
 from s3copy_tasks.report.message import (
     Run,
     describe_failure,
@@ -57,14 +57,12 @@ class RunNotifier(BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """Notify the recipients; never raises because a message can't be sent."""
-        ti = context["ti"]
-        rendered = ti.xcom_pull(task_ids="preflight")
-        job = load(EffectiveJob, rendered) if rendered else self._job
+        rendered = pull(context, "preflight")
+        places = describe_places(load(EffectiveJob, rendered) if rendered else self._job)
         run_id = context["run_id"]
-        run = Run(
-            job=self._job.name, run_id=run_id, places=describe_places(job), link=_link(ti.dag_id, run_id)
-        )
-        send(self._recipients, self._build_message(run, ti.xcom_pull(task_ids="summarize", key=METRICS)))
+        link = _link(context["ti"].dag_id, run_id)
+        run = Run(job=self._job.name, run_id=run_id, places=places, link=link)
+        send(self._recipients, self._build_message(run, pull(context, "summarize", METRICS)))
 
 
 def _link(dag_id: str, run_id: str) -> str | None:

@@ -14,12 +14,18 @@ from sqlalchemy.orm import Session, aliased
 
 from s3copy_tasks.dag.page.adding import RESULT
 from s3copy_tasks.dag.page.shapes import plain
+from s3copy_tasks.dag.storable import unescape
 from s3copy_tasks.dag.xcom import METRICS, OUTSIDE, PROGRESS
 
 _ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 _PUSHED = ("running", "success", "failed", "skipped", "up_for_retry", "deferred")
 """The states in which the XComs of a task are those of its last attempt: a task that was cleared and has not
 begun again still has earlier ones. Airflow skips a task that waits when a person marks the end of its run."""
+
+
+def _read(value: Any) -> Any:
+    """Return what a task pushed, from the column of an XCom."""
+    return unescape(plain(value))
 
 
 def summaries(session: Session, run_pks: Collection[int]) -> dict[int, Any]:
@@ -50,7 +56,7 @@ def summaries(session: Session, run_pks: Collection[int]) -> dict[int, Any]:
             ~is_outdated,
         )
     )
-    return {pk: plain(value) for pk, value in session.execute(query)}
+    return {pk: _read(value) for pk, value in session.execute(query)}
 
 
 def pushed_by_tasks(session: Session, run_pk: int, keys: Sequence[str]) -> dict[str, Any]:
@@ -61,7 +67,7 @@ def pushed_by_tasks(session: Session, run_pk: int, keys: Sequence[str]) -> dict[
         XComModel.map_index == -1,
         XComModel.key.in_(keys),
     )
-    return {key: plain(value) for key, value in session.execute(query)}
+    return {key: _read(value) for key, value in session.execute(query)}
 
 
 def pushed_before_summary(
@@ -83,7 +89,7 @@ def pushed_before_summary(
     )
     found: dict[int, dict[tuple[str, int], dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     for pk, task_id, index, key, value in session.execute(query):
-        found[pk][task_id, index][key] = plain(value)
+        found[pk][task_id, index][key] = _read(value)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.dag.best_effort import warn_on_failure
-from s3copy_tasks.dag.xcom import PROGRESS
+from s3copy_tasks.dag.xcom import PROGRESS, push
 from s3copy_tasks.report import events
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def report_progress(
             with warn_on_failure("progress is not shown"):
                 progress = _progress(batch, metrics)
                 events.batch_progress(job, batch, progress)
-                context["ti"].xcom_push(key=PROGRESS, value=progress)
+                push(context, PROGRESS, progress)
 
     reporter = Thread(target=report, name="progress", daemon=True)
     reporter.start()

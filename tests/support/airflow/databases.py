@@ -41,6 +41,11 @@ class PostgreSQL:
         self._cluster = cluster
         self._numbers = itertools.count(1)
 
+    @property
+    def dsn(self) -> str:
+        """The address of a database without tables, for psycopg2."""
+        return self._cluster.url("postgres").replace("+psycopg2", "")
+
     def copy(self) -> Settings:
         """Return the settings of a new database."""
         name = f"{_TEMPLATE}_{next(self._numbers)}"
