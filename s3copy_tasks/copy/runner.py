@@ -72,7 +72,7 @@ def count_batch(
 def _count_rest_as_unknown(batch: Batch, error: BaseException, metrics: MetricsCollector) -> None:
     """Count the objects that a batch did not reach, by entry; keep the error even if there are none."""
     for number, (entry, planned) in enumerate(batch.found_by_entry.items()):
-        rest = max(planned - metrics.found_of(entry), 0)
+        rest = metrics.missing_of(entry, planned)
         if rest or number == 0:
             key, code = f"(batch {batch.id})", type(error).__name__
             cause = Failure.of(entry=entry, key=key, code=code, message=str(error), attempts=0)
@@ -145,11 +145,17 @@ def _copy_range(
     work: _BatchWork,
     metrics: MetricsCollector,
 ) -> None:
-    """Copy one range; if its listing fails, the rest of the planned objects are unknown."""
+    """Copy one range; if its listing fails, the rest of the planned objects are unknown.
+
+    What came into the range or left it after the plan is expected here, so that it does not hide objects of
+    another range that the batch does not reach.
+    """
     seen = 0
     try:
         for decided in decisions:
             seen += 1
+            if seen > key_range.found:
+                metrics.expect(1, key_range.entry)
             if isinstance(decided, Decided):
                 work.add(decided)
             elif decided is None:
@@ -170,6 +176,8 @@ def _copy_range(
         )
         rest = max(key_range.found - seen, 0)
         metrics.record_unknown(rest, failure, transient=is_worth_a_retry(error))
+    else:
+        metrics.expect(min(seen - key_range.found, 0), key_range.entry)
 
 
 class _BatchWork:

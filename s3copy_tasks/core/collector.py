@@ -57,6 +57,7 @@ class _Part:
     skipped: Counter[SkipReason] = field(default_factory=Counter)
     by_code: Counter[str] = field(default_factory=Counter)
     transient: int = 0
+    unplanned: int = 0
     requests: Requests = field(default_factory=Requests)
 
     @property
@@ -256,11 +257,16 @@ class MetricsCollector:
                 entries=entries,
             )
 
-    def found_of(self, entry: EntryId) -> int:
-        """Return how many objects of one entry were counted so far."""
+    def expect(self, objects: int, entry: EntryId = None) -> None:
+        """Correct how many objects were planned for an entry: a listing has more, or fewer if below 0."""
         with self._lock:
-            part = self._parts.get(entry_number(entry))
-            return 0 if part is None else part.found
+            self._part(entry_number(entry)).unplanned += objects
+
+    def missing_of(self, entry: EntryId, planned: int) -> int:
+        """Return how many objects of an entry were not counted yet; `expect` corrects what was planned."""
+        with self._lock:
+            part = self._parts.get(entry_number(entry), _Part())
+            return max(planned + part.unplanned - part.found, 0)
 
     def finish_operation(self) -> OperationMetrics:
         """Return what was counted, as `TransferMetrics.as_dict` does."""

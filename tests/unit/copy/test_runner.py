@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3copy_tasks.copy.runner import copy_batch, count_batch
+from s3copy_tasks.core.batch import KeyRange
 from s3copy_tasks.core.job import Filters, ObjectEntry, Overwrite, PrefixEntry, TransferOptions
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.core.objects import SkipReason
@@ -757,6 +759,28 @@ class TestFaults:
         assert metrics.files_copied_successfully == 20
         assert metrics.files_unknown == 0
         assert verdict(metrics, max_failed_objects=1_000) is not None
+
+    @pytest.mark.parametrize(("came", "went"), [(5, 0), (0, 5), (7, 3)])
+    def test_changes_in_one_range_do_not_hide_unknown_objects_of_another(self, came: int, went: int) -> None:
+        """Objects of a range that a batch did not reach are unknown, whatever another range has now."""
+        bench = Bench()
+        bench.put(*keys(60))
+        job = bench.started()
+        (planned,) = bench.plan(job).batches
+        ranges = [
+            KeyRange(entry=0, after=after, through=through, found=10, objects=10, bytes=10)
+            for after, through in ((None, "009"), ("049", "059"))
+        ]
+        batch = replace(planned, ranges=tuple(ranges))
+        bench.put(*(f"in/000-{number}" for number in range(came)))
+        bench.delete(*(f"in/00{number}" for number in range(went)))
+        bench.server.before.append(on("list_page", fails(RuntimeError("bug")), bucket=SOURCE, spare=1))
+        collector = bench.collector(job)
+        with pytest.raises(RuntimeError):
+            bench.copy(job, batch, metrics=collector)
+        metrics = collector.metrics()
+        assert metrics.total_files_found == 10 + came - went + 10
+        assert metrics.files_unknown >= 10
 
     def test_plan_fails_with_its_listing(self) -> None:
         """A listing that fails ends the plan with its error."""
