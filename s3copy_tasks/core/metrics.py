@@ -97,6 +97,7 @@ class TransferMetrics:
         operation_id: of the run; empty in the zero, and in the part of one entry.
         start_time: None only if nothing started.
         end_time: not before start_time.
+        ran: when parts of it ran, as disjoint spans of start and end; empty if from the start to the end.
         total_files_found: objects of the source that were checked.
         files_copied_successfully: copies that S3 confirmed, in this attempt or an earlier one.
         files_copied_earlier: of these, in an earlier attempt of the same run.
@@ -126,6 +127,7 @@ class TransferMetrics:
     operation_id: str = ""
     start_time: datetime | None = None
     end_time: datetime | None = None
+    ran: tuple[tuple[datetime, datetime], ...] = ()
     total_files_found: int = 0
     files_copied_successfully: int = 0
     files_copied_earlier: int = 0
@@ -181,6 +183,7 @@ class TransferMetrics:
             operation_id="".join(ids),
             start_time=min(filter(None, (self.start_time, other.start_time)), default=None),
             end_time=max(filter(None, (self.end_time, other.end_time)), default=None),
+            ran=_join_spans((*self._spans, *other._spans)),
             files_skipped=add_counts(self.files_skipped, other.files_skipped),
             errors_encountered=self.errors_encountered + other.errors_encountered,
             requests=self.requests + other.requests,
@@ -190,10 +193,14 @@ class TransferMetrics:
 
     @property
     def duration_seconds(self) -> float:
-        """Seconds from the start to the end; 0.0 if either is missing."""
-        if self.start_time is None or self.end_time is None:
-            return 0.0
-        return (self.end_time - self.start_time).total_seconds()
+        """Seconds in which any part ran; 0.0 if nothing has both a start and an end."""
+        return sum(((end - start).total_seconds() for start, end in self._spans), start=0.0)
+
+    @property
+    def _spans(self) -> tuple[tuple[datetime, datetime], ...]:
+        if self.ran or self.start_time is None or self.end_time is None:
+            return self.ran
+        return ((self.start_time, self.end_time),)
 
     @property
     def is_complete(self) -> bool:
@@ -260,6 +267,17 @@ COUNTS = (
 def sum_metrics(parts: Iterable[TransferMetrics]) -> TransferMetrics:
     """Return the sum of any number of parts; the zero if there are none."""
     return sum(parts, start=TransferMetrics())
+
+
+def _join_spans(spans: Iterable[tuple[datetime, datetime]]) -> tuple[tuple[datetime, datetime], ...]:
+    """Return the union of spans as disjoint spans, sorted; empty if it is a single one."""
+    joined: list[tuple[datetime, datetime]] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return tuple(joined) if len(joined) > 1 else ()
 
 
 def _merge(

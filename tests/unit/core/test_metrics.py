@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -219,6 +220,40 @@ def test_entries_add_up_to_the_whole(events: list[tuple[Any, ...]]) -> None:
     assert {k: v for k, v in parts.items() if k not in rates} == {
         k: v for k, v in whole.counts().items() if k not in rates
     }
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)).map(sorted), min_size=1, max_size=6)
+
+
+@given(SPANS)
+def test_the_duration_is_the_time_in_which_something_ran(spans: list[list[int]]) -> None:
+    """A pause between parts is no part of the duration, and no second counts twice."""
+
+    def after(seconds: int) -> datetime:
+        return DAY_ONE + timedelta(seconds=seconds)
+
+    parts = [TransferMetrics(start_time=after(start), end_time=after(end)) for start, end in spans]
+    whole = sum_metrics(parts)
+    seconds = {second for start, end in spans for second in range(start, end)}
+    assert whole.duration_seconds == len(seconds)
+    assert whole.start_time == after(min(start for start, _ in spans))
+    assert whole.end_time == after(max(end for _, end in spans))
+
+
+def test_a_batch_that_is_cleared_days_later_adds_its_own_time() -> None:
+    """The rate is that of the time in which copies ran."""
+    first = TransferMetrics(start_time=DAY_ONE, end_time=DAY_ONE + timedelta(seconds=30))
+    days = timedelta(days=5)
+    cleared = replace(
+        first,
+        start_time=DAY_ONE + days,
+        end_time=DAY_ONE + days + timedelta(seconds=10),
+        total_files_found=400,
+        files_copied_successfully=400,
+    )
+    plain = (first + cleared).as_dict()
+    assert (plain["duration_seconds"], plain["objects_per_second"]) == (40.0, 10.0)
+    assert plain["end_time"] == "2026-01-06T00:00:10+00:00"
 
 
 def test_collector_times() -> None:
