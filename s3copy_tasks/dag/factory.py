@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import (
@@ -16,6 +17,7 @@ from airflow.sdk import (
 
 from s3copy_tasks.config.catalog import job_files, load_folder
 from s3copy_tasks.config.check.schedule import asset_uri, resolve_cron
+from s3copy_tasks.config.layers import ENDINGS
 from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.dag import tasks
@@ -53,16 +55,15 @@ def job_dags(folder: Path) -> dict[str, DAG]:
     is asked only for a Dag that came from here.
 
     Raises:
-        ConfigError: on a worker, if the config of the requested Dag is invalid. Never in the Dag processor:
-            an error in this file would remove all other jobs.
+        ConfigError: on a worker, if the config of the requested Dag is invalid or not there. Never in the Dag
+            processor: an error in this file would remove all other jobs.
     """
     wanted = get_parsing_context().dag_id
     if wanted is None:
         if find_importer():
             return {}
         return {dag.dag_id: dag for dag in map(build_dag, load_folder(folder, find_executors()).jobs)}
-    files = [file for file in job_files(folder) if DAG_PREFIX + file.stem == wanted]
-    loaded = [load_job(file) for file in files]
+    loaded = [load_job(file) for file in _wanted_files(folder, wanted)]
     broken = [problem for problems in loaded if isinstance(problems, list) for problem in problems]
     if broken:
         raise _invalid(broken)
@@ -84,6 +85,30 @@ def raise_problems(folder: Path) -> None:
     problems = load_folder(folder, find_executors()).problems
     if problems:
         raise _invalid(problems)
+
+
+def _wanted_files(folder: Path, dag_id: str) -> list[Path]:
+    """Return the configs of a Dag on a worker; none if it is not the Dag of a copy job.
+
+    Raises:
+        ConfigError: it is, and there is none: Airflow itself only says that it has not found the Dag.
+    """
+    if not dag_id.startswith(DAG_PREFIX):
+        return []
+    name, why = dag_id.removeprefix(DAG_PREFIX), "has no such file"
+    try:
+        files = [file for file in job_files(folder) if file.stem == name]
+    except OSError as error:
+        files, why = [], f"can't be read ({error.strerror})"
+    if not files:
+        raise ConfigError(
+            f"no config for the Dag {dag_id} on the host {gethostname()}: "
+            f"{' or '.join(name + ending for ending in ENDINGS)} is wanted, and the folder {folder} {why}. "
+            "If the file was deleted or renamed, restore it, or mark the run as failed. If not, this worker "
+            "has other files than the Dag processor: docs/problems.md says what to check",
+            code=Code.INVALID_CONFIG,
+        )
+    return files
 
 
 def _invalid(problems: tuple[Problem, ...] | list[Problem]) -> ConfigError:

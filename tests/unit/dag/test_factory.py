@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
@@ -53,6 +54,7 @@ PARSE_CONTEXT = "_AIRFLOW_PARSING_CONTEXT_DAG_ID"
 SERIALIZE = """
 import json, sys
 from pathlib import Path
+from socket import gethostname
 from airflow.models.serialized_dag import SerializedDagModel
 from s3copy_tasks.dag.factory import job_dags
 from tests.support.airflow.dag_store import serialization
@@ -63,6 +65,7 @@ INTERVALS = """
 import json, sys
 from datetime import datetime, UTC
 from pathlib import Path
+from socket import gethostname
 from airflow.timetables.base import TimeRestriction
 from s3copy_tasks.dag.factory import job_dags
 from tests.support.airflow.dag_store import serialization
@@ -365,6 +368,21 @@ def test_a_worker_says_why_its_dag_is_broken(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv(PARSE_CONTEXT, "s3copy__broken")
     with pytest.raises(ConfigError, match=r"broken\.yaml:1:10: version: must be 1"):
         job_dags(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"), [(".", "has no such file"), ("elsewhere", "can't be read")], ids=["file", "folder"]
+)
+def test_a_worker_says_which_config_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, words: str
+) -> None:
+    """If a worker has no config for its Dag, the task's log names file, folder and host."""
+    write(tmp_path)
+    monkeypatch.setenv(PARSE_CONTEXT, "s3copy__weekly.v2")
+    with pytest.raises(ConfigError, match=words) as raised:
+        job_dags(tmp_path / folder)
+    facts = ("s3copy__weekly.v2", "weekly.v2.yaml or weekly.v2.yml", str(tmp_path / folder), gethostname())
+    assert all(fact in str(raised.value) for fact in facts)
 
 
 def test_no_dags_on_a_worker_that_runs_another_dag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
