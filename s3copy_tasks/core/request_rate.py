@@ -30,13 +30,20 @@ class RequestRate:
     """
 
     def __init__(self, in_flight: int, per_second: float | None = None) -> None:
-        self._least_gap = 0.0 if per_second is None else 1.0 / per_second
-        self._first_gap_most = max(_ROUND_TRIP_SECONDS / in_flight, self._least_gap / _LOWERED)
-        self.gap_seconds = self._least_gap
+        self._in_flight = in_flight
+        self._least_gap = self.gap_seconds = 0.0
+        self.limit(per_second)
         self.generation = 0
         self._answered = 0
         self._since = self._lowered = float("-inf")
         self._step = _STEP_LEAST
+
+    def limit(self, per_second: float | None) -> None:
+        """Change the limit; a rate that S3 has lowered below it stays as it is."""
+        unlimited = self.gap_seconds <= self._least_gap
+        self._least_gap = 0.0 if per_second is None else 1.0 / per_second
+        self._first_gap_most = max(_ROUND_TRIP_SECONDS / self._in_flight, self._least_gap / _LOWERED)
+        self.gap_seconds = self._least_gap if unlimited else max(self.gap_seconds, self._least_gap)
 
     def answered(self, now: float) -> None:
         """Note a request that was not throttled."""

@@ -33,6 +33,7 @@ from s3copy_tasks.dag.notify import warn_of_ignored_fields
 from s3copy_tasks.dag.notify.recipients import check_recipients
 from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, stop_on_sigterm
 from s3copy_tasks.dag.parameters import read_parameters
+from s3copy_tasks.dag.rate import share_rate
 from s3copy_tasks.dag.storable import escape, make_label
 from s3copy_tasks.dag.telemetry.lineage import find_entries, report_lineage
 from s3copy_tasks.dag.telemetry.progress import report_progress
@@ -178,6 +179,7 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
         count_batch(effective, loaded, collector, push_metrics),
         stop_on_sigterm(sender),
         report_progress(effective, loaded, collector, context),
+        share_rate(effective, loaded, sender, context),
     ):
         report_lineage(effective, find_entries(effective, loaded.ranges))
         sides = _sides(effective)

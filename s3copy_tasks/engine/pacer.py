@@ -61,6 +61,10 @@ class Pacer:
         self._stopping.set()
         event_loop().call_soon_threadsafe(self._wake_all)
 
+    def limit(self, per_second: float) -> None:
+        """Change the limit of requests per second; safe in any thread."""
+        event_loop().call_soon_threadsafe(self._rate.limit, per_second)
+
     @property
     def must_wait(self) -> bool:
         """Whether a request has to wait for its turn."""

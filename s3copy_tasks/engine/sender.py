@@ -56,6 +56,10 @@ class Sender:
         """Start no more requests or retries; safe in any thread and in a signal handler."""
         self._pacer.stop()
 
+    def limit(self, per_second: float) -> None:
+        """Change the limit of requests per second; safe in any thread."""
+        self._pacer.limit(per_second)
+
     def counted(self) -> Tally:
         """Return the requests since the last call, and start again from zero."""
         counted, self._tally = self._tally, Tally()

@@ -89,3 +89,22 @@ def test_a_rate_that_is_not_used_stays() -> None:
     before = rate.gap_seconds
     answered(rate, now, 100, 5.0)
     assert rate.gap_seconds == before
+
+
+def test_a_new_limit_is_kept_at_once() -> None:
+    """A rate that S3 did not lower follows the limit up and down."""
+    rate = RequestRate(64, 100)
+    for per_second in (1_000, 50, 3_500):
+        rate.limit(per_second)
+        assert rate.gap_seconds == 1 / per_second
+
+
+def test_a_new_limit_does_not_raise_a_lowered_rate() -> None:
+    """What S3 asked for stays, unless the limit is even lower."""
+    rate = RequestRate(64, 1_000)
+    rate.throttled(rate.generation, 1.0)
+    lowered = rate.gap_seconds
+    rate.limit(3_500)
+    assert rate.gap_seconds == lowered
+    rate.limit(10)
+    assert rate.gap_seconds == 1 / 10
