@@ -47,7 +47,7 @@ class RunDag(Protocol):
     def __call__(self, dag: DAG, conf: dict[str, Any] | None = None) -> DagResult: ...
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def airflow_database(database: Settings) -> Iterator[None]:
     """Airflow's database, of each kind."""
     Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]).mkdir(exist_ok=True)

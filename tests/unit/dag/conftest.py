@@ -1,4 +1,4 @@
-"""An API server for all tests of the page."""
+"""An API server for the tests of the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def page(database: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """Airflow's own app over each kind of database, with jobs, runs and an import error."""
     if not HAS_PAGES:
