@@ -57,7 +57,7 @@ class RateShare:
         yield NEW_SECONDS
         before = self.at_once
         while True:
-            limit(self.least)  # as long as there is no answer
+            limit(self.least)  # until the answer comes
             began = clock()
             running = count()
             if clock() - began <= ANSWER_SECONDS_MAX:

@@ -227,7 +227,7 @@ SPANS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)).map(sorted), 
 
 @given(SPANS)
 def test_the_duration_is_the_time_in_which_something_ran(spans: list[list[int]]) -> None:
-    """A pause between parts is no part of the duration, and no second counts twice."""
+    """A pause between parts does not count, and a second counts once."""
 
     def after(seconds: int) -> datetime:
         return DAY_ONE + timedelta(seconds=seconds)
