@@ -376,7 +376,7 @@ def test_endpoints_of_one_server(source: str | None, destination: str) -> None:
     ],
 )
 def test_two_partitions_are_known_before_a_request(
-    monkeypatch: pytest.MonkeyPatch, destination: dict[str, str], partition: str | None
+    monkeypatch: pytest.MonkeyPatch, destination: dict[str, Any], partition: str | None
 ) -> None:
     """Roles and regions show that the buckets are in two partitions of AWS: a relay is needed."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
