@@ -103,6 +103,10 @@ class RequestError(CopyError):
     """S3 refused the request for a reason that a retry does not change."""
 
 
+class UnsupportedError(RequestError):
+    """The server does not know the request, or a header of it (501): leave it out, or use another server."""
+
+
 class TransientError(CopyError):
     """Worth another attempt: 5xx, resets, timeouts, truncated or empty replies."""
 

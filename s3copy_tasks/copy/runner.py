@@ -21,7 +21,7 @@ from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.engine.workers import Workers
-from s3copy_tasks.errors import AccessError, Code, CopyError, ExpiredError, is_worth_a_retry
+from s3copy_tasks.errors import AccessError, Code, CopyError, ExpiredError, UnsupportedError, is_worth_a_retry
 from s3copy_tasks.plan.listing import Listing, begin_ahead
 from s3copy_tasks.report import events
 
@@ -236,7 +236,7 @@ class _BatchWork:
         count_outcome(outcome, decided.entry, decided.source.key, self._metrics)
         if isinstance(outcome, Copied) and not outcome.is_proven:
             await self._verify(outcome)
-        denied = isinstance(outcome, (AccessError, ExpiredError))
+        denied = isinstance(outcome, (AccessError, ExpiredError, UnsupportedError))
         self._access_errors = self._access_errors + 1 if denied else 0
         self._report_counted()
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from itertools import product
 from typing import Any, TypeAlias
 
+from s3copy_tasks.core.abilities import ALL_ABILITIES, Abilities
 from s3copy_tasks.core.bucket_names import find_region
 from s3copy_tasks.errors import Code, ConfigError
 
@@ -173,6 +174,7 @@ class EffectiveJob:
         dry_run: plan and count, but copy nothing.
         relayed: preflight found that only a relay through the worker can copy (rule 14).
         source_behind_seconds: added to the dates of the source of a relay, whose clock is so far behind.
+        abilities: what preflight found that the servers lack.
         assets: URIs of the destination folders that are the same in every run.
 
     Raises:
@@ -198,6 +200,7 @@ class EffectiveJob:
     dry_run: bool = False
     relayed: bool = False
     source_behind_seconds: int = 0
+    abilities: Abilities = ALL_ABILITIES
     assets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

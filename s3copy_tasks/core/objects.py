@@ -26,8 +26,7 @@ class S3Object:
         key: the whole key, decoded.
         size: bytes.
         last_modified: S3's date of the object; for a multipart upload, when the upload started.
-        etag: with or without quotes. On S3 it is the MD5 of the content or, with `-N` at its end, of the MD5s
-            of N parts; other servers use anything that changes with the object.
+        etag: with or without quotes; `-N` at its end says that N parts were uploaded.
         storage_class: as listed; S3 omits STANDARD in the reply to a HEAD.
         metadata: user metadata; None if it was not requested (a listing has none).
         is_archived: it must be restored before it can be read.
@@ -66,14 +65,27 @@ class S3Object:
         if self.last_modified.tzinfo is None:
             msg = "last_modified needs a time zone"
             raise ValueError(msg)
-        if not self.etag.strip('"'):
-            msg = "an object needs an ETag"
+        self._check_etag()
+
+    def _check_etag(self) -> None:
+        if not is_md5(self.etag):
+            msg = f"not a valid S3 ETag: {self.etag!r}"
             raise ValueError(msg)
 
     @property
     def is_multipart(self) -> bool:
         """Whether the object was uploaded in parts: it is then dated at the upload's start."""
         return "-" in self.etag and is_md5(self.etag)
+
+
+@dataclass(slots=True, kw_only=True)
+class ForeignObject(S3Object):
+    """An object of a server whose ETags have another form than S3's: they only change with the object."""
+
+    def _check_etag(self) -> None:
+        if not self.etag.strip('"'):
+            msg = "an object needs an ETag"
+            raise ValueError(msg)
 
 
 def is_md5(etag: str) -> bool:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.clocks import ClockReading, find_lag_seconds
 from s3copy_tasks.core.collector import utc_now
-from s3copy_tasks.core.objects import is_md5
+from s3copy_tasks.core.job import Overwrite
+from s3copy_tasks.core.objects import S3Object, is_md5
 from s3copy_tasks.core.pages import PageTrail
+from s3copy_tasks.core.store import ABSENT, CopyRequest
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import PacedStore, pace_stores
 from s3copy_tasks.engine.sender import Sender
-from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError
+from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError, UnsupportedError
 from s3copy_tasks.iam.statements import (
     read_actions,
     write_actions,
@@ -30,10 +32,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
-    from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.s3.connections import AwsConnectionManager, Sides
 
 _SHOWN = 10
+_NO_ETAG = f'"{"0" * 32}"'
 _NO_CONNECTION = frozenset({Code.ENDPOINT_UNREACHABLE, "ConnectionClosedError", "ReadTimeoutError"})
 
 
@@ -211,6 +213,8 @@ class Checks:
         if isinstance(error, AccessError):
             actions = read_actions(self._job.options, version=version_id is not None)
             return self._denied(reader, actions, source.bucket, error, keys=keys)
+        if isinstance(error, UnsupportedError):
+            return type(error)(f"{reader}: {error.message}", code=error.code)
         if isinstance(error, (RequestError, MissingError)):
             self.not_proven.append(f"read access not proven with s3://{source.bucket}/{key}: {error}")
             return None
@@ -240,6 +244,28 @@ class Checks:
             return AccessError(f"{denied.message}\n{left}", code=error.code)
         except CopyError as error:
             return error
+        return None
+
+    def can_guard(self, _: str, key: str) -> CopyError | None:
+        """Ask for a conditional write that can't be made: to complete an upload that does not exist (rule 3).
+
+        Only an answer about its headers counts. The others show that the server knows them, or prove nothing.
+        """
+        if self._job.overwrite is Overwrite.ALWAYS:
+            return None
+        nothing = S3Object(
+            bucket=self._job.source.bucket, key=key, size=0, last_modified=self._clock(), etag=_NO_ETAG
+        )
+        request = CopyRequest(
+            source=nothing, source_account=None, key=key, options=self._job.options, guard=ABSENT
+        )
+        store = self._managers["destination"].store
+        try:
+            wait_for(store.complete_multipart_upload(request, "s3copy-preflight", {1: _NO_ETAG}))
+        except UnsupportedError as error:
+            return type(error)(f"destination: {error.message}", code=error.code)
+        except CopyError:
+            return None
         return None
 
     def _denied(

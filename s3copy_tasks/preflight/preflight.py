@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.core.abilities import Abilities
 from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError, MissingError
 from s3copy_tasks.preflight.apart import explain_two_servers
 from s3copy_tasks.preflight.checks import Checks
+from s3copy_tasks.s3.negotiation import guessing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +32,7 @@ class Preflight:
     """The result of preflight.
 
     Attributes:
-        job: the job with `run_started` and `relayed` set.
+        job: the job with `run_started`, `relayed` and `abilities` set.
         not_proven: what could not be checked, or is not as on S3, in words; not an error.
         relay: why the bytes go through this worker, and what would avoid it; None if S3 copies.
     """
@@ -57,7 +59,8 @@ def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
     checks = Checks(job, sides)
     checks.raise_first([checks.can_list("source"), checks.can_list("destination")])
     started = checks.times["destination"]
-    with ThreadPoolExecutor(job.transfer.concurrency) as pool:
+    clients = sides.source.negotiator, sides.destination.negotiator
+    with guessing(*clients), ThreadPoolExecutor(job.transfer.concurrency) as pool:
         others = job.prefixes[1:]  # the first is already listed
         checks.raise_first(pool.map(lambda entry: checks.can_list("source", entry.source), others))
         checks.raise_first(pool.map(lambda entry: checks.can_list("destination", entry.destination), others))
@@ -67,10 +70,13 @@ def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
         relay, reads = _check_reads(
             pool, checks, _read_keys(job, firsts), two_servers, may_relay=job.transfer.relay == "auto"
         )
+        guard = pool.submit(checks.can_guard, *_write_keys(job)[0])
         writes = list(pool.map(lambda pair: checks.can_write(*pair), _write_keys(job)))
         heads = list(pool.map(lambda pair: checks.can_head(*pair), _head_keys(job)))
-        checks.raise_first([*reads, *writes, *heads])
-    proven = replace(job, run_started=started, relayed=relay is not None)
+        checks.raise_first([*reads, *writes, *heads, guard.result()])
+    source_lacks, destination_lacks = (tuple(sorted(client.lacks)) for client in clients)
+    abilities = Abilities(source_lacks=source_lacks, destination_lacks=destination_lacks)
+    proven = replace(job, run_started=started, relayed=relay is not None, abilities=abilities)
     if relay is not None and checks.source_behind_seconds:
         proven = replace(proven, source_behind_seconds=checks.source_behind_seconds)
         relay += f"\n{_CLOCKS.format(seconds=checks.source_behind_seconds)}"

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError, TransientError
+from s3copy_tasks.errors import (
+    AccessError,
+    Code,
+    CopyError,
+    MissingError,
+    RequestError,
+    TransientError,
+    UnsupportedError,
+)
 from s3copy_tasks.iam.statements import (
     LIST_UPLOADS,
     add_remedy,
@@ -128,6 +136,9 @@ class BucketStore:
             )
             remedy = build_remedy("the policy of the role that reads the tags", allowed)
             raise add_remedy(error, remedy) from None
+        except UnsupportedError as error:
+            msg = f"{error.reason}. The server has no tags of objects: write object.tags: drop"
+            raise UnsupportedError(msg, code=error.code) from None
         return {tag["Key"]: tag["Value"] for tag in require_field(reply, "TagSet")}
 
     async def server_time(self, prefix: str = "") -> datetime | None:

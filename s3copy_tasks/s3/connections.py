@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from botocore.config import Config
 
+from s3copy_tasks.core.abilities import NO_DEMANDS, Demands
 from s3copy_tasks.core.store import Stores
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.iam.statements import find_partition, normalize_principal
@@ -15,6 +17,7 @@ from s3copy_tasks.s3.airflow_connection import read_connection
 from s3copy_tasks.s3.boto3_client import Boto3Client, check_copies_are_conditional
 from s3copy_tasks.s3.bucket import BucketStore
 from s3copy_tasks.s3.fast.client import CurlClient
+from s3copy_tasks.s3.negotiation import NegotiatingClient
 from s3copy_tasks.s3.regions import (
     endpoint_of_environment,
     find_partition_of_region,
@@ -24,6 +27,8 @@ from s3copy_tasks.s3.session_errors import explain_no_client
 from s3copy_tasks.s3.sessions import CONNECT_TIMEOUT_SECONDS, make_sts_config, open_session
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import boto3
     from mypy_boto3_s3.client import S3Client
 
@@ -51,9 +56,19 @@ class AwsConnectionManager:
         location: the bucket and how to reach it.
         side: for messages and session names.
         transfer: which client, and how many concurrent requests.
+        demands: the optional headers that the job depends on.
+        lacks: parameters that the server is known to lack.
     """
 
-    def __init__(self, location: Location, side: SideName, transfer: TransferOptions) -> None:
+    def __init__(
+        self,
+        location: Location,
+        side: SideName,
+        transfer: TransferOptions,
+        *,
+        demands: Demands = NO_DEMANDS,
+        lacks: Iterable[str] = (),
+    ) -> None:
         self.location = location
         self._side: SideName = side
         self._transfer = transfer
@@ -65,8 +80,9 @@ class AwsConnectionManager:
             if transfer.client == "fast"
             else Boto3Client(self.connect, threads=min(transfer.concurrency, _BOTO3_THREADS_MAX))
         )
+        self.negotiator = NegotiatingClient(self.client, demands, lacks)
         self.store = BucketStore(
-            self.client,
+            self.negotiator,
             location.bucket,
             location.account,
             requester_pays=location.requester_pays,
@@ -186,9 +202,10 @@ class Sides:
     @classmethod
     def from_job(cls, job: EffectiveJob) -> Self:
         """Return the sides of a job; each connects when it is first used."""
+        connect = partial(AwsConnectionManager, transfer=job.transfer, demands=Demands.of(job))
         return cls(
-            source=AwsConnectionManager(job.source, "source", job.transfer),
-            destination=AwsConnectionManager(job.destination, "destination", job.transfer),
+            source=connect(job.source, "source", lacks=job.abilities.source_lacks),
+            destination=connect(job.destination, "destination", lacks=job.abilities.destination_lacks),
         )
 
     @property

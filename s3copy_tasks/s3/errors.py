@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as boto
 
@@ -20,6 +20,7 @@ from s3copy_tasks.errors import (
     RequestError,
     ThrottledError,
     TransientError,
+    UnsupportedError,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ _CLASSES: dict[type[CopyError], frozenset[str]] = {
         }
     ),
     RequestError: frozenset({"InvalidObjectState", "NoSuchUpload"}),  # else the status would decide
+    UnsupportedError: frozenset({"NotImplemented", "501"}),
     MissingError: frozenset({"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "404"}),
     ConditionError: frozenset({"PreconditionFailed", "412"}),
     ThrottledError: frozenset(
@@ -86,7 +88,7 @@ _NEEDS_KEY = (
     " The object may be encrypted with a key that only its writer has (SSE-C): such objects can't be copied. "
     "Exclude it, or write it again without SSE-C"
 )
-_SERVER_ERROR = 500
+_SERVER_ERROR, _NOT_IMPLEMENTED = 500, 501
 WEB_PAGE = "a web page answers, not S3. Check endpoint_url and proxies"
 """The message of a reply in HTML: a proxy's, or that of another server at the same address."""
 
@@ -97,7 +99,7 @@ def from_client_error(error: boto.ClientError) -> CopyError:
     detail, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
     code = str(detail.get("Code") or response.get("Code") or "")  # RGW's STS has it at the top
     status, headers = int(metadata.get("HTTPStatusCode", 0)), metadata.get("HTTPHeaders", {})
-    return from_reply(error.operation_name, code, detail.get("Message"), status, headers)
+    return from_reply(error.operation_name, code, join_message(detail), status, headers)
 
 
 def from_reply(
@@ -109,7 +111,7 @@ def from_reply(
         operation: S3's name of it.
         code: S3's own, if the reply has one; else the status is used.
         message: S3's own, if the reply has one.
-        status: of the reply; a server error can be retried, whatever its code.
+        status: of the reply; a server error can be retried, whatever its code, but not 501.
         headers: of the reply, names in lower case.
     """
     if headers.get(_DELETE_MARKER) == "true":
@@ -117,6 +119,8 @@ def from_reply(
     is_head = operation.startswith("Head")
     code = str(code or status or "Unknown")
     cls = _CLASS_OF_CODE.get(code) or _CLASS_OF_CODE.get(str(status))
+    if status == _NOT_IMPLEMENTED:
+        cls = UnsupportedError
     if cls is None:
         cls = TransientError if status >= _SERVER_ERROR else RequestError
     if is_web_page(headers.get("content-type")) and not is_head:
@@ -129,6 +133,12 @@ def from_reply(
     elif _SERVER_SIDE_ENCRYPTION in reason:
         reason += _NEEDS_KEY
     return cls(reason, code=code)
+
+
+def join_message(detail: Mapping[str, Any]) -> str | None:
+    """Return the message of an error, with the header or the argument that S3 names beside it."""
+    message, named = detail.get("Message"), detail.get("Header") or detail.get("ArgumentName")
+    return f"{message or ''} ({named})" if named and named not in (message or "") else message
 
 
 def is_web_page(content_type: str | None) -> bool:

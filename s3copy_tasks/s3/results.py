@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from s3copy_tasks.core.headers import drop_chunking, read_header
-from s3copy_tasks.core.objects import ObjectDetails, S3Object
+from s3copy_tasks.core.objects import ForeignObject, ObjectDetails, S3Object, is_md5
 from s3copy_tasks.core.store import ListedUpload, Page, UploadMarker, UploadPage
 from s3copy_tasks.core.verify import Confirmation
 from s3copy_tasks.errors import Code, RequestError, TransientError
@@ -16,7 +16,7 @@ from s3copy_tasks.iam.statements import normalize_principal
 from s3copy_tasks.s3.fast.xml import unreadable_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _CARRIED_HEADERS = (
     "CacheControl",
@@ -69,29 +69,36 @@ def parse_page(bucket: str, prefix: str, reply: Mapping[str, Any]) -> Page:
     return Page(objects=objects, token=token if is_truncated else None)
 
 
-def parse_objects(bucket: str, rows: Iterable[Mapping[str, Any]]) -> tuple[S3Object, ...]:
+def parse_objects(bucket: str, rows: Sequence[Mapping[str, Any]]) -> tuple[S3Object, ...]:
     """Return the objects of a page of a listing.
 
     Raises:
         RequestError: a row is not one of S3's.
     """
-    found: list[S3Object] = []
+    try:
+        return tuple(_make_listed(S3Object, bucket, row) for row in rows)
+    except _WRONG:  # perhaps only because of ETags of another form
+        pass
     row: Mapping[str, Any] = {}
+    found: list[S3Object] = []
     try:
         for row in rows:
-            listed = S3Object(
-                bucket=bucket,
-                key=row["Key"],
-                size=row["Size"],
-                last_modified=row["LastModified"],
-                etag=row["ETag"],
-                storage_class=row.get("StorageClass") or _DEFAULT_CLASS,
-                is_archived=_is_archived(row) and "RestoreExpiryDate" not in row.get("RestoreStatus", {}),
-            )
-            found.append(listed)
+            found.append(_make_listed(ForeignObject, bucket, row))
     except _WRONG:
         raise _not_s3(bucket, row.get("Key"), row, _LISTED) from None
     return tuple(found)
+
+
+def _make_listed(kind: type[S3Object], bucket: str, row: Mapping[str, Any]) -> S3Object:
+    return kind(
+        bucket=bucket,
+        key=row["Key"],
+        size=row["Size"],
+        last_modified=row["LastModified"],
+        etag=row["ETag"],
+        storage_class=row.get("StorageClass") or _DEFAULT_CLASS,
+        is_archived=_is_archived(row) and "RestoreExpiryDate" not in row.get("RestoreStatus", {}),
+    )
 
 
 def parse_object_details(
@@ -103,7 +110,8 @@ def parse_object_details(
         RequestError: the reply is not one of S3's.
     """
     try:
-        found = S3Object(
+        kind = S3Object if is_md5(reply["ETag"]) else ForeignObject
+        found = kind(
             bucket=bucket,
             key=key,
             size=reply["ContentLength"],
@@ -228,9 +236,9 @@ def _find_wrong(value: Any, name: str, wanted: type) -> str | None:
         return f"has no {name}"
     if not isinstance(value, wanted):
         return f"has {name} {str(value)[:_SHOWN]!r}, which is not {_KINDS[wanted]}"
-    if wanted is int and value < 0:
+    if isinstance(value, int) and value < 0:
         return f"has {name} {value}, and the least is 0"
-    if wanted is datetime and value.tzinfo is None:
+    if isinstance(value, datetime) and value.tzinfo is None:
         return f"has {name} {value}, which has no time zone"
     return None
 

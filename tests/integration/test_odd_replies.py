@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,7 +36,7 @@ def job(request: pytest.FixtureRequest, sides: Sides) -> EffectiveJob:
     return sides.job(transfer=TransferOptions(concurrency=8, client=request.param))
 
 
-def edit(proxy: Proxy, *, status: int = 200, **changes: Callable[[Reply], Reply]) -> None:
+def edit(proxy: Proxy, **changes: Callable[[Reply], Reply]) -> None:
     """Change the server's replies by kind of request."""
 
     def answer(request: Request) -> Reply | None:
@@ -43,7 +44,7 @@ def edit(proxy: Proxy, *, status: int = 200, **changes: Callable[[Reply], Reply]
         if change is None:
             return None
         reply = proxy.forward(request)
-        return change(reply) if reply.status == status else reply
+        return change(reply) if reply.status == HTTPStatus.OK else reply
 
     proxy.answer = answer
 

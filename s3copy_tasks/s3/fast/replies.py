@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from http.client import responses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from s3copy_tasks.s3.errors import join_message
 from s3copy_tasks.s3.fast.listing_rows import decode_page, parse_rows
 from s3copy_tasks.s3.fast.result_tables import ResultTable, tabulate
 from s3copy_tasks.s3.fast.xml import local_name, parse_xml, plain_texts, unreadable_reply
@@ -184,6 +185,6 @@ def _refusal(reply: Reply, root: Element | None) -> Refusal:
     return Refusal(
         status=reply.status,
         code=said.get("Code"),
-        message=said.get("Message") or responses.get(reply.status),
+        message=join_message(said) or responses.get(reply.status),
         region=reply.headers.get("x-amz-bucket-region") or said.get("Region"),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from s3copy_tasks.core.objects import S3Object, is_md5, same_etag
+from s3copy_tasks.core.objects import ForeignObject, S3Object, is_md5, same_etag
 
 VALID: dict[str, Any] = {
     "bucket": "b",
@@ -22,14 +22,16 @@ BAD: dict[str, dict[str, Any]] = {
     "negative-size": {"size": -1},
     "naive-date": {"last_modified": datetime(2026, 1, 1)},  # noqa: DTZ001 - that is the point
     "empty-etag": {"etag": ""},
-    "quotes-without-etag": {"etag": '""'},
+    "short-etag": {"etag": '"0123"'},
+    "etag-of-no-parts": {"etag": VALID["etag"][:-1] + '-0"'},
+    "etag-with-tail": {"etag": VALID["etag"] + "x"},
 }
 
 
 @pytest.mark.parametrize("change", BAD.values(), ids=BAD)
 def test_bad_objects(change: dict[str, Any]) -> None:
-    """Bucket, key and ETag are not empty, size is at least 0, and the date has a zone."""
-    with pytest.raises(ValueError, match=r"needs|at least"):
+    """Bucket and key are not empty, size is at least 0, the date has a zone, the ETag has S3's form."""
+    with pytest.raises(ValueError, match=r"needs|at least|not a valid S3 ETag"):
         S3Object(**(VALID | change))
 
 
@@ -38,7 +40,6 @@ ETAGS = {
     "quoted": ('"0123456789abcdef0123456789abcdef"', False),
     "one-part": ('"0123456789abcdef0123456789abcdef-1"', True),
     "10,000-parts": ('"0123456789abcdef0123456789abcdef-10000"', True),
-    "of another form": ('"0x8DC0123456789AB-1"', False),
 }
 
 
@@ -56,6 +57,14 @@ def test_etags_that_are_not_md5s(etag: str) -> None:
     """An ETag of any other form than S3's proves nothing about content."""
     assert is_md5(VALID["etag"])
     assert not is_md5(etag)
+    assert not ForeignObject(**(VALID | {"etag": etag})).is_multipart
+
+
+@pytest.mark.parametrize("change", [{"etag": ""}, {"etag": '""'}, {"size": -1}, {"key": ""}], ids=str)
+def test_bad_objects_of_other_servers(change: dict[str, Any]) -> None:
+    """Another form of ETag is all that an object of another server may have."""
+    with pytest.raises(ValueError, match=r"needs|at least"):
+        ForeignObject(**(VALID | change))
 
 
 @pytest.mark.parametrize("written", ["{}", '"{}"', 'W/"{}"'])
