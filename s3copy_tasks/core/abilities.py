@@ -48,7 +48,7 @@ _GUARD = _Header(
     precaution_of=frozenset({"CompleteMultipartUpload", "CopyObject", "PutObject"}),
     said="(?<!source-)if-(none-)?match",
 )
-_ENCRYPTION = _Header("x-amz-server-side-encryption", advice="remove object.kms_key_id")
+_ENCRYPTION = _Header("x-amz-server-side-encryption", advice="remove object.kms_key_id and object.encryption")
 _BY_SIZE = "write verify: size"
 _HEADERS = {
     "ACL": _Header("x-amz-acl", advice="remove object.acl"),
