@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FAILURES_KEPT = 100
 """How many failures metrics name. Every failure is counted and logged."""
-_MESSAGE_CHARACTERS_MAX = 300
+_MESSAGE_CHARACTERS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -32,7 +32,7 @@ class Failure:
         entry: index of the prefix; -1 for the job's `objects`.
         key: source key; empty if there is only a message.
         code: S3's error code, or one of `s3copy_tasks.errors`.
-        message: what S3 said, at most 300 characters.
+        message: what S3 said, and the policy statement that would help; at most 1,000 characters.
         attempts: number of requests that were sent for it.
     """
 

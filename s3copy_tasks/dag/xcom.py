@@ -119,7 +119,7 @@ def load_batch_metrics(pulled: Any, batches: Iterable[Batch]) -> dict[int, Trans
 def dump_failed_step(
     metrics: TransferMetrics, *, reason: str, job: str, config_digest: str, dry_run: bool
 ) -> dict[str, Any]:
-    """Return the error of a step before the copies, as JSON types; its metrics have 300 characters of it."""
+    """Return the error of a step before the copies, as JSON types; its metrics have the start of it."""
     ran = {"job": job, "config_digest": config_digest, "dry_run": dry_run}
     lines = "\n".join(map(printable, reason[:_REASON_CHARACTERS_MAX].split("\n")))
     return {METRICS: dump(metrics, sparse=True), REASON: lines, _RAN: ran}

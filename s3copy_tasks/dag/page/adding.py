@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.page.figures import (
     ERRORS_SHOWN,
@@ -77,7 +79,8 @@ def add_up_run(pushed: Pushed, states: Mapping[int, str], *, is_over: bool) -> F
         total,
         expected=total.expected if is_planned else None,
         expected_bytes=total.expected_bytes if is_planned else None,
-        dry_run="dry_run" in total.skipped,
+        dollars=None if total.requests is None else Requests(by_kind=total.requests_by_kind).cost_usd,
+        dry_run=SkipReason.DRY_RUN in total.skipped,
         under_way=not is_over,
         batches=len(_numbers(pushed, states)),
     )

@@ -81,6 +81,11 @@ class Figures:
         return sum(self.skipped.values())
 
     @property
+    def has_all_requests(self) -> bool:
+        """Whether the requests of every attempt are counted: those of a batch that was lost are not."""
+        return not (self.under_way or self.unknown or self.reported < (self.batches or 0))
+
+    @property
     def bad(self) -> int:
         """Objects that may be missing at the destination, and were not skipped."""
         return self.failed + self.unknown

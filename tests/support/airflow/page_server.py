@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MINE, OTHER, NEVER, HUGE = (f"s3copy__page_{name}" for name in ("mine", "other", "never", "huge"))
 ALL = {MINE, OTHER, NEVER, HUGE}
-GONE, INVALID = "s3copy__page_gone", "s3copy__page_invalid"
+GONE, INVALID, ENDED = (f"s3copy__page_{name}" for name in ("gone", "invalid", "ended"))
 FOUND = datetime(2026, 3, 5, 12, tzinfo=UTC)
 """When Airflow last found the configs that are gone and that are invalid."""
 JOBS, JOB = "/s3copy/jobs", f"/s3copy/jobs/{MINE}"
@@ -125,8 +125,8 @@ def _fill(folder: Path) -> None:
     entries = [{"source": "daily/", "destination": "backup/"}, {"source": "static/", "destination": "copy/"}]
     documents = {name: document(description=f"{name} & <b>", prefixes=entries) for name in names}
     documents["page_mine"] |= {"schedule": "0 2 * * *", "owner": "data-ops"}
-    documents |= {"page_gone": document(prefixes=entries), "page_invalid": document(prefixes=entries)}
-    assert set(add_jobs(folder / "configs", documents)) == {*ALL, GONE, INVALID}
+    documents |= {f"page_{name}": document(prefixes=entries) for name in ("gone", "invalid", "ended")}
+    assert set(add_jobs(folder / "configs", documents)) == {*ALL, GONE, INVALID, ENDED}
     config = folder / "configs" / "page_mine.yaml"
     job = load_job(config)
     assert not isinstance(job, list)

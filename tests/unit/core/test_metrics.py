@@ -307,8 +307,8 @@ def test_failure_lines() -> None:
 
 
 def test_messages_are_cut() -> None:
-    """A message takes at most 300 characters: metrics travel."""
-    assert len(Failure.of(entry=0, key="k", code="c", message="m" * 10_000, attempts=1).message) == 300
+    """A message takes at most 1,000 characters: metrics travel."""
+    assert len(Failure.of(entry=0, key="k", code="c", message="m" * 10_000, attempts=1).message) == 1_000
 
 
 @settings(deadline=None, max_examples=30)

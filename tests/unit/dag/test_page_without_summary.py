@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,12 +14,9 @@ from s3copy_tasks.dag.xcom import dump, dump_failed_step
 from s3copy_tasks.errors import AccessError
 from s3copy_tasks.report.advice import advice
 from s3copy_tasks.report.summary import without_plan
-from tests.support.airflow.page_server import JOBS, OTHER, Page, rows, words
+from tests.support.airflow.page_server import ENDED, JOBS, Page, rows, words
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-TAB = f"{JOBS}/{OTHER}"
+TAB = f"{JOBS}/{ENDED}"
 STATEMENT = '{"Effect":"Allow","Action":["s3:ListBucket"],"Resource":"arn:aws:s3:::' + "b" * 400 + '"}'
 REASON = f"role/reader may not s3:ListBucket\nMissing from the policy of the role: {STATEMENT}"
 DENIED = Failure.of(entry=0, key="daily/<b>", code="AccessDenied", message="no\nMissing: {}", attempts=1)
@@ -28,12 +25,12 @@ DENIED = Failure.of(entry=0, key="daily/<b>", code="AccessDenied", message="no\n
 def show(page: Page, run_id: str, **values: Any) -> str:
     """Store a run, and return the text of its page."""
     with rows() as table:
-        table.run(OTHER, run_id, **values)
+        table.run(ENDED, run_id, **values)
     return words(page.get(TAB, run_id=run_id))
 
 
 @pytest.fixture
-def page_rows(page: Page) -> Iterator[Any]:
+def page_rows(page: Page) -> Any:
     """The helpers that write rows, which import Airflow's models."""
     from tests.support.airflow import page_rows  # noqa: PLC0415
 
@@ -59,6 +56,7 @@ def test_a_run_that_a_person_ended_is_added_up(page: Page, page_rows: Any, state
     assert "Failed 2 and 569 unknown Skipped 49" in text
     assert "1 of 3 batches reported at their end. What became of 569 objects is unknown." in text
     assert "2/3 daily/ 80 5 bytes" in text
+    assert "At least 301 sent, 0 of them as retries, 0 throttled by S3; they cost at least $0.0015" in text
     assert f"skipped 3/3 daily/ 0 0 bytes {UNKNOWN} 0 250 unknown {UNKNOWN}" in text
     assert "daily/&lt;b&gt;: AccessDenied after 1 attempt: no Missing: {}" in text
 
@@ -155,7 +153,7 @@ def test_a_failed_step_shows_its_whole_reason(page: Page, page_rows: Any, summar
     html = page.get(TAB, run_id=run_id).text
     assert STATEMENT.replace('"', "&#34;") in html
     assert "s3:ListBucket\nMissing from" in html
-    assert f"AccessDenied (1): {advice('AccessDenied', 'page_other')}".replace("`", "").split(".")[0] in text
+    assert f"AccessDenied (1): {advice('AccessDenied', 'page_ended')}".replace("`", "").split(".")[0] in text
 
 
 def test_a_reason_of_an_object_keeps_its_lines(page: Page, page_rows: Any) -> None:
@@ -242,3 +240,47 @@ def test_a_dry_run_under_way(page: Page, page_rows: Any) -> None:
         plan__outside=dump(outside, sparse=True),
     )
     assert "Found 7 of 7 Copied 0 dry run" in text
+
+
+HOSTILE = [
+    pytest.param("</li><script>alert(1)</script>", "&lt;/li&gt;&lt;script&gt;", id="markup"),
+    pytest.param("a\u202eb\u2066", "a\\u202eb\\u2066", id="direction of writing"),
+    pytest.param("a\x1b[31m\nb\x7f", "a\\x1b[31m\\nb\\x7f", id="control characters"),
+    pytest.param("\u05d0\u05d1", "<bdi>\u05d0\u05d1: ", id="right to left"),
+]
+
+
+@pytest.mark.parametrize(("key", "shown"), HOSTILE)
+def test_a_key_of_a_batch_is_text(page: Page, page_rows: Any, key: str, shown: str) -> None:
+    """Keys that are read from batches are escaped, too; only the message keeps its lines."""
+    failure = Failure.of(entry=0, key=key, code="<b>", message="\x1b<i>\nlast", attempts=1)
+    show(
+        page,
+        f"hostile {shown}",
+        state="failed",
+        batches=[("failed", 1, 20)],
+        states={"summarize": "skipped"},
+        copy_batch__metrics={0: page_rows.reported(0, failure)},
+        **page_rows.planned((1, 1)),
+    )
+    html = page.get(TAB, run_id=f"hostile {shown}").text
+    assert shown in html
+    assert ": &lt;b&gt; after 1 attempt: \\x1b&lt;i&gt;\nlast" in html
+
+
+def test_hundreds_of_long_errors(page: Page, page_rows: Any) -> None:
+    """A hundred failures are shown, and at most so much of each that the page stays usable."""
+    first = [{"key": f"{i}", "code": "c", "attempts": 1, "message": "m" * 100_000} for i in range(300)]
+    metrics = {"operation_id": "r", "errors_encountered": {"by_code": {"c": 300}, "first": first}}
+    show(
+        page,
+        "long",
+        state="failed",
+        batches=[("failed", 1, 20)],
+        states={"summarize": "skipped"},
+        copy_batch__metrics={0: {"plan_id": "p", "metrics": metrics}},
+        **page_rows.planned((300, 1)),
+    )
+    html = page.get(TAB, run_id="long").text
+    assert html.count("after 1 attempt: mmm") == 100
+    assert len(html) < 3_000_000
