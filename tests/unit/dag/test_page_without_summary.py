@@ -37,14 +37,21 @@ def page_rows(page: Page) -> Any:
     return page_rows
 
 
-@pytest.mark.parametrize("state", ["failed", "success"])
-def test_a_run_that_a_person_ended_is_added_up(page: Page, page_rows: Any, state: str) -> None:
-    """Airflow skips its summary. What batches reported counts; other objects are unknown, not failed."""
+@pytest.mark.parametrize(
+    ("state", "waited"),
+    [("failed", "failed"), ("success", "success"), ("failed", "skipped")],
+    ids=["marked failed", "marked successful", "marked failed before the batches began"],
+)
+def test_a_run_that_a_person_ended_is_added_up(page: Page, page_rows: Any, state: str, waited: str) -> None:
+    """Airflow skips its summary and sets the states of its batches: those that reported count.
+
+    The other objects are unknown, and did not fail.
+    """
     text = show(
         page,
-        f"marked {state}",
+        f"{state} {waited}",
         state=state,
-        batches=[("success", 1, 20), (state, 1, 30), ("skipped", 30, 30)],
+        batches=[(state, 1, 20), (state, 1, 30), (waited, 30, 30)],
         states={"summarize": "skipped"},
         copy_batch__metrics={0: page_rows.reported(300, DENIED) | {"batch": 0}},
         copy_batch__progress={
@@ -57,7 +64,7 @@ def test_a_run_that_a_person_ended_is_added_up(page: Page, page_rows: Any, state
     assert "1 of 3 batches reported at their end. What became of 569 objects is unknown." in text
     assert "2/3 daily/ 80 5 bytes" in text
     assert "At least 301 sent, 0 of them as retries, 0 throttled by S3; they cost at least $0.0015" in text
-    assert f"skipped 3/3 daily/ 0 0 bytes {UNKNOWN} 0 250 unknown {UNKNOWN}" in text
+    assert f"{waited} 3/3 daily/ 0 0 bytes {UNKNOWN} 0 250 unknown" in text
     assert "daily/&lt;b&gt;: AccessDenied after 1 attempt: no Missing: {}" in text
 
 
