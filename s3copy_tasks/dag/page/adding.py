@@ -74,7 +74,7 @@ def add_up_run(pushed: Pushed, states: Mapping[int, str], *, is_over: bool) -> F
     if not parts:
         return None
     total = sum_figures(parts)
-    is_planned = outside is not None and all(batches.get(number) for number in _numbers(pushed, states))
+    is_planned = outside is not None and None not in batches.values()
     return replace(
         total,
         expected=total.expected if is_planned else None,
@@ -82,7 +82,7 @@ def add_up_run(pushed: Pushed, states: Mapping[int, str], *, is_over: bool) -> F
         dollars=None if total.requests is None else Requests(by_kind=total.requests_by_kind).cost_usd,
         dry_run=SkipReason.DRY_RUN in total.skipped,
         under_way=not is_over,
-        batches=len(_numbers(pushed, states)),
+        batches=len(batches),
     )
 
 
@@ -97,13 +97,8 @@ def figures_by_batch(
             planned.get(number),
             is_over=is_over or states.get(number) in _ENDED,
         )
-        for number in _numbers(pushed, states)
+        for number in sorted(planned or (one for one, state in states.items() if state != _REMOVED))
     }
-
-
-def _numbers(pushed: Pushed, states: Mapping[int, str]) -> Sequence[int]:
-    planned = read_plan(pushed.get(PLAN, {}).get(RESULT))
-    return sorted(planned or (number for number, state in states.items() if state != _REMOVED))
 
 
 def _batch_figures(
