@@ -36,7 +36,8 @@ def make_sts_config(wrapper: AwsConnectionWrapper) -> Config:
     own = wrapper.botocore_config
     if own is None:
         return _STS_CONFIG
-    return _STS_CONFIG.merge(Config(proxies=own.proxies, proxies_config=own.proxies_config))
+    proxies = {name: getattr(own, name) for name in ("proxies", "proxies_config")}
+    return _STS_CONFIG.merge(Config(**proxies))
 
 
 def open_session(of: SideConnection) -> boto3.session.Session:

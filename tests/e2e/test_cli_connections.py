@@ -23,7 +23,7 @@ COMMANDS = ("plan", "run", "audit", "policy")
 
 def s3copy(folder: Path, *arguments: str) -> tuple[int, str, str]:
     """Return exit code, stdout and stderr; a traceback or a secret is never an answer."""
-    command = [BIN / "s3copy", *arguments, "--config-dir", str(folder)]
+    command: list[str | Path] = [BIN / "s3copy", *arguments, "--config-dir", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     for output in (done.stdout, done.stderr):
         assert "Traceback" not in output
