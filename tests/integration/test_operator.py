@@ -10,7 +10,7 @@ import signal
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 import pytest
@@ -19,6 +19,7 @@ from airflow.sdk import DAG
 from s3copy_tasks import OperationState, S3CrossAccountCopyOperator
 from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE, AirflowException, AirflowFailException
 from s3copy_tasks.errors import MissingError
+from s3copy_tasks.s3 import connections
 from tests.support.airflow.operators import Attempt, Kept, empty, make_operator
 from tests.support.s3.proxy import Proxy, Reply, Request
 from tests.support.s3.servers import READER, WRITER, Endpoint, put_many
@@ -447,14 +448,18 @@ class TestRefusals:
             attempt.execute(operator)
         assert attempt.metrics["errors_by_code"] == {"InvalidConfig": 1}
 
-    def test_unexpected_errors(self, sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_unexpected_errors(self, sides: Sides) -> None:
         """An error of another package ends with metrics and a log line, too."""
-        for name, text in sides.environment.items():
-            connection = json.loads(text)
-            connection["extra"]["config_kwargs"] = {"of_no_use": 1}
-            monkeypatch.setenv(name, json.dumps(connection))
-        operator, attempt = make_operator(sides, new_sessions=True), Attempt()
-        with pytest.raises(TypeError, match="of_no_use"):
+
+        class Broken(connections.Sides):
+            @property
+            def stores(self) -> NoReturn:
+                raise TypeError("of no use")
+
+        operator, attempt = make_operator(sides), Attempt()
+        ((places, known),) = operator._known.items()
+        operator._known[places] = Broken(source=known.source, destination=known.destination)
+        with pytest.raises(TypeError, match="of no use"):
             attempt.execute(operator)
         assert attempt.metrics["errors_by_code"] == {"TypeError": 1}
         assert operator.operation is not None
