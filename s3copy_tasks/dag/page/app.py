@@ -31,7 +31,12 @@ from s3copy_tasks.dag.page.problems import ConfigProblem, group_problems, parse_
 from s3copy_tasks.dag.page.pushed import pushed_by_tasks
 from s3copy_tasks.dag.page.results import Results, load_results
 from s3copy_tasks.dag.page.rows import Job, Run
-from s3copy_tasks.dag.page.settings import describe_schedule, find_route, list_settings
+from s3copy_tasks.dag.page.settings import (
+    describe_schedule,
+    find_pool,
+    find_route,
+    list_settings,
+)
 from s3copy_tasks.dag.xcom import BATCHES, CONFIG, ENTRIES
 
 log = structlog.get_logger(__name__)
@@ -120,6 +125,7 @@ def one_job(
     results = load_results(session, [*shown, *([chosen] if chosen else [])], chosen)
     rows = detail.run_rows(shown, results.figures, now)
     config = _configs.load(session, [dag_id]).get(dag_id, {})
+    pool = find_pool(config)
     problems = _config_problems(session, user, access.readable_dags(user, session))
     return _html(
         "job.html",
@@ -127,6 +133,7 @@ def one_job(
         problems=group_problems([one for one in problems if one.job == job.name]),
         route=find_route(config),
         schedule=describe_schedule(config) if config else "",
+        missing_pool=None if pool is None or queries.pool_exists(session, pool) else pool,
         rows=rows,
         charts=detail.charts(rows),
         chosen=_chosen(session, chosen, results, now) if chosen else None,

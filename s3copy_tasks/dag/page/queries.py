@@ -10,6 +10,7 @@ from airflow.models.dag import DagModel, DagTag
 from airflow.models.dag_version import DagVersion
 from airflow.models.dagrun import DagRun
 from airflow.models.errors import ParseImportError
+from airflow.models.pool import Pool
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from sqlalchemy import func, select
@@ -51,6 +52,11 @@ def find_jobs(session: Session, dag_id: str | None = None) -> list[Job]:
         )
         for found_id, text, is_paused, due, is_stale, parsed in session.execute(query)
     ]
+
+
+def pool_exists(session: Session, name: str) -> bool:
+    """Return whether Airflow has a pool of that name: tasks of another wait forever."""
+    return session.scalar(select(Pool.id).where(Pool.pool == name)) is not None
 
 
 def dag_hashes(session: Session, dag_ids: Collection[str]) -> dict[str, str]:

@@ -66,6 +66,12 @@ def find_route(config: dict[str, Any]) -> Route | None:
     return Route(source=source, destination=destination, more=max(0, len(entries) - 1))
 
 
+def find_pool(config: dict[str, Any]) -> str | None:
+    """Return the pool of a job's batches, also from a config of an earlier version; None if it names none."""
+    pools = (mapping(config.get(section)).get("pool") for section in ("airflow", "transfer"))
+    return next((str(pool) for pool in pools if pool), None)
+
+
 def describe_schedule(config: dict[str, Any]) -> str:
     """Return a short description of when a job runs."""
     schedule, zone = config.get("schedule"), config.get("timezone") or "UTC"

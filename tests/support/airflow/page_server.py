@@ -125,6 +125,7 @@ def _fill(folder: Path) -> None:
     entries = [{"source": "daily/", "destination": "backup/"}, {"source": "static/", "destination": "copy/"}]
     documents = {name: document(description=f"{name} & <b>", prefixes=entries) for name in names}
     documents["page_mine"] |= {"schedule": "0 2 * * *", "owner": "data-ops"}
+    documents["page_never"] |= {"airflow": {"pool": "no_such_pool"}}
     documents |= {f"page_{name}": document(prefixes=entries) for name in ("gone", "invalid", "ended")}
     assert set(add_jobs(folder / "configs", documents)) == {*ALL, GONE, INVALID, ENDED}
     config = folder / "configs" / "page_mine.yaml"

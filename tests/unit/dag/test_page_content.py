@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import delete
 
 from s3copy_tasks.dag.page.words import UNKNOWN
 from tests.support.airflow.page_server import (
@@ -84,6 +85,23 @@ def test_a_job_that_never_ran_shows_its_config(page: Page) -> None:
     assert "s3://ops-granules/daily/ → to s3://partner-granules/backup/ and 1 more" in text
     assert "page_never &amp; &lt;b&gt;" in text
     assert "destination.bucket partner-granules" in text
+
+
+def test_a_pool_that_does_not_exist_is_named(page: Page) -> None:
+    """Airflow itself says nothing while the batches wait; once the pool exists, the page has no complaint."""
+    from airflow.models.pool import Pool  # noqa: PLC0415 - after the environment is set
+    from airflow.utils.session import create_session  # noqa: PLC0415
+
+    path = f"{JOBS}/{NEVER}"
+    assert "No such pool: no_such_pool The config names it as airflow.pool" in words(page.get(path))
+    assert "No such pool" not in words(page.get(JOB))
+    with create_session() as session:
+        session.add(Pool(pool="no_such_pool", slots=1, include_deferred=False))
+    try:
+        assert "No such pool" not in words(page.get(path))
+    finally:
+        with create_session() as session:
+            session.execute(delete(Pool).where(Pool.pool == "no_such_pool"))
 
 
 def test_a_run_under_way_shows_its_progress(page: Page) -> None:
