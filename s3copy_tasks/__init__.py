@@ -4,10 +4,14 @@ For hand-written Dags there is `S3CrossAccountCopyOperator`. Each name is import
 package itself takes no time, and only the operator imports Airflow.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+from importlib import import_module
+
+TYPE_CHECKING = False  # `typing` itself takes some milliseconds, before the command can handle Ctrl-C
 if TYPE_CHECKING:
+    from typing import Any
+
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.core.objects import S3Object

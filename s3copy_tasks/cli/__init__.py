@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as in the package
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -143,7 +143,7 @@ def build_dag(job: CopyJob) -> DAG:
         def preflight() -> dict[str, Any]:
             return escape(tasks.preflight(job, get_current_context()))
 
-        @task(**limits)
+        @task(multiple_outputs=False, **limits)
         def plan(job: Any) -> list[dict[str, Any]]:
             return escape(tasks.plan(unescape(job), get_current_context()))
 

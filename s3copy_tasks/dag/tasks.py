@@ -52,7 +52,6 @@ from s3copy_tasks.dag.xcom import (
     push,
 )
 from s3copy_tasks.engine.sender import make_sender
-from s3copy_tasks.errors import CopyError
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import (
@@ -64,6 +63,7 @@ from s3copy_tasks.report.summary import (
     without_job,
     without_plan,
 )
+from s3copy_tasks.run import as_copy_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -112,13 +112,14 @@ def _push_config(job: CopyJob, context: Context) -> None:
 
 @contextmanager
 def _push_reason(step: str, job: CopyJob | EffectiveJob, context: Context) -> Iterator[None]:
-    """Push the error of a step before the copies, so that not only the step's log has it."""
+    """Push the error of a step before the copies, also a timeout, so that not only the step's log has it."""
     try:
         yield
-    except CopyError as error:
+    except BaseException as error:
+        known = as_copy_error(error)
         reason = dump_failed_step(
-            without_plan(context["run_id"], step, error),
-            reason=error.message,
+            without_plan(context["run_id"], step, known),
+            reason=known.message,
             job=job.name,
             config_digest=job.digest,
             dry_run=context["params"]["dry_run"],

@@ -159,9 +159,9 @@ class TestInAirflow:
     ) -> None:
         """The whole bucket, or a folder `None`, is not what was meant: nothing is copied."""
         sides.put("daily/2026/a")
-        names = {"empty": ""}
+        names, changes = {"empty": ""}, dict[str, Any]({field: template})
         with DAG("no_value", schedule=None, params=names, render_template_as_native_obj=native) as dag:
-            make_operator(sides, **{field: template})
+            make_operator(sides, **changes)
         done = run_dag(dag)
         assert (done.state, sides.copied()) == ("failed", {})
         (error,) = done.xcom("copy", "metrics")["errors"]

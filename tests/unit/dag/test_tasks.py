@@ -57,3 +57,22 @@ def test_a_batch_that_never_begins_is_unknown() -> None:
         tasks.summarize(context)
     summary = pushed.values["summarize", "metrics"]
     assert (summary["total_files_found"], summary["files_unknown"]) == (7, 7)
+
+
+class TaskTimeoutError(BaseException):
+    """As Airflow's: not an `Exception`."""
+
+
+@pytest.mark.parametrize("error", [TaskTimeoutError("Timeout"), KeyError("x")])
+def test_whatever_ends_a_step_before_the_copies_is_in_the_summary(error: BaseException) -> None:
+    """A timeout of `plan`, say, has its name there, and not only in the log of the task."""
+    job, pushed = Bench().started(), Pushed()
+    context: Context = {"ti": pushed, "run_id": job.run_id, "params": {"dry_run": False}}  # type: ignore[typeddict-item]
+    pushed.task = "plan"
+    with pytest.raises(type(error)), tasks._push_reason("plan", job, context):
+        raise error
+    pushed.values["preflight", "return_value"] = dump_job(job)
+    pushed.task = "summarize"
+    with pytest.raises(AirflowFailException, match=type(error).__name__):
+        tasks.summarize(context)
+    assert pushed.values["summarize", "metrics"]["errors_by_code"] == {type(error).__name__: 1}
