@@ -195,6 +195,7 @@ def sum_figures(parts: Sequence[Figures]) -> Figures:
         expected_bytes=sum(part.expected_bytes or 0 for part in parts),
         objects_per_second=sum(rates) if rates else None,
         requests=sum(sent) if sent else None,
+        requests_at_least=any(part.requests_at_least for part in parts),
         requests_by_kind=_add_counts(part.requests_by_kind for part in parts),
         retried=sum(part.retried for part in parts),
         throttled=sum(part.throttled for part in parts),

@@ -35,6 +35,7 @@ class Figures:
         objects_per_second: copied; None if unknown.
         bytes_per_second: copied; None if unknown.
         requests: requests sent to S3; None if they were not counted.
+        requests_at_least: whether more requests were sent, by attempts of which nothing is left.
         requests_by_kind: requests by operation of S3.
         retried: requests that were sent again.
         throttled: requests that S3 throttled.
@@ -63,6 +64,7 @@ class Figures:
     objects_per_second: float | None = None
     bytes_per_second: float | None = None
     requests: int | None = None
+    requests_at_least: bool = False
     requests_by_kind: Mapping[str, int] = field(default_factory=dict)
     retried: int = 0
     throttled: int = 0
@@ -83,7 +85,9 @@ class Figures:
     @property
     def has_all_requests(self) -> bool:
         """Whether the requests of every attempt are counted: those of a batch that was lost are not."""
-        return not (self.under_way or self.unknown or self.reported < (self.batches or 0))
+        return not (
+            self.requests_at_least or self.under_way or self.unknown or self.reported < (self.batches or 0)
+        )
 
     @property
     def bad(self) -> int:
@@ -121,6 +125,7 @@ def parse_figures(value: Any) -> Figures | None:
         requests=sum(_counts(requests, "by_kind").values())
         if isinstance(requests, dict)
         else read_whole(requests),
+        requests_at_least=True in (value.get("requests_at_least"), mapping(requests).get("at_least")),
         requests_by_kind=_counts(value, "requests_by_kind") or _counts(mapping(requests), "by_kind"),
         retried=read_count(sent, "retried") or read_count(value, "requests_retried"),
         throttled=read_count(sent, "throttled") or read_count(value, "requests_throttled"),

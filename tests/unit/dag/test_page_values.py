@@ -362,6 +362,19 @@ def test_requests_of_a_batch_are_the_sum_over_their_kinds() -> None:
     assert (figures.requests, figures.requests_by_kind["CopyObject"], figures.retried) == (7, 5, 1)
 
 
+@pytest.mark.parametrize(
+    "pushed", [{"requests": 5, "requests_at_least": True}, {"requests": {"at_least": True}}]
+)
+def test_requests_that_are_not_all_known(pushed: dict[str, Any]) -> None:
+    """A run and a batch say whether attempts sent more requests than they could report."""
+    figures = parse_figures({"operation_id": "r", **pushed})
+    assert figures is not None
+    assert not figures.has_all_requests
+    whole = parse_figures({"operation_id": "r", "requests": 5, "requests_at_least": False})
+    assert whole is not None
+    assert whole.has_all_requests
+
+
 def test_steps_are_in_order_with_their_worst_state() -> None:
     """One failed batch makes the step failed, whatever the others do."""
     tasks = [task(0, "success", 0, 5), task(1, "failed", 0, 7), task(2, "running", 1, None)]
