@@ -8,6 +8,8 @@ _LOWERED, _AGAIN = 0.97, 0.94
 _STEP_LEAST, _STEP_GROWTH, _STEP_MOST = 0.01, 1.25, 0.2
 """How much the rate is raised, as a share of it."""
 _USED = 0.75
+_MANY = 0.25
+"""Throttled requests for each answer with which the rate was far too high."""
 _ROUND_TRIP_SECONDS = 0.1
 """A guess, used if S3 asks to slow down before any request was answered."""
 _FIRST_GAP, _GAP_SECONDS_MAX = 0.0001, 1.0
@@ -17,8 +19,9 @@ class RequestRate:
     """How many requests may start in a second: any number, until S3 asks to slow down.
 
     The first SlowDown sets the rate to that of recent answers. Each later one lowers it, once per round trip:
-    requests that were sent before the last decrease do not count again. Each quarter of a second in which the
-    rate was used up raises it, by more each time until the next SlowDown (docs/design/throttling.md).
+    requests that were sent before the last decrease do not count again. After a quarter of a second in which
+    a fifth of the requests were throttled, the rate is that of the answers. One in which the rate was used up
+    raises it, by more each time until the next SlowDown (docs/design/throttling.md).
 
     Args:
         in_flight: limit of parallel requests; the first SlowDown leaves ten times as many per second.
@@ -34,7 +37,7 @@ class RequestRate:
         self._least_gap = self.gap_seconds = 0.0
         self.limit(per_second)
         self.generation = 0
-        self._answered = 0
+        self._answered = self._throttled = 0
         self._since = self._lowered = float("-inf")
         self._step = _STEP_LEAST
 
@@ -47,12 +50,14 @@ class RequestRate:
 
     def answered(self, now: float) -> None:
         """Note a request that was not throttled."""
+        self._end_span(now)
         self._answered += 1
-        if now - self._since >= _SPAN_SECONDS:
-            self._raise_if_used(now)
 
     def throttled(self, generation: int, now: float) -> None:
         """Note a throttled request that was sent at `generation`."""
+        if self.generation:
+            self._end_span(now)
+        self._throttled += 1
         if generation != self.generation:
             return
         if self.gap_seconds > self._least_gap:
@@ -61,15 +66,24 @@ class RequestRate:
         else:
             lately = (now - self._since) / max(self._answered, 1)
             self.gap_seconds = min(max(lately, self._least_gap / _LOWERED, _FIRST_GAP), self._first_gap_most)
+            self._begin_span(now)
         self.generation += 1
         self._step = _STEP_LEAST
-        self._lowered = self._since = now
-        self._answered = 0
+        self._lowered = now
 
-    def _raise_if_used(self, now: float) -> None:
-        """Raise the rate if it was used up since the last check."""
-        used = self._answered * self.gap_seconds
-        if used > _USED * (now - self._since):
+    def _end_span(self, now: float) -> None:
+        """After each quarter of a second, lower a rate that was far too high, or raise one that was used."""
+        seconds = now - self._since
+        if seconds < _SPAN_SECONDS:
+            return
+        if self._throttled > _MANY * self._answered:
+            lately = seconds / max(self._answered, 1)
+            self.gap_seconds = max(self.gap_seconds, min(lately, 2.0 * self.gap_seconds, _GAP_SECONDS_MAX))
+        elif self._answered * self.gap_seconds > _USED * seconds:
             self.gap_seconds = max(self.gap_seconds / (1.0 + self._step), self._least_gap)
             self._step = min(self._step * _STEP_GROWTH, _STEP_MOST)
-        self._answered, self._since = 0, now
+        self._begin_span(now)
+
+    def _begin_span(self, now: float) -> None:
+        self._since = now
+        self._answered = self._throttled = 0

@@ -108,3 +108,16 @@ def test_a_new_limit_does_not_raise_a_lowered_rate() -> None:
     assert rate.gap_seconds == lowered
     rate.limit(10)
     assert rate.gap_seconds == 1 / 10
+
+
+def test_a_rate_that_is_far_too_high_falls_to_that_of_the_answers() -> None:
+    """If S3 accepts a tenth of the requests, the rate is right within a second, not after minutes."""
+    rate = RequestRate(1_000)
+    now = answered(rate, 0.0, 3_000, 1.0)
+    for number in range(600):
+        now += 0.3 / 100
+        if number % 10:
+            rate.throttled(rate.generation - (number % 100 != 1), now)
+        else:
+            rate.answered(now)
+    assert 1 / rate.gap_seconds < 100
