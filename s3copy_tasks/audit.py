@@ -99,11 +99,11 @@ def audit(job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally) -> It
     """
     sides = pace_stores(stores, sender)
     comparison = _Comparison(job, sides)
-    with ThreadPoolExecutor(job.transfer.concurrency) as pool:
+    with ThreadPoolExecutor(job.transfer.in_flight) as pool:
         waiting: deque[Future[Audited]] = deque()
         for key, version_id, destination_key in _list_keys(job, Listing(job, sides), tally):
             waiting.append(pool.submit(comparison.compare, key, version_id, destination_key))
-            if len(waiting) > 2 * job.transfer.concurrency:
+            if len(waiting) > 2 * job.transfer.in_flight:
                 yield from _count(waiting.popleft().result(), tally)
         while waiting:
             yield from _count(waiting.popleft().result(), tally)

@@ -27,7 +27,7 @@ def audit(options: argparse.Namespace) -> int:
     with quiet():
         job = effective_job(options, dry_run=True)
         stores = open_sides(job).stores
-        for one in differences(job, stores, make_sender(job, batches_at_once=1), tally):
+        for one in differences(job, stores, make_sender(job.transfer), tally):
             out.write(line(one) + "\n")
     counts = asdict(tally)
     words = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())

@@ -58,7 +58,7 @@ def plan(options: argparse.Namespace) -> int:
             replace(job, relayed=relayed),
             sides.stores,
             on_listed=lambda n: status.update(f"listing ... {n:,} objects"),
-            sender=make_sender(job, batches_at_once=1),
+            sender=make_sender(job.transfer),
         )
     plain = plan_as_dict(plan, job.name)
     if options.json:
@@ -116,7 +116,7 @@ class _Started:
         sides = open_sides(rendered)
         job = _run_preflight(rendered, sides)
         with _progress_bar() as watch:
-            self.run = InProcessRun(job, sides.stores, make_sender(job, batches_at_once=1), watch=watch)
+            self.run = InProcessRun(job, sides.stores, make_sender(job.transfer), watch=watch)
             self.run.carry_out()
         reason = verdict(self.run.metrics, job.max_failed_objects)
         if reason is not None:

@@ -110,13 +110,13 @@ def copy_batch(
         ConfigError: the batch belongs to another plan.
     """
     batch.check_belongs(job)
-    sender = sender or Sender(job.transfer.concurrency)
+    sender = sender or Sender(job.transfer.in_flight)
     attempt = attempt or Attempt()
     sides = pace_stores(stores, sender, source_behind_seconds=job.source_behind_seconds)
     copier = Copier(job, sides, Transfer(job, sides, attempt.uploads, limits))
     listing = Listing(job, sides, retried=attempt.retried)
     verifier = Verifier(listing, metrics, limits or LIMITS)
-    work = _BatchWork(job, copier, metrics, verifier, on_counted)
+    work = _BatchWork(job, copier, metrics, verifier, sender, on_counted)
     try:
         attempt.abort_left(sides.destination, batch)
         _copy_ranges(batch, listing, verifier, work, metrics)
@@ -189,9 +189,11 @@ class _BatchWork:
         copier: Copier,
         metrics: MetricsCollector,
         verifier: Verifier,
+        sender: Sender,
         on_counted: Callable[[int], None] | None,
     ) -> None:
         self._job = job
+        self._sender = sender
         self._copier = copier
         self._metrics = metrics
         self._verifier = verifier
@@ -226,7 +228,9 @@ class _BatchWork:
         self._workers.abandon()
 
     def _new_workers(self) -> Workers[Decided]:
-        return Workers(self._carry_out, self._job.transfer.concurrency)
+        sender = self._sender
+        first = max(self._job.transfer.in_flight, sender.in_flight_highest)
+        return Workers(self._carry_out, lambda: sender.in_flight_limit, first=first)
 
     async def _carry_out(self, decided: Decided) -> None:
         if self._access_errors >= ACCESS_ERRORS_MAX:

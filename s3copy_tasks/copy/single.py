@@ -41,7 +41,7 @@ def copy_single(job: EffectiveJob, stores: Stores, collector: MetricsCollector) 
     Raises:
         CopyError: its head failed.
     """
-    sides = pace_stores(stores, Sender(job.transfer.concurrency))
+    sides = pace_stores(stores, Sender(job.transfer.in_flight))
     found = require_object(Listing(job, sides), job)
     outcome = wait_for(Copier(job, sides, Transfer(job, sides, NoRecord())).carry_out(found))
     count_outcome(outcome, None, found.source.key, collector)

@@ -50,7 +50,7 @@ class Transfer:
         self._uploads = uploads
         self._relay = Relay(stores) if job.relayed else None
         self._limits = limits or (RELAY_LIMITS if job.relayed else LIMITS)
-        self._parts_at_once = job.transfer.concurrency
+        self._parts_at_once = job.transfer.in_flight
 
     async def copy(self, request: CopyRequest) -> Confirmation:
         """Copy an object; return what S3 confirmed.

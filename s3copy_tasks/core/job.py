@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import product
-from typing import Any, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from s3copy_tasks.core.abilities import ALL_ABILITIES, Abilities
 from s3copy_tasks.core.bucket_names import find_region
+from s3copy_tasks.core.in_flight import IN_FLIGHT_LEAST, IN_FLIGHT_MOST
 from s3copy_tasks.errors import Code, ConfigError
 
 KEY_BYTES_MAX = 1024
 """Longest key in bytes of UTF-8. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
+AUTO: Final = "auto"
+"""As many requests in flight as latency requires: `s3copy_tasks.core.in_flight`."""
 
 EntryId: TypeAlias = int | None
 """Which entry of a job: the index of a prefix; None for its `objects`, all of them together."""
@@ -144,7 +148,7 @@ class TransferOptions:
     Attributes:
         batch_objects: objects in a batch; grows when a run would need more than 500 batches.
         batch_bytes: bytes in a batch.
-        concurrency: requests in flight per task.
+        concurrency: requests in flight per task; `AUTO` means as many as latency requires.
         max_requests_per_second: of all running batches together.
         max_active_batches: batches that run at the same time.
         client: "fast" (libcurl) or "boto3": what sends the requests.
@@ -153,11 +157,21 @@ class TransferOptions:
 
     batch_objects: int = 10_000
     batch_bytes: int = 100 * 2**30
-    concurrency: int = 256
+    concurrency: int | Literal["auto"] = AUTO
     max_requests_per_second: int = 3_500
     max_active_batches: int = 8
     client: str = "fast"
     relay: str = "never"
+
+    @property
+    def in_flight(self) -> int:
+        """Requests in flight per task; with `AUTO` the fewest, for work that never needs more."""
+        return IN_FLIGHT_LEAST if self.concurrency == AUTO else self.concurrency
+
+    @property
+    def in_flight_most(self) -> int:
+        """The most requests in flight per task. The threads of `boto3` are too few for more than usual."""
+        return IN_FLIGHT_MOST if self.concurrency == AUTO and self.client == "fast" else self.in_flight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

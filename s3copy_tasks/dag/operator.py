@@ -23,7 +23,7 @@ from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, will_ret
 from s3copy_tasks.dag.storable import escape
 from s3copy_tasks.dag.telemetry.lineage import list_entries, report_lineage
 from s3copy_tasks.engine.paced_store import pace_stores
-from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.engine.sender import Sender, make_sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError
 from s3copy_tasks.plan.listing import Listing
 from s3copy_tasks.report import events
@@ -133,9 +133,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
         """
         operation_id, earlier = _operation_id(context), recall_attempts(context)
         with airflow_errors():
-            options = TransferOptions()
-            # Before the checks, which can be killed, too.
-            self._sender = Sender(options.concurrency, per_second=options.max_requests_per_second)
+            self._sender = make_sender(TransferOptions())  # before the checks, which can be killed, too
             try:
                 job, sides = self._check_inputs(operation_id)
             except BaseException as error:
@@ -168,7 +166,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
             CopyError: a listing failed.
         """
         job = self._operation().job(self.task_id, "listing")
-        listing = Listing(job, pace_stores(self._sides(job).stores, Sender(job.transfer.concurrency)))
+        listing = Listing(job, pace_stores(self._sides(job).stores, Sender(job.transfer.in_flight)))
         found = list(listing.list_prefix(0)) if self.recursive else [require_object(listing, job)]
         return [_to_listed(item.source) for item in found if not isinstance(item.decision, SkipReason)]
 

@@ -146,7 +146,7 @@ def template_names(context: Mapping[str, Any], parameters: Mapping[str, Any]) ->
 def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
     """Return the batches, and push the metrics of all objects that are in none."""
     effective, start = load(EffectiveJob, job), utc_now()
-    sender = make_sender(effective, batches_at_once=1)
+    sender = make_sender(effective.transfer)
     with airflow_errors(), _push_reason("plan", effective, context):
         planned = plan_job(effective, _sides(effective).stores, sender=sender, batches_max=_batches_max())
     outside = outside_metrics(effective, planned, start, utc_now(), sender.counted())
@@ -170,7 +170,9 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
     effective, loaded = load(EffectiveJob, job), load(Batch, batch)
     context["label"] = make_label(loaded.label)  # type: ignore[typeddict-unknown-key] # map_index_template
     collector = MetricsCollector()
-    sender = make_sender(effective, batches_at_once=min(loaded.of, effective.transfer.max_active_batches))
+    sender = make_sender(
+        effective.transfer, batches_at_once=min(loaded.of, effective.transfer.max_active_batches)
+    )
 
     def push_metrics(metrics: TransferMetrics) -> None:
         push(context, METRICS, dump_batch_metrics(loaded, metrics))

@@ -8,6 +8,7 @@ from collections import deque
 from threading import Event
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.core.in_flight import InFlightLimit
 from s3copy_tasks.core.request_rate import RequestRate
 from s3copy_tasks.engine.loop import event_loop
 
@@ -24,9 +25,11 @@ class Pacer:
 
     Attributes:
         in_flight: number of requests that were started and have not ended.
+        in_flight_limit: limit of requests in flight.
 
     Args:
-        in_flight_max: limit of parallel requests.
+        in_flight: limit of parallel requests.
+        in_flight_most: the limit may be raised to this; None means that it is fixed.
         per_second: limit of requests per second; None means no limit.
         wait: waits for the given seconds and returns whether to stop; the default wakes up on `stop`.
         clock: monotonic seconds.
@@ -34,8 +37,9 @@ class Pacer:
 
     def __init__(
         self,
-        in_flight_max: int,
+        in_flight: int,
         *,
+        in_flight_most: int | None = None,
         per_second: float | None = None,
         wait: Callable[[float], Awaitable[bool]] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -43,8 +47,8 @@ class Pacer:
         self.in_flight = 0
         self.wait = wait or self._sleep
         self.clock = clock
-        self._in_flight_max = in_flight_max
-        self._rate = RequestRate(in_flight_max, per_second)
+        self.in_flight_limit = InFlightLimit(in_flight, in_flight_most or in_flight, per_second=per_second)
+        self._rate = RequestRate(in_flight, per_second)
         self._stopping = Event()
         self._queue: deque[asyncio.Future[None]] = deque()
         self._sleepers: set[asyncio.Future[None]] = set()
@@ -63,12 +67,12 @@ class Pacer:
 
     def limit(self, per_second: float) -> None:
         """Change the limit of requests per second; safe in any thread."""
-        event_loop().call_soon_threadsafe(self._rate.limit, per_second)
+        event_loop().call_soon_threadsafe(self._limit, per_second)
 
     @property
     def must_wait(self) -> bool:
         """Whether a request has to wait for its turn."""
-        return self.in_flight >= self._in_flight_max or bool(self._rate.gap_seconds)
+        return self.in_flight >= self.in_flight_limit.value or bool(self._rate.gap_seconds)
 
     async def wait_for_turn(self) -> None:
         """Wait for a slot and for the time to start, or for `stop`."""
@@ -86,24 +90,42 @@ class Pacer:
     def start(self) -> int:
         """Take a slot; return the generation of the rate, for `throttled`."""
         self.in_flight += 1
+        self.in_flight_limit.started(self.in_flight)
         return self._rate.generation
 
     def throttled(self, generation: int) -> None:
         """Lower the rate, once for all requests that were started at the same rate."""
         self._rate.throttled(generation, self.clock())
+        self.in_flight_limit.throttled()
 
-    def answered(self, now: float) -> None:
-        """Let the rate recover after an answer that was not throttled."""
+    def failed(self) -> None:
+        """Let the rate recover after an error that asks for no other rate."""
+        self._rate.answered(self.clock())
+
+    def answered(self, start: float, *, copied: bool) -> float:
+        """Learn from a successful answer; return its latency in seconds.
+
+        Args:
+            start: of the request, by the clock.
+            copied: the request wrote bytes.
+        """
+        now = self.clock()
         self._rate.answered(now)
+        self.in_flight_limit.answered(now, now - start, self.in_flight - 1, copied=copied)
+        return now - start
 
     def end(self) -> None:
         """Give the slot back."""
         self.in_flight -= 1
         self._wake_next()
 
+    def _limit(self, per_second: float) -> None:
+        self._rate.limit(per_second)
+        self.in_flight_limit.allow(per_second)
+
     def _count_startable(self) -> int:
         """Return how many requests may start now, by slots and rate; unused starts do not carry over."""
-        free = self._in_flight_max - self.in_flight
+        free = self.in_flight_limit.value - self.in_flight
         gap = self._rate.gap_seconds
         if not gap or free <= 0:
             return max(free, 0)
@@ -128,7 +150,7 @@ class Pacer:
             self._rate.gap_seconds
             and self._timer is None
             and self._queue
-            and self.in_flight < self._in_flight_max
+            and self.in_flight < self.in_flight_limit.value
         ):
             self._timer = event_loop().create_task(self._wake_in_time())
 

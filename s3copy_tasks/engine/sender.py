@@ -11,15 +11,16 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
-from s3copy_tasks.core.request_counts import Tally
+from s3copy_tasks.core.request_counts import COPYING, Tally
 from s3copy_tasks.core.retry import delay_seconds, may_be_done
+from s3copy_tasks.engine.capacity import most_connections
 from s3copy_tasks.engine.pacer import Pacer
 from s3copy_tasks.errors import CopyError, ThrottledError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from s3copy_tasks.core.job import EffectiveJob, EntryId
+    from s3copy_tasks.core.job import EntryId, TransferOptions
     from s3copy_tasks.core.request_counts import Kind
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ class Sender:
 
     Args:
         in_flight: limit of parallel requests.
+        in_flight_most: the limit may be raised to this, as latency requires; None means that it is fixed.
         per_second: limit of requests per second; None means no limit.
         wait: waits for the given seconds and returns whether to stop; the default wakes up on `stop`.
         jitter: random numbers in [0, 1).
@@ -43,14 +45,27 @@ class Sender:
         self,
         in_flight: int,
         *,
+        in_flight_most: int | None = None,
         per_second: float | None = None,
         wait: Callable[[float], Awaitable[bool]] | None = None,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._pacer = Pacer(in_flight, per_second=per_second, wait=wait, clock=clock)
+        self._pacer = Pacer(
+            in_flight, in_flight_most=in_flight_most, per_second=per_second, wait=wait, clock=clock
+        )
         self._jitter = jitter
         self._tally = Tally()
+
+    @property
+    def in_flight_limit(self) -> int:
+        """How many requests may be in flight now."""
+        return self._pacer.in_flight_limit.value
+
+    @property
+    def in_flight_highest(self) -> int:
+        """The most requests that were in flight until now."""
+        return self._pacer.in_flight_limit.highest
 
     def stop(self) -> None:
         """Start no more requests or retries; safe in any thread and in a signal handler."""
@@ -130,18 +145,17 @@ class Sender:
             pacer.throttled(generation)
             raise
         except BaseException:
-            pacer.answered(pacer.clock())
+            pacer.failed()
             raise
         else:
-            now = pacer.clock()
-            pacer.answered(now)
-            self._tally.answered(kind, now - start)
+            self._tally.answered(kind, pacer.answered(start, copied=kind in COPYING))
             return result
         finally:
             pacer.end()
 
 
-def make_sender(job: EffectiveJob, *, batches_at_once: int) -> Sender:
+def make_sender(transfer: TransferOptions, *, batches_at_once: int = 1) -> Sender:
     """Return the sender of one task: the job's rate is divided among the batches that run in parallel."""
-    transfer = job.transfer
-    return Sender(transfer.concurrency, per_second=transfer.max_requests_per_second / batches_at_once)
+    most = min(transfer.in_flight_most, most_connections())
+    per_second = transfer.max_requests_per_second / batches_at_once
+    return Sender(min(transfer.in_flight, most), in_flight_most=most, per_second=per_second)

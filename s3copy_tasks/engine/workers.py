@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _WAITING_PER_WORKER = 2
 """Items that may wait for each worker: enough to keep all busy while the thread lists the next page."""
+_MORE_WORKERS, _MORE_AFTER_SECONDS = 50, 0.05
+"""1,000 more workers a second: each opens a connection, and a handshake takes a millisecond of CPU."""
 
 
 class Workers(Generic[T]):
@@ -23,19 +25,32 @@ class Workers(Generic[T]):
 
     Args:
         work: called for each item; an error does not affect other items.
-        count: limit of items at a time.
+        limit: returns how many items may be done at a time; called again and again.
+        first: how many may begin at once; the others follow, 1,000 a second.
+        pause: waits for the given seconds.
     """
 
-    def __init__(self, work: Callable[[T], Awaitable[None]], count: int) -> None:
+    def __init__(
+        self,
+        work: Callable[[T], Awaitable[None]],
+        limit: Callable[[], int],
+        *,
+        first: int,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
         self._work = work
+        self._limit = limit
+        self._first = first
+        self._pause = pause
         self._items: deque[T] = deque()
-        self._waiting_max = _WAITING_PER_WORKER * count
+        self._running: set[asyncio.Task[None]] = set()
+        self._count = 0
         self._has_room = Event()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._is_wake_due = False
         self._closed = False
         self._errors: list[BaseException] = []
-        self._done: Future[None] = asyncio.run_coroutine_threadsafe(self._run_all(count), event_loop())
+        self._done: Future[None] = asyncio.run_coroutine_threadsafe(self._run_all(), event_loop())
 
     def add(self, item: T) -> None:
         """Add an item; waits while there is enough to do."""
@@ -84,11 +99,33 @@ class Workers(Generic[T]):
         while self._idle:
             _wake_worker(self._idle.popleft())
 
-    async def _run_all(self, count: int) -> None:
-        await asyncio.gather(*(self._run_one_by_one() for _ in range(count)))
+    @property
+    def _waiting_max(self) -> int:
+        return _WAITING_PER_WORKER * self._limit()
+
+    async def _run_all(self) -> None:
+        self._start(min(self._first, self._limit()))
+        growing = asyncio.ensure_future(self._grow())
+        while self._running:
+            await asyncio.wait(self._running)
+        growing.cancel()
+
+    async def _grow(self) -> None:
+        """Start more workers while the limit allows it and items wait for them."""
+        while True:
+            await self._pause(_MORE_AFTER_SECONDS)
+            if self._items and not self._idle:
+                self._start(min(_MORE_WORKERS, self._limit() - self._count))
+
+    def _start(self, count: int) -> None:
+        for _ in range(count):
+            self._count += 1
+            worker = asyncio.ensure_future(self._run_one_by_one())
+            self._running.add(worker)
+            worker.add_done_callback(self._running.discard)
 
     async def _run_one_by_one(self) -> None:
-        while True:
+        while self._count <= self._limit():
             try:
                 item = self._items.popleft()
             except IndexError:
@@ -102,6 +139,7 @@ class Workers(Generic[T]):
                 await self._work(item)
             except BaseException as error:  # noqa: BLE001 - finish() raises it in the caller's thread
                 self._errors.append(error)
+        self._count -= 1  # the limit was lowered
 
     async def _wait_for_item(self) -> None:
         """Wait until there is an item, or no more will come."""

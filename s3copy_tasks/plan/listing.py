@@ -180,7 +180,7 @@ class Listing:
 
     def find_copies(self, keys: Iterable[str]) -> Iterator[S3Object]:
         """Return the destination's objects with these keys, each found by a listing, without missing ones."""
-        with ThreadPoolExecutor(self._job.transfer.concurrency) as pool:
+        with ThreadPoolExecutor(self._job.transfer.in_flight) as pool:
             return filter(None, list(pool.map(self._find_copy, keys)))
 
     def _find_copy(self, key: str) -> S3Object | None:
@@ -197,7 +197,7 @@ class Listing:
         """
         first = 0 if after is None else after + 1
         indexes = range(first, len(self._job.objects) if through is None else through + 1)
-        with ThreadPoolExecutor(self._job.transfer.concurrency) as pool:
+        with ThreadPoolExecutor(self._job.transfer.in_flight) as pool:
             return list(pool.map(self._try_decide, indexes))
 
     def _try_decide(self, index: int) -> Decided | Unseen | None:

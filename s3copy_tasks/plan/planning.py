@@ -54,7 +54,7 @@ def plan_job(
     """
     sides = pace_stores(
         stores,
-        sender or Sender(job.transfer.concurrency),
+        sender or Sender(job.transfer.in_flight),
         source_behind_seconds=job.source_behind_seconds,
     )
     listing = Listing(job, sides, retried=retried, reach=WHOLE)

@@ -56,7 +56,7 @@ class Checks:
         self._job = job
         self._clock = clock
         self._managers = {"source": sides.source, "destination": sides.destination}
-        self._sender = Sender(job.transfer.concurrency)
+        self._sender = Sender(job.transfer.in_flight)
         self._stores = pace_stores(sides.stores, self._sender)
         self.not_proven: list[str] = []
         self.times: dict[str, datetime] = {}

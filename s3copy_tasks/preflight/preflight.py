@@ -60,7 +60,7 @@ def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
     checks.raise_first([checks.can_list("source"), checks.can_list("destination")])
     started = checks.times["destination"]
     clients = sides.source.negotiator, sides.destination.negotiator
-    with guessing(*clients), ThreadPoolExecutor(job.transfer.concurrency) as pool:
+    with guessing(*clients), ThreadPoolExecutor(job.transfer.in_flight) as pool:
         others = job.prefixes[1:]  # the first is already listed
         checks.raise_first(pool.map(lambda entry: checks.can_list("source", entry.source), others))
         checks.raise_first(pool.map(lambda entry: checks.can_list("destination", entry.destination), others))

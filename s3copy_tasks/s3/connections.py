@@ -76,9 +76,9 @@ class AwsConnectionManager:
         self._read: SideConnection | None = None
         self._opened: _Opened | None = None
         self.client: Client = (
-            CurlClient(self.connect, connections=2 * transfer.concurrency)
+            CurlClient(self.connect, connections=2 * transfer.in_flight_most)
             if transfer.client == "fast"
-            else Boto3Client(self.connect, threads=min(transfer.concurrency, _BOTO3_THREADS_MAX))
+            else Boto3Client(self.connect, threads=min(transfer.in_flight, _BOTO3_THREADS_MAX))
         )
         self.negotiator = NegotiatingClient(self.client, demands, lacks)
         self.store = BucketStore(
@@ -178,7 +178,7 @@ class AwsConnectionManager:
                 region_name=self.location.region or wrapper.region_name,
                 endpoint_url=_endpoint_url(connection),
                 verify=wrapper.verify,
-                config=_merge_config(connection, _s3_config(self._transfer.concurrency)),
+                config=_merge_config(connection, _s3_config(self._transfer.in_flight)),
             )
         except Exception as error:  # noqa: BLE001 - botocore does not check most values of its Config
             raise explain_no_client(error, connection) from None
@@ -214,12 +214,12 @@ class Sides:
         return Stores(source=self.source.store, destination=self.destination.store)
 
 
-def _s3_config(concurrency: int) -> Config:
+def _s3_config(in_flight: int) -> Config:
     """The client does not retry: only `Sender` does (rule 20)."""
     return Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=COPY_READ_TIMEOUT_SECONDS,
-        max_pool_connections=max(10, 2 * concurrency),
+        max_pool_connections=max(10, 2 * in_flight),
         retries={"mode": "standard", "total_max_attempts": 1},
         tcp_keepalive=True,
         request_checksum_calculation="when_required",

@@ -195,7 +195,7 @@ class FaultBench:
         return make_job(**(values | changes))
 
     def plan(self, job: EffectiveJob) -> Plan:
-        return plan_job(job, self.stores, sender=impatient(job.transfer.concurrency))
+        return plan_job(job, self.stores, sender=impatient(job.transfer.in_flight))
 
     def copy(
         self,
@@ -217,7 +217,7 @@ class FaultBench:
                 metrics=collector,
                 attempt=Attempt(retried=retried, uploads=self.uploads),
                 limits=limits,
-                sender=sender or impatient(job.transfer.concurrency),
+                sender=sender or impatient(job.transfer.in_flight),
             )
         return collector.metrics()
 

@@ -193,7 +193,7 @@ def carry_out(bench: FaultBench, schedule: Schedule, job: EffectiveJob, plan: Pl
     for batch in plan.batches:
         killed = False
         for retried in (False, True):
-            senders.append(impatient(job.transfer.concurrency))
+            senders.append(impatient(job.transfer.in_flight))
             try:
                 copied = bench.copy(job, batch, limits=LIMITS, retried=retried, sender=senders[-1])
             except InterruptedError:

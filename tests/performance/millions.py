@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.s3.client import Client
 
-IN_FLIGHT = TransferOptions().concurrency
+IN_FLIGHT = TransferOptions().in_flight
 
 Figures = dict[str, float]
 
@@ -93,7 +93,7 @@ class Millions:
             if objects >= every * len(samples):
                 samples.append({"objects": objects, **measure(), **_measure_process()})
 
-        sender = Sender(job.transfer.concurrency)
+        sender = Sender(job.transfer.in_flight)
         watch = Watch(planned=lambda _: add_sample(0), counted=add_sample)
         run = InProcessRun(job, _stores(_client("curl", url)), sender, watch=watch)
         run.carry_out()

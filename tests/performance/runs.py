@@ -86,7 +86,7 @@ class Runs:
         job = preflight(job, sides).job
         laps.end("preflight")
         watch = Watch(planned=lambda _: laps.end("plan"))
-        InProcessRun(job, sides.stores, Sender(job.transfer.concurrency), watch=watch).carry_out()
+        InProcessRun(job, sides.stores, Sender(job.transfer.in_flight), watch=watch).carry_out()
         laps.end("copy")
         return laps.seconds
 

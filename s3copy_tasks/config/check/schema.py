@@ -191,8 +191,9 @@ def _types(part: dict[str, Any]) -> list[str]:
 def _as_type(part: dict[str, Any], value: Any, text: str | None) -> str | None:
     """Return how to write a value so that it has the expected type; None if that would be a guess."""
     names = _types(part)
-    if "string" in names and text is not None and not isinstance(value, bool | None):
-        return written(text) if _validator().evolve(schema=part).is_valid(text) else None
+    is_unquoted_text = "string" in names and text is not None and not isinstance(value, bool | None)
+    if is_unquoted_text and _validator().evolve(schema=part).is_valid(text):
+        return written(text)
     if "boolean" in names and isinstance(value, str):
         return _BOOLEANS.get(value.lower())
     if "integer" in names:

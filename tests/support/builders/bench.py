@@ -106,7 +106,7 @@ class Bench:
         return job
 
     def plan(self, job: EffectiveJob) -> Plan:
-        return plan_job(job, self.stores, sender=impatient(job.transfer.concurrency))
+        return plan_job(job, self.stores, sender=impatient(job.transfer.in_flight))
 
     def collector(self, job: EffectiveJob) -> MetricsCollector:
         collector = MetricsCollector(self.clock)
@@ -134,7 +134,7 @@ class Bench:
                 attempt=Attempt(retried=retried),
                 limits=limits,
                 on_counted=on_counted,
-                sender=impatient(job.transfer.concurrency),
+                sender=impatient(job.transfer.in_flight),
             )
         return collector.metrics()
 

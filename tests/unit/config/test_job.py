@@ -231,7 +231,7 @@ SAME: dict[str, dict[str, Any] | str] = {
     },
     "a size by its number": document(transfer={"batch_bytes": 100 * 2**30}),
     "a size by another unit": document(transfer={"batch_bytes": "102400 MiB"}),
-    "a whole number with a point": document(transfer={"concurrency": 256.0}),
+    "a whole number with a point": document(transfer={"max_active_batches": 8.0}),
 }
 
 

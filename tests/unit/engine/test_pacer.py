@@ -134,4 +134,4 @@ async def queued(sender: Sender) -> None:
 def test_batches_share_the_rate(at_once: int, gap: float) -> None:
     """Four parallel batches have a quarter of the job's rate each."""
     job = make_job(transfer=TransferOptions(max_requests_per_second=100))
-    assert make_sender(job, batches_at_once=at_once)._pacer._rate.gap_seconds == pytest.approx(gap)
+    assert make_sender(job.transfer, batches_at_once=at_once)._pacer._rate.gap_seconds == pytest.approx(gap)

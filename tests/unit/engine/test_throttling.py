@@ -25,6 +25,7 @@ class Limited:
     round_trip: float = 0.03
     spread: float = 0.0
     in_flight: int = 256
+    in_flight_most: int | None = None
     senders: int = 1
     seconds: float = 60.0
     settled_after: float = 10.0
@@ -38,6 +39,9 @@ SERVERS = {
     ),
     "four batches share it": Limited(rate=350, burst=50, senders=4, in_flight=64),
     "others use nearly all of it": Limited(rate=50, burst=10, in_flight=64),
+    "in flight as latency requires": Limited(
+        rate=700, burst=35, round_trip=0.3, in_flight_most=4_000, seconds=20.0
+    ),
 }
 
 
@@ -56,13 +60,15 @@ class Trial:
         senders = [
             Sender(
                 self._server.in_flight,
+                in_flight_most=self._server.in_flight_most,
                 wait=self._time.sleep,
                 jitter=self._random.random,
                 clock=lambda: self._time.now,
             )
             for _ in range(self._server.senders)
         ]
-        workers = (self._worker(one) for one in senders for _ in range(self._server.in_flight))
+        count = self._server.in_flight_most or self._server.in_flight
+        workers = (self._worker(one) for one in senders for _ in range(count))
         wait_for(self._time.run(*workers))
 
     async def _worker(self, sender: Sender) -> None:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from s3copy_tasks.engine.loop import event_loop
+from s3copy_tasks.engine.loop import event_loop, wait_for
 from s3copy_tasks.engine.workers import Workers
 
 
@@ -19,7 +19,7 @@ def test_everything_is_done_once() -> None:
         await asyncio.sleep(0)
         done.append(item)
 
-    workers = Workers(work, 3)
+    workers = Workers(work, lambda: 3, first=3)
     for item in range(1_000):
         workers.add(item)
     workers.finish()
@@ -39,7 +39,7 @@ def test_so_many_at_a_time(count: int) -> None:
             await asyncio.sleep(0)
         now -= 1
 
-    workers = Workers(work, count)
+    workers = Workers(work, lambda: count, first=count)
     for item in range(50):
         workers.add(item)
     workers.finish()
@@ -55,7 +55,7 @@ def test_the_thread_waits() -> None:
         taken.append(item)
         await go.wait()
 
-    workers = Workers(work, 2)
+    workers = Workers(work, lambda: 2, first=2)
     fed: list[int] = []
 
     def feed() -> None:
@@ -83,7 +83,7 @@ def test_an_error_ends_only_its_item() -> None:
             raise ValueError("three")
         done.append(item)
 
-    workers = Workers(work, 2)
+    workers = Workers(work, lambda: 2, first=2)
     for item in range(6):
         workers.add(item)
     with pytest.raises(ValueError, match="three"):
@@ -101,7 +101,7 @@ def test_abandoning_drops_what_has_not_begun() -> None:
         await release.wait()
         done.append(item)
 
-    workers = Workers(work, 1)
+    workers = Workers(work, lambda: 1, first=1)
     for item in range(3):
         workers.add(item)
     assert begun.wait(10)
@@ -109,3 +109,37 @@ def test_abandoning_drops_what_has_not_begun() -> None:
     workers.abandon()
     assert done[:1] == [0]
     assert len(done) <= 3
+
+
+def test_workers_follow_the_limit() -> None:
+    """More items are done at a time when the limit rises, and fewer when it falls."""
+    tick, first, rest = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    limit, done = 40, []
+    running: set[int] = set()
+
+    async def pause(_: float) -> None:
+        await tick.wait()
+        tick.clear()
+
+    async def work(item: int) -> None:
+        running.add(item)
+        await (first if item < 40 else rest).wait()
+        running.remove(item)
+        done.append(item)
+
+    async def let_them_run(event: asyncio.Event) -> set[int]:
+        event.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return set(running)
+
+    workers = Workers(work, lambda: limit, first=2, pause=pause)
+    for item in range(45):
+        workers.add(item)
+    assert wait_for(let_them_run(asyncio.Event())) == {0, 1}
+    assert wait_for(let_them_run(tick)) == set(range(40))
+    limit = 3
+    assert wait_for(let_them_run(first)) == {40, 41, 42}
+    assert wait_for(let_them_run(rest)) == set()
+    workers.finish()
+    assert sorted(done) == list(range(45))
