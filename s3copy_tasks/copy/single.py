@@ -10,7 +10,7 @@ from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import NoRecord
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import pace_stores
-from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import CopyError, MissingError
 from s3copy_tasks.plan.listing import Listing
 
@@ -41,7 +41,7 @@ def copy_single(job: EffectiveJob, stores: Stores, collector: MetricsCollector) 
     Raises:
         CopyError: its head failed.
     """
-    sides = pace_stores(stores, Sender(job.transfer.in_flight))
+    sides = pace_stores(stores, make_sender(job.transfer))
     found = require_object(Listing(job, sides), job)
     outcome = wait_for(Copier(job, sides, Transfer(job, sides, NoRecord())).carry_out(found))
     count_outcome(outcome, None, found.source.key, collector)

@@ -23,7 +23,7 @@ from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, will_ret
 from s3copy_tasks.dag.storable import escape
 from s3copy_tasks.dag.telemetry.lineage import list_entries, report_lineage
 from s3copy_tasks.engine.paced_store import pace_stores
-from s3copy_tasks.engine.sender import Sender, make_sender
+from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError
 from s3copy_tasks.plan.listing import Listing
 from s3copy_tasks.report import events
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.job import EffectiveJob, Location
     from s3copy_tasks.core.objects import S3Object
+    from s3copy_tasks.engine.sender import Sender
     from s3copy_tasks.interfaces import CopyResult, ListedObject, RunDetails
     from s3copy_tasks.s3.connections import Sides
 
@@ -166,7 +167,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
             CopyError: a listing failed.
         """
         job = self._operation().job(self.task_id, "listing")
-        listing = Listing(job, pace_stores(self._sides(job).stores, Sender(job.transfer.in_flight)))
+        listing = Listing(job, pace_stores(self._sides(job).stores, make_sender(job.transfer)))
         found = list(listing.list_prefix(0)) if self.recursive else [require_object(listing, job)]
         return [_to_listed(item.source) for item in found if not isinstance(item.decision, SkipReason)]
 

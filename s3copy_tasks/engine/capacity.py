@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_OTHER_DESCRIPTORS = 128
-"""Of files, Airflow and its database."""
+_DESCRIPTORS_WANTED = 10_000
+"""Within the hard limit; Linux gives a process 1,024 at first, macOS 256."""
+_OTHER_DESCRIPTORS = 1_152
+"""Of files, Airflow and its database; and two more for each connection whose host's name is looked up."""
 _SIDES = 2
 """Copies go to the destination; at worst, as many connections to the source are open as well."""
+_SHARE = 8
+"""One descriptor in so many, where that is more: all names may be looked up at once."""
 _CONNECTION_BYTES = 100 * 1024
 """With TLS and the buffers of libcurl: docs/design/in-flight.md."""
 _MEMORY_PARTS = 4
@@ -26,16 +30,28 @@ _LIMIT_AND_USE = (
 
 
 def most_connections(root: Path = Path("/")) -> int:
-    """Return how many requests may be in flight, at least 1.
+    """Return how many requests may be in flight, at least 1; raises the soft limit of descriptors.
+
+    When descriptors are used up, requests fail as if the server could not be reached.
 
     Args:
         root: of the file system.
     """
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    descriptors = _raise_descriptors()
     limits = [free // _MEMORY_PARTS // _CONNECTION_BYTES for free in _free_bytes(root)]
     if descriptors != resource.RLIM_INFINITY:
-        limits.append((descriptors - _OTHER_DESCRIPTORS) // _SIDES)
+        limits.append(max(descriptors // _SHARE, (descriptors - _OTHER_DESCRIPTORS) // _SIDES))
     return max(1, min(limits, default=1))
+
+
+def _raise_descriptors() -> int:
+    """Raise the soft limit of descriptors as far as needed; return the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS_WANTED, hard)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
 
 
 def _free_bytes(root: Path) -> Iterator[int]:

@@ -16,7 +16,7 @@ from s3copy_tasks.core.pages import PageTrail
 from s3copy_tasks.core.store import ABSENT, CopyRequest
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import PacedStore, pace_stores
-from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError, UnsupportedError
 from s3copy_tasks.iam.statements import (
     read_actions,
@@ -56,7 +56,7 @@ class Checks:
         self._job = job
         self._clock = clock
         self._managers = {"source": sides.source, "destination": sides.destination}
-        self._sender = Sender(job.transfer.in_flight)
+        self._sender = make_sender(job.transfer)
         self._stores = pace_stores(sides.stores, self._sender)
         self.not_proven: list[str] = []
         self.times: dict[str, datetime] = {}

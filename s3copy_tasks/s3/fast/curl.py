@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import pycurl
 
-from s3copy_tasks.s3.fast.descriptors import limit_connections
 from s3copy_tasks.s3.fast.handles import Handle, Kind, Received, Transport
 from s3copy_tasks.s3.fast.sockets import Sockets
 
@@ -33,8 +32,6 @@ class Curl:
     """
 
     def __init__(self, transport: Transport, *, connections: int) -> None:
-        connections = limit_connections(connections)
-        self._free = asyncio.Semaphore(connections)  # requests wait here for a connection
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._idle: defaultdict[Kind, list[Handle]] = defaultdict(list)
@@ -68,12 +65,6 @@ class Curl:
                 reply (`CONNECTION_CLOSED`, `READ_TIMEOUT`: the request may have been carried out).
             RequestError: TLS did not verify the server (`TLS_REFUSED`).
         """
-        async with self._free:
-            return await self._send(method, url, headers, body, once=once)
-
-    async def _send(
-        self, method: str, url: str, headers: Sequence[str], body: bytes, *, once: bool
-    ) -> Received:
         kind = method, bool(body), once
         idle = self._idle[kind]
         handle = idle.pop() if idle else Handle(kind, self._transport)
