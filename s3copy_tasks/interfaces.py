@@ -40,6 +40,7 @@ class OperationMetrics(Counts):
     files_ambiguous: int
     files_mismatched: int
     requests: int
+    requests_at_least: bool
     peak_in_flight: int
     latency_seconds: dict[str, float | None]
     cost_usd: float

@@ -16,6 +16,7 @@ from s3copy_tasks.core.decide import Decided, Unseen
 from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.core.verify import Copied
 from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.engine.paced_store import pace_stores
@@ -112,6 +113,7 @@ def copy_batch(
     batch.check_belongs(job)
     sender = sender or Sender(job.transfer.in_flight)
     attempt = attempt or Attempt()
+    metrics.record_earlier_requests(attempt.requests or Requests(at_least=attempt.retried))
     sides = pace_stores(stores, sender, source_behind_seconds=job.source_behind_seconds)
     copier = Copier(job, sides, Transfer(job, sides, attempt.uploads, limits))
     listing = Listing(job, sides, retried=attempt.retried)

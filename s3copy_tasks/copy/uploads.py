@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.job import EffectiveJob, EntryId
+    from s3copy_tasks.core.request_counts import Requests
     from s3copy_tasks.core.store import ListedUpload
     from s3copy_tasks.core.uploads import UploadSpan
     from s3copy_tasks.engine.paced_store import PacedStore, PacedStores
@@ -158,10 +159,12 @@ class Attempt:
     Attributes:
         retried: an earlier attempt may have copied something.
         uploads: those that earlier attempts left, and those of this attempt.
+        requests: those that earlier attempts sent; None means that they are not known, if there were any.
     """
 
     retried: bool = False
     uploads: UploadRecord = field(default_factory=NoRecord)
+    requests: Requests | None = None
 
     def abort_left(self, destination: PacedStore, batch: Batch) -> None:
         """Abort exactly the uploads that earlier attempts of this task left, and no others (rule 7).

@@ -200,6 +200,12 @@ class MetricsCollector:
             for number, share in sent.by_entry().items():
                 self._parts[number].requests += share
 
+    def record_earlier_requests(self, sent: Requests) -> None:
+        """Add the requests of earlier attempts, as far as they are known; they belong to no entry."""
+        with self._lock:
+            self._started()
+            self._requests += sent
+
     def record_skip(self, reason: SkipReason, entry: EntryId = None) -> None:
         """Count an object that needs no copy."""
         with self._lock:

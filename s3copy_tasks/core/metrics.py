@@ -243,6 +243,7 @@ class TransferMetrics:
             "files_ambiguous": self.files_ambiguous,
             "files_mismatched": self.files_mismatched,
             "requests": self.requests.sent,
+            "requests_at_least": self.requests.at_least,
             "peak_in_flight": self.requests.peak_in_flight,
             "latency_seconds": self.requests.latency_seconds,
             "cost_usd": round(self.requests.cost_usd, 6),

@@ -91,6 +91,7 @@ class Requests:
         throttled: of these, answered by S3 with a request to slow down.
         peak_in_flight: the most in flight at the same time in one task.
         latency: successful requests that copied, by bucket.
+        at_least: whether more were sent, by attempts whose counts are lost.
     """
 
     by_kind: Mapping[str, int] = field(default_factory=dict)
@@ -98,6 +99,7 @@ class Requests:
     throttled: int = 0
     peak_in_flight: int = 0
     latency: Mapping[int, int] = field(default_factory=dict)
+    at_least: bool = False
 
     def __add__(self, other: Requests) -> Requests:
         return Requests(
@@ -106,6 +108,7 @@ class Requests:
             throttled=self.throttled + other.throttled,
             peak_in_flight=max(self.peak_in_flight, other.peak_in_flight),
             latency=add_counts(self.latency, other.latency),
+            at_least=self.at_least or other.at_least,
         )
 
     @property

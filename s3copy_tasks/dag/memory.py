@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from s3copy_tasks.copy.uploads import ListedUploads, NoRecord, OpenUpload
 from s3copy_tasks.core.collector import utc_now
+from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE
 from s3copy_tasks.dag.best_effort import warn_on_failure
 from s3copy_tasks.dag.storable import escape, unescape
+from s3copy_tasks.dag.xcom import dump, load
 from s3copy_tasks.engine.paced_store import pace_stores
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 EARLIER = "s3copy_earlier_try"
 UPLOADS = "s3copy_open_uploads"
+REQUESTS = "s3copy_requests"
 
 
 class EarlierAttempts(Protocol):
@@ -43,6 +46,12 @@ class EarlierAttempts(Protocol):
 
     def uploads(self, job: EffectiveJob, sides: Sides, sender: Sender) -> UploadRecord:
         """Return the record of the uploads that earlier attempts left at the destination."""
+
+    def requests(self, plan_id: str) -> Requests | None:
+        """Return the requests that earlier attempts of a plan's batch sent; None if they are not known."""
+
+    def keep_requests(self, plan_id: str, sent: Requests) -> None:
+        """Keep the requests of a batch, those of earlier attempts included, for the next attempt."""
 
     def forget(self) -> None:
         """Let the next attempt of the task start from the beginning: it was cleared by hand."""
@@ -73,6 +82,23 @@ class RememberedAttempts:
     def uploads(self, _job: EffectiveJob, _sides: Sides, _sender: Sender) -> UploadRecord:
         """Return the record of uploads in Airflow's memory."""
         return TaskUploads(self._context)
+
+    def requests(self, plan_id: str) -> Requests | None:
+        """Return what was kept; it is a lower bound if the last attempt was killed, and so kept nothing."""
+        with warn_on_failure("requests of earlier attempts are not known"):
+            kept: Any = self._context["task_state_store"].get(REQUESTS)
+            if kept and kept["plan_id"] == plan_id:
+                sent = load(Requests, kept["requests"])
+                was_killed = kept["attempt"] + 1 != self._context["ti"].try_number
+                return replace(sent, at_least=sent.at_least or was_killed)
+        return None
+
+    def keep_requests(self, plan_id: str, sent: Requests) -> None:
+        """Keep the requests of a batch, those of earlier attempts included, for the next attempt."""
+        with warn_on_failure("requests are not remembered"):
+            attempt: Any = self._context["ti"].try_number
+            kept = {"plan_id": plan_id, "attempt": attempt, "requests": dump(sent, sparse=True)}
+            self._context["task_state_store"].set(REQUESTS, kept)
 
     def forget(self) -> None:
         """Let the next attempt of the task start from the beginning: it was cleared by hand."""
@@ -116,6 +142,13 @@ class CountedAttempts:
         with warn_on_failure("who signs the copies is not known"):
             initiator = sides.destination.signer()
         return ListedUploads(job, pace_stores(sides.stores, sender), initiator)
+
+    def requests(self, _plan_id: str) -> Requests | None:
+        """Return None: Airflow deletes the XComs of an attempt when the next one begins."""
+        return None
+
+    def keep_requests(self, _plan_id: str, _sent: Requests) -> None:
+        """Do nothing: no place survives the attempt."""
 
     def forget(self) -> None:
         """Do nothing: if a task of an ended run is cleared, the run starts again."""

@@ -6,6 +6,7 @@ Each reads its context, calls the same code as the command line, and converts er
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -150,6 +151,8 @@ def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
     with airflow_errors(), _push_reason("plan", effective, context):
         planned = plan_job(effective, _sides(effective).stores, sender=sender, batches_max=_batches_max())
     outside = outside_metrics(effective, planned, start, utc_now(), sender.counted())
+    if _is_retried(context):
+        outside = replace(outside, requests=replace(outside.requests, at_least=True))
     events.objects_discovered(effective, planned)
     push(context, OUTSIDE, dump(outside, sparse=True))
     return [] if effective.dry_run else [dump(batch) for batch in planned.batches]
@@ -169,13 +172,14 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
     """
     effective, loaded = load(EffectiveJob, job), load(Batch, batch)
     context["label"] = make_label(loaded.label)  # type: ignore[typeddict-unknown-key] # map_index_template
-    collector = MetricsCollector()
+    collector, earlier = MetricsCollector(), recall_attempts(context)
     sender = make_sender(
         effective.transfer, batches_at_once=min(loaded.of, effective.transfer.max_active_batches)
     )
 
     def push_metrics(metrics: TransferMetrics) -> None:
         push(context, METRICS, dump_batch_metrics(loaded, metrics))
+        earlier.keep_requests(loaded.plan_id, metrics.requests)
 
     with (
         airflow_errors(),
@@ -186,10 +190,15 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
     ):
         report_lineage(effective, find_entries(effective, loaded.ranges))
         sides = _sides(effective)
-        uploads = recall_attempts(context).uploads(effective, sides, sender)
-        attempt = Attempt(retried=(context["ti"].try_number or 1) > 1, uploads=uploads)
+        uploads = earlier.uploads(effective, sides, sender)
+        sent = earlier.requests(loaded.plan_id)
+        attempt = Attempt(retried=_is_retried(context), uploads=uploads, requests=sent)
         run_batch(effective, loaded, sides.stores, metrics=collector, attempt=attempt, sender=sender)
     judge(collector.metrics(), effective.max_failed_objects)
+
+
+def _is_retried(context: Context) -> bool:
+    return (context["ti"].try_number or 1) > 1
 
 
 def summarize(context: Context) -> RunDetails:

@@ -108,6 +108,7 @@ def _lost(job: EffectiveJob, batch: Batch) -> TransferMetrics:
         total_files_found=batch.found,
         files_unknown=batch.found,
         errors_encountered=Errors(by_code={Code.BATCH_LOST: batch.found}, first=(failure,)),
+        requests=Requests(at_least=True),
         entries={entry_number(entry): _unknown(objects) for entry, objects in batch.found_by_entry.items()},
     )
 

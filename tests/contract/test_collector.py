@@ -48,6 +48,7 @@ TYPES: dict[str, type] = {
     "requests_by_kind": dict,
     "latency_seconds": dict,
     "cost_usd": float,
+    "requests_at_least": bool,
 }
 WORDS = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=20)
 EVENTS = st.lists(st.one_of(st.integers(0, 10**15), WORDS), max_size=60)

@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3copy_tasks.copy.runner import copy_batch, count_batch
+from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.batch import KeyRange
 from s3copy_tasks.core.job import Filters, ObjectEntry, Overwrite, PrefixEntry, TransferOptions
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import (
     AccessError,
@@ -822,3 +824,20 @@ class TestFaults:
         assert collector.metrics().files_copied_successfully == 30
         assert now == 0
         assert 1 <= peak <= 3
+
+
+def test_requests_of_earlier_attempts_are_added() -> None:
+    """A retry counts what earlier attempts sent, if that is known; if not, its count is a lower bound."""
+    for attempt, expected in (
+        (Attempt(), (1, False)),
+        (Attempt(retried=True), (1, True)),
+        (Attempt(retried=True, requests=Requests(by_kind={"CopyObject": 4})), (5, False)),
+    ):
+        bench = Bench()
+        bench.put("in/a")
+        job = bench.started()
+        (batch,) = bench.plan(job).batches
+        collector = bench.collector(job)
+        copy_batch(job, batch, bench.stores, metrics=collector, attempt=attempt)
+        plain = collector.metrics().as_dict()
+        assert (plain["requests_by_kind"]["CopyObject"], plain["requests_at_least"]) == expected

@@ -12,6 +12,7 @@ import pytest
 
 from s3copy_tasks.copy.uploads import ListedUploads, NoRecord, OpenUpload
 from s3copy_tasks.core.batch import Batch, KeyRange
+from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.dag.airflow_versions import HAS_TASK_STATE
 from s3copy_tasks.dag.memory import CountedAttempts, RememberedAttempts, TaskUploads, recall_attempts
 from s3copy_tasks.s3.connections import Sides
@@ -55,6 +56,40 @@ class Broken:
 def uploads(store: object) -> TaskUploads:
     context: Any = {"task_state_store": store}
     return TaskUploads(context)
+
+
+def remembered(store: object, attempt: int) -> RememberedAttempts:
+    context: Any = {"task_state_store": store, "ti": SimpleNamespace(try_number=attempt)}
+    return RememberedAttempts(context)
+
+
+SENT = Requests(by_kind={"CopyObject": 7}, retried=2, peak_in_flight=3, latency={40: 7})
+
+
+def test_requests_of_an_attempt_that_ended_are_known() -> None:
+    """A terminated or failed attempt keeps its requests, and the next attempt adds to them."""
+    store = StateStore()
+    assert remembered(store, 1).requests("p") is None
+    remembered(store, 1).keep_requests("p", SENT)
+    assert remembered(store, 2).requests("p") == SENT
+    assert remembered(store, 2).requests("another plan") is None
+
+
+def test_requests_of_a_killed_attempt_are_unknown() -> None:
+    """What a killed attempt sent is not known: the sum is at least that of the others."""
+    store = StateStore()
+    remembered(store, 1).keep_requests("p", SENT)
+    assert remembered(store, 3).requests("p") == replace(SENT, at_least=True)
+
+
+def test_without_a_memory_earlier_requests_are_unknown() -> None:
+    """If the memory fails, or Airflow has none, nothing is known, and the task goes on."""
+    remembered(Broken(), 1).keep_requests("p", SENT)
+    assert remembered(Broken(), 2).requests("p") is None
+    context: Any = {"ti": SimpleNamespace(try_number=2)}
+    counted = CountedAttempts(context)
+    counted.keep_requests("p", SENT)
+    assert counted.requests("p") is None
 
 
 def test_a_later_attempt_knows_open_uploads() -> None:

@@ -408,3 +408,19 @@ def test_steps_are_in_order_with_their_worst_state() -> None:
 def test_words(text: str, expected: str) -> None:
     """Numbers, sizes and times are short."""
     assert text == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "known"),
+    [
+        ({"requests_at_least": True}, False),
+        ({"requests_at_least": False}, True),
+        ({"requests": {"by_kind": {"CopyObject": 3}, "at_least": True}}, False),
+        ({}, True),
+    ],
+)
+def test_lost_requests_make_the_figure_a_lower_bound(value: dict[str, Any], *, known: bool) -> None:
+    """A summary and a batch say whether requests of earlier attempts are lost; earlier versions did not."""
+    figures = parse_figures({"operation_id": "op", "total_files_found": 1, **value})
+    assert figures is not None
+    assert figures.has_all_requests is known
