@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from tools import postgresql
 
@@ -70,7 +71,9 @@ def running_postgresql() -> Iterator[PostgreSQL]:
 @contextmanager
 def in_this_process(settings: Settings) -> Iterator[None]:
     """Let Airflow in this process use a database."""
-    from airflow import settings as airflow  # noqa: PLC0415 - slow
+    from airflow import settings as untyped  # noqa: PLC0415 - slow
+
+    airflow: Any = untyped
 
     before = os.environ.get(_OPTION)
     os.environ |= settings
