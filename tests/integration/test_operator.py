@@ -642,7 +642,7 @@ class TestMethods:
     def test_validate_inputs_names_all(self, sides: Sides) -> None:
         """Bad inputs raise one ValueError that names all of them."""
         operator = make_operator(
-            sides, source_bucket="Bad_Name", source_key="data", destination_key=None, batch_size=1_001
+            sides, source_bucket="Bad Name", source_key="data", destination_key=None, batch_size=1_001
         )
         with pytest.raises(ValueError, match="source_bucket") as refused:
             operator.validate_inputs()
@@ -740,7 +740,14 @@ class TestCopySingleObject:
     def test_vanished(self, sides: Sides, proxy: Proxy) -> None:
         """An object that is deleted while it is copied is a failure."""
         sides.put("data/a")
-        proxy.answer = failing("b", Reply.error(404, "NoSuchKey"))
+
+        def delete_source(request: Request) -> Reply | None:
+            if request.kind != "CopyObject":
+                return None
+            sides.source.delete_object(Bucket=sides.source_bucket, Key="data/a")
+            return Reply.error(404, "NoSuchKey")
+
+        proxy.answer = delete_source
         result = copy_one(sides)
         assert (result["success"], result["bytes_transferred"]) == (False, 0)
         assert result["error_message"] == f"NoSuchKey: s3://{sides.source_bucket}/data/a is gone"
@@ -756,7 +763,7 @@ class TestCopySingleObject:
 
     def test_bad_places(self, sides: Sides, proxy: Proxy) -> None:
         """The message names all invalid places, and no request is sent."""
-        result = make_operator(sides).copy_single_object("Bad_Name", "", sides.destination_bucket, "b")
+        result = make_operator(sides).copy_single_object("Bad Name", "", sides.destination_bucket, "b")
         assert (result["success"], result["bytes_transferred"]) == (False, 0)
         assert all(name in (result["error_message"] or "") for name in ("source_bucket", "source_key"))
         assert proxy.requests == []
