@@ -48,6 +48,7 @@ NEEDED_BY_OTHERS = {
 }
 """Grants that no request of the page uses."""
 COMMON = {
+    "400",
     "AccessControlListNotSupported",
     "AccessDenied",
     "AuthorizationHeaderMalformed",
