@@ -192,7 +192,7 @@ def test_any_text_is_explained_as_it_is(
 ) -> None:
     """Quotes, line breaks, control characters and marks of YAML in a value don't change the job."""
     folder = tmp_path_factory.mktemp("text")
-    changes = {"description": text, "tags": tags, "filters": {"include": tags}}
+    changes = {"description": text, "tags": tags}
     content = "".join(f"{name}: {written(value)}\n" for name, value in document(**changes).items())
     job = job_of(write(folder, content))
     assert (job.description, job.tags) == (text, tuple(tags))
