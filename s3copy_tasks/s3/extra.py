@@ -255,6 +255,6 @@ def _wrong_federation(extra: Mapping[str, Any]) -> Iterator[str]:
         saml = extra.get(SAML, {})
         missing = [name for name in _OF_SAML if not saml.get(name)]
         if missing:
-            yield f"{SAML} must be an object with {', '.join(_OF_SAML)}; {', '.join(missing)} is missing"
+            yield f"{SAML} must be an object with {', '.join(_OF_SAML)}; it lacks {', '.join(missing)}"
         elif saml["idp_auth_method"] != "http_spegno_auth":
             yield f"{SAML}.idp_auth_method must be http_spegno_auth"
