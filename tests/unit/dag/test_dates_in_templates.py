@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pendulum
 import pytest
 from airflow.sdk.api.datamodels._generated import DagRun
-from airflow.sdk.timezone import coerce_datetime
 
 from s3copy_tasks.cli.runs import effective_job
 from s3copy_tasks.config.catalog import load_files
@@ -89,9 +89,9 @@ def by_task(expression: str, logical_date: datetime | None) -> str:
         "dag_run": dag_run,
     }
     if logical_date is not None:
-        context["logical_date"] = coerce_datetime(logical_date)
-        context["data_interval_start"] = coerce_datetime(logical_date)
-        context["data_interval_end"] = coerce_datetime(logical_date + timedelta(days=1))
+        context["logical_date"] = pendulum.instance(logical_date)
+        context["data_interval_start"] = pendulum.instance(logical_date)
+        context["data_interval_end"] = pendulum.instance(logical_date + timedelta(days=1))
     return render(f"in/{{{{ {expression} }}}}/", template_names(context, PARAMETERS))
 
 
