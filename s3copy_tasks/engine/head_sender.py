@@ -7,7 +7,7 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.errors import BAD_REQUEST, CopyError, ExpiredError, MissingError, TransientError
+from s3copy_tasks.errors import BAD_REQUEST, Code, CopyError, ExpiredError, MissingError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -95,8 +95,8 @@ class HeadSender:
             await self._store.server_time(key)
         except (ExpiredError, MissingError) as error:
             return error
-        except TransientError:
-            raise
-        except CopyError:
-            return None
+        except CopyError as error:
+            if isinstance(error, TransientError) and error.code != Code.EMPTY_REPLY:
+                raise
+            return None  # also for a listing that can't be read: it is not a refusal
         return None

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.metrics import TransferMetrics
     from tests.support.s3.sides import Sides
 
+pytestmark = pytest.mark.one_server
+
 HEADS = {"fast": 1, "boto3": 2}
 """HEADs that a client sends after a 400: botocore takes it for a redirect, and tries again itself."""
 clients = pytest.mark.parametrize("client", ["fast", "boto3"])
@@ -211,6 +213,17 @@ def test_vanished_objects_cost_one_listing(sides: Sides, proxy: Proxy) -> None:
     metrics = copy(sides, proxy, job, of_source(sides, "HeadObject", Reply(404)))
     assert (metrics.files_vanished, metrics.files_failed) == (3, 0)
     assert len(of_bucket(proxy, "ListObjectsV2", sides.source_bucket)) == 1
+
+
+def test_a_listing_that_cannot_be_read_is_no_refusal(sides: Sides, proxy: Proxy) -> None:
+    """Some servers repeat a key with control characters in a reply that is not XML then: the HEAD counts."""
+    job = sides.preflight(single_objects(sides)).job
+    gone, unreadable = of_source(sides, "HeadObject", Reply(404)), Reply(200, b"<Prefix>\x1b</Prefix>")
+
+    def answer(request: Request) -> Reply | None:
+        return unreadable if request.kind == "ListObjectsV2" else gone(request)
+
+    assert copy(sides, proxy, job, answer).files_vanished == 3
 
 
 @pytest.mark.parametrize("side", ["source", "destination"])
