@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.support.s3.proxy import Proxy, Request
     from tests.support.s3.sides import Sides
 
+pytestmark = pytest.mark.one_server  # the proxy renames buckets, which signatures do not bear
+
 REGION, OWNER = "us-west-2", "777788889999"
 _HOST = re.compile(rf"(?P<bucket>[a-z0-9-]+)-{OWNER}\.localhost(:\d+)?")
 _SOURCE = re.compile(rf"arn:aws:s3:{REGION}:{OWNER}:accesspoint/(?P<bucket>[^/]+)/object/(?P<key>.+)")

@@ -46,6 +46,7 @@ def test_failed_without_a_request(archive: Sides, proxy: Proxy) -> None:
     assert "archived as GLACIER: restore it first" in str(metrics.errors_encountered.first[1])
 
 
+@pytest.mark.needs("storage_classes")
 @pytest.mark.parametrize(("archived", "skipped", "failed"), [("skip", 1, 0), ("fail", 0, 1)])
 def test_an_archive_that_no_listing_shows(
     sides: Sides, proxy: Proxy, archived: str, skipped: int, failed: int

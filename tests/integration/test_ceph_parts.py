@@ -77,7 +77,8 @@ def test_an_empty_etag_is_asked_for_again(users: Sides, proxy: Proxy) -> None:
     """RGW completes with an empty ETag, which proves nothing; the second answer has it (rule 1)."""
     users.put("data/a", BODY, **SHARED)
     assert users.run(users.job(), limits=LIMITS).files_verified == 1
-    assert proxy.kinds()["CompleteMultipartUpload"] == 2
+    completed = [request for request in proxy.of_kind("CompleteMultipartUpload") if request.key == "copy/a"]
+    assert len(completed) == 2
 
 
 def test_a_source_that_is_not_shared_is_refused(users: Sides, proxy: Proxy) -> None:

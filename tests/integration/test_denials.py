@@ -58,6 +58,7 @@ def test_a_deny_in_a_batch(sides: Sides, proxy: Proxy) -> None:
     assert "an Allow does not help" in failure.message
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize(
     ("options", "headers"),
     [

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 LIMITS = Limits(single_copy_bytes=5, part_bytes=5 * 2**20)
 clients = pytest.mark.parametrize("client", ["fast", "boto3"])
-ways = pytest.mark.parametrize("way", ["relay", "parts"])
+ways = pytest.mark.parametrize(
+    "way", ["relay", pytest.param("parts", marks=pytest.mark.needs("parts_by_role"))]
+)
 
 
 def raw(text: str, encoding: str = "utf-8") -> str:
@@ -82,6 +84,7 @@ HEADERS = (
 
 @ways
 @clients
+@pytest.mark.one_server  # LocalStack takes dates only
 @pytest.mark.parametrize("headers", HEADERS, ids=["no date", "text"])
 def test_headers_are_sent_on(
     sides: Sides, server: Endpoint, proxy: Proxy, way: str, client: str, headers: dict[str, str]

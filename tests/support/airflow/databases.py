@@ -133,6 +133,6 @@ def _migrate(settings: Settings) -> None:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """Return a new folder that PostgreSQL's user can reach."""
-    with TemporaryDirectory(prefix="s3copy-postgresql-") as folder:
+    """Return a new folder that PostgreSQL's user can reach: `TMPDIR` may be private."""
+    with TemporaryDirectory(prefix="s3copy-postgresql-", dir="/tmp") as folder:
         yield Path(folder)
