@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.support.s3.proxy import Proxy, Request
     from tests.support.s3.sides import Sides
 
-pytestmark = pytest.mark.one_server  # the proxy renames buckets, which signatures do not bear
+pytestmark = pytest.mark.one_server  # the proxy renames buckets, but not in their signatures
 
 REGION, OWNER = "us-west-2", "777788889999"
 _HOST = re.compile(rf"(?P<bucket>[a-z0-9-]+)-{OWNER}\.localhost(:\d+)?")

@@ -215,7 +215,7 @@ def test_vanished_objects_cost_one_listing(sides: Sides, proxy: Proxy) -> None:
     assert len(of_bucket(proxy, "ListObjectsV2", sides.source_bucket)) == 1
 
 
-def test_a_listing_that_cannot_be_read_is_no_refusal(sides: Sides, proxy: Proxy) -> None:
+def test_a_listing_that_cannot_be_read_says_nothing(sides: Sides, proxy: Proxy) -> None:
     """Some servers repeat a key with control characters in a reply that is not XML then: the HEAD counts."""
     job = sides.preflight(single_objects(sides)).job
     gone, unreadable = of_source(sides, "HeadObject", Reply(404)), Reply(200, b"<Prefix>\x1b</Prefix>")
