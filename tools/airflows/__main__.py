@@ -86,7 +86,6 @@ TRIALS = (
     Trial(Environment("3.1.8-py3.11")),
     Trial(
         Environment("3.2.1-py3.12"),
-        tests=(*_UNIT, *(path for path in _AIRFLOW if "integration" in path)),
         on_postgresql=True,
         live=(
             _DEMO,
