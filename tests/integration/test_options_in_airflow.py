@@ -75,11 +75,11 @@ def test_a_batch_that_takes_too_long_reports_what_it_did(
 
     def hang(request: Request) -> None:
         if request.kind == "CopyObject":
-            ended.wait(3)
+            ended.wait(8)
 
     job = job_on(sides, tmp_path, transfer={"concurrency": 1})
     proxy.answer = hang
-    done = run_dag(build_dag(replace(job, airflow=AirflowOptions(execution_timeout=timedelta(seconds=2)))))
+    done = run_dag(build_dag(replace(job, airflow=AirflowOptions(execution_timeout=timedelta(seconds=5)))))
     ended.set()
     assert (done.state, done.states["copy_batch", 0]) == ("failed", "failed")
     metrics = done.xcom("summarize", "metrics")
