@@ -45,11 +45,12 @@ class Clock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request as the server saw it; a listing's key is its prefix."""
+    """A request as the server saw it; a listing's key is its prefix, and it begins after another key."""
 
     verb: str
     bucket: str
     key: str
+    after: str | None = None
 
 
 Hook: TypeAlias = "Callable[[Call], None]"
@@ -162,7 +163,7 @@ class MemoryStore:
         self.bucket = bucket
 
     def list_page(self, prefix: str, *, after: str | None, token: str | None, recursive: bool) -> Page:
-        with _Request(self._server, Call(verb="list_page", bucket=self.bucket, key=prefix)):
+        with _Request(self._server, Call(verb="list_page", bucket=self.bucket, key=prefix, after=after)):
             start = token if token is not None else after
             rows = list(itertools.islice(self._rows(prefix, start, recursive), self._server.page_keys + 1))
             page = rows[: self._server.page_keys]

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from s3copy_tasks.core.metrics import TransferMetrics
+    from tests.support.s3.memory import Call
 
 DENIED = AccessError("no", code="AccessDenied")
 RESET = TransientError("reset", code="InternalError")
@@ -776,7 +777,12 @@ class TestFaults:
         batch = replace(planned, ranges=tuple(ranges))
         bench.put(*(f"in/000-{number}" for number in range(came)))
         bench.delete(*(f"in/00{number}" for number in range(went)))
-        bench.server.before.append(on("list_page", fails(RuntimeError("bug")), bucket=SOURCE, spare=1))
+
+        def fail_second_range(call: Call) -> None:
+            if (call.bucket, call.after) == (SOURCE, "in/049"):
+                raise RuntimeError("bug")
+
+        bench.server.before.append(fail_second_range)
         collector = bench.collector(job)
         with pytest.raises(RuntimeError):
             bench.copy(job, batch, metrics=collector)
