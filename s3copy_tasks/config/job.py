@@ -14,14 +14,13 @@ from s3copy_tasks.core.job import (
     Filters,
     Location,
     ObjectEntry,
-    ObjectOptions,
     Overwrite,
     PrefixEntry,
-    TransferOptions,
     canonical,
     compute_digest,
     list_entries,
 )
+from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,10 +15,10 @@ from s3copy_tasks.core.job import (
     ObjectEntry,
     Overwrite,
     PrefixEntry,
-    TransferOptions,
     compute_digest,
     key_bytes,
 )
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.errors import ConfigError
 
 BATCH_SIZE_MAX = 1_000

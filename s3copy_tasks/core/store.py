@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from s3copy_tasks.core.job import EntryId, ObjectOptions
+    from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
+    from s3copy_tasks.core.options import ObjectOptions
     from s3copy_tasks.core.verify import Confirmation
 
 ABSENT = "*"

@@ -13,9 +13,9 @@ from s3copy_tasks.config.check.template import refuse_missing_values
 from s3copy_tasks.copy.single import copy_single, require_object
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.job import TransferOptions
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.operation import OperationState, S3CopyOperation
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.airflow_versions import AirflowFailException
 from s3copy_tasks.dag.memory import recall_attempts

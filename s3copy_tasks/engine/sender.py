@@ -20,7 +20,8 @@ from s3copy_tasks.errors import CopyError, ThrottledError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from s3copy_tasks.core.job import EntryId, TransferOptions
+    from s3copy_tasks.core.job import EntryId
+    from s3copy_tasks.core.options import TransferOptions
     from s3copy_tasks.core.request_counts import Kind
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from s3copy_tasks.errors import AccessError, Code, CopyError
 from s3copy_tasks.iam.denials import explain_deny
 
 if TYPE_CHECKING:
-    from s3copy_tasks.core.job import ObjectOptions
+    from s3copy_tasks.core.options import ObjectOptions
 
 KEY_AND_ROLE = "the policies of the key and of the role"
 """Where a permission to use a KMS key is missing: both must allow it."""

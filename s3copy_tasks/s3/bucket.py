@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from s3copy_tasks.core.job import Location, ObjectOptions
+    from s3copy_tasks.core.job import Location
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
+    from s3copy_tasks.core.options import ObjectOptions
     from s3copy_tasks.core.store import CopyRequest, Page, UploadMarker, UploadPage
     from s3copy_tasks.core.verify import Confirmation
     from s3copy_tasks.s3.client import Client

@@ -14,8 +14,8 @@ from s3copy_tasks.core.store import ABSENT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from s3copy_tasks.core.job import ObjectOptions
     from s3copy_tasks.core.objects import ObjectDetails
+    from s3copy_tasks.core.options import ObjectOptions
     from s3copy_tasks.core.store import CopyRequest
 
 

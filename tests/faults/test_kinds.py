@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s3copy_tasks.core.job import ObjectOptions, Overwrite, TransferOptions
+from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 from tests.faults.bench import ANOTHER_CLIENT, DESTINATION, FaultBench
 from tests.faults.kinds import FAULTS, meanwhile
 from tests.faults.proxy import Fault, Forward

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.core.job import Overwrite, TransferOptions
+from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.report.summary import verdict
 from tests.faults.bench import DESTINATION, FaultBench

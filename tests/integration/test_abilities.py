@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3copy_tasks.core.abilities import Abilities
-from s3copy_tasks.core.job import EffectiveJob, ObjectOptions, Overwrite, TransferOptions
+from s3copy_tasks.core.job import EffectiveJob, Overwrite
 from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 from s3copy_tasks.dag.xcom import dump, load
 from s3copy_tasks.errors import CopyError, UnsupportedError
 from tests.support.s3.proxy import Reply, Request

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s3copy_tasks.core.job import ObjectEntry, ObjectOptions
+from s3copy_tasks.core.job import ObjectEntry
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.options import ObjectOptions
 from s3copy_tasks.engine.loop import wait_for
 from tests.support.s3.proxy import Reply
 

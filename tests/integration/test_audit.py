@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3copy_tasks.audit import Audited, Tally, audit
-from s3copy_tasks.core.job import Filters, ObjectEntry, ObjectOptions
+from s3copy_tasks.core.job import Filters, ObjectEntry
+from s3copy_tasks.core.options import ObjectOptions
 from s3copy_tasks.engine.sender import Sender
 from tests.support.s3.proxy import Reply
 

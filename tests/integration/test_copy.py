@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s3copy_tasks.core.job import Filters, ObjectEntry, ObjectOptions, Overwrite, PrefixEntry, TransferOptions
+from s3copy_tasks.core.job import Filters, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 
 if TYPE_CHECKING:
     from tests.support.s3.proxy import Proxy, Request

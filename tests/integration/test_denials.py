@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s3copy_tasks.core.job import ObjectOptions, Overwrite, TransferOptions
+from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 from s3copy_tasks.errors import AccessError
 from tests.support.s3.proxy import Proxy, Reply
 

@@ -9,8 +9,9 @@ import pytest
 
 from s3copy_tasks.copy.runner import copy_batch
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.job import ObjectEntry, TransferOptions
+from s3copy_tasks.core.job import ObjectEntry
 from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.errors import MissingError, RequestError
 from tests.support.s3.proxy import Proxy, Reply, Request
 

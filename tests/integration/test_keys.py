@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from s3copy_tasks.core.job import Filters, ObjectEntry, TransferOptions
+from s3copy_tasks.core.job import Filters, ObjectEntry
 from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.core.options import TransferOptions
 from tests.faults.bench import FaultBench, connect
 from tests.faults.kinds import FAULTS
 from tests.faults.proxy import FaultProxy

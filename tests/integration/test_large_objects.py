@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks.core.job import ObjectOptions, Overwrite, TransferOptions
+from s3copy_tasks.core.job import Overwrite
+from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 from s3copy_tasks.core.store import ABSENT
 from tests.faults.bench import DESTINATION, DESTINATION_ACCOUNT, SOURCE_ACCOUNT, FaultBench, connect
 from tests.faults.proxy import FaultProxy

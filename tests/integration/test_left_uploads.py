@@ -11,8 +11,9 @@ import pytest
 from s3copy_tasks.copy.runner import copy_batch
 from s3copy_tasks.copy.uploads import Attempt, NoRecord
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.job import ObjectEntry, Overwrite, TransferOptions
+from s3copy_tasks.core.job import ObjectEntry, Overwrite
 from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.dag.memory import CountedAttempts
 from s3copy_tasks.iam.statements import normalize_principal
 from s3copy_tasks.s3.connections import Sides

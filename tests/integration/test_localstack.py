@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks.core.job import ObjectEntry, ObjectOptions, Overwrite
+from s3copy_tasks.core.job import ObjectEntry, Overwrite
 from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.core.options import ObjectOptions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s3copy_tasks.core.job import ObjectEntry, Overwrite, TransferOptions
+from s3copy_tasks.core.job import ObjectEntry, Overwrite
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.errors import Code, CopyError
 from tests.support.s3.proxy import Reply, Request
 

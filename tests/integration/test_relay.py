@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s3copy_tasks.core.job import TransferOptions
 from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.errors import AccessError, ConfigError
 from tests.support.s3.proxy import Proxy, Reply, Request
 from tests.support.s3.sides import Sides

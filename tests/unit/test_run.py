@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3copy_tasks.copy.uploads import Attempt
-from s3copy_tasks.core.job import ObjectEntry, Overwrite, PrefixEntry, TransferOptions
+from s3copy_tasks.core.job import ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.errors import AccessError, ConfigError, CopyError, TransientError
 from s3copy_tasks.report.summary import verdict
 from s3copy_tasks.run import InProcessRun, Watch, as_copy_error

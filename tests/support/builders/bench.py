@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.copy.runner import copy_batch, count_batch
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry, TransferOptions
+from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.objects import S3Object
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.core.store import Stores
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.plan.planning import plan_job

@@ -12,9 +12,10 @@ from s3copy_tasks.copy.counting import count_outcome, count_proof
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import NoRecord
 from s3copy_tasks.core.decide import Decided
-from s3copy_tasks.core.job import ObjectOptions, Overwrite
+from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.core.objects import Action, SkipReason
+from s3copy_tasks.core.options import ObjectOptions
 from s3copy_tasks.core.verify import Copied
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import pace_stores

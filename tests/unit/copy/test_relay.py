@@ -10,8 +10,9 @@ import pytest
 from s3copy_tasks.copy.relay import RELAY_BYTES_MAX, Relay
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import NoRecord
-from s3copy_tasks.core.job import ObjectOptions, Overwrite, TransferOptions
+from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.core.multipart import OBJECT_BYTES_MAX, RELAY_LIMITS, Limits
+from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 from s3copy_tasks.core.store import CopyRequest
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import pace_stores

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from s3copy_tasks.copy.runner import copy_batch, count_batch
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.batch import KeyRange
-from s3copy_tasks.core.job import Filters, ObjectEntry, Overwrite, PrefixEntry, TransferOptions
+from s3copy_tasks.core.job import Filters, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import (

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.core.job import ObjectEntry, TransferOptions
+from s3copy_tasks.core.job import ObjectEntry
 from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.errors import AccessError
 from s3copy_tasks.report.summary import verdict
 from tests.support.builders.bench import DESTINATION, SOURCE, Bench

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from s3copy_tasks.core.batch import Batch, make_plan_id
 from s3copy_tasks.core.estimate import EntryPlan
-from s3copy_tasks.core.job import ObjectEntry, PrefixEntry, TransferOptions
+from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
 from s3copy_tasks.core.merge import merge
 from s3copy_tasks.core.objects import Action, Decision, SkipReason
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.core.planner import Plan, Planner, spread
 from s3copy_tasks.dag.xcom import dump
 from s3copy_tasks.errors import RequestError

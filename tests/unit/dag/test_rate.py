@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from s3copy_tasks.core.batch import Batch, KeyRange
-from s3copy_tasks.core.job import TransferOptions
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.core.rate_share import ASK_SECONDS, NEW_SECONDS
 from s3copy_tasks.dag.rate import share_rate
 from tests.support.builders.bench import make_job

@@ -12,18 +12,10 @@ from pydantic import ValidationError
 
 from s3copy_tasks.core.batch import Batch, KeyRange
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.job import (
-    EffectiveJob,
-    Filters,
-    Location,
-    ObjectEntry,
-    ObjectOptions,
-    Overwrite,
-    PrefixEntry,
-    TransferOptions,
-)
+from s3copy_tasks.core.job import EffectiveJob, Filters, Location, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.core.metrics import Failure, TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 from s3copy_tasks.dag.xcom import dump, dump_job, load
 from s3copy_tasks.errors import ConfigError
 from tests.support.builders.bench import make_job

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks.core.job import ObjectOptions
+from s3copy_tasks.core.options import ObjectOptions
 from s3copy_tasks.core.store import CopyRequest, Store, UploadMarker
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import PacedStore

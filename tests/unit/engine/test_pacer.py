@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from s3copy_tasks.core.job import TransferOptions
+from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.sender import Sender, make_sender
 from s3copy_tasks.errors import ThrottledError

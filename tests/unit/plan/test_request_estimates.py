@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from s3copy_tasks.core.job import ObjectOptions
 from s3copy_tasks.core.multipart import RELAY_LIMITS
+from s3copy_tasks.core.options import ObjectOptions
 from tests.support.builders.bench import Bench
 
 WRITES = ("CopyObject", "PutObject", "CreateMultipartUpload", "UploadPartCopy", "UploadPart")

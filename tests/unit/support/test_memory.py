@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3copy_tasks.core.job import ObjectOptions
+from s3copy_tasks.core.options import ObjectOptions
 from s3copy_tasks.core.store import ABSENT, CopyRequest
 from s3copy_tasks.errors import CopyError, TransientError
 from tests.support.builders.bench import DESTINATION, SOURCE, Bench, make_object
