@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.rate_share import RateShare
-from s3copy_tasks.dag.best_effort import warn_on_failure
+from s3copy_tasks.dag.best_effort import run_beside, warn_on_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from airflow.sdk import Context
 
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.dag.best_effort import Wait
     from s3copy_tasks.engine.sender import Sender
 
 
@@ -27,7 +27,7 @@ def share_rate(
     sender: Sender,
     context: Context,
     *,
-    wait: Callable[[float], bool] | None = None,
+    wait: Wait | None = None,
 ) -> Iterator[None]:
     """Adapt a sender's limit while its batch is copied, in a thread.
 
@@ -41,15 +41,14 @@ def share_rate(
         context: of the task.
         wait: waits for a number of seconds and returns whether the batch has ended; None waits by the clock.
     """
-    transfer, ended = job.transfer, Event()
-    wait = wait or ended.wait
+    transfer = job.transfer
     share = RateShare(
         per_second=transfer.max_requests_per_second, at_once=min(batch.of, transfer.max_active_batches)
     )
     steps = share.follow(lambda: count_running(context), sender.limit, time.monotonic)
     sender.limit(share.of_new)
 
-    def follow() -> None:
+    def follow(wait: Wait) -> None:
         with warn_on_failure("the rate is not shared by what runs"):
             for seconds in steps:
                 if wait(seconds):
@@ -58,13 +57,8 @@ def share_rate(
     if share.at_once == 1:
         yield
         return
-    follower = Thread(target=follow, name="rate", daemon=True)
-    follower.start()
-    try:
+    with run_beside(follow, "rate", wait):
         yield
-    finally:
-        ended.set()
-        follower.join()
 
 
 def count_running(context: Context) -> int:

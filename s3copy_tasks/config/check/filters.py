@@ -7,8 +7,9 @@ matches other keys: an exclude of this kind copies what should stay out. docs/de
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from s3copy_tasks.config.check.forms import Form, find_form
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import SHOWN_MAX, written
 from s3copy_tasks.core.globs import can_pass, find_literal_start, hide_classes
@@ -25,31 +26,22 @@ _ALL = ("*",)
 _BELOW = "globs are matched below the prefix"
 
 
-class _Dialect(NamedTuple):
-    """A form that other languages read otherwise."""
-
-    form: re.Pattern[str]
-    words: str
-
-
 _DIALECTS = (
-    _Dialect(
+    Form(
         re.compile(r"\{[^{}]*(,|\.\.)[^{}]*\}"),
         "braces are ordinary characters here. Write a glob for each alternative",
     ),
-    _Dialect(re.compile(r"\*\*/"), "`*` also matches `/` here, so `**/` requires a `/`. Write `*` for `**/`"),
-    _Dialect(
+    Form(re.compile(r"\*\*/"), "`*` also matches `/` here, so `**/` requires a `/`. Write `*` for `**/`"),
+    Form(
         re.compile(r"\\"),
         "a backslash is an ordinary character here. Write `/` between folders, and a literal * as [*]",
     ),
-    _Dialect(re.compile(r"[?*+@!]\([^)]*\)"), "parentheses are ordinary characters here"),
-    _Dialect(
-        re.compile(r"^!"), "`!` at the start is an ordinary character here. Write the glob to `exclude`"
-    ),
-    _Dialect(re.compile(r"^\^|\$$"), "this is a regular expression; a glob has no `^` and `$`"),
-    _Dialect(re.compile(r"\["), "a `[` without its `]` is an ordinary character here"),
-    _Dialect(re.compile(r"^\s|\s$"), "a blank at the start or the end is a part of the key here"),
-    _Dialect(
+    Form(re.compile(r"[?*+@!]\([^)]*\)"), "parentheses are ordinary characters here"),
+    Form(re.compile(r"^!"), "`!` at the start is an ordinary character here. Write the glob to `exclude`"),
+    Form(re.compile(r"^\^|\$$"), "this is a regular expression; a glob has no `^` and `$`"),
+    Form(re.compile(r"\["), "a `[` without its `]` is an ordinary character here"),
+    Form(re.compile(r"^\s|\s$"), "a blank at the start or the end is a part of the key here"),
+    Form(
         re.compile(r"(^|/)[^/*?]+/$"),
         "matches only the object with exactly this name. Write {glob}* for all below",
     ),
@@ -169,5 +161,5 @@ def _find_dialect(glob: str) -> str | None:
     shown = hide_classes(glob)
     if re.search(r"\[\^", glob):
         return "`[^...]` matches `^` and the others here. Write `[!...]` for any other character"
-    found = next((dialect.words for dialect in _DIALECTS if dialect.form.search(shown)), None)
+    found = find_form(_DIALECTS, shown)
     return found and found.format(glob=glob[:SHOWN_MAX])

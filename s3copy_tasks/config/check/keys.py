@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jinja2 import TemplateError
 
+from s3copy_tasks.config.check.forms import Form, find_form
 from s3copy_tasks.config.check.template import NAMES, literal_parts
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import written
@@ -21,41 +22,34 @@ _EXPRESSION = "x"
 """What an expression of a template renders to, as far as these rules are concerned."""
 
 
-class _Form(NamedTuple):
-    """A form that is seldom meant."""
-
-    form: re.Pattern[str]
-    words: str
-
-
 _NAME = "|".join(sorted(NAMES))
 _FORMS = (
-    _Form(re.compile(r"^/"), "keys of S3 do not begin with `/`, unless they were written so"),
-    _Form(re.compile(r"//"), "`//` has to be in the key: S3 does not join slashes"),
-    _Form(re.compile(r"(^|/)\.\.?/"), "`./` and `../` are not resolved: they have to be in the key"),
-    _Form(re.compile(r"\\"), "a backslash is an ordinary character. Write `/` between folders"),
-    _Form(
+    Form(re.compile(r"^/"), "keys of S3 do not begin with `/`, unless they were written so"),
+    Form(re.compile(r"//"), "`//` has to be in the key: S3 does not join slashes"),
+    Form(re.compile(r"(^|/)\.\.?/"), "`./` and `../` are not resolved: they have to be in the key"),
+    Form(re.compile(r"\\"), "a backslash is an ordinary character. Write `/` between folders"),
+    Form(
         re.compile(r"[*?]|\[!?[^\]]-[^\]]\]"),
         "a glob is an ordinary text here. Write the part before it, and the glob to `filters.include`",
     ),
-    _Form(
+    Form(
         re.compile(rf"(?<!\{{)\{{ *({_NAME}|[A-Za-z_]+(:[^{{}}]*)?) *\}}(?!\}})"),
         "single braces are ordinary characters. Write a name in double braces: {{ ds }}",
     ),
-    _Form(
+    Form(
         re.compile(r"\$(\{|\(|[A-Za-z_])"),
         "`$` is an ordinary character: no variable is filled in. Write {{ ds }} for the day of the run",
     ),
-    _Form(
+    Form(
         re.compile(r"%[YmdHMSjyBbGVU]|%-[dmH]|\b(yyyy|YYYY)\b"),
         "a format of a date is an ordinary text here. Write {{ logical_date.strftime('%Y/%m/%d') }}",
     ),
-    _Form(
+    Form(
         re.compile(r"%[0-9A-Fa-f]{2}"),
         "keys are written as they are, not percent-encoded: `%` is an ordinary character",
     ),
-    _Form(re.compile(r"<[A-Za-z_ -]+>"), "`<...>` is an ordinary text: nothing is filled in"),
-    _Form(
+    Form(re.compile(r"<[A-Za-z_ -]+>"), "`<...>` is an ordinary text: nothing is filled in"),
+    Form(
         re.compile(r"^\s|\s$|\s/|[\x00-\x1f\x7f]"),
         "blanks around a name, and control characters, are a part of the key",
     ),
@@ -89,7 +83,7 @@ def _find_odd_form(template: str, side: str, bucket: str | None) -> str | None:
         return None  # an error
     if bucket and text.startswith(f"{bucket}/"):
         return "the bucket is set above: the keys would begin with its name. Write only what follows it"
-    found = next((form.words for form in _FORMS if form.form.search(text)), None)
+    found = find_form(_FORMS, text)
     if found is not None and text.startswith("/"):
         shown = written(template.lstrip("/"))
         verb = "will begin" if side == "destination" else "have to begin"

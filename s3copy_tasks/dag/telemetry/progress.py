@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.collector import utc_now
-from s3copy_tasks.dag.best_effort import warn_on_failure
+from s3copy_tasks.dag.best_effort import run_beside, warn_on_failure
 from s3copy_tasks.dag.xcom import PROGRESS, push
 from s3copy_tasks.report import events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from airflow.sdk import Context
 
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.dag.best_effort import Wait
 
 SECONDS = 5.0
 
@@ -30,7 +30,7 @@ def report_progress(
     metrics: MetricsCollector,
     context: Context,
     *,
-    wait: Callable[[float], bool] | None = None,
+    wait: Wait | None = None,
 ) -> Iterator[None]:
     """Report the progress of a batch while it is copied, in a thread.
 
@@ -44,23 +44,16 @@ def report_progress(
         context: of the task.
         wait: waits for a number of seconds and returns whether the batch has ended; None waits by the clock.
     """
-    ended = Event()
-    wait = wait or ended.wait
 
-    def report() -> None:
+    def report(wait: Wait) -> None:
         while not wait(SECONDS):
             with warn_on_failure("progress is not shown"):
                 progress = _progress(batch, metrics)
                 events.batch_progress(job, batch, progress)
                 push(context, PROGRESS, progress)
 
-    reporter = Thread(target=report, name="progress", daemon=True)
-    reporter.start()
-    try:
+    with run_beside(report, "progress", wait):
         yield
-    finally:
-        ended.set()
-        reporter.join()
 
 
 def _progress(batch: Batch, metrics: MetricsCollector) -> dict[str, Any]:
