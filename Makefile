@@ -30,7 +30,7 @@ ui: $(READY) ## run a live Airflow with three jobs and some runs, until Ctrl-C
 test: $(READY) ## run all tests; installs Debian's Chromium and PostgreSQL for some of them, if it may
 	@$(BIN)/python -m tools.browser
 	@$(BIN)/python -m tools.postgresql
-	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-servers: $(READY) ## run the integration tests on Ceph and LocalStack, too; installs them
 	@$(BIN)/python -m tools.servers $(ARGS)
