@@ -7,22 +7,22 @@ server's, without the first seconds, in which the client finds the limit, and wi
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.performance import peers
-from tests.performance.listings import PREFIX, bucket_of
 from tests.performance.null_s3 import NullS3, Place
 from tests.performance.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.performance.server_log import Logged
+
 RATE = 3_500
 OBJECTS, REPEATS, CONCURRENCY = 60_000, 3, 256
 _DELAY = 0.03
+_ACCEPTED = 200
 PLACES = tuple(Place("https", _DELAY, rate=RATE, burst=burst) for burst in (RATE // 100, RATE // 10))
 WANTED_PERCENT, WASTED_PERCENT = 90, 5
 _STARTS_SECONDS, _ENDS_SECONDS = 2.0, 1.0
@@ -44,7 +44,7 @@ def main() -> None:
     report = Report("throttle", rate=RATE, concurrency=CONCURRENCY, objects=OBJECTS, repeats=REPEATS)
     runs: dict[Place, list[Run]] = {place: [] for place in PLACES}
     for _ in range(REPEATS):
-        with NullS3(PLACES) as server:
+        with NullS3(PLACES, is_logged=True) as server:
             for place in PLACES:
                 runs[place].append(_run(server, place))
     rows = report.table(
@@ -80,31 +80,24 @@ def main() -> None:
 
 
 def _run(server: NullS3, place: Place) -> Run:
-    with tempfile.TemporaryDirectory() as home:
-        asked = peers.Asked(
-            url=server.urls[place],
-            ca_bundle=server.ca_bundle,
-            source=(bucket_of(OBJECTS), PREFIX),
-            destination=("copies", "out/"),
-            home=Path(home),
-        )
+    with peers.asked_of(server, place, OBJECTS) as asked:
         spent = peers.s3copy(asked, concurrency=CONCURRENCY, max_requests_per_second=1_000_000)
-    copies = server.copies(place)
+    copies = [request for request in server.requests(place) if request.kind == "CopyObject"]
     attempted, accepted = _settled_rates(copies)
     return Run(
         attempted=attempted,
         accepted=accepted,
-        wasted=100 * sum(not was_accepted for _, was_accepted in copies) / len(copies),
+        wasted=100 * sum(copy.status != _ACCEPTED for copy in copies) / len(copies),
         failed=json.loads(spent.output)["files_failed"],
         core=100 * spent.cpu_seconds / spent.seconds,
     )
 
 
-def _settled_rates(copies: Sequence[tuple[float, bool]]) -> tuple[float, float]:
+def _settled_rates(copies: Sequence[Logged]) -> tuple[float, float]:
     """Return attempted and accepted copies per second between start and end."""
-    begin, end = copies[0][0] + _STARTS_SECONDS, copies[-1][0] - _ENDS_SECONDS
-    inside = [was_accepted for moment, was_accepted in copies if begin <= moment < end]
-    return len(inside) / (end - begin), sum(inside) / (end - begin)
+    begin, end = copies[0].end + _STARTS_SECONDS, copies[-1].end - _ENDS_SECONDS
+    inside = [copy.status for copy in copies if begin <= copy.end < end]
+    return len(inside) / (end - begin), inside.count(_ACCEPTED) / (end - begin)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from urllib.parse import parse_qsl, urlsplit
@@ -51,19 +51,28 @@ def bucket_of(objects: int) -> str:
 
 class _Served:
     def __init__(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _Handler)
         Thread(target=self._server.serve_forever, daemon=True).start()
 
     def port(self) -> int:
         return self._server.server_port
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1_024  # with the default of 5, many requests at once would wait for a second
+
+
 class _Handler(BaseHTTPRequestHandler):
+    def parse_request(self) -> bool:
+        """Read the request, and note when its delay began."""
+        self._began = time.monotonic()
+        return super().parse_request()
+
     def do_GET(self) -> None:
         bucket, query = self._asked()
         if "list-type" in query or query.keys() <= _OF_A_LISTING_V1:
-            self._answer("ListBucketResult", _page(bucket, query))
+            self._answer("ListBucketResult", _page(bucket, tuple(query.items())))
         elif "location" in query:
             self._answer("LocationConstraint", "")
         elif "uploads" in query:
@@ -98,8 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
         return parts.path[1:].partition("/")[0], dict(parse_qsl(parts.query, keep_blank_values=True))
 
     def _answer(self, name: str, text: str, status: int = 200) -> None:
-        time.sleep(float(self.headers.get(DELAY_HEADER, 0)))
         body = f"<{name} {XMLNS}>{text}</{name}>".encode() if name else b""
+        delay = float(self.headers.get(DELAY_HEADER, 0))
+        time.sleep(max(self._began + delay - time.monotonic(), 0.0))
         self.send_response(status)
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(body)))
@@ -107,8 +117,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _page(bucket: str, query: dict[str, str]) -> str:
+@lru_cache(maxsize=512)  # each is listed by the plan and by a batch, in every run
+def _page(bucket: str, asked: tuple[tuple[str, str], ...]) -> str:
     """Return a page of a listing of either version; flat keys make a delimiter irrelevant."""
+    query = dict(asked)
     keys, prefix = _keys(bucket), query.get("prefix", "")
     after = query.get("continuation-token") or query.get("start-after") or query.get("marker") or ""
     start = max(bisect_left(keys, prefix), bisect_right(keys, after))

@@ -7,6 +7,7 @@ answers copies and HEAD of objects; `listings`, behind it, answers other request
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import tempfile
 import time
@@ -18,6 +19,7 @@ from urllib.request import urlopen
 
 from tests.performance.child import cores
 from tests.performance.listings import DELAY_HEADER, ETAG, MODIFIED, MODIFIED_XML, SIZE, XMLNS, Listings
+from tests.performance.server_log import FORMAT, Logged, read_log
 from tests.support.s3.scripted import certificate
 from tests.support.s3.servers.processes import free_port, tied
 from tools.installing import install_debian
@@ -40,10 +42,10 @@ _SLOW_DOWN = (
 )
 _CONFIG = """
 daemon off; master_process off; worker_processes 1; pid {home}/pid; error_log {home}/error.log crit;
-worker_rlimit_nofile 8192; {modules}
-events {{ worker_connections 4096; multi_accept on; }}
+{modules}
+events {{ worker_connections 16384; multi_accept on; }}
 http {{
-  access_log off; log_format moments '$msec $status'; tcp_nodelay on;
+  access_log off; log_format requests escape=json '{log_format}'; tcp_nodelay on;
   keepalive_requests 1000000000; keepalive_timeout 300s;
   more_clear_input_headers If-None-Match If-Match; # nginx would compare its own ETag
   default_type application/xml; etag off; merge_slashes off; root {home};
@@ -77,9 +79,6 @@ server {{ listen 127.0.0.1:{port} backlog=4096 {ssl};
 """
 
 
-_LOG = "access_log {file} moments if=$http_x_amz_copy_source;"
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """One of the server's addresses.
@@ -105,14 +104,16 @@ class NullS3:
 
     Args:
         places: where it listens.
+        is_logged: write down each request, for `requests`.
 
     Attributes:
         urls: by place.
         ca_bundle: the certificate to trust.
     """
 
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, places: Iterable[Place], *, is_logged: bool = False) -> None:
         self.urls = {place: f"{place.scheme}://127.0.0.1:{free_port()}" for place in places}
+        self._is_logged = is_logged
         self._status = f"http://127.0.0.1:{free_port()}"
         self._ending = ExitStack()
         self._status_requests = 0
@@ -134,6 +135,8 @@ class NullS3:
             process = subprocess.Popen([*tied("KILL"), NGINX, "-c", config, "-e", home / "error.log"])
             starting.callback(process.wait)
             starting.callback(process.terminate)
+            most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (most, most))
             if len(cores()) > 1:
                 os.sched_setaffinity(process.pid, {cores()[1]})
             self._wait_for(process)
@@ -152,17 +155,25 @@ class NullS3:
         self._status_requests += 1
         return connections - self._status_requests, requests - self._status_requests
 
-    def copies(self, place: Place) -> list[tuple[float, bool]]:
-        """Return when each copy was answered, in seconds, and whether it was accepted; needs a rate."""
-        rows = (line.split() for line in _log_of(self._home, self.urls[place]).read_text().splitlines())
-        return [(float(moment), status == "200") for moment, status in rows]
+    def requests(self, place: Place) -> list[Logged]:
+        """Return all requests up to now, in the order in which they began; needs `is_logged`."""
+        return read_log(_log_of(self._home, self.urls[place]).read_text())
 
     def _config(self, home: Path, rare: int) -> str:
-        servers = "".join(_server(place, url, rare, home) for place, url in self.urls.items())
+        logs = {url: f"access_log {_log_of(home, url)} requests;" for url in self.urls.values()}
+        servers = "".join(
+            _server(place, url, rare, logs[url] if self._is_logged else "")
+            for place, url in self.urls.items()
+        )
         status = self._status.removeprefix("http://127.0.0.1:")
         modules = " ".join(f"load_module {file};" for file in _MODULES)
         return _CONFIG.format(
-            home=home, modules=modules, certificate=self.ca_bundle, status=status, servers=servers
+            home=home,
+            modules=modules,
+            log_format=FORMAT,
+            certificate=self.ca_bundle,
+            status=status,
+            servers=servers,
         )
 
     def _wait_for(self, process: subprocess.Popen[bytes]) -> None:
@@ -179,7 +190,7 @@ class NullS3:
                 return
 
 
-def _server(place: Place, url: str, rare: int, home: Path) -> str:
+def _server(place: Place, url: str, rare: int, log: str) -> str:
     wait = f"echo_sleep {place.delay};" if place.delay else ""
     limit = "limit_req zone=rate{port} burst={burst} nodelay; limit_req_status 503;"
     port = url.rpartition(":")[2]
@@ -193,14 +204,14 @@ def _server(place: Place, url: str, rare: int, home: Path) -> str:
         wait=wait,
         etag=ETAG,
         slow_down=_SLOW_DOWN,
-        log=_LOG.format(file=_log_of(home, url)) if place.rate else "",
+        log=log,
         limit=limit.format(port=port, burst=place.burst) if place.rate else "",
         answer=f"{wait} echo -n '{_COPIED}';",  # `return` would skip the limit and the cleared headers
     )
 
 
 def _log_of(home: Path, url: str) -> Path:
-    return home / f"copies-{url.rpartition(':')[2]}.log"
+    return home / f"requests-{url.rpartition(':')[2]}.log"
 
 
 def _page() -> str:

@@ -6,16 +6,24 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tests.performance.commands import Spent, run
+from tests.performance.listings import PREFIX, bucket_of
 from tests.support.s3.servers.endpoint import READER, REGION, WORKER, WRITER, Endpoint
 from tools.installing import LockedEnvironment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.performance.null_s3 import NullS3, Place
 
 _PACKAGES = LockedEnvironment("clients", "bench.txt")
 _S3COPY = Path(sys.executable).with_name("s3copy")
@@ -49,6 +57,19 @@ class Asked:
         region = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"}
         trusted = {"AWS_CA_BUNDLE": self.ca_bundle} if self.ca_bundle else {}
         return {"PATH": os.environ["PATH"], "HOME": str(self.home), **keys, **region, **trusted}
+
+
+@contextmanager
+def asked_of(server: NullS3, place: Place, objects: int) -> Iterator[Asked]:
+    """Make a request for a number of objects of the null S3, with a folder that lasts as long."""
+    with tempfile.TemporaryDirectory() as home:
+        yield Asked(
+            url=server.urls[place],
+            ca_bundle=server.ca_bundle,
+            source=(bucket_of(objects), PREFIX),
+            destination=("copies", "out/"),
+            home=Path(home),
+        )
 
 
 def install() -> dict[str, str]:
