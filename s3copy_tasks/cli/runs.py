@@ -11,13 +11,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import current_thread, main_thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import structlog
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from s3copy_tasks.cli.jobs import DONE, FAILED, job_file
+from s3copy_tasks.cli.log import LEVEL_VARIABLE, configure_log
 from s3copy_tasks.config.check.dates import run_names
 from s3copy_tasks.config.check.schedule import first_run, interval_from
 from s3copy_tasks.config.layers import ENDINGS, find_defaults, read_layers
@@ -33,11 +33,12 @@ from s3copy_tasks.preflight.preflight import preflight
 from s3copy_tasks.report.summary import report, verdict, without_job, without_plan
 from s3copy_tasks.report.tables import error_lines, metrics_table, plan_as_dict, plan_table, title
 from s3copy_tasks.run import InProcessRun, Watch, as_copy_error
+from s3copy_tasks.s3.airflow_connection import needs_airflow
 from s3copy_tasks.s3.connections import Sides
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Iterator
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.core.job import EffectiveJob
@@ -223,30 +224,32 @@ def _handle_sigterm_as_ctrl_c() -> Iterator[None]:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep stdout for the result: Airflow logs to what stdout is when Airflow is imported."""
-    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault(LEVEL_VARIABLE, "WARNING")
     with redirect_stdout(sys.stderr):
         yield
 
 
 def open_sides(job: EffectiveJob) -> Sides:
-    """Return both sides of a job; from now on the log escapes control characters."""
+    """Return both sides of a job; from now on the log escapes control characters.
+
+    Raises:
+        ConfigError: Airflow is needed to look a connection up, and can't be imported.
+    """
+    if needs_airflow(job.source) or needs_airflow(job.destination):
+        _import_airflow()  # before the log is configured, because it configures the log, too
+    configure_log()
+    return Sides.from_job(job)
+
+
+def _import_airflow() -> None:
     try:
-        import airflow  # noqa: F401, PLC0415, TID251 - slow, and it configures the log
+        import airflow  # noqa: F401, PLC0415, TID251 - slow
     except Exception as error:
         msg = (
             f"Airflow can't be imported here: {type(error).__name__}: {error}. "
             "Check AIRFLOW_HOME, its airflow.cfg, and the locale"
         )
         raise ConfigError(msg, code=Code.INVALID_CONFIG) from error
-    *before, renderer = structlog.get_config()["processors"]
-    if _printable_values not in before:
-        structlog.configure(processors=[*before, _printable_values, renderer])
-    return Sides.from_job(job)
-
-
-def _printable_values(_logger: Any, _level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Escape the values of an event: keys and S3's messages are untrusted input."""
-    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _console(*, stderr: bool = False) -> Console:

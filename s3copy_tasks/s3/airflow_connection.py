@@ -1,7 +1,7 @@
-"""Finds a side's Airflow connection, and checks it before the Amazon provider reads it.
+"""Finds a side's Airflow connection, and checks what it says.
 
-Connections come from Airflow's own lookup (`AIRFLOW_CONN_<ID>`, a secrets backend, the database), so tasks,
-the command line and tests find the same ones. Airflow is imported here, when a side connects.
+Connections are those that Airflow's own lookup finds (`AIRFLOW_CONN_<ID>`, a secrets backend, the database):
+tasks, the command line and tests find the same ones. Airflow is imported here, if only it can look one up.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError, TransientError
+from s3copy_tasks.s3.environment_connection import StoredConnection, read_environment
 from s3copy_tasks.s3.extra import find_problems
 from s3copy_tasks.s3.quiet_logs import drop_tracebacks
+from s3copy_tasks.s3.settings import Settings
 from s3copy_tasks.s3.side_connection import SideConnection, describe
 
 if TYPE_CHECKING:
-    from airflow.sdk import Connection
-
     from s3copy_tasks.core.job import Location
     from s3copy_tasks.s3.side_connection import SideName
 
@@ -34,36 +34,26 @@ def read_connection(place: Location, side: SideName) -> SideConnection:
         ConfigError: it can't work; the message names each wrong field and what belongs there.
         TransientError: Airflow could not look it up.
     """
-    from airflow.providers.amazon.aws.utils.connection_wrapper import (  # noqa: PLC0415 - slow
-        AwsConnectionWrapper,
-    )
-    from airflow.sdk import Connection  # noqa: PLC0415 - slow
-
-    drop_tracebacks()
     if place.connection is None:
-        found = Connection(conn_id=f"s3copy_{side}", conn_type="aws")
-        extra = _extra_of_role(place)
+        settings = Settings(name=f"s3copy_{side}", extra=_extra_of_role(place))
     else:
-        with _LOOKUP:
-            found = _look_up(place.connection, side)
-        extra = _read_extra(found, place, side)
+        found = read_environment(place.connection) or _ask_airflow(place.connection, side)
+        extra = _read_extra(found.extra, place, side)
         problems = find_problems(extra, login=found.login, password=found.password)
         if problems:
             raise _wrong(place, side, "; ".join(problems))
-    checked = Connection(
-        conn_id=found.conn_id,
-        conn_type=found.conn_type,
-        login=found.login,
-        password=found.password,
-        extra=json.dumps(extra),
-    )
-    wrapper = AwsConnectionWrapper(conn=checked)
-    wrapper.region_name = wrapper.region_name or place.region
-    return SideConnection(side=side, location=place, wrapper=wrapper)
+        extra = {"region_name": place.region} | extra
+        settings = Settings(name=place.connection, login=found.login, password=found.password, extra=extra)
+    return SideConnection(side=side, location=place, settings=settings)
+
+
+def needs_airflow(place: Location) -> bool:
+    """Say whether a side imports Airflow when it connects."""
+    return place.connection is not None and read_environment(place.connection) is None
 
 
 def _extra_of_role(place: Location) -> dict[str, Any]:
-    extra: dict[str, Any] = {"region_name": place.region} if place.region else {}
+    extra: dict[str, Any] = {"region_name": place.region}
     if place.role_arn:
         extra["role_arn"] = place.role_arn
     if place.external_id:
@@ -71,10 +61,11 @@ def _extra_of_role(place: Location) -> dict[str, Any]:
     return extra
 
 
-def _look_up(connection: str, side: str) -> Connection:
+def _ask_airflow(connection: str, side: str) -> StoredConnection:
     from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined] # noqa: PLC0415 - slow
     from airflow.sdk import Connection  # noqa: PLC0415 - slow
 
+    drop_tracebacks()
     variable = f"AIRFLOW_CONN_{connection.upper()}"
     value = os.environ.get(variable, "").lstrip()
     unusable = AccessError(
@@ -85,7 +76,8 @@ def _look_up(connection: str, side: str) -> Connection:
     if value and not value.startswith("{") and "://" not in value:
         raise unusable
     try:
-        found: Connection = Connection.get(connection)
+        with _LOOKUP:
+            found = Connection.get(connection)
     except (AirflowNotFoundException, ImportError):  # Airflow 3.0 can't ask outside of a task
         if value:
             raise unusable from None
@@ -100,13 +92,14 @@ def _look_up(connection: str, side: str) -> Connection:
             f"{side}.connection: Airflow could not look up {connection!r}: {type(error).__name__} was raised"
         )
         raise TransientError(msg, code=type(error).__name__) from None
-    return found
+    _ = found.extra_dejson  # so that Airflow masks its values in logs
+    return StoredConnection(found.login, found.password, found.extra)
 
 
-def _read_extra(found: Connection, place: Location, side: SideName) -> dict[str, Any]:
+def _read_extra(given: Any, place: Location, side: SideName) -> dict[str, Any]:
     """Return the fields of the extra that are not empty."""
     try:
-        extra = json.loads(found.extra) if isinstance(found.extra, str) else found.extra
+        extra = json.loads(given) if isinstance(given, str) else given
     except ValueError:
         raise _wrong(place, side, "it is not valid JSON") from None
     if extra is not None and not isinstance(extra, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from botocore.config import Config
 
@@ -24,12 +24,12 @@ from s3copy_tasks.s3.regions import (
     region_of_environment,
 )
 from s3copy_tasks.s3.session_errors import explain_no_client
-from s3copy_tasks.s3.sessions import CONNECT_TIMEOUT_SECONDS, make_sts_config, open_session
+from s3copy_tasks.s3.sessions import CONNECT_TIMEOUT_SECONDS, make_sts_client, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import boto3
+    from botocore.session import Session
     from mypy_boto3_s3.client import S3Client
 
     from s3copy_tasks.core.job import EffectiveJob, Location
@@ -46,7 +46,7 @@ _BOTO3_THREADS_MAX = 32
 
 class _Opened(NamedTuple):
     connection: SideConnection
-    session: boto3.session.Session
+    session: Session
     client: S3Client
 
 
@@ -114,15 +114,8 @@ class AwsConnectionManager:
     def principal(self) -> str:
         """Return the ARN of the principal that signs requests; a description if STS does not answer."""
         connection, session, client = self._open()
-        wrapper = connection.wrapper
         try:
-            sts = session.client(
-                "sts",
-                endpoint_url=wrapper.get_service_endpoint_url("sts", sts_connection_assume=True),
-                verify=wrapper.verify,
-                config=make_sts_config(wrapper),
-                region_name=client.meta.region_name,
-            )
+            sts = make_sts_client(session, connection.settings, region=client.meta.region_name)
             return sts.get_caller_identity()["Arn"]
         except Exception:  # noqa: BLE001 - a server may lack STS, and the name is only for messages
             return self.identity().role or f"the {self._side} principal ({connection})"
@@ -154,7 +147,7 @@ class AwsConnectionManager:
         if self.location.region:
             return self.location.region
         try:
-            return self._connection().wrapper.region_name or region_of_environment()
+            return self._connection().settings.region or region_of_environment()
         except CopyError:
             return region_of_environment()
 
@@ -171,21 +164,19 @@ class AwsConnectionManager:
                 self._opened = _Opened(connection, session, self._make_client(connection, session))
             return self._opened
 
-    def _make_client(self, connection: SideConnection, session: boto3.session.Session) -> S3Client:
-        wrapper = connection.wrapper
+    def _make_client(self, connection: SideConnection, session: Session) -> S3Client:
         try:
-            client = session.client(
+            client: Any = session.create_client(
                 "s3",
-                region_name=self.location.region or wrapper.region_name,
+                region_name=self.location.region or connection.settings.region,
                 endpoint_url=_endpoint_url(connection),
-                verify=wrapper.verify,
                 config=_merge_config(connection, _s3_config(self._transfer.in_flight)),
             )
         except Exception as error:  # noqa: BLE001 - botocore does not check most values of its Config
             raise explain_no_client(error, connection) from None
         if self._transfer.client == "boto3":
             check_copies_are_conditional(client)
-        return client
+        return client  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,11 +221,11 @@ def _s3_config(in_flight: int) -> Config:
 
 
 def _endpoint_url(connection: SideConnection) -> str | None:
-    named = connection.location.endpoint_url or connection.wrapper.get_service_endpoint_url("s3")
+    named = connection.location.endpoint_url or connection.settings.s3_endpoint_url
     return named or endpoint_of_environment()
 
 
 def _merge_config(connection: SideConnection, config: Config) -> Config:
     """Keep the settings of the connection (proxies, addressing style), but not its retries and timeouts."""
-    own = connection.wrapper.botocore_config
+    own = connection.settings.config
     return own.merge(config) if own else config

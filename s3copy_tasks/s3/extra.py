@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 WEB_IDENTITY = "assume_role_with_web_identity"
 SAML = "assume_role_with_saml"
-METHODS = ("assume_role", SAML, WEB_IDENTITY)
+ASSUME_ROLE = "assume_role"
+METHODS = (ASSUME_ROLE, SAML, WEB_IDENTITY)
 FEDERATION = f"{WEB_IDENTITY}_federation"
 TOKEN_FILE = f"{WEB_IDENTITY}_token_file"
 AUDIENCE = f"{FEDERATION}_audience"

@@ -20,14 +20,22 @@ from s3copy_tasks.iam.trust import (
     trust_web_identity,
     trust_workers,
 )
-from s3copy_tasks.s3.extra import AUDIENCE, FEDERATION, SAML, TOKEN_FILE, TOKEN_FILE_VARIABLE, WEB_IDENTITY
+from s3copy_tasks.s3.extra import (
+    ASSUME_ROLE,
+    AUDIENCE,
+    FEDERATION,
+    SAML,
+    TOKEN_FILE,
+    TOKEN_FILE_VARIABLE,
+    WEB_IDENTITY,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
+    from s3copy_tasks.s3.settings import Settings
 
-_ACTIONS = {"assume_role": ASSUME, SAML: ASSUME_WITH_SAML, WEB_IDENTITY: ASSUME_WITH_WEB_IDENTITY}
+_ACTIONS = {ASSUME_ROLE: ASSUME, SAML: ASSUME_WITH_SAML, WEB_IDENTITY: ASSUME_WITH_WEB_IDENTITY}
 _SENT = {"Tags": "sts:TagSession", "SourceIdentity": "sts:SetSourceIdentity"}
 """What a call may send, and the action that its trust policy must allow besides."""
 _NOT_IN_A_NAME = re.compile(r"[^\w+=,.@-]+", re.ASCII)
@@ -81,16 +89,16 @@ UNKNOWN = Identity(sent={})
 """Credentials that are used as they are: which role they belong to, only a request could say."""
 
 
-def find_identity(wrapper: AwsConnectionWrapper) -> Identity:
+def find_identity(settings: Settings) -> Identity:
     """Return the identity of a connection, or of the environment if the connection has no credentials."""
-    if wrapper.role_arn is None:
-        own = wrapper.aws_access_key_id or wrapper.profile_name
+    if settings.role_arn is None:
+        own = settings.keys[0] or settings.profile
         return UNKNOWN if own else find_environment_identity()
-    extra = wrapper.extra_config
+    extra = settings.extra
     return Identity(
-        role=wrapper.role_arn,
-        action=_ACTIONS[wrapper.assume_role_method or "assume_role"],
-        sent=wrapper.assume_role_kwargs,
+        role=settings.role_arn,
+        action=_ACTIONS[settings.method or ASSUME_ROLE],
+        sent=settings.arguments,
         token_file=extra.get(TOKEN_FILE) or os.environ.get(TOKEN_FILE_VARIABLE),
         google=extra.get(FEDERATION) == "google",
         audience=extra.get(AUDIENCE),

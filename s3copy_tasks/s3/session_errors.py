@@ -18,7 +18,7 @@ from s3copy_tasks.iam.trust import ASSUME, ASSUME_WITH_WEB_IDENTITY, read_refusa
 from s3copy_tasks.s3.errors import from_client_error, from_transport
 from s3copy_tasks.s3.extra import SAML, TOKEN_FILE, TOKEN_FILE_VARIABLE, suggest_names
 from s3copy_tasks.s3.identity import find_environment_identity
-from s3copy_tasks.s3.regions import is_known_region
+from s3copy_tasks.s3.regions import is_known_region, region_of_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,7 @@ def _explain(error: Exception, of: SideConnection) -> CopyError:
     if _is_temporary(reason):
         return type(reason)(f"{msg}. {advice}" if advice else msg, code=reason.code)
     advice = advice or _OTHERWISE.format(**of.fields())
-    hints = suggest_names(of.wrapper.extra_config)
+    hints = suggest_names(of.settings.extra)
     return AccessError(f"{msg}. {advice}{hints}", code=Code.CREDENTIALS, remedy=remedy)
 
 
@@ -173,7 +173,7 @@ def _read_botocore(error: boto.BotoCoreError, of: SideConnection) -> _Found:
         report = AccessError(error.kwargs["report"], code=Code.CREDENTIALS)
         return _Found(report, _OF_CALL.format(**of.fields()))
     advice = next((words for kinds, words in _BY_KIND if isinstance(error, kinds)), _OTHERWISE)
-    region, fields = of.wrapper.region_name, of.fields()
+    region, fields = of.settings.region or region_of_environment(), of.fields()
     if region and not is_known_region(region):
         fields["region"] += f" ({region!r} is not a region that botocore knows)"
     return _Found(from_transport(error), advice.format(**fields))
@@ -190,7 +190,7 @@ def _read_broken_text(_: UnicodeDecodeError, of: SideConnection) -> _Found:
 
 def _token_file(reason: str, of: SideConnection) -> _Found:
     place = f"{TOKEN_FILE_VARIABLE} in the environment"
-    if TOKEN_FILE in of.wrapper.extra_config:
+    if TOKEN_FILE in of.settings.extra:
         place = f"{TOKEN_FILE} in {of.fields()['connection']}"
     name = of.identity.token_file or find_environment_identity().token_file
     msg = f"the web identity token file {name!r} can't be used: {reason}"
@@ -233,7 +233,7 @@ def _read_runtime_error(error: RuntimeError, of: SideConnection) -> _Found:
 def _read_other(error: Exception, of: SideConnection) -> _Found:
     """Report an error without its text, which may hold a secret."""
     advice = f"Check {SAML} in {of.fields()['connection']}" if of.identity.saml_provider else ""
-    return _refuse(f"the Amazon provider raised {type(error).__name__}", advice)
+    return _refuse(f"{type(error).__name__} was raised", advice)
 
 
 def _refuse(reason: str, advice: str = "") -> _Found:

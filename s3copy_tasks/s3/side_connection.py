@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from s3copy_tasks.s3.identity import find_identity
 
 if TYPE_CHECKING:
-    from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
-
     from s3copy_tasks.core.job import Location
     from s3copy_tasks.s3.identity import Identity
+    from s3copy_tasks.s3.settings import Settings
 
 SideName: TypeAlias = Literal["source", "destination"]
 
@@ -27,17 +26,17 @@ def describe(place: Location) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideConnection:
-    """The connection of a side, as the Amazon provider reads it.
+    """The connection of a side.
 
     Attributes:
         side: for messages.
         location: the bucket and how to reach it.
-        wrapper: the provider's view; of the environment, or of a role in the YAML, without a connection.
+        settings: what it says; of the environment, or of a role in the YAML, without a connection.
     """
 
     side: SideName
     location: Location
-    wrapper: AwsConnectionWrapper
+    settings: Settings
 
     def __str__(self) -> str:
         return describe(self.location)
@@ -45,7 +44,7 @@ class SideConnection:
     @property
     def identity(self) -> Identity:
         """The role of this side, and how it is assumed."""
-        return find_identity(self.wrapper)
+        return find_identity(self.settings)
 
     def fields(self) -> dict[str, str]:
         """Return where each setting is written: the connection's extra, the YAML, or the environment."""
@@ -67,7 +66,7 @@ class SideConnection:
             "call": f"role_arn and assume_role_kwargs in {extra}",
             "connection": extra,
             "keys": f"login and password of {self}",
-            "profile": f"profile_name in {extra}" if self.wrapper.profile_name else "AWS_PROFILE",
+            "profile": f"profile_name in {extra}" if self.settings.profile else "AWS_PROFILE",
             "region": f"region_name in {extra}, {region}",
             "s3_endpoint": f"endpoint_url and config_kwargs in {extra}",
             "sts_endpoint": f"service_config.sts.endpoint_url in {extra}",

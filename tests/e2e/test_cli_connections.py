@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,8 @@ import yaml
 
 from tests.support.airflow.stack import BIN
 from tests.support.s3.proxy import Proxy, Reply
+from tests.support.s3.servers import READER, WRITER
+from tests.support.s3.servers.endpoint import REGION, WORKER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from tests.support.s3.sides import Sides
 
 SECRET = "not-a-secret-of-anybody"
+SLOW = {"airflow", "sqlalchemy"}
 COMMANDS = ("plan", "run", "audit", "policy")
 
 
@@ -48,6 +52,91 @@ def change_source(sides: Sides, monkeypatch: pytest.MonkeyPatch, **extra: Any) -
     changed = connection["extra"] | extra
     connection["extra"] = {name: value for name, value in changed.items() if value is not None}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_SOURCE", json.dumps(connection))
+
+
+PROGRAM = """
+import sys
+from s3copy_tasks.cli import main
+code = main(sys.argv[1:])
+print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def imported_by(folder: Path, *arguments: str) -> set[str]:
+    """Run the command in its own process; return the names of the packages that it imported."""
+    command = [sys.executable, "-c", PROGRAM, *arguments, "--config-dir", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_connections_of_the_environment_need_no_airflow(sides: Sides, tmp_path: Path, command: str) -> None:
+    """Airflow takes a second to import: it is not, if it does not have to look a connection up."""
+    write(tmp_path, sides)
+    sides.put("data/a", b"abc")
+    assert not imported_by(tmp_path, command, "daily") & SLOW
+    assert sides.copied() == ({"copy/a": b"abc"} if command == "run" else {})
+
+
+def test_a_role_of_the_yaml_needs_no_airflow(
+    sides: Sides, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job without connections assumes its roles with the environment's credentials."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    monkeypatch.setenv("AWS_REGION", REGION)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", WORKER.key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", WORKER.secret)
+    config = {
+        "version": 1,
+        "source": {"bucket": sides.source_bucket, "role_arn": READER},
+        "destination": {"bucket": sides.destination_bucket, "role_arn": WRITER},
+        "prefixes": [{"source": "data/", "destination": "copy/"}],
+    }
+    (tmp_path / "daily.yaml").write_text(yaml.safe_dump(config))
+    sides.put("data/a", b"abc")
+    assert not imported_by(tmp_path, "run", "daily") & SLOW
+    assert sides.copied() == {"copy/a": b"abc"}
+
+
+def use_secrets_backend(folder: Path, monkeypatch: pytest.MonkeyPatch, **connections: str) -> None:
+    """Store connections in a file that Airflow reads before the environment."""
+    file = folder / "connections.json"
+    file.write_text(json.dumps({name: json.loads(text) for name, text in connections.items()}))
+    backend = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", backend)
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps({"connections_file_path": str(file)}))
+
+
+def test_a_secrets_backend_comes_first(sides: Sides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection of a secrets backend has priority over that of the environment, as in Airflow."""
+    write(tmp_path, sides)
+    use_secrets_backend(tmp_path, monkeypatch, aws_destination=sides.environment["AIRFLOW_CONN_AWS_SOURCE"])
+    code, out, _ = s3copy(tmp_path, "policy", "daily")
+    assert code == 0
+    granted = json.loads(out)["source_bucket_policy"]["Statement"]
+    assert {statement["Principal"]["AWS"] for statement in granted} == {READER}
+
+
+def test_no_key_reaches_the_terminal_through_airflows_log(
+    sides: Sides, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow configures the log when it is imported: control characters are escaped all the same."""
+    write(tmp_path, sides)
+    names = ("aws_source", "aws_destination")
+    stored = {name: sides.environment[f"AIRFLOW_CONN_{name.upper()}"] for name in names}
+    use_secrets_backend(tmp_path, monkeypatch, **stored)
+    for name in names:
+        monkeypatch.delenv(f"AIRFLOW_CONN_{name.upper()}")
+    sides.put("data/\x1b]0;pwned\x07a")
+    proxy.answer = lambda request: (
+        Reply.error(400, "InvalidRequest", "\x9b31m") if request.kind == "CopyObject" else None
+    )
+    code, out, err = s3copy(tmp_path, "run", "daily", "--json")
+    assert code == 1
+    assert "[error    ] object failed" in err
+    assert "pwned" in err
+    assert not set("\x1b\x07\x9b") & set(out + err)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
