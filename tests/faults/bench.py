@@ -11,6 +11,7 @@ from s3copy_tasks.copy.runner import copy_batch, count_batch
 from s3copy_tasks.copy.uploads import Attempt, OpenUpload, UploadRecord
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.job import Location
+from s3copy_tasks.core.options import DEFAULT_TRANSFER
 from s3copy_tasks.core.store import Stores
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.sender import Sender
@@ -22,7 +23,7 @@ from s3copy_tasks.s3.client import Client
 from s3copy_tasks.s3.connections import _s3_config
 from s3copy_tasks.s3.fast.client import CurlClient
 from tests.faults.kinds import meanwhile
-from tests.support.builders.bench import impatient, make_job
+from tests.support.builders.bench import impatient_for, make_job
 from tests.support.s3.small_objects import Stored
 from tests.support.s3.small_s3 import SmallS3
 
@@ -189,13 +190,14 @@ class FaultBench:
         values: dict[str, Any] = {
             "source": Location(bucket=SOURCE, account=SOURCE_ACCOUNT),
             "destination": Location(bucket=DESTINATION, account=DESTINATION_ACCOUNT),
+            "transfer": DEFAULT_TRANSFER,
             "run_started": wait_for(self.stores.destination.server_time()),
         }
         self.clock.tick()
         return make_job(**(values | changes))
 
     def plan(self, job: EffectiveJob) -> Plan:
-        return plan_job(job, self.stores, sender=impatient(job.transfer.in_flight))
+        return plan_job(job, self.stores, sender=impatient_for(job))
 
     def copy(
         self,
@@ -217,7 +219,7 @@ class FaultBench:
                 metrics=collector,
                 attempt=Attempt(retried=retried, uploads=self.uploads),
                 limits=limits,
-                sender=sender or impatient(job.transfer.in_flight),
+                sender=sender or impatient_for(job),
             )
         return collector.metrics()
 

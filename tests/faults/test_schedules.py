@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from s3copy_tasks.core.in_flight import IN_FLIGHT_MOST
 from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.core.multipart import Limits
-from s3copy_tasks.core.options import TransferOptions
+from s3copy_tasks.core.options import AUTO, TransferOptions
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.report.summary import verdict
 from tests.faults.bench import DESTINATION, FaultBench
 from tests.faults.kinds import FAULTS, meanwhile
 from tests.faults.oracle import Oracle
-from tests.support.builders.bench import impatient
+from tests.support.builders.bench import impatient_for
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.planner import Plan
     from tests.faults.proxy import FaultProxy
 
-EXAMPLES = int(os.environ.get("S3COPY_FAULT_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("S3COPY_FAULT_EXAMPLES", "120"))
 LIMITS = Limits(single_copy_bytes=100, part_bytes=64)
 """Above 100 bytes an object is a large one."""
 OTHERS = ("changes", "deletes", "overwrites", "clears")
@@ -78,7 +79,7 @@ class Schedule:
     overwrite: Overwrite
     verify: str
     relayed: bool
-    concurrency: int
+    concurrency: int | Literal["auto"]
     batch_objects: int
     page_keys: int
     step: float
@@ -124,7 +125,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
         overwrite=draw(st.sampled_from(Overwrite)),
         verify=draw(st.sampled_from(["size", "checksum"])),
         relayed=relayed,
-        concurrency=draw(st.sampled_from([1, 4])),
+        concurrency=draw(st.sampled_from([1, 4, *[AUTO] * 9, IN_FLIGHT_MOST])),
         batch_objects=draw(st.sampled_from([2, 10_000])),
         page_keys=draw(st.sampled_from([2, 1_000])),
         step=draw(st.sampled_from([0.0, 0.3, 2.0])),
@@ -194,7 +195,7 @@ def carry_out(bench: FaultBench, schedule: Schedule, job: EffectiveJob, plan: Pl
     for batch in plan.batches:
         killed = False
         for retried in (False, True):
-            senders.append(impatient(job.transfer.in_flight))
+            senders.append(impatient_for(job))
             try:
                 copied = bench.copy(job, batch, limits=LIMITS, retried=retried, sender=senders[-1])
             except InterruptedError:

@@ -62,7 +62,7 @@ def make_object(
     )
 
 
-def impatient(in_flight: int = 2) -> Sender:
+def impatient(in_flight: int = 2, in_flight_most: int | None = None) -> Sender:
     """Return a sender that never waits."""
     now = 0.0
 
@@ -71,7 +71,12 @@ def impatient(in_flight: int = 2) -> Sender:
         now += seconds
         return False
 
-    return Sender(in_flight, wait=wait, clock=lambda: now)
+    return Sender(in_flight, in_flight_most=in_flight_most, wait=wait, clock=lambda: now)
+
+
+def impatient_for(job: EffectiveJob) -> Sender:
+    """Return a sender that never waits, with as many requests in flight as a job wants."""
+    return impatient(job.transfer.in_flight, job.transfer.in_flight_most)
 
 
 class Bench:
@@ -107,7 +112,7 @@ class Bench:
         return job
 
     def plan(self, job: EffectiveJob) -> Plan:
-        return plan_job(job, self.stores, sender=impatient(job.transfer.in_flight))
+        return plan_job(job, self.stores, sender=impatient_for(job))
 
     def collector(self, job: EffectiveJob) -> MetricsCollector:
         collector = MetricsCollector(self.clock)
@@ -135,7 +140,7 @@ class Bench:
                 attempt=Attempt(retried=retried),
                 limits=limits,
                 on_counted=on_counted,
-                sender=impatient(job.transfer.in_flight),
+                sender=impatient_for(job),
             )
         return collector.metrics()
 
