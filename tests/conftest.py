@@ -23,6 +23,7 @@ os.environ |= {
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts pytest with & makes it ignored
 
 from tests.support.airflow.databases import KINDS, PostgreSQL, Settings, copy_sqlite, running_postgresql
+from tests.support.airflow.masking import forget_secrets
 from tests.support.s3.proxy import Proxy
 from tests.support.s3.servers import DEFAULT, SERVERS, Endpoint, lacks, running
 from tests.support.s3.sides import Sides
@@ -64,6 +65,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             reason = lacks(name, ability)
             if reason is not None:
                 pytest.skip(f"{name}: {reason}")
+
+
+def pytest_runtest_teardown() -> None:
+    """Each test has secrets of its own."""
+    forget_secrets()
 
 
 @pytest.fixture(scope="session")
