@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -42,6 +42,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the caller choose the server of tests/integration."""
     text = "the S3 server that tests/integration runs on: docs/design/servers.md"
     parser.addoption("--s3-server", choices=SERVERS, default=DEFAULT, help=text)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, keep together what shares a live Airflow, too."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from tests.support.airflow.scheduling import OneAirflowScheduling  # noqa: PLC0415 - needs xdist
+
+    return OneAirflowScheduling(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

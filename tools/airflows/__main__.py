@@ -41,7 +41,7 @@ _AIRFLOW = (
     "tests/integration/test_parameters.py",
 )
 _DEMO = "the demo"
-_KILLED_BATCH = "tests/e2e/test_airflow.py::test_thousands_of_objects_survive_a_killed_batch"
+_KILLED_BATCH = "tests/e2e/live/test_airflow.py::test_thousands_of_objects_survive_a_killed_batch"
 _console = Console(highlight=False, width=170)  # a log has no width; rich would assume 80
 
 
@@ -90,7 +90,7 @@ TRIALS = (
         live=(
             _DEMO,
             _KILLED_BATCH,
-            "tests/e2e/test_killed_upload.py",
+            "tests/e2e/live/test_killed_upload.py",
             "tests/e2e/test_deploy.py",
         ),
     ),

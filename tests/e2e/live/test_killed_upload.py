@@ -9,23 +9,20 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
-from tests.faults.proxy import Fault, FaultProxy
-from tests.support.airflow.stack import AirflowStack
-from tests.support.builders.documents import document, write
-from tests.support.s3.servers import Endpoint
+from tests.faults.proxy import Fault
+from tests.support.builders.documents import document
 from tests.support.s3.small_objects import Upload
 from tests.support.s3.small_s3 import GIB, SmallS3
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.faults.proxy import Forward
+    from tests.faults.proxy import FaultProxy, Forward
+    from tests.support.airflow.jobs import Jobs
+    from tests.support.airflow.stack import AirflowStack
     from tests.support.s3.proxy import Reply, Request
 
 SOURCE, DESTINATION, KEY = "ops-granules", "partner-granules", "copy/large"
-DAG = "s3copy__large"
 ANOTHER = "arn:aws:iam::444455556666:user/another"
 
 
@@ -61,39 +58,40 @@ def held() -> Held:
 
 
 @pytest.fixture
-def airflow(s3: SmallS3, held: Held, tmp_path: Path) -> Iterator[AirflowStack]:
-    """A real Airflow with a job for that object."""
-    configs = tmp_path / "copy_configs"
-    configs.mkdir()
-    write(
-        configs,
-        document(
-            source={"bucket": SOURCE, "connection": "aws_source"},
-            destination={"bucket": DESTINATION, "connection": "aws_destination"},
-            prefixes=[{"source": "data/", "destination": "copy/"}],
-            transfer={"concurrency": 1},
-            failure={"retries": 1},
-        ),
-        "large.yaml",
+def proxy(s3: SmallS3, held: Held, small_wire: FaultProxy) -> FaultProxy:
+    """Holds a request to that server."""
+    small_wire.begin(s3)
+    small_wire.add(held.fault, "UploadPartCopy", nth=3)
+    return small_wire
+
+
+@pytest.fixture
+def dag_id(proxy: FaultProxy, jobs: Jobs) -> str:
+    """A job for that object."""
+    job = document(
+        source={"bucket": SOURCE, "connection": "small_source"},
+        destination={"bucket": DESTINATION, "connection": "small_destination"},
+        prefixes=[{"source": "data/", "destination": "copy/"}],
+        transfer={"concurrency": 1},
+        failure={"retries": 1},
     )
-    with FaultProxy(s3) as proxy:
-        proxy.begin(s3)
-        proxy.add(held.fault, "UploadPartCopy", nth=3)
-        with AirflowStack(tmp_path / "home", configs, Endpoint(proxy.url).connections()) as stack:
-            yield stack
+    jobs.write("large.yaml", yaml.safe_dump(job))
+    return "s3copy__large"
 
 
-def test_a_retry_ends_the_upload_of_a_killed_worker(s3: SmallS3, held: Held, airflow: AirflowStack) -> None:
+def test_a_retry_ends_the_upload_of_a_killed_worker(
+    s3: SmallS3, held: Held, airflow: AirflowStack, dag_id: str
+) -> None:
     """The object is copied, its first upload is aborted, and all other uploads are unchanged."""
     others = set(s3.uploads)
-    airflow.wait_for_dag(DAG)
-    run_id = airflow.trigger(DAG)
+    airflow.wait_for_dag(dag_id)
+    run_id = airflow.trigger(dag_id)
     airflow.until(held.reached.is_set, 120, "the third part")
     (left,) = set(s3.uploads) - others
-    (batch,) = [row for row in airflow.tasks(DAG, run_id) if row["task_id"] == "copy_batch"]
+    (batch,) = [row for row in airflow.tasks(dag_id, run_id) if row["task_id"] == "copy_batch"]
     os.kill(batch["pid"], signal.SIGKILL)
     held.killed.set()
-    assert airflow.finish(DAG, run_id) == "success"
+    assert airflow.finish(dag_id, run_id) == "success"
     assert s3.contents(DESTINATION)[KEY].size == 6 * GIB
     assert left not in s3.uploads
     assert set(s3.uploads) == others
