@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.airflow.agreement import assert_asset_event_agrees, assert_statsd_agrees
+from tests.support.airflow.databases import copy_sqlite
 from tests.support.airflow.statsd import StatsD
 from tests.support.builders.documents import document, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.airflow.databases import Settings
     from tests.support.s3.sides import Sides
 
 pytestmark = pytest.mark.one_server
@@ -34,7 +34,7 @@ class Reported:
 
 
 @pytest.fixture
-def reported(sides: Sides, database: Settings, tmp_path: Path) -> Reported:
+def reported(sides: Sides, tmp_path: Path) -> Reported:
     """A run of two prefixes, with a filter."""
     for number in range(6):
         sides.put(f"data/a/{number}", b"x" * number)
@@ -61,7 +61,7 @@ def reported(sides: Sides, database: Settings, tmp_path: Path) -> Reported:
         env = {
             **os.environ,
             **statsd.settings(),
-            **database,
+            **copy_sqlite(tmp_path / "airflow.db"),
             "AIRFLOW_HOME": str(tmp_path / "home"),
             "AIRFLOW__CORE__DAGS_FOLDER": str(empty),
             "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(lineage),
