@@ -43,6 +43,7 @@ class OperationMetrics(Counts):
     requests_at_least: bool
     peak_in_flight: int
     latency_seconds: dict[str, float | None]
+    limited_by: dict[str, float]
     cost_usd: float
     errors: list[str]
 
@@ -72,6 +73,7 @@ class BatchReport(Counts):
     end_time: str | None
     duration_seconds: float
     peak_in_flight: int
+    limited_by: dict[str, float]
 
 
 class RunDetails(RunReport):

@@ -232,7 +232,9 @@ class _BatchWork:
     def _new_workers(self) -> Workers[Decided]:
         sender = self._sender
         first = max(self._job.transfer.in_flight, sender.in_flight_highest)
-        return Workers(self._carry_out, lambda: sender.in_flight_limit, first=first)
+        return Workers(
+            self._carry_out, lambda: sender.in_flight_limit, first=first, watch=sender.watch_bottlenecks()
+        )
 
     async def _carry_out(self, decided: Decided) -> None:
         if self._access_errors >= ACCESS_ERRORS_MAX:

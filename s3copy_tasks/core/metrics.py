@@ -246,6 +246,7 @@ class TransferMetrics:
             "requests_at_least": self.requests.at_least,
             "peak_in_flight": self.requests.peak_in_flight,
             "latency_seconds": self.requests.latency_seconds,
+            "limited_by": self.requests.limited_by,
             "cost_usd": round(self.requests.cost_usd, 6),
             "errors": [str(failure) for failure in self.errors_encountered.first],
         }

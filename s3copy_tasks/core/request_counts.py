@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import ceil, log
 from typing import Final, Literal, TypeAlias, TypeVar
 
+from s3copy_tasks.core.bottleneck import Bottleneck
 from s3copy_tasks.core.job import EntryId, entry_number
 
 K = TypeVar("K")
@@ -91,6 +92,7 @@ class Requests:
         throttled: of these, answered by S3 with a request to slow down.
         peak_in_flight: the most in flight at the same time in one task.
         latency: successful requests that copied, by bucket.
+        limited_milliseconds: in how much time which `Bottleneck` limited a batch; parallel batches add up.
         at_least: whether more were sent, by attempts whose counts are lost.
     """
 
@@ -99,6 +101,7 @@ class Requests:
     throttled: int = 0
     peak_in_flight: int = 0
     latency: Mapping[int, int] = field(default_factory=dict)
+    limited_milliseconds: Mapping[str, int] = field(default_factory=dict)
     at_least: bool = False
 
     def __add__(self, other: Requests) -> Requests:
@@ -108,6 +111,7 @@ class Requests:
             throttled=self.throttled + other.throttled,
             peak_in_flight=max(self.peak_in_flight, other.peak_in_flight),
             latency=add_counts(self.latency, other.latency),
+            limited_milliseconds=add_counts(self.limited_milliseconds, other.limited_milliseconds),
             at_least=self.at_least or other.at_least,
         )
 
@@ -126,6 +130,12 @@ class Requests:
         """Quantiles of the latencies, by name."""
         return {name: find_quantile(self.latency, share) for name, share in QUANTILES.items()}
 
+    @property
+    def limited_by(self) -> dict[str, float]:
+        """Seconds by bottleneck, the longest first."""
+        longest_first = sorted(self.limited_milliseconds.items(), key=lambda item: (-item[1], item[0]))
+        return {name: milliseconds / 1_000 for name, milliseconds in longest_first}
+
 
 @dataclass(slots=True)
 class Tally:
@@ -136,6 +146,7 @@ class Tally:
     _retried: defaultdict[EntryId, int] = field(default_factory=lambda: defaultdict(int))
     _throttled: defaultdict[EntryId, int] = field(default_factory=lambda: defaultdict(int))
     _latency: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
+    _limited: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def sent(self, kind: Kind, entry: EntryId, in_flight: int, *, again: bool) -> None:
         """Count a request that starts, and how many are in flight now."""
@@ -153,6 +164,10 @@ class Tally:
         if kind in COPYING:
             self._latency[find_bucket(seconds)] += 1
 
+    def limited(self, by: Bottleneck, seconds: float) -> None:
+        """Add the time in which a bottleneck limited a batch."""
+        self._limited[str(by)] += round(1_000 * seconds)
+
     def requests(self) -> Requests:
         """Return what was counted."""
         by_kind: Counter[str] = Counter()
@@ -164,10 +179,11 @@ class Tally:
             throttled=sum(self._throttled.values()),
             peak_in_flight=self.peak_in_flight,
             latency=dict(sorted(self._latency.items())),
+            limited_milliseconds=add_counts(self._limited, {}),
         )
 
     def by_entry(self) -> dict[int, Requests]:
-        """Return what was counted by entry, without the peak and latencies, which are of the whole task."""
+        """Return what was counted by entry; peak, latencies and bottlenecks are of the whole task."""
         kinds: dict[EntryId, dict[str, int]] = {}
         for (entry, kind), count in sorted(self._sent.items(), key=lambda item: item[0][1]):
             kinds.setdefault(entry, {})[kind] = count

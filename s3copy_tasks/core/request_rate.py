@@ -41,12 +41,17 @@ class RequestRate:
         self._since = self._lowered = float("-inf")
         self._step = _STEP_LEAST
 
+    @property
+    def is_lowered(self) -> bool:
+        """Whether S3 has lowered the rate below the limit."""
+        return self.gap_seconds > self._least_gap
+
     def limit(self, per_second: float | None) -> None:
         """Change the limit; a rate that S3 has lowered below it stays as it is."""
-        unlimited = self.gap_seconds <= self._least_gap
+        lowered = self.is_lowered
         self._least_gap = 0.0 if per_second is None else 1.0 / per_second
         self._first_gap_most = max(_ROUND_TRIP_SECONDS / self._in_flight, self._least_gap / _LOWERED)
-        self.gap_seconds = self._least_gap if unlimited else max(self.gap_seconds, self._least_gap)
+        self.gap_seconds = max(self.gap_seconds, self._least_gap) if lowered else self._least_gap
 
     def answered(self, now: float) -> None:
         """Note a request that was not throttled."""
@@ -60,7 +65,7 @@ class RequestRate:
         self._throttled += 1
         if generation != self.generation:
             return
-        if self.gap_seconds > self._least_gap:
+        if self.is_lowered:
             soon = now - self._lowered < _SPAN_SECONDS
             self.gap_seconds = min(self.gap_seconds / (_AGAIN if soon else _LOWERED), _GAP_SECONDS_MAX)
         else:

@@ -8,6 +8,7 @@ from collections import deque
 from threading import Event
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.core.bottleneck import Bottleneck
 from s3copy_tasks.core.in_flight import InFlightLimit
 from s3copy_tasks.core.request_rate import RequestRate
 from s3copy_tasks.engine.loop import event_loop
@@ -45,13 +46,14 @@ class Pacer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.in_flight = 0
-        self.wait = wait or self._sleep
+        self._wait = wait or self._sleep
         self.clock = clock
         self.in_flight_limit = InFlightLimit(in_flight, in_flight_most or in_flight, per_second=per_second)
         self._rate = RequestRate(in_flight, per_second)
         self._stopping = Event()
         self._queue: deque[asyncio.Future[None]] = deque()
         self._sleepers: set[asyncio.Future[None]] = set()
+        self._pausing = 0
         self._next_start = 0.0
         self._timer: asyncio.Task[None] | None = None
 
@@ -114,10 +116,31 @@ class Pacer:
         self.in_flight_limit.answered(now, now - start, self.in_flight - 1, copied=copied)
         return now - start
 
+    async def pause(self, seconds: float) -> bool:
+        """Wait before a request is sent again; return whether to stop."""
+        self._pausing += 1
+        try:
+            return await self._wait(seconds)
+        finally:
+            self._pausing -= 1
+
     def end(self) -> None:
         """Give the slot back."""
         self.in_flight -= 1
         self._wake_next()
+
+    def find_bottleneck(self, lacking: Bottleneck | None) -> Bottleneck | None:
+        """Return what limits a batch now; None if nothing does.
+
+        Args:
+            lacking: what its workers lack; requests that wait here count before that.
+        """
+        is_full = self.in_flight >= self.in_flight_limit.value
+        if self._queue:
+            lacking = Bottleneck.RATE if self._rate.gap_seconds and not is_full else Bottleneck.IN_FLIGHT
+        if is_full or lacking is Bottleneck.LISTING or not self._rate.is_lowered:
+            return lacking
+        return Bottleneck.S3 if self._queue or self._pausing else lacking
 
     def _limit(self, per_second: float) -> None:
         self._rate.limit(per_second)
@@ -155,7 +178,7 @@ class Pacer:
             self._timer = event_loop().create_task(self._wake_in_time())
 
     async def _wake_in_time(self) -> None:
-        await self.wait(max(self._next_start - self.clock(), 0.0))
+        await self._wait(max(self._next_start - self.clock(), 0.0))
         self._timer = None
         self._wake_next()
 

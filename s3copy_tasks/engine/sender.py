@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from s3copy_tasks.core.request_counts import COPYING, Tally
 from s3copy_tasks.core.retry import delay_seconds, may_be_done
+from s3copy_tasks.engine.bottleneck_watch import BottleneckWatch
 from s3copy_tasks.engine.capacity import most_connections
 from s3copy_tasks.engine.pacer import Pacer
 from s3copy_tasks.errors import CopyError, ThrottledError
@@ -20,6 +21,7 @@ from s3copy_tasks.errors import CopyError, ThrottledError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from s3copy_tasks.core.bottleneck import Bottleneck
     from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.core.options import TransferOptions
     from s3copy_tasks.core.request_counts import Kind
@@ -40,6 +42,7 @@ class Sender:
         wait: waits for the given seconds and returns whether to stop; the default wakes up on `stop`.
         jitter: random numbers in [0, 1).
         clock: monotonic seconds.
+        cpu_clock: CPU seconds of the process.
     """
 
     def __init__(
@@ -51,11 +54,13 @@ class Sender:
         wait: Callable[[float], Awaitable[bool]] | None = None,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
+        cpu_clock: Callable[[], float] = time.process_time,
     ) -> None:
         self._pacer = Pacer(
             in_flight, in_flight_most=in_flight_most, per_second=per_second, wait=wait, clock=clock
         )
         self._jitter = jitter
+        self._cpu_clock = cpu_clock
         self._tally = Tally()
 
     @property
@@ -80,6 +85,13 @@ class Sender:
         """Return the requests since the last call, and start again from zero."""
         counted, self._tally = self._tally, Tally()
         return counted
+
+    def watch_bottlenecks(self) -> BottleneckWatch:
+        """Return what counts the bottlenecks of a batch from now on."""
+        return BottleneckWatch(self._pacer, self._count_limited, self._cpu_clock)
+
+    def _count_limited(self, by: Bottleneck, seconds: float) -> None:
+        self._tally.limited(by, seconds)
 
     async def send(
         self,
@@ -118,7 +130,7 @@ class Sender:
                 delay = delay_seconds(error, attempts[throttled], self._jitter())
                 if delay is None:
                     raise
-                if await self._pacer.wait(delay):
+                if await self._pacer.pause(delay):
                     if not cleans_up:
                         raise
                     await asyncio.sleep(min(delay, _CLEANING_UP_SECONDS_MAX))

@@ -7,6 +7,7 @@ from collections import deque
 from threading import Event
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from s3copy_tasks.core.bottleneck import Bottleneck
 from s3copy_tasks.engine.loop import event_loop
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _WAITING_PER_WORKER = 2
 """Items that may wait for each worker: enough to keep all busy while the thread lists the next page."""
-_MORE_WORKERS, _MORE_AFTER_SECONDS = 50, 0.05
+_MORE_WORKERS, WATCH_SECONDS = 50, 0.05
 """1,000 more workers a second: each opens a connection, and a handshake takes a millisecond of CPU."""
 
 
@@ -27,6 +28,8 @@ class Workers(Generic[T]):
         work: called for each item; an error does not affect other items.
         limit: returns how many items may be done at a time; called again and again.
         first: how many may begin at once; the others follow, 1,000 a second.
+        watch: called every `WATCH_SECONDS` with what the workers lack: items that would have to be listed, or
+            more of them in parallel; None means neither.
         pause: waits for the given seconds.
     """
 
@@ -36,11 +39,13 @@ class Workers(Generic[T]):
         limit: Callable[[], int],
         *,
         first: int,
+        watch: Callable[[Bottleneck | None], None] = lambda _: None,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._work = work
         self._limit = limit
         self._first = first
+        self._watch = watch
         self._pause = pause
         self._items: deque[T] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -73,7 +78,7 @@ class Workers(Generic[T]):
         Raises:
             BaseException: the first error of an item, if any.
         """
-        self._close()
+        self.close()
         self._done.result()
         if self._errors:
             raise self._errors[0]
@@ -81,10 +86,11 @@ class Workers(Generic[T]):
     def abandon(self) -> None:
         """Wait for the items in progress and drop the rest."""
         self._items.clear()
-        self._close()
+        self.close()
         self._done.result()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Expect no more items; `finish` and `abandon` do that, too."""
         self._closed = True
         event_loop().call_soon_threadsafe(self._wake_all)
 
@@ -113,9 +119,17 @@ class Workers(Generic[T]):
     async def _grow(self) -> None:
         """Start more workers while the limit allows it and items wait for them."""
         while True:
-            await self._pause(_MORE_AFTER_SECONDS)
-            if self._items and not self._idle:
+            await self._pause(WATCH_SECONDS)
+            lacking = self._find_lacking()
+            self._watch(lacking)
+            if lacking is Bottleneck.IN_FLIGHT:
                 self._start(min(_MORE_WORKERS, self._limit() - self._count))
+
+    def _find_lacking(self) -> Bottleneck | None:
+        """Return what would let the workers do more."""
+        if self._idle:
+            return Bottleneck.LISTING
+        return Bottleneck.IN_FLIGHT if self._items else None
 
     def _start(self, count: int) -> None:
         for _ in range(count):

@@ -1,9 +1,10 @@
-"""What to do about an error, by its code: one table."""
+"""What to do about an error, by its code, and about a copy that should be faster, by what limited it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.core.bottleneck import Bottleneck
 from s3copy_tasks.errors import Code
 
 if TYPE_CHECKING:
@@ -95,6 +96,23 @@ _ADVICE = {
     Code.VERIFICATION_FAILED: _OTHERS,
     Code.WRONG_ACCOUNT: _ACCESS,
 }
+_FASTER: Mapping[str, str] = {
+    Bottleneck.RATE: "The job's own limit was reached. If S3 allows more, raise "
+    "`transfer.max_requests_per_second`.",
+    Bottleneck.S3: "S3 asked to slow down. It takes more for keys below several prefixes, and while no other "
+    "client uses the bucket.",
+    Bottleneck.IN_FLIGHT: "Requests waited for free slots. Set `transfer.concurrency: auto`; if it is, give "
+    "workers more open files (`ulimit -n`) and memory, or raise `transfer.max_active_batches`.",
+    Bottleneck.LISTING: "Nothing was left to copy until more keys were listed, maybe since most objects are "
+    "unchanged. Smaller batches list in parallel: lower `transfer.batch_objects`.",
+    Bottleneck.CPU: "The worker used all of a core. Raise `transfer.max_active_batches`, with a core for "
+    "each batch.",
+}
+
+
+def advise_faster(bottleneck: str) -> str:
+    """Return what makes a copy faster that was mostly limited by this; empty for an unknown bottleneck."""
+    return _FASTER.get(bottleneck, "")
 
 
 def advice(code: str, job: str) -> str:

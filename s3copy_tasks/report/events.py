@@ -110,6 +110,7 @@ def batch_finished(job: EffectiveJob, batch: Batch, metrics: TransferMetrics) ->
         unknown=metrics.files_unknown,
         bytes=metrics.total_bytes_transferred,
         seconds=metrics.duration_seconds,
+        limited_by=metrics.requests.limited_by,
     )
 
 

@@ -205,5 +205,6 @@ def _batch(batch: Batch, metrics: TransferMetrics) -> BatchReport:
         "end_time": whole["end_time"],
         "duration_seconds": whole["duration_seconds"],
         "peak_in_flight": whole["peak_in_flight"],
+        "limited_by": whole["limited_by"],
         **metrics.counts(),
     }

@@ -129,6 +129,11 @@ def metrics_table(report: Mapping[str, Any]) -> Table:
     table.add_row("seconds", f"{seconds:,.1f}")
     if seconds:
         table.add_row("objects/s", f"{report['files_copied_successfully'] / seconds:,.0f}")
+    limited_by = {name: waited for name, waited in report["limited_by"].items() if waited >= 1.0}
+    if limited_by:
+        table.add_row("peak in flight", f"{report['peak_in_flight']:,}")
+    for bottleneck, waited in limited_by.items():
+        table.add_row(f"limited by: {bottleneck}", f"{waited:,.1f} s")
     for code, count in report["errors_by_code"].items():
         table.add_row(Text(f"error: {printable(code)}"), f"{count:,}")
     return table

@@ -47,6 +47,7 @@ TYPES: dict[str, type] = {
     "bytes_per_second": float,
     "requests_by_kind": dict,
     "latency_seconds": dict,
+    "limited_by": dict,
     "cost_usd": float,
     "requests_at_least": bool,
 }

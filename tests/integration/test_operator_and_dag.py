@@ -41,6 +41,7 @@ METRICS = {
     "bytes_per_second",
     "requests_by_kind",
     "latency_seconds",
+    "limited_by",
     "cost_usd",
     "errors",
     "job",
@@ -57,6 +58,7 @@ OF_THE_RUN = {
     "config_digest",
     "peak_in_flight",
     "latency_seconds",
+    "limited_by",
     "objects_per_second",
     "bytes_per_second",
 }

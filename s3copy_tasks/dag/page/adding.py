@@ -199,6 +199,8 @@ def sum_figures(parts: Sequence[Figures]) -> Figures:
         requests_by_kind=_add_counts(part.requests_by_kind for part in parts),
         retried=sum(part.retried for part in parts),
         throttled=sum(part.throttled for part in parts),
+        peak_in_flight=max((part.peak_in_flight for part in parts), default=0),
+        limited_milliseconds=_add_counts(part.limited_milliseconds for part in parts),
         errors_by_code=_add_counts(part.errors_by_code for part in parts),
         errors=tuple(error for part in parts for error in part.errors)[:ERRORS_SHOWN],
         under_way=any(part.under_way for part in parts),

@@ -15,7 +15,7 @@ from s3copy_tasks.dag.page.rows import Run, Task
 from s3copy_tasks.dag.page.settings import Setting, list_explained_settings
 from s3copy_tasks.dag.page.shapes import mappings
 from s3copy_tasks.dag.xcom import BATCHES, CONFIG, ENTRIES
-from s3copy_tasks.report.advice import advise
+from s3copy_tasks.report.advice import advise, advise_faster
 
 RUNS_SHOWN = 30
 STEPS = ("preflight", "plan", "copy_batch", "summarize", "publish")
@@ -71,6 +71,7 @@ class RunView:
         entries: the entries of the job.
         advice: what to do about the most frequent codes, as in messages; empty while it is under way.
         errors: the first failures, with their whole reasons.
+        faster: what would make it faster, by what limited it for longest; empty if that is unknown.
         settings: the config that it used; empty if `preflight` pushed none.
     """
 
@@ -83,6 +84,7 @@ class RunView:
     entries: tuple[Entry, ...]
     advice: tuple[str, ...]
     errors: tuple[str, ...]
+    faster: str
     settings: tuple[Setting, ...]
 
 
@@ -193,6 +195,7 @@ def run_view(
         entries=tuple(entries(summarized.get(ENTRIES))),
         advice=tuple(advise(codes, row.run.job)) if row.run.end else (),
         errors=find_whole_errors(row.figures.errors, pushed) if row.figures else (),
+        faster=advise_faster(next(iter(row.figures.limited_milliseconds), "")) if row.figures else "",
         settings=tuple(list_explained_settings(summarized.get(CONFIG))),
     )
 

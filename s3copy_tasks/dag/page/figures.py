@@ -40,6 +40,8 @@ class Figures:
         retried: requests that were sent again.
         throttled: requests that S3 throttled.
         latency: seconds by `p50`, `p95`, `p99`, for requests that copy.
+        peak_in_flight: the most requests at once in one batch; 0 if unknown.
+        limited_milliseconds: how long batches were limited, by bottleneck, the longest first.
         dollars: cost of the requests; None if unknown.
         errors_by_code: exact counts.
         errors: the first failures as text, with keys; a reason may have several lines.
@@ -69,6 +71,8 @@ class Figures:
     retried: int = 0
     throttled: int = 0
     latency: Mapping[str, float] = field(default_factory=dict)
+    peak_in_flight: int = 0
+    limited_milliseconds: Mapping[str, int] = field(default_factory=dict)
     dollars: float | None = None
     errors_by_code: Mapping[str, int] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
@@ -130,6 +134,8 @@ def parse_figures(value: Any) -> Figures | None:
         retried=read_count(sent, "retried") or read_count(value, "requests_retried"),
         throttled=read_count(sent, "throttled") or read_count(value, "requests_throttled"),
         latency=_seconds(value.get("latency_seconds")),
+        peak_in_flight=read_count(sent, "peak_in_flight"),
+        limited_milliseconds=_limited(value),
         dollars=_number(value, "cost_usd"),
         errors_by_code=_counts(errors if isinstance(errors, dict) else value, "by_code")
         or _counts(value, "errors_by_code"),
@@ -201,6 +207,13 @@ def _counts(value: Mapping[str, Any], name: str) -> dict[str, int]:
 def _seconds(value: Any) -> dict[str, float]:
     found = mapping(value)
     return {name: found[name] for name in ("p50", "p95", "p99") if _number(found, name) is not None}
+
+
+def _limited(value: Mapping[str, Any]) -> dict[str, int]:
+    """Return milliseconds by bottleneck, of a batch's metrics or of a summary, which has seconds."""
+    found = mapping(value.get("limited_by"))
+    summarized = {name: round(1_000 * (_number(found, name) or 0.0)) for name in found}
+    return _counts(mapping(value.get("requests")), "limited_milliseconds") or _counts({"": summarized}, "")
 
 
 def _texts(value: Any) -> tuple[str, ...]:

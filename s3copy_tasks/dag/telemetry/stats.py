@@ -9,6 +9,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from s3copy_tasks.core.bottleneck import Bottleneck
 from s3copy_tasks.dag.airflow_versions import conf, stats
 from s3copy_tasks.dag.best_effort import warn_on_failure
 
@@ -86,6 +87,8 @@ def _gauges(report: RunReport) -> Iterator[tuple[str, float]]:
     for name, seconds in report["latency_seconds"].items():
         if seconds is not None:
             yield f"latency_seconds.{name}", seconds
+    for bottleneck in Bottleneck:
+        yield f"limited_by.{bottleneck}", report["limited_by"].get(bottleneck, 0.0)
 
 
 def _safe(text: str) -> str:

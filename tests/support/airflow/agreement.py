@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from s3copy_tasks.core.bottleneck import Bottleneck
 from s3copy_tasks.dag.airflow_versions import event_extra
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def assert_statsd_agrees(statsd: StatsD, metrics: Mapping[str, Any]) -> None:
         assert statsd.latest[prefix + name] == metrics[name], name
     for name, seconds in metrics["latency_seconds"].items():
         assert statsd.latest.get(f"{prefix}latency_seconds.{name}") == seconds
+    for bottleneck in Bottleneck:
+        waited = metrics["limited_by"].get(bottleneck, 0.0)
+        assert statsd.latest[f"{prefix}limited_by.{bottleneck}"] == waited
     assert abs(statsd.latest[prefix + "duration"] - 1_000 * metrics["duration_seconds"]) < 1
 
 

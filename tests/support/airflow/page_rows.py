@@ -66,6 +66,8 @@ def metrics(copied: int = 0, *, failed: int = 0, seconds: float = 10.0, **more: 
         "requests_retried": 1,
         "requests_throttled": 0,
         "latency_seconds": {"p50": 0.041, "p95": 0.090, "p99": 0.200},
+        "peak_in_flight": 105,
+        "limited_by": {"in_flight": 8.25, "listing": 1.5},
         "cost_usd": copied * 5.4e-6,
         "errors": errors,
         "errors_by_code": {"AccessDenied": failed} if failed else {},

@@ -39,5 +39,6 @@ class VirtualTime:
                 await asyncio.sleep(0)
             if self._sleepers:
                 self.now, _, alarm = heapq.heappop(self._sleepers)
-                alarm.set_result(None)
+                if not alarm.done():  # a sleeper may have been cancelled
+                    alarm.set_result(None)
         await asyncio.gather(*tasks)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s3copy_tasks.core.bottleneck import Bottleneck
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, sum_metrics
 from s3copy_tasks.core.objects import SkipReason
@@ -41,6 +42,7 @@ REQUESTS = st.builds(
     throttled=COUNTS,
     peak_in_flight=st.integers(0, 1_000),
     latency=sorted_counts(st.integers(0, 259)),
+    limited_milliseconds=sorted_counts(st.sampled_from([str(limit) for limit in Bottleneck])),
 )
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s3copy_tasks.core.bottleneck import Bottleneck
 from s3copy_tasks.core.request_counts import (
     PRICES_USD,
     Kind,
@@ -89,6 +90,26 @@ def test_requests_travel(sent: list[tuple[Kind, int | None, bool, bool, float]])
     """Requests stay the same through JSON and back."""
     requests = tallied(sent).requests()
     assert load(Requests, json.loads(json.dumps(dump(requests, sparse=True)))) == requests
+
+
+def test_bottlenecks_add_up() -> None:
+    """The seconds of all batches are added, and the longest is first; what took no time is left out."""
+    tallies = Tally(), Tally()
+    for tally in tallies:
+        tally.limited(Bottleneck.LISTING, 0.5)
+        tally.limited(Bottleneck.RATE, 0.05)
+    tallies[0].limited(Bottleneck.RATE, 12.0)
+    tallies[0].limited(Bottleneck.CPU, 0.0)
+    whole = tallies[0].requests() + tallies[1].requests()
+    assert list(whole.limited_by.items()) == [("rate", 12.1), ("listing", 1.0)]
+    assert load(Requests, json.loads(json.dumps(dump(whole, sparse=True)))) == whole
+
+
+def test_requests_of_earlier_versions_are_read() -> None:
+    """A batch of a run that survives an upgrade may have pushed no bottlenecks."""
+    earlier = load(Requests, {"by_kind": {"CopyObject": 2}, "peak_in_flight": 2})
+    assert earlier == Requests(by_kind={"CopyObject": 2}, peak_in_flight=2)
+    assert earlier.limited_by == {}
 
 
 def test_only_copies_are_timed() -> None:

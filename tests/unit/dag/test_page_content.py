@@ -63,6 +63,8 @@ def test_one_run_in_full(page: Page) -> None:
         "2,468 sent, 1 of them as retries",
         "they cost $0.0067",
         "50% took less than 0.041 s",
+        "Up to 105 were in flight at once in one batch.",
+        "in flight 8.2 s listing 1.5 s Requests waited for free slots. Set transfer.concurrency: auto",
         "CopyObject 1,234",
         "source.bucket ops-granules page_mine.yaml:3",
         "transfer.concurrency",

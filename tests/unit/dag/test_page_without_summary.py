@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from s3copy_tasks.core.metrics import Failure, TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.dag.page.words import UNKNOWN
 from s3copy_tasks.dag.xcom import dump, dump_failed_step
 from s3copy_tasks.errors import AccessError
@@ -66,6 +68,28 @@ def test_a_run_that_a_person_ended_is_added_up(page: Page, page_rows: Any, state
     assert "At least 301 sent, 0 of them as retries, 0 throttled by S3; they cost at least $0.0015" in text
     assert f"{waited} 3/3 daily/ 0 0 bytes {UNKNOWN} 0 250 unknown" in text
     assert "daily/&lt;b&gt;: AccessDenied after 1 attempt: no Missing: {}" in text
+
+
+def test_bottlenecks_of_batches_are_added_up(page: Page, page_rows: Any) -> None:
+    """The times of all batches count, and the highest peak; a batch of an earlier version has none."""
+    first, second, earlier = (
+        Requests(by_kind={"CopyObject": 1}, peak_in_flight=1, limited_milliseconds=limited)
+        for limited in ({"rate": 90_000, "cpu": 500}, {"rate": 61_000}, {})
+    )
+    text = show(
+        page,
+        "limited",
+        state="failed",
+        batches=[("success", 1, 20)] * 3,
+        states={"summarize": "skipped"},
+        copy_batch__metrics={
+            number: page_rows.reported(1, requests=requests)
+            for number, requests in enumerate((first, replace(second, peak_in_flight=77), earlier))
+        },
+        **page_rows.planned((1, 1), (1, 1), (1, 1)),
+    )
+    assert "Up to 77 were in flight at once in one batch." in text
+    assert "rate 2 min 31 s CPU 0.5 s The job&#39;s own limit was reached." in text
 
 
 def test_metrics_of_an_earlier_plan_do_not_count(page: Page, page_rows: Any) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from s3copy_tasks.core.bottleneck import Bottleneck
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.errors import Code
-from s3copy_tasks.report.advice import advice
+from s3copy_tasks.report.advice import advice, advise_faster
 from s3copy_tasks.report.message import (
     Run,
     describe_failure,
@@ -151,6 +152,12 @@ def test_every_code_has_advice(code: str) -> None:
     words = advice(code, "demo")
     assert "clear" in words
     assert "{" not in words
+
+
+def test_every_bottleneck_has_advice() -> None:
+    """What limits a copy comes with what to change; a bottleneck of a later version has none."""
+    assert all(advise_faster(str(bottleneck)).endswith(".") for bottleneck in Bottleneck)
+    assert advise_faster("a bottleneck that nothing knows") == ""
 
 
 def test_places(tmp_path: Path) -> None:

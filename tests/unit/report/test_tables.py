@@ -7,7 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
-from s3copy_tasks.report.tables import error_lines, plan_table
+from s3copy_tasks.core.metrics import TransferMetrics
+from s3copy_tasks.core.request_counts import Requests
+from s3copy_tasks.report.summary import report
+from s3copy_tasks.report.tables import error_lines, metrics_table, plan_table
 
 ENTRY = {
     "source": "daily/2026-01-31/",
@@ -33,6 +36,18 @@ def test_a_plan_shows_every_figure(width: int) -> None:
     words = shown.getvalue().split()
     assert all(words.count(figure) == 2 for figure in FIGURES)
     assert "daily/2026-01-31/" in words
+
+
+def test_a_run_shows_what_limited_it() -> None:
+    """The peak in flight and each bottleneck of a second or more have a row, the longest first."""
+    requests = Requests(
+        peak_in_flight=1_050, limited_milliseconds={"listing": 1_500, "rate": 12_500, "cpu": 400}
+    )
+    run = report(TransferMetrics(requests=requests), job="demo", config_digest=None, dry_run=False)
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(metrics_table(run))
+    rows = [" ".join(line.split()) for line in shown.getvalue().splitlines()]
+    assert rows[-4:-1] == ["peak in flight 1,050", "limited by: rate 12.5 s", "limited by: listing 1.5 s"]
 
 
 @pytest.mark.parametrize(("failed", "last"), [(3, "  c/2: AccessDenied"), (2_000, "  ... 1,990 more")])
