@@ -16,9 +16,11 @@ from s3copy_tasks.engine.loop import event_loop
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-_AHEAD_SECONDS, _BEHIND_SECONDS = 0.002, 0.005
-"""How early a request may start, because a timer for each would cost more than the request;
-and how much of a delay is made up for, because the loop also does other things."""
+_AHEAD_SECONDS, _AHEAD_THROTTLED_SECONDS = 0.005, 0.002
+"""How early a request may start, so that one timer is for many, and their answers come together, too;
+less from the first SlowDown on, because a server with a small burst refuses large groups."""
+_BEHIND_SECONDS = 0.005
+"""How much of a delay is made up for, because the loop also does other things."""
 
 
 class Pacer:
@@ -54,6 +56,8 @@ class Pacer:
         self._queue: deque[asyncio.Future[None]] = deque()
         self._sleepers: set[asyncio.Future[None]] = set()
         self._pausing = 0
+        self._called = 0  # were in the queue, and start as soon as the loop runs them
+        self._ahead_seconds = _AHEAD_SECONDS
         self._next_start = 0.0
         self._timer: asyncio.Task[None] | None = None
 
@@ -74,20 +78,26 @@ class Pacer:
     @property
     def must_wait(self) -> bool:
         """Whether a request has to wait for its turn."""
-        return self.in_flight >= self.in_flight_limit.value or bool(self._rate.gap_seconds)
+        return self.in_flight + self._called >= self.in_flight_limit.value or bool(self._rate.gap_seconds)
 
     async def wait_for_turn(self) -> None:
         """Wait for a slot and for the time to start, or for `stop`."""
-        while not self._stopping.is_set() and not self._count_startable():
-            turn = event_loop().create_future()
-            self._queue.append(turn)
-            self._keep_pace()
-            try:
-                await turn
-            except asyncio.CancelledError:
-                self._wake_next()  # this request may have been woken already: pass its turn on
-                raise
-        self._next_start = max(self.clock() - _BEHIND_SECONDS, self._next_start) + self._rate.gap_seconds
+        if self._stopping.is_set():
+            return
+        if self._timer is None and self._count_startable():
+            self._use_time(1)
+            return
+        turn = event_loop().create_future()
+        self._queue.append(turn)
+        self._keep_pace()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it was called already: the next one gets its slot
+                self._called -= 1
+                self._wake_next()
+            raise
+        self._called -= 1
 
     def start(self) -> int:
         """Take a slot; return the generation of the rate, for `throttled`."""
@@ -97,6 +107,7 @@ class Pacer:
 
     def throttled(self, generation: int) -> None:
         """Lower the rate, once for all requests that were started at the same rate."""
+        self._ahead_seconds = _AHEAD_THROTTLED_SECONDS
         self._rate.throttled(generation, self.clock())
         self.in_flight_limit.throttled()
 
@@ -127,7 +138,8 @@ class Pacer:
     def end(self) -> None:
         """Give the slot back."""
         self.in_flight -= 1
-        self._wake_next()
+        if self._queue and self._timer is None:  # a timer wakes those that wait for their time
+            self._wake_next()
 
     def find_bottleneck(self, lacking: Bottleneck | None) -> Bottleneck | None:
         """Return what limits a batch now; None if nothing does.
@@ -148,24 +160,26 @@ class Pacer:
 
     def _count_startable(self) -> int:
         """Return how many requests may start now, by slots and rate; unused starts do not carry over."""
-        free = self.in_flight_limit.value - self.in_flight
+        free = self.in_flight_limit.value - self.in_flight - self._called
         gap = self._rate.gap_seconds
         if not gap or free <= 0:
             return max(free, 0)
-        ahead = min(self.clock() - self._next_start, 0.0) + _AHEAD_SECONDS
+        ahead = min(self.clock() - self._next_start, 0.0) + self._ahead_seconds
         return min(free, int(ahead / gap) + 1) if ahead >= 0.0 else 0
 
     def _wake_next(self) -> None:
         """Wake the requests that may start."""
-        if not self._queue:
-            return
-        startable = self._count_startable()
-        while self._queue and startable > 0:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                startable -= 1
+        startable, called = self._count_startable(), 0
+        while self._queue and called < startable:
+            called += _wake(self._queue.popleft())
+        self._called += called
+        self._use_time(called)
         self._keep_pace()
+
+    def _use_time(self, requests: int) -> None:
+        """Put off the next start for the requests that start now."""
+        earliest = max(self.clock() - _BEHIND_SECONDS, self._next_start)
+        self._next_start = earliest + requests * self._rate.gap_seconds
 
     def _keep_pace(self) -> None:
         """Set a timer for requests that wait for their time; an answer wakes those that wait for a slot."""
@@ -173,7 +187,7 @@ class Pacer:
             self._rate.gap_seconds
             and self._timer is None
             and self._queue
-            and self.in_flight < self.in_flight_limit.value
+            and self.in_flight + self._called < self.in_flight_limit.value
         ):
             self._timer = event_loop().create_task(self._wake_in_time())
 
@@ -183,9 +197,10 @@ class Pacer:
         self._wake_next()
 
     def _wake_all(self) -> None:
-        for waiting in (*self._queue, *self._sleepers):
-            _wake(waiting)
+        self._called += sum(_wake(turn) for turn in self._queue)
         self._queue.clear()
+        for alarm in self._sleepers:
+            _wake(alarm)
 
     async def _sleep(self, seconds: float) -> bool:
         """Wait that long, or until `stop`; return whether it was stopped."""
@@ -201,6 +216,9 @@ class Pacer:
         return self._stopping.is_set()
 
 
-def _wake(alarm: asyncio.Future[None]) -> None:
-    if not alarm.done():
-        alarm.set_result(None)
+def _wake(alarm: asyncio.Future[None]) -> bool:
+    """Return whether it was asleep."""
+    if alarm.done():
+        return False
+    alarm.set_result(None)
+    return True

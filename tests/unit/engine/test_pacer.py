@@ -108,6 +108,47 @@ def test_requests_keep_the_pace() -> None:
     assert starts == pytest.approx([0.0, 0.25, 0.5, 10.0, 10.245])
 
 
+def test_requests_start_in_order_of_arrival() -> None:
+    """A request that arrives when the time of another has come starts after it."""
+    time = VirtualTime()
+    sender = Sender(8, per_second=4, wait=time.sleep, clock=lambda: time.now)
+    starts: list[int] = []
+
+    async def one(number: int, after: float) -> None:
+        async def request() -> None:
+            starts.append(number)
+
+        await time.sleep(after)
+        await sender.send("CopyObject", request)
+
+    wait_for(time.run(*(one(number, after) for number, after in enumerate((0.0, 0.0, 0.0, 0.25, 0.5)))))
+    assert starts == [0, 1, 2, 3, 4]
+
+
+def test_a_cancelled_request_leaves_its_slot_to_the_next() -> None:
+    """A request that is cancelled at the moment when it may start does not keep the slot."""
+    sender = Sender(1)
+
+    async def run() -> str:
+        release = asyncio.Event()
+
+        async def hold() -> None:
+            await release.wait()
+
+        first = asyncio.ensure_future(sender.send("CopyObject", hold))
+        await asyncio.sleep(0)
+        second, third = (asyncio.ensure_future(sender.send("CopyObject", Script([]))) for _ in range(2))
+        await asyncio.sleep(0)
+        release.set()
+        asyncio.get_running_loop().call_soon(second.cancel)  # after the first, which ends in this round
+        done = await asyncio.wait_for(third, PATIENCE_SECONDS)
+        await first
+        assert second.cancelled()
+        return done
+
+    assert wait_for(run()) == "done"
+
+
 def test_a_stop_ends_the_wait_for_the_pace() -> None:
     """A request that waits for its time is never sent once the sender has stopped; an abort still is."""
     sender = Sender(8, per_second=0.01)

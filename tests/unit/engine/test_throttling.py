@@ -33,6 +33,7 @@ class Limited:
 
 SERVERS = {
     "S3's floor": Limited(rate=3_500, burst=35, seconds=8.0, settled_after=3.0),
+    "a small burst": Limited(rate=3_500, burst=10, seconds=5.0, settled_after=3.0),
     "a minute": Limited(rate=350, burst=10),
     "far away, answers spread": Limited(
         rate=1_000, burst=50, round_trip=0.1, spread=0.5, in_flight=500, seconds=20.0
