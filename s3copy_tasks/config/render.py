@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from s3copy_tasks.config.check.dates import parse_moment
+from s3copy_tasks.config.check.dates import check_text, parse_moment
 from s3copy_tasks.config.check.schedule import ASSET_CHARACTERS_MAX, asset_uri
 from s3copy_tasks.config.check.template import UnknownNameError, render
-from s3copy_tasks.config.check.trial import check_text
 from s3copy_tasks.config.read.hints import SHOWN_MAX, did_you_mean
 from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.errors import Code, ConfigError

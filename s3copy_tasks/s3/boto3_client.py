@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from boto3 import __version__ as boto3_version
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -95,6 +94,8 @@ def check_copies_are_conditional(client: S3Client) -> None:
     """
     asked: Any = client.meta.service_model.operation_model("CopyObject").input_shape
     if "IfNoneMatch" not in asked.members:
+        from boto3 import __version__ as boto3_version  # noqa: PLC0415 - slow, and its other modules are not used
+
         msg = (
             f"transfer.client: boto3 needs boto3 {_CONDITIONAL_COPIES} or later for conditional copies, and "
             f"{boto3_version} is installed. Upgrade it, or remove `client`: the default, `fast`, works"

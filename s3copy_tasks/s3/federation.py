@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.hooks.base_aws import BaseSessionFactory
 from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
 
-from s3copy_tasks.s3.regions import LOADER
+from s3copy_tasks.s3.models import LOADER
 
 if TYPE_CHECKING:
     import boto3

@@ -6,11 +6,10 @@ import os
 from functools import cache
 
 from botocore.exceptions import UnknownRegionError
-from botocore.loaders import Loader
 from botocore.session import Session
 
-LOADER = Loader()
-"""Shared by all sessions: each would take 0.2 s to load botocore's models of AWS's services."""
+from s3copy_tasks.s3.models import LOADER
+
 _ENVIRONMENT = "AWS_REGION"
 """The variable of all AWS SDKs but boto3, which reads AWS_DEFAULT_REGION alone."""
 

@@ -16,8 +16,9 @@ from botocore.session import Session
 
 from s3copy_tasks.s3.extra import ASSUME_ROLE
 from s3copy_tasks.s3.identity import make_session_name
+from s3copy_tasks.s3.models import LOADER
 from s3copy_tasks.s3.quiet_logs import drop_tracebacks
-from s3copy_tasks.s3.regions import LOADER, region_of_environment
+from s3copy_tasks.s3.regions import region_of_environment
 from s3copy_tasks.s3.session_errors import explain_no_session
 
 if TYPE_CHECKING:

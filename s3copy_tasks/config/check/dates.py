@@ -19,7 +19,12 @@ class RunDates:
     """`dag_run` in templates: it only has the time when the run became due."""
 
     def __init__(self, run_after: datetime) -> None:
-        self.run_after = _to_airflows_type(run_after)
+        self._run_after = run_after
+
+    @property
+    def run_after(self) -> DateTime:
+        """Of Airflow's type, in UTC."""
+        return _to_airflows_type(self._run_after)
 
 
 def run_names(
@@ -76,3 +81,16 @@ def parse_moment(text: str, zone: ZoneInfo) -> datetime:
         msg = f"{text!r} has no time zone. Write {text}Z or {text}+00:00"
         raise ValueError(msg)
     return moment
+
+
+def check_text(field: str, text: str, zone: ZoneInfo) -> None:
+    """Raise for a rendered text that its field can't have: `prefix`, `key` or `modified_since`.
+
+    Raises:
+        ValueError: a prefix does not end with "/", or a date is not valid.
+    """
+    if field == "modified_since":
+        parse_moment(text, zone)
+    elif field == "prefix" and text and not text.endswith("/"):
+        msg = f"{text!r} does not end with '/' after rendering"
+        raise ValueError(msg)

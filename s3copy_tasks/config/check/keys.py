@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from jinja2 import TemplateError
-
 from s3copy_tasks.config.check.forms import Form, find_form
-from s3copy_tasks.config.check.template import NAMES, literal_parts
+from s3copy_tasks.config.check.template import NAMES, UnknownNameError, literal_parts
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import written
 from s3copy_tasks.core.job import PrefixEntry
@@ -76,7 +74,7 @@ def check_keys(entries: Entries, buckets: dict[str, str | None]) -> Iterator[Fin
 def _find_odd_form(template: str, side: str, bucket: str | None) -> str | None:
     try:
         parts = literal_parts(template)
-    except TemplateError:
+    except UnknownNameError:
         return None  # reported as such
     text = "".join(_EXPRESSION if part is None else part for part in parts)
     if text.startswith("s3://"):

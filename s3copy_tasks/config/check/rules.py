@@ -15,7 +15,6 @@ from s3copy_tasks.config.check.filters import check_filters
 from s3copy_tasks.config.check.keys import check_keys
 from s3copy_tasks.config.check.schedule import check_asset, resolve_cron
 from s3copy_tasks.config.check.template import DATE_NAMES, UnknownNameError, names_in
-from s3copy_tasks.config.check.trial import SAMPLE_DAY, find_failure
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import SHOWN_MAX, nearest
 from s3copy_tasks.core.job import (
@@ -146,6 +145,8 @@ def _of_templates(document: dict[str, Any]) -> Iterator[Finding]:
             )
             yield Finding(parts=parts, code=Code.NO_LOGICAL_DATE, message=words)
         elif "{" in template:
+            from s3copy_tasks.config.check.trial import SAMPLE_DAY, find_failure  # noqa: PLC0415 - slow
+
             failure = find_failure(template, _kind(parts), by_assets=by_assets)
             if failure is not None:
                 words = f"fails in every run, such as that of {SAMPLE_DAY}: {failure}"

@@ -7,9 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from croniter import croniter
-from croniter.croniter import CroniterBadDateError, CroniterError
-
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
@@ -49,6 +46,9 @@ def resolve_cron(schedule: str) -> str:
         fields_are = "five fields (minute, hour, day, month, weekday)"
         msg = f'{schedule!r} is not a valid cron expression. Write {fields_are}, such as "0 2 * * *"'
         raise ValueError(msg)
+    from croniter import croniter  # noqa: PLC0415 - slow, and many jobs have no cron
+    from croniter.croniter import CroniterBadDateError, CroniterError  # noqa: PLC0415
+
     try:
         croniter(schedule, datetime(2000, 1, 1)).get_next()  # noqa: DTZ001 - any: does it ever come?
     except CroniterBadDateError:
@@ -122,6 +122,8 @@ def interval_from(logical_date: datetime, schedule: str | None, zone: ZoneInfo) 
 
 def _find_tick(moment: datetime, schedule: str, zone: ZoneInfo, *, back: bool = False) -> datetime:
     """Return the tick of a schedule that follows a moment, or precedes it, as Airflow's timetable does."""
+    from croniter import croniter  # noqa: PLC0415 - as above
+
     wall = moment.astimezone(zone).replace(tzinfo=None)
     cron = croniter(resolve_cron(schedule), wall)
     tick = cron.get_prev(datetime) if back else cron.get_next(datetime)

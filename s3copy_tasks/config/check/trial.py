@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 from jinja2 import Undefined, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
-from s3copy_tasks.config.check.dates import parse_moment, run_names
-from s3copy_tasks.config.check.template import make_environment, nodes_of, render
+from s3copy_tasks.config.check.dates import check_text, run_names
+from s3copy_tasks.config.check.jinja import make_environment, nodes_of
+from s3copy_tasks.config.check.template import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,16 +147,3 @@ def _sample_names(day: datetime, *, by_assets: bool) -> dict[str, Any]:
         logical_date=None if by_assets else day,
         interval=(day, end),
     )
-
-
-def check_text(field: str, text: str, zone: ZoneInfo) -> None:
-    """Raise for a rendered text that its field can't have: `prefix`, `key` or `modified_since`.
-
-    Raises:
-        ValueError: a prefix does not end with "/", or a date is not valid.
-    """
-    if field == "modified_since":
-        parse_moment(text, zone)
-    elif field == "prefix" and text and not text.endswith("/"):
-        msg = f"{text!r} does not end with '/' after rendering"
-        raise ValueError(msg)
