@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from configparser import ConfigParser, Error
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -104,9 +105,15 @@ def _may_have_backend() -> bool:
     variables = tuple(f"AIRFLOW__{section}__{option}".upper() for section, option in _BACKENDS)
     if any(value and name.startswith(variables) for name, value in os.environ.items()):
         return True
+    return _names_backend(_config_file())
+
+
+@cache
+def _names_backend(config: Path) -> bool:
+    """Say whether a file of Airflow's options names a secrets backend, or can't be read here."""
     options = ConfigParser(strict=False, interpolation=None)
     try:
-        options.read_string(_config_file().read_text(encoding="utf-8"))
+        options.read_string(config.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError, Error):  # Airflow will say what is wrong with it

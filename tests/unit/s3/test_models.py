@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
+from typing import Any
+
 import pytest
 from botocore.exceptions import UnknownServiceError
-from botocore.loaders import Loader
+from botocore.loaders import JSONFileLoader, Loader
 
-from s3copy_tasks.s3.models import LOADER
+from s3copy_tasks.s3.models import LOADER, Models
 
 
 @pytest.mark.parametrize("service", ["s3", "sts", "sso", "sso-oidc"])
@@ -26,3 +31,23 @@ def test_a_service_that_does_not_exist() -> None:
     """The error is botocore's."""
     with pytest.raises(UnknownServiceError, match="Unknown service: 'nope'"):
         LOADER.load_service_model("nope", "service-2")
+
+
+def test_two_sides_read_each_file_once() -> None:
+    """Both connect at the same time: the second waits for what the first is reading."""
+    read, both = [], Barrier(2)
+
+    class Slow(JSONFileLoader):
+        """Waits a moment for the other side."""
+
+        def load_file(self, file_path: str) -> Any:
+            read.append(file_path)
+            with suppress(BrokenBarrierError):
+                both.wait(timeout=0.2)
+            return super().load_file(file_path)
+
+    models = Models(Slow())
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: models.load_service_model("sts", "service-2"), range(2))
+    assert first == second == Loader().load_service_model("sts", "service-2")
+    assert len(read) == len(set(read))
