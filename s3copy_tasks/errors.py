@@ -124,5 +124,10 @@ def is_worth_a_retry(error: CopyError) -> bool:
     return isinstance(error, TransientError) and not isinstance(error, ExpiredError)
 
 
+def as_copy_error(error: BaseException) -> CopyError:
+    """Return an error of this package unchanged, and any other with its name as code."""
+    return error if isinstance(error, CopyError) else CopyError(str(error), code=type(error).__name__)
+
+
 def _rebuild(cls: type[CopyError], reason: str, code: str, remedy: str | None = None) -> CopyError:
     return cls(reason, code=code, remedy=remedy)

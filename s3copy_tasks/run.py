@@ -12,7 +12,7 @@ from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.engine.sender import Sender
-from s3copy_tasks.errors import CopyError
+from s3copy_tasks.errors import as_copy_error
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import details, outside_metrics, run_metrics, without_plan
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.planner import Plan
     from s3copy_tasks.core.store import Stores
     from s3copy_tasks.interfaces import RunDetails
-
-
-def as_copy_error(error: BaseException) -> CopyError:
-    """Return an error of this package unchanged, and any other with its name as code."""
-    return error if isinstance(error, CopyError) else CopyError(str(error), code=type(error).__name__)
 
 
 def _ignore(_: int) -> None:

@@ -26,13 +26,13 @@ from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.sender import make_sender
-from s3copy_tasks.errors import Code, ConfigError, CopyError
+from s3copy_tasks.errors import Code, ConfigError, CopyError, as_copy_error
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.preflight.apart import explain_two_servers
 from s3copy_tasks.preflight.preflight import preflight
 from s3copy_tasks.report.summary import report, verdict, without_job, without_plan
 from s3copy_tasks.report.tables import error_lines, metrics_table, plan_as_dict, plan_table, title
-from s3copy_tasks.run import InProcessRun, Watch, as_copy_error
+from s3copy_tasks.run import InProcessRun, Watch
 from s3copy_tasks.s3.airflow_connection import needs_airflow
 from s3copy_tasks.s3.connections import Sides
 

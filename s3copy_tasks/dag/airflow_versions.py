@@ -36,13 +36,6 @@ else:
     from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
     from airflow.timetables.interval import CronDataIntervalTimetable
 
-if TYPE_CHECKING or AIRFLOW >= (3, 3):
-    from airflow.sdk.observability import stats
-elif AIRFLOW >= (3, 2):
-    from airflow.sdk.observability.stats import Stats as stats  # noqa: N813 - a module since 3.3
-else:
-    from airflow.stats import Stats as stats  # noqa: N813
-
 __all__ = [
     "AIRFLOW",
     "HAS_DEADLINES",
@@ -59,7 +52,7 @@ __all__ = [
     "find_executors",
     "hook_lineage_collector",
     "queued_deadline",
-    "stats",
+    "statistics",
 ]
 
 
@@ -114,6 +107,17 @@ def hook_lineage_collector() -> Any:
     else:
         from airflow.lineage.hook import get_hook_lineage_collector  # noqa: PLC0415
     return get_hook_lineage_collector()
+
+
+def statistics() -> Any:
+    """Return Airflow's client of statistics; its import takes as long as that of all configs."""
+    if TYPE_CHECKING or AIRFLOW >= (3, 3):
+        from airflow.sdk.observability import stats  # noqa: PLC0415
+    elif AIRFLOW >= (3, 2):
+        from airflow.sdk.observability.stats import Stats as stats  # noqa: N813, PLC0415 - a module since 3.3
+    else:
+        from airflow.stats import Stats as stats  # noqa: N813, PLC0415
+    return stats
 
 
 def event_extra(values: Mapping[str, Any]) -> dict[str, Any]:

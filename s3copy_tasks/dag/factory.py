@@ -20,7 +20,6 @@ from s3copy_tasks.config.check.schedule import asset_uri, resolve_cron
 from s3copy_tasks.config.layers import ENDINGS
 from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.show.report import as_text
-from s3copy_tasks.dag import tasks
 from s3copy_tasks.dag.airflow_versions import CronDataIntervalTimetable, conf, find_executors
 from s3copy_tasks.dag.notify import build_deadline, publish_callbacks, summary_callbacks
 from s3copy_tasks.dag.parameters import declare_parameters
@@ -141,11 +140,15 @@ def build_dag(job: CopyJob) -> DAG:
 
         @task(multiple_outputs=False, doc_json=job.config, **limits)  # the page shows the config
         def preflight() -> dict[str, Any]:
-            return escape(tasks.preflight(job, get_current_context()))
+            from s3copy_tasks.dag.tasks.preflight import preflight  # noqa: PLC0415 - see the package
+
+            return escape(preflight(job, get_current_context()))
 
         @task(multiple_outputs=False, **limits)
         def plan(job: Any) -> list[dict[str, Any]]:
-            return escape(tasks.plan(unescape(job), get_current_context()))
+            from s3copy_tasks.dag.tasks.plan import plan  # noqa: PLC0415
+
+            return escape(plan(unescape(job), get_current_context()))
 
         @task(
             map_index_template="{{ label }}",
@@ -154,15 +157,21 @@ def build_dag(job: CopyJob) -> DAG:
             **limits,
         )
         def copy_batch(job: dict[str, Any], batch: dict[str, Any]) -> None:
-            tasks.copy_batch(unescape(job), unescape(batch), get_current_context())
+            from s3copy_tasks.dag.tasks.copy_batch import copy_batch  # noqa: PLC0415
+
+            copy_batch(unescape(job), unescape(batch), get_current_context())
 
         @task(trigger_rule="all_done", retries=0, multiple_outputs=False, **summary_callbacks(job))
         def summarize() -> Any:
-            return escape(tasks.summarize(get_current_context()))
+            from s3copy_tasks.dag.tasks.summarize import summarize  # noqa: PLC0415
+
+            return escape(summarize(get_current_context()))
 
         @task(outlets=[copied], **publish_callbacks(job))
         def publish() -> None:
-            tasks.publish(get_current_context(), copied)
+            from s3copy_tasks.dag.tasks.publish import publish  # noqa: PLC0415
+
+            publish(get_current_context(), copied)
 
         effective = preflight()
         batches = plan(effective)

@@ -24,11 +24,11 @@ from s3copy_tasks.dag.storable import escape
 from s3copy_tasks.dag.telemetry.lineage import list_entries, report_lineage
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import make_sender
-from s3copy_tasks.errors import Code, ConfigError, CopyError
+from s3copy_tasks.errors import Code, ConfigError, CopyError, as_copy_error
 from s3copy_tasks.plan.listing import Listing
 from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import report, without_job, without_plan
-from s3copy_tasks.run import InProcessRun, as_copy_error
+from s3copy_tasks.run import InProcessRun
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

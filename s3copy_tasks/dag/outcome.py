@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, cast
 
 from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
 from s3copy_tasks.dag.telemetry.stats import send_stats
-from s3copy_tasks.dag.xcom import BATCHES, ENTRIES, METRICS, push
-from s3copy_tasks.errors import CopyError, TransientError
+from s3copy_tasks.dag.xcom import BATCHES, ENTRIES, METRICS, dump_failed_step, push
+from s3copy_tasks.errors import CopyError, TransientError, as_copy_error
 from s3copy_tasks.report import events
-from s3copy_tasks.report.summary import verdict
+from s3copy_tasks.report.summary import verdict, without_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.engine.sender import Sender
     from s3copy_tasks.interfaces import RunDetails, RunReport
@@ -48,6 +50,29 @@ def will_retry(error: BaseException, context: Context) -> bool:
         return False
     ti = context["ti"]
     return (ti.try_number or 1) <= ti.max_tries
+
+
+@contextmanager
+def push_reason(step: str, job: CopyJob | EffectiveJob, context: Context) -> Iterator[None]:
+    """Push the error of a step before the copies, also a timeout, so that not only the step's log has it."""
+    try:
+        yield
+    except BaseException as error:
+        known = as_copy_error(error)
+        reason = dump_failed_step(
+            without_plan(context["run_id"], step, known),
+            reason=known.message,
+            job=job.name,
+            config_digest=job.digest,
+            dry_run=context["params"]["dry_run"],
+        )
+        push(context, METRICS, reason)
+        raise
+
+
+def is_retried(context: Context) -> bool:
+    """Return whether this is not the first attempt of a task."""
+    return (context["ti"].try_number or 1) > 1
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.job import ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.options import TransferOptions
-from s3copy_tasks.errors import AccessError, ConfigError, CopyError, TransientError
+from s3copy_tasks.errors import AccessError, ConfigError, CopyError, TransientError, as_copy_error
 from s3copy_tasks.report.summary import verdict
-from s3copy_tasks.run import InProcessRun, Watch, as_copy_error
+from s3copy_tasks.run import InProcessRun, Watch
 from tests.support.builders.bench import DESTINATION, SOURCE, Bench, impatient
 from tests.support.builders.logs import log_lines
 from tests.support.s3.memory import fails, on

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.bottleneck import Bottleneck
-from s3copy_tasks.dag.airflow_versions import conf, stats
+from s3copy_tasks.dag.airflow_versions import conf, statistics
 from s3copy_tasks.dag.best_effort import warn_on_failure
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class _RunStats:
             self._prefixes.append(f"s3copy.job.{_safe(job).replace('.', '__')}.")
 
     def send(self, report: RunReport) -> None:
+        stats = statistics()
         for name, tags, count in _counts(report):
             for prefix in self._prefixes:
                 stats.incr(prefix + name, count, tags=self._tags | tags)

@@ -15,7 +15,7 @@ from s3copy_tasks.cli.runs import effective_job
 from s3copy_tasks.config.catalog import load_files
 from s3copy_tasks.config.check.template import UnknownNameError, render
 from s3copy_tasks.config.problem import Code
-from s3copy_tasks.dag.tasks import template_names
+from s3copy_tasks.dag.tasks.preflight import template_names
 from s3copy_tasks.errors import ConfigError
 from tests.support.builders.documents import document, write
 

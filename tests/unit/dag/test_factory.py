@@ -293,6 +293,28 @@ print(json.dumps([slow, "s3copy__daily" in names]))
     assert fresh(code, AIRFLOW__S3COPY__CONFIG_DIR=str(tmp_path)) == [[], True]
 
 
+@pytest.mark.parametrize(
+    ("module", "rooms"),
+    [
+        ("factory", set()),
+        ("tasks.preflight", {"preflight", "s3"}),
+        ("tasks.plan", {"plan", "s3"}),
+        ("tasks.copy_batch", {"copy", "plan", "s3"}),
+        ("tasks.summarize", set()),
+        ("tasks.publish", set()),
+    ],
+)
+def test_a_task_imports_only_the_rooms_of_its_step(module: str, rooms: set[str]) -> None:
+    """Each task is a new process, which parses the Dag: it does not pay for the imports of the others."""
+    code = f"""
+import json, sys
+import s3copy_tasks.dag.{module}
+print(json.dumps([name for name in sys.modules if name.startswith("s3copy_tasks.")]))
+"""
+    found = {name.split(".")[1] for name in fresh(code)}
+    assert found & {"copy", "plan", "preflight", "run", "s3"} == rooms
+
+
 def test_an_invalid_config_removes_no_other_dag(tmp_path: Path) -> None:
     """The loader returns the valid jobs; the reporter raises the problems of the others."""
     write(tmp_path)

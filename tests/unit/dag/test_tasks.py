@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks.dag import tasks
 from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
+from s3copy_tasks.dag.outcome import push_reason
+from s3copy_tasks.dag.tasks.copy_batch import copy_batch
+from s3copy_tasks.dag.tasks.summarize import summarize
 from s3copy_tasks.dag.xcom import OUTSIDE, dump, dump_job
 from s3copy_tasks.report.summary import outside_metrics
 from tests.support.builders.bench import Bench
@@ -51,10 +53,10 @@ def test_a_batch_that_never_begins_is_unknown() -> None:
     another = replace(job, run_started=moment + timedelta(days=1))
     pushed.task = "copy_batch"
     with pytest.raises(AirflowFailException, match="PlanMismatch"):
-        tasks.copy_batch(dump_job(another), dump(plan.batches[0]), context)
+        copy_batch(dump_job(another), dump(plan.batches[0]), context)
     pushed.task = "summarize"
     with pytest.raises(AirflowException, match="7"):
-        tasks.summarize(context)
+        summarize(context)
     summary = pushed.values["summarize", "metrics"]
     assert (summary["total_files_found"], summary["files_unknown"]) == (7, 7)
 
@@ -69,10 +71,10 @@ def test_whatever_ends_a_step_before_the_copies_is_in_the_summary(error: BaseExc
     job, pushed = Bench().started(), Pushed()
     context: Context = {"ti": pushed, "run_id": job.run_id, "params": {"dry_run": False}}  # type: ignore[typeddict-item]
     pushed.task = "plan"
-    with pytest.raises(type(error)), tasks._push_reason("plan", job, context):
+    with pytest.raises(type(error)), push_reason("plan", job, context):
         raise error
     pushed.values["preflight", "return_value"] = dump_job(job)
     pushed.task = "summarize"
     with pytest.raises(AirflowFailException, match=type(error).__name__):
-        tasks.summarize(context)
+        summarize(context)
     assert pushed.values["summarize", "metrics"]["errors_by_code"] == {type(error).__name__: 1}

@@ -1,0 +1,75 @@
+"""The task `preflight`: renders the job, and proves that it can run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from s3copy_tasks.config.check.dates import run_names
+from s3copy_tasks.config.load import load_warnings
+from s3copy_tasks.config.render import render_job
+from s3copy_tasks.config.show.explain import provenance
+from s3copy_tasks.dag.notify import warn_of_ignored_fields
+from s3copy_tasks.dag.notify.recipients import check_recipients
+from s3copy_tasks.dag.outcome import airflow_errors, push_reason
+from s3copy_tasks.dag.parameters import read_parameters
+from s3copy_tasks.dag.xcom import CONFIG, dump_job, push
+from s3copy_tasks.preflight.preflight import preflight as check
+from s3copy_tasks.report import events
+from s3copy_tasks.s3.connections import Sides
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.sdk import Context
+
+    from s3copy_tasks.config.job import CopyJob
+
+log = structlog.get_logger(__name__)
+
+
+def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
+    """Render the job, prove that it can run, and return it for the later tasks."""
+    _push_config(job, context)
+    with airflow_errors(), push_reason("preflight", job, context):
+        parameters = read_parameters(context)
+        warn_of_ignored_fields(job)
+        for warning in load_warnings(job.file):
+            log.warning("the config has a warning", problem=str(warning))
+        check_recipients(job)
+        effective = render_job(
+            job,
+            template_names(context, parameters),
+            run_id=context["run_id"],
+            **parameters,
+        )
+        events.operation_started(effective)
+        proven = check(effective, Sides.from_job(effective))
+        events.preflight_passed(effective, proven.not_proven, proven.relay)
+        return dump_job(proven.job)
+
+
+def _push_config(job: CopyJob, context: Context) -> None:
+    """Push the config of this run, with the file and line of each value, before any check can fail."""
+    values = provenance(job)
+    if values is None:
+        log.warning("the config has changed since it was read: its values are not explained", job=job.name)
+        return
+    explained = {"digest": job.digest, "file": job.file.name, "values": values}
+    push(context, CONFIG, explained)
+
+
+def template_names(context: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the names that a config's templates may use, with their values."""
+    logical_date = context.get("logical_date")
+    interval = (
+        None if logical_date is None else (context["data_interval_start"], context["data_interval_end"])
+    )
+    return run_names(
+        run_id=context["run_id"],
+        run_after=context["dag_run"].run_after,
+        params=parameters,
+        logical_date=logical_date,
+        interval=interval,
+    )
