@@ -315,6 +315,21 @@ print(json.dumps([name for name in sys.modules if name.startswith("s3copy_tasks.
     assert found & {"copy", "plan", "preflight", "run", "s3"} == rooms
 
 
+def test_a_preloaded_worker_leaves_nothing_to_import(tmp_path: Path) -> None:
+    """What parsing the Dag and all its tasks import is what `preload` has imported."""
+    write(tmp_path)
+    code = f"""
+import importlib, json, runpy, sys
+import s3copy_tasks.dag.preload
+before = set(sys.modules)
+names = runpy.run_path({str(DAGS / "s3copy_jobs.py")!r})
+for task in names["s3copy__daily"].task_dict:
+    importlib.import_module(f"s3copy_tasks.dag.tasks.{{task}}")
+print(json.dumps([name for name in set(sys.modules) - before if name.startswith("s3copy_tasks")]))
+"""
+    assert fresh(code, AIRFLOW__S3COPY__CONFIG_DIR=str(tmp_path)) == []
+
+
 def test_an_invalid_config_removes_no_other_dag(tmp_path: Path) -> None:
     """The loader returns the valid jobs; the reporter raises the problems of the others."""
     write(tmp_path)

@@ -1,0 +1,9 @@
+"""Everything that tasks import: a Celery worker that imports this once spares each of its tasks the time.
+
+Tasks are forks of a worker. docs/deploy.md says how to configure it.
+"""
+
+from s3copy_tasks.dag import factory
+from s3copy_tasks.dag.tasks import copy_batch, plan, preflight, publish, summarize
+
+__all__ = ["copy_batch", "factory", "plan", "preflight", "publish", "summarize"]
