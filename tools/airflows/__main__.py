@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.support.s3.servers.processes import tied
-from tools.airflows.environment import HOME, ROOT, Environment, NoInterpreterError
+from tools.airflows.environment import ROOT, Environment, NoInterpreterError, build_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,21 +108,12 @@ def main(chosen: Sequence[str]) -> int:
         names = ", ".join(trial.environment.name for trial in TRIALS)
         sys.stderr.write(f"no environment begins with {' or '.join(chosen)}. There are {names}\n")
         return 2
-    wheel = _build_wheel()
+    wheel = build_wheel()
     os.environ["S3COPY_WHEEL"] = str(wheel)  # the test of docs/deploy.md reads it
     outcomes = [(trial, _run_trial(trial, wheel)) for trial in trials]
     _console.print(_build_table(outcomes))
     passed = all(outcome.ok for _, outcome in outcomes)
     return 0 if passed and any(outcome.tests for _, outcome in outcomes) else 1
-
-
-def _build_wheel() -> Path:
-    folder = HOME / "dist"
-    shutil.rmtree(folder, ignore_errors=True)
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
 
 
 def _run_trial(trial: Trial, wheel: Path) -> Outcome:

@@ -100,6 +100,10 @@ class Environment:
         self._install_tools()
         self._copy_tree()
 
+    def add(self, package: str) -> None:
+        """Install another package under the same constraints."""
+        self._pip("install", "--constraint", str(self._constraints), package)
+
     def _install_tools(self) -> None:
         """Install what tests need without changing installed versions; some are older than tests need."""
         frozen = [pin for pin in self._pip("freeze").splitlines() if " @ " not in pin]
@@ -117,6 +121,16 @@ class Environment:
 
     def _pip(self, command: str, *arguments: str) -> str:
         return _uv("pip", command, "--python", str(self.bin / "python"), *arguments)
+
+
+def build_wheel() -> Path:
+    """Build the wheel of this tree below build/."""
+    folder = HOME / "dist"
+    shutil.rmtree(folder, ignore_errors=True)
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 def _runs(interpreter: str) -> bool:

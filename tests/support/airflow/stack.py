@@ -53,17 +53,25 @@ class AirflowStack(AirflowApi):
         config_dir: the folder of copy configs.
         env: more environment, such as connections.
         database: settings of an empty database; None makes one of SQLite in `home`.
+        services: more processes: the arguments of `airflow` by name.
 
     Attributes:
         passwords: of the users `ADMIN`, `VIEWER` and `NO_ROLE`.
     """
 
     def __init__(
-        self, home: Path, config_dir: Path, env: Mapping[str, str], database: Settings | None = None
+        self,
+        home: Path,
+        config_dir: Path,
+        env: Mapping[str, str],
+        database: Settings | None = None,
+        *,
+        services: Mapping[str, list[str]] | None = None,
     ) -> None:
         self.home = home
         self.config_dir = config_dir
         self._database = database
+        self._services = {**_SERVICES, **(services or {})}
         self._port = free_port()
         super().__init__(f"http://127.0.0.1:{self._port}")
         self.passwords = {user: secrets.token_hex(8) for user in _ROLES}
@@ -82,7 +90,7 @@ class AirflowStack(AirflowApi):
         try:
             if self._database is None:
                 self._env |= copy_sqlite(self.home / "airflow.db")
-            for name, command in _SERVICES.items():
+            for name, command in self._services.items():
                 self._processes[name] = self._start(name, command)
             self.until(self._healthy, 120, "a healthy Airflow")
             self.log_in(ADMIN, self.passwords[ADMIN])
