@@ -38,6 +38,7 @@ VOLATILE = {
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[\d.]*(Z|\+00:00)": "(time)",
     r"(?<=seconds) +[\d.,]+": " (number)",
     r"(?<=objects/s) +[\d,]+": " (number)",
+    r"(?m)^ *(peak in flight|limited by: \w+) .*$": "",  # of a run that takes a second or longer
 }
 NEEDED_BY_OTHERS = {
     "s3:GetObjectTagging": "only objects with tags need it, and the page's have none",
