@@ -1,4 +1,4 @@
-"""The command `s3copy`. It imports the rest, which takes a second, where Ctrl-C is already handled."""
+"""The command `s3copy`. It imports the rest, which takes a moment, where Ctrl-C is already handled."""
 
 from __future__ import annotations
 

@@ -21,9 +21,13 @@ LEVEL_VARIABLE = "AIRFLOW__LOGGING__LOGGING_LEVEL"
 
 
 def configure_log() -> None:
-    """Log warnings and errors to stderr, escaped, or what the variable of Airflow asks for."""
+    """Log warnings and errors to stderr, escaped, or what the variable of Airflow asks for.
+
+    At the level DEBUG, botocore logs what STS replies, with the credentials: the least level is INFO.
+    """
     common = (add_logger_name, add_log_level, TimeStamper(fmt="iso"))
-    level = logging.getLevelNamesMapping().get(os.environ.get(LEVEL_VARIABLE, "").upper(), logging.WARNING)
+    asked = logging.getLevelNamesMapping().get(os.environ.get(LEVEL_VARIABLE, "").upper(), logging.WARNING)
+    level = max(asked, logging.INFO)
     structlog.configure(
         processors=[*common, ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),

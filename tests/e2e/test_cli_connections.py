@@ -118,6 +118,20 @@ def test_a_secrets_backend_comes_first(sides: Sides, tmp_path: Path, monkeypatch
     assert {statement["Principal"]["AWS"] for statement in granted} == {READER}
 
 
+def test_the_log_of_everything_has_no_secret(
+    sides: Sides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow's variable chooses the level; at the lowest, botocore would log what STS gives."""
+    write(tmp_path, sides)
+    sides.put("data/a", b"abc")
+    monkeypatch.setenv("AIRFLOW__LOGGING__LOGGING_LEVEL", "DEBUG")
+    code, out, err = s3copy(tmp_path, "run", "daily", "--json")
+    assert code == 0
+    assert json.loads(out)["files_copied_successfully"] == 1
+    assert "[info     ] entry planned" in err
+    assert "SecretAccessKey" not in err
+
+
 def test_no_key_reaches_the_terminal_through_airflows_log(
     sides: Sides, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
