@@ -23,15 +23,17 @@ _DOUBT_SECONDS, _DOUBT_SECONDS_MOST = 10.0, 160.0
 """How long a queue is believed before it is checked again; twice as long each time that it was one."""
 _CHECKING = 32
 """Requests in flight while a queue is checked."""
+_SIZE_STEP = 8 * 2**20
+"""Copies of up to so many bytes are compared with each other, and above that those of up to twice as many."""
 
 
 class InFlightLimit:
     """The limit of requests in flight: what the allowed rate needs at the latency of now.
 
     A limit that is reached is raised, unless copies wait in a queue: then it is lowered. They do if even the
-    fastest takes longer than it did; the limit then falls to 32 for a moment, to see whether it was the
-    distance that has become longer. A limit that is not reached is lowered to twice what was
-    needed. While S3 asks to slow down nothing changes: then the rate decides.
+    fastest takes longer than one of its size did; the limit then falls to 32 for a moment, to see whether it
+    was the distance that has become longer. A limit that is not reached is lowered to twice what was needed.
+    While S3 asks to slow down nothing changes: then the rate decides.
 
     Args:
         least: the first limit, and the lowest.
@@ -49,15 +51,16 @@ class InFlightLimit:
         self._per_second = per_second
         self._first_latency: float | None = inf
         """The lowest latency of any request; None once the limit was reached."""
-        self._usual = inf
-        """The latency of the fastest copies, as long as it is seen now and then."""
+        self._usual: dict[int, float] = {}
+        """The latency of the fastest copies, by size."""
         self._doubt_seconds = _DOUBT_SECONDS
-        self._checked: float | None = None
-        """While a queue is checked: the usual latency of before."""
+        self._checked: dict[int, float] | None = None
+        """While a queue is checked: the usual latencies of before."""
         self._check_again = 0.0
         self._is_settling, self._is_throttled = True, False
         self.highest = self._peak = self._answered = 0
-        self._since, self._fastest = 0.0, inf
+        self._since = 0.0
+        self._fastest: dict[int, float] = {}
 
     def allow(self, per_second: float) -> None:
         """Change how many requests may start in a second."""
@@ -73,20 +76,21 @@ class InFlightLimit:
         """Note that S3 asked to slow down."""
         self._is_throttled = True
 
-    def answered(self, now: float, seconds: float, in_flight: int, *, copied: bool) -> None:
+    def answered(self, now: float, seconds: float, in_flight: int, *, copied: int | None) -> None:
         """Note an answer; the limit may change.
 
         Args:
             now: monotonic seconds.
             seconds: from the request to its answer.
             in_flight: other requests that are in flight now.
-            copied: the request wrote bytes; others take another time.
+            copied: bytes that the request wrote; None for other requests, which take another time.
         """
         if self._least == self._most:
             return
         self._answered += 1
-        if copied and seconds < self._fastest:
-            self._fastest = seconds
+        if copied is not None:
+            size = (copied // _SIZE_STEP).bit_length()
+            self._fastest[size] = min(seconds, self._fastest.get(size, inf))
         if self._first_latency is not None and seconds < self._first_latency:
             self._guess(seconds)
         if in_flight > self.value:  # it was lowered: first the requests from before have to end
@@ -109,8 +113,7 @@ class InFlightLimit:
             self.value = max(self._least, min(wanted, _GUESS_MOST, self._most))
 
     def _end_span(self, now: float, per_second: float) -> None:
-        if self._fastest <= _SAME * self._usual:
-            self._usual = min(self._usual, self._fastest)
+        is_slower = self._learn_latency()
         before = self.value
         if self._is_throttled:
             pass
@@ -121,19 +124,26 @@ class InFlightLimit:
             self._first_latency = None
         elif self._checked is not None:
             self._end_check(self._checked, now)
-        elif self._fastest < _QUEUED * self._usual:
+        elif not is_slower:
             self.value = self._grow(per_second)
         elif now < self._check_again:
             self.value = self._bound(ceil(before * _CUT))
         else:
-            self._checked, self._usual = self._usual, inf
+            self._checked, self._usual = self._usual, {}
             self.value = min(_CHECKING, self._least)
         self._is_settling = self.value != before
 
-    def _end_check(self, usual: float, now: float) -> None:
-        """Go on from `least`, with the latency that was found."""
+    def _learn_latency(self) -> bool:
+        """Return whether even the fastest copies of the span took longer than usual, of each size."""
+        usual, fastest = self._usual, self._fastest
+        self._usual = usual | {size: min(fast, usual.get(size, inf)) for size, fast in fastest.items()}
+        slower = [fast > _QUEUED * usual[size] for size, fast in fastest.items() if size in usual]
+        return bool(slower) and all(slower)
+
+    def _end_check(self, usual: dict[int, float], now: float) -> None:
+        """Go on from `least`, with the latencies that were found."""
         self._checked, self.value = None, self._least
-        same = self._usual <= _SAME * usual
+        same = any(fast <= _SAME * usual.get(size, 0.0) for size, fast in self._usual.items())
         self._doubt_seconds = min(2 * self._doubt_seconds, _DOUBT_SECONDS_MOST) if same else _DOUBT_SECONDS
         self._check_again = now + self._doubt_seconds
 
@@ -151,5 +161,5 @@ class InFlightLimit:
 
     def _begin_span(self, now: float, in_flight: int) -> None:
         self._since, self._peak = now, in_flight
-        self._answered, self._fastest = 0, inf
+        self._answered, self._fastest = 0, {}
         self._is_throttled = False

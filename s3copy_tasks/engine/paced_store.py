@@ -72,7 +72,8 @@ class PacedStore:
 
     def copy_object(self, request: CopyRequest) -> Coroutine[Any, Any, Confirmation]:
         """Copy an object of at most 5 GiB; return what S3 confirmed."""
-        return self._send("CopyObject", partial(self._store.copy_object, request), entry=request.entry)
+        call = partial(self._store.copy_object, request)
+        return self._send("CopyObject", call, entry=request.entry, size=request.source.size)
 
     def create_multipart_upload(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
@@ -86,7 +87,7 @@ class PacedStore:
     ) -> Coroutine[Any, Any, str]:
         """Copy a part, both bytes inclusive; return its ETag."""
         call = partial(self._store.copy_part, request, upload_id, number, first_byte, last_byte)
-        return self._send("UploadPartCopy", call, entry=request.entry)
+        return self._send("UploadPartCopy", call, entry=request.entry, size=last_byte - first_byte + 1)
 
     def complete_multipart_upload(
         self, request: CopyRequest, upload_id: str, etags: Mapping[int, str]
@@ -121,14 +122,14 @@ class PacedStore:
     ) -> Coroutine[Any, Any, Confirmation]:
         """Write an object that keeps everything that a small copy keeps; return what S3 confirmed."""
         call = partial(self._store.put_object, request, details, tags, body)
-        return self._send("PutObject", call, entry=request.entry)
+        return self._send("PutObject", call, entry=request.entry, size=len(body))
 
     def put_part(
         self, request: CopyRequest, upload_id: str, number: int, body: bytes
     ) -> Coroutine[Any, Any, str]:
         """Write a part; return its ETag."""
         call = partial(self._store.put_part, request, upload_id, number, body)
-        return self._send("UploadPart", call, entry=request.entry)
+        return self._send("UploadPart", call, entry=request.entry, size=len(body))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,12 +115,12 @@ class Pacer:
         """Let the rate recover after an error that asks for no other rate."""
         self._rate.answered(self.clock())
 
-    def answered(self, start: float, *, copied: bool) -> float:
+    def answered(self, start: float, *, copied: int | None) -> float:
         """Learn from a successful answer; return its latency in seconds.
 
         Args:
             start: of the request, by the clock.
-            copied: the request wrote bytes.
+            copied: bytes that the request wrote; None if it wrote none.
         """
         now = self.clock()
         self._rate.answered(now)

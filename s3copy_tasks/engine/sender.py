@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
-from s3copy_tasks.core.request_counts import COPYING, Tally
+from s3copy_tasks.core.request_counts import Tally
 from s3copy_tasks.core.retry import delay_seconds, may_be_done
 from s3copy_tasks.engine.bottleneck_watch import BottleneckWatch
 from s3copy_tasks.engine.capacity import most_connections
@@ -99,6 +99,7 @@ class Sender:
         call: Callable[[], Awaitable[T]],
         *,
         entry: EntryId = None,
+        size: int | None = None,
         cleans_up: bool = False,
     ) -> T:
         """Return what `call` returns, retried as its errors deserve.
@@ -108,6 +109,7 @@ class Sender:
             call: makes one request. Throttled attempts have a limit of their own: being asked to slow down is
                 not a failure of the object.
             entry: for the counts: index of a prefix; None for the job's `objects`.
+            size: bytes that the request copies; None if it copies none.
             cleans_up: send it even after `stop`, as is needed for an abort.
 
         Raises:
@@ -119,7 +121,7 @@ class Sender:
         while True:
             try:
                 return await self._send_once(
-                    kind, call, entry=entry, cleans_up=cleans_up, again=attempts is not None
+                    kind, call, entry=entry, size=size, cleans_up=cleans_up, again=attempts is not None
                 )
             except CopyError as error:
                 throttled = isinstance(error, ThrottledError)
@@ -141,6 +143,7 @@ class Sender:
         call: Callable[[], Awaitable[T]],
         *,
         entry: EntryId,
+        size: int | None,
         cleans_up: bool,
         again: bool,
     ) -> T:
@@ -161,7 +164,7 @@ class Sender:
             pacer.failed()
             raise
         else:
-            self._tally.answered(kind, pacer.answered(start, copied=kind in COPYING))
+            self._tally.answered(kind, pacer.answered(start, copied=size))
             return result
         finally:
             pacer.end()

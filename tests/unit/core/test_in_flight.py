@@ -7,7 +7,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -16,16 +16,21 @@ from s3copy_tasks.core.in_flight import IN_FLIGHT_LEAST, IN_FLIGHT_MOST, InFligh
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+T = TypeVar("T")
 _HANDSHAKE = 2
 """Round trips before the first request of a connection is sent."""
+_BYTES_PER_SECOND = 100_000_000
+"""How fast the server copies, in each request."""
+PART = 256 * 2**20
 
 
-def constantly(value: float) -> Callable[[float], float]:
+def constantly(value: T) -> Callable[[float], T]:
     """Return what is the same at all times."""
     return lambda _: value
 
 
 UNLIMITED = constantly(1_000_000.0)
+SMALL = constantly(1_000)
 
 
 @dataclass(kw_only=True)
@@ -33,6 +38,7 @@ class Trial:
     """Tasks that copy as fast as they may, and a server that works in a queue; latencies are spread."""
 
     latency: Callable[[float], float]
+    size: Callable[[float], int] = SMALL
     per_second: float = 3_500.0
     capacity: Callable[[float], float] = UNLIMITED
     tasks: int = 1
@@ -51,7 +57,7 @@ class Trial:
         for _ in range(self.tasks):
             limit = InFlightLimit(self.least, self.most, per_second=self.per_second)
             if self.listed_after is not None:
-                limit.answered(0.0, self.listed_after, 0, copied=False)
+                limit.answered(0.0, self.listed_after, 0, copied=None)
             _Task(self, limit).start(0.0)
         while self._events and self._events[0][0] < seconds:
             now, _, act = heapq.heappop(self._events)
@@ -100,7 +106,7 @@ class _Task:
         self.start(now)
 
     def _send(self, now: float) -> None:
-        trial = self._trial
+        trial, size = self._trial, self._trial.size(now)
         self._running += 1
         self._limit.started(self._running)
         is_new = self._running > self._connections
@@ -108,12 +114,12 @@ class _Task:
         arrives = now + is_new * _HANDSHAKE * trial.latency(now) + trial.travel(now)
 
         def arrive(time: float) -> None:
-            trial.at(trial.work(time) + trial.travel(time), end)
+            trial.at(trial.work(time) + size / _BYTES_PER_SECOND + trial.travel(time), end)
 
         def end(time: float) -> None:
             self._running -= 1
             trial.copies[int(time)] += 1
-            self._limit.answered(time, time - now, self._running, copied=True)
+            self._limit.answered(time, time - now, self._running, copied=size)
             self.start(time)
 
         trial.at(arrives, arrive)
@@ -175,6 +181,24 @@ def test_a_server_that_becomes_slow() -> None:
     assert sum(trial.copies[second] for second in range(30, 60)) > 0.9 * 30 * 300
 
 
+@pytest.mark.parametrize("alternating", [False, True], ids=["then parts only", "in turns"])
+def test_large_copies_are_not_taken_for_a_queue(*, alternating: bool) -> None:
+    """Parts of 256 MiB take longer than small objects: more are in flight for that, never fewer."""
+    trial = Trial(
+        latency=constantly(0.03),
+        size=lambda now: 1_000 if now < 3 or (alternating and now % 10 < 2) else PART,
+        listed_after=0.03,
+    ).run(60)
+    assert min(trial.limits.values()) >= IN_FLIGHT_LEAST
+    assert max(trial.limits.values()) > IN_FLIGHT_LEAST
+
+
+def test_a_queue_of_large_copies() -> None:
+    """Parts that wait for each other in the server are a queue, as small objects that do."""
+    trial = Trial(latency=constantly(0.03), size=constantly(PART), capacity=constantly(20)).run(120)
+    assert max(trial.limits[second] for second in range(60, 120)) < IN_FLIGHT_MOST / 2
+
+
 def test_a_number_fixes_it() -> None:
     """With equal bounds the limit never changes."""
     trial = Trial(latency=constantly(0.3), least=16, most=16, listed_after=0.3).run(5)
@@ -188,5 +212,5 @@ def test_nothing_changes_while_s3_asks_to_slow_down() -> None:
         limit.throttled()
         for _ in range(10):
             limit.started(4)
-            limit.answered(float(second), 0.01, 3, copied=True)
+            limit.answered(float(second), 0.01, 3, copied=1)
     assert limit.value == 4
