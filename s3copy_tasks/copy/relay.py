@@ -10,7 +10,7 @@ from s3copy_tasks.core.multipart import part_bytes
 from s3copy_tasks.errors import Code, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.objects import ObjectDetails
@@ -59,10 +59,18 @@ class Relay:
         return await self._destination.put_object(request, details, tags, b"")
 
     async def copy_part(
-        self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
+        self,
+        request: CopyRequest,
+        upload_id: str,
+        number: int,
+        first_byte: int,
+        last_byte: int,
+        *,
+        on_start: Callable[[], None],
     ) -> str:
-        """Copy a part, both bytes inclusive; return its ETag."""
+        """Copy a part, both bytes inclusive; return its ETag. Calls `on_start` when it has its memory."""
         async with self._budget.taken(_estimate_held(last_byte - first_byte + 1)):
+            on_start()
             body = await self._source.get_bytes(request.source, first_byte, last_byte, entry=request.entry)
             return await self._destination.put_part(request, upload_id, number, body)
 

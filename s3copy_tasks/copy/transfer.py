@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,13 +11,13 @@ import structlog
 from s3copy_tasks.copy.relay import Relay
 from s3copy_tasks.copy.uploads import OpenUpload, UploadRecord
 from s3copy_tasks.core.decide import is_copied_earlier
-from s3copy_tasks.core.multipart import LIMITS, RELAY_LIMITS, Limits, part_ranges
+from s3copy_tasks.core.multipart import LIMITS, RELAY_LIMITS, Limits, part_bytes, part_ranges
 from s3copy_tasks.core.objects import same_etag
 from s3copy_tasks.core.verify import Confirmation
 from s3copy_tasks.errors import ConditionError, CopyError, MissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from s3copy_tasks.core.job import EffectiveJob, EntryId
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
@@ -50,7 +51,7 @@ class Transfer:
         self._uploads = uploads
         self._relay = Relay(stores) if job.relayed else None
         self._limits = limits or (RELAY_LIMITS if job.relayed else LIMITS)
-        self._parts_at_once = job.transfer.in_flight
+        self._starting_parts = asyncio.Lock()
 
     async def copy(self, request: CopyRequest) -> Confirmation:
         """Copy an object; return what S3 confirmed.
@@ -117,31 +118,46 @@ class Transfer:
             return await self._check_completed(request, details, error)
 
     async def _copy_all_parts(self, request: CopyRequest, upload_id: str) -> dict[int, str]:
-        """Copy parts in parallel; after a failure no part starts, and this waits for those in progress."""
-        ranges = part_ranges(request.source.size, self._limits)
+        """Copy parts in parallel; after a failure no part starts, and this waits for those in progress.
+
+        One part of all objects waits for its start at a time, as one small object does: else small objects
+        would wait behind all parts of a large one. Objects start their parts one after the other, so few are
+        incomplete when a batch is interrupted (docs/design/large-objects.md).
+        """
         etags: dict[int, str] = {}
         failures: list[BaseException] = []
 
-        async def copy_one_by_one() -> None:
-            for number, first, last in ranges:
-                if failures:
-                    return
-                try:
-                    etags[number] = await self._copy_part(request, upload_id, number, first, last)
-                except BaseException as error:  # noqa: BLE001 - an abort must not overtake a part
-                    failures.append(error)
+        async def copy_part(number: int, first: int, last: int, started: asyncio.Event) -> None:
+            try:
+                etags[number] = await self._copy_part(request, upload_id, number, first, last, started.set)
+            except BaseException as error:  # noqa: BLE001 - an abort must not overtake a part
+                failures.append(error)
+            finally:
+                started.set()
 
-        await asyncio.gather(*(copy_one_by_one() for _ in range(self._parts_at_once)))
+        is_one = request.source.size <= part_bytes(request.source.size, self._limits)
+        async with asyncio.TaskGroup() as parts, nullcontext() if is_one else self._starting_parts:
+            for number, first, last in part_ranges(request.source.size, self._limits):
+                started = asyncio.Event()
+                parts.create_task(copy_part(number, first, last, started))
+                await started.wait()
+                if failures:
+                    break
         if failures:
             raise failures[0]
         return etags
 
     async def _copy_part(
-        self, request: CopyRequest, upload_id: str, number: int, first: int, last: int
+        self,
+        request: CopyRequest,
+        upload_id: str,
+        number: int,
+        first: int,
+        last: int,
+        on_start: Callable[[], None],
     ) -> str:
-        if self._relay is not None:
-            return await self._relay.copy_part(request, upload_id, number, first, last)
-        return await self._destination.copy_part(request, upload_id, number, first, last)
+        copier = self._destination if self._relay is None else self._relay
+        return await copier.copy_part(request, upload_id, number, first, last, on_start=on_start)
 
     async def _abort(self, upload: OpenUpload, entry: EntryId) -> None:
         try:

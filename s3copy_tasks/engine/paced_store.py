@@ -83,10 +83,21 @@ class PacedStore:
         return self._send("CreateMultipartUpload", call, entry=request.entry)
 
     def copy_part(
-        self, request: CopyRequest, upload_id: str, number: int, first_byte: int, last_byte: int
+        self,
+        request: CopyRequest,
+        upload_id: str,
+        number: int,
+        first_byte: int,
+        last_byte: int,
+        *,
+        on_start: Callable[[], None] = lambda: None,
     ) -> Coroutine[Any, Any, str]:
-        """Copy a part, both bytes inclusive; return its ETag."""
-        call = partial(self._store.copy_part, request, upload_id, number, first_byte, last_byte)
+        """Copy a part, both bytes inclusive; return its ETag. Each attempt calls `on_start` at its start."""
+
+        def call() -> Awaitable[str]:
+            on_start()
+            return self._store.copy_part(request, upload_id, number, first_byte, last_byte)
+
         return self._send("UploadPartCopy", call, entry=request.entry, size=last_byte - first_byte + 1)
 
     def complete_multipart_upload(

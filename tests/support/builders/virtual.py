@@ -17,10 +17,15 @@ _ROUNDS = 5
 
 
 class VirtualTime:
-    """A clock, and what sleeps by it, on the product's own loop."""
+    """A clock, and what sleeps by it, on the product's own loop.
 
-    def __init__(self) -> None:
+    Args:
+        threads: whether what runs in threads of the loop ends before time advances.
+    """
+
+    def __init__(self, *, threads: bool = False) -> None:
         self.now = 0.0
+        self._threads = threads
         self._order = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
 
@@ -35,10 +40,16 @@ class VirtualTime:
         """Let time pass until all coroutines are done."""
         tasks = [asyncio.ensure_future(work) for work in works]
         while not all(task.done() for task in tasks):
-            for _ in range(_ROUNDS):
-                await asyncio.sleep(0)
+            await self._settle()
             if self._sleepers:
                 self.now, _, alarm = heapq.heappop(self._sleepers)
                 if not alarm.done():  # a sleeper may have been cancelled
                     alarm.set_result(None)
         await asyncio.gather(*tasks)
+
+    async def _settle(self) -> None:
+        """Let everything that is awake go to sleep."""
+        rounds, asleep = 0, -1
+        while rounds < _ROUNDS or (self._threads and len(self._sleepers) != asleep):
+            rounds, asleep = rounds + 1, len(self._sleepers)
+            await (asyncio.to_thread(int) if self._threads else asyncio.sleep(0))

@@ -187,7 +187,7 @@ def test_parts_run_in_parallel() -> None:
 
 FAULTS: dict[str, tuple[str, BaseException, int]] = {
     "part-denied": ("copy_part", DENIED, 1),
-    "part-never-arrives": ("copy_part", LOST, 9),
+    "part-never-arrives": ("copy_part", LOST, 99),
     "part-throttled-for-ever": ("copy_part", ThrottledError("slow down", code="SlowDown"), 99),
     "complete-refused": ("complete_multipart_upload", RequestError("no", code="InvalidPart"), 1),
     "complete-never-arrives": ("complete_multipart_upload", LOST, 9),
