@@ -11,10 +11,10 @@ import structlog
 from s3copy_tasks.copy.relay import Relay
 from s3copy_tasks.copy.uploads import OpenUpload, UploadRecord
 from s3copy_tasks.core.decide import is_copied_earlier
-from s3copy_tasks.core.multipart import LIMITS, RELAY_LIMITS, Limits, part_bytes, part_ranges
+from s3copy_tasks.core.multipart import LIMITS, RELAY_LIMITS, Limits, part_bytes, part_ranges, takes_parts
 from s3copy_tasks.core.objects import same_etag
 from s3copy_tasks.core.verify import Confirmation
-from s3copy_tasks.errors import ConditionError, CopyError, MissingError
+from s3copy_tasks.errors import AccessError, ConditionError, CopyError, MissingError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +52,7 @@ class Transfer:
         self._relay = Relay(stores) if job.relayed else None
         self._limits = limits or (RELAY_LIMITS if job.relayed else LIMITS)
         self._starting_parts = asyncio.Lock()
+        self._are_parts_refused = False
 
     async def copy(self, request: CopyRequest) -> Confirmation:
         """Copy an object; return what S3 confirmed.
@@ -60,16 +61,39 @@ class Transfer:
             ConditionError: source or destination is not the object that the request names.
             CopyError: any other failure; no upload is left open.
         """
-        is_small = request.source.size <= self._limits.single_copy_bytes
-        if is_small and self._relay is None:
-            return await self._destination.copy_object(request)
+        source = request.source
         if self._relay is not None:
-            self._relay.check_size(request.source.size, self._limits)
-        tags = await self._read_tags(request)  # before the HEAD: only the version of the HEAD is copied
-        details = await self._head_source(request)
+            self._relay.check_size(source.size, self._limits)
+        elif source.size <= self._limits.single_copy_bytes:
+            if takes_parts(source.size, self._limits, is_multipart=source.is_multipart):
+                return await self._try_in_parts(request)
+            return await self._destination.copy_object(request)
+        return await self._copy_in_parts(request, await self._read_tags(request))
+
+    async def _try_in_parts(self, request: CopyRequest) -> Confirmation:
+        """Copy in parts because that is faster; in one request if parts are refused, or may lose tags.
+
+        Parts need more rights and more of a server: docs/design/large-objects.md.
+        """
+        refused: CopyError | None = None
+        if not self._are_parts_refused:
+            try:
+                tags = await self._read_tags(request)
+                if not tags:
+                    return await self._copy_in_parts(request, tags)
+            except (AccessError, RequestError) as error:
+                refused = error
+        confirmed = await self._destination.copy_object(request)
+        if refused is not None:
+            self._are_parts_refused = True
+            log.warning("parts refused", key=request.key, code=refused.code, error=refused.message)
+        return confirmed
+
+    async def _copy_in_parts(self, request: CopyRequest, tags: Mapping[str, str]) -> Confirmation:
+        details = await self._head_source(request)  # after the tags: only its version is copied
         if self._relay is not None and not request.source.size:
             return await self._relay.copy_empty(request, details, tags)
-        return await self._copy_in_parts(request, details, tags)
+        return await self._upload_parts(request, details, tags)
 
     async def _head_source(self, request: CopyRequest) -> ObjectDetails:
         """Head the source for the details that a multipart copy must set itself."""
@@ -90,7 +114,7 @@ class Transfer:
         origin = request.source
         return await self._source.object_tags(origin.key, version_id=origin.version_id, entry=request.entry)
 
-    async def _copy_in_parts(
+    async def _upload_parts(
         self, request: CopyRequest, details: ObjectDetails, tags: Mapping[str, str]
     ) -> Confirmation:
         upload_id = await self._destination.create_multipart_upload(request, details, tags)

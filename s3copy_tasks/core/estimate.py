@@ -134,7 +134,7 @@ class CopyEstimate:
             is_multipart: its ETag is not that of its bytes: a copy in one request has another one, which
                 proves nothing.
         """
-        parts = count_parts(size, self._limits)
+        parts = count_parts(size, self._limits, is_multipart=is_multipart)
         unproven = bool(parts) or is_multipart or self._changes_etags
         verify = int(self._checksums and unproven)
         if not parts and not self._relayed:

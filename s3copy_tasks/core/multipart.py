@@ -23,13 +23,16 @@ class Limits:
     """Sizes and counts at which a batch changes what it does. Tests lower them to use few, small objects.
 
     Attributes:
-        single_copy_bytes: the largest object that is copied by one request.
+        single_copy_bytes: the largest object that one request copies.
+        unproven_copy_bytes: the largest object that is copied by one request although it was uploaded in
+            parts, so that the reply can't prove its content (docs/design/large-objects.md).
         part_bytes: the usual part size; parts are larger if 10,000 of them would not cover the object.
         unproven: copies that may wait to be verified by a listing, some 600 bytes of memory each. At this
             number the batch pauses to list them; after so many pages, that adds few extra requests.
     """
 
     single_copy_bytes: int = SINGLE_COPY_BYTES_MAX
+    unproven_copy_bytes: int = 2**30
     part_bytes: int = 256 * 2**20
     unproven: int = 20_000
 
@@ -60,8 +63,19 @@ def part_ranges(size: int, limits: Limits = LIMITS) -> Iterator[tuple[int, int, 
         yield number, start, min(start + step, size) - 1
 
 
-def count_parts(size: int, limits: Limits = LIMITS) -> int:
-    """Return in how many parts an object is copied; 0 if one request copies it."""
-    if size <= limits.single_copy_bytes:
+def takes_parts(size: int, limits: Limits = LIMITS, *, is_multipart: bool) -> bool:
+    """Say whether an object is copied in parts.
+
+    Args:
+        size: of the object.
+        limits: at which it is.
+        is_multipart: it was uploaded in parts.
+    """
+    return size > limits.single_copy_bytes or (is_multipart and size > limits.unproven_copy_bytes)
+
+
+def count_parts(size: int, limits: Limits = LIMITS, *, is_multipart: bool = False) -> int:
+    """Return in how many parts an object is copied; 0 if one request copies it: see `takes_parts`."""
+    if not takes_parts(size, limits, is_multipart=is_multipart):
         return 0
     return -(-size // part_bytes(min(size, OBJECT_BYTES_MAX), limits))

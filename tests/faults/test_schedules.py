@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from s3copy_tasks.core.in_flight import IN_FLIGHT_MOST
 from s3copy_tasks.core.job import Overwrite
-from s3copy_tasks.core.multipart import Limits
+from s3copy_tasks.core.multipart import Limits, takes_parts
 from s3copy_tasks.core.options import AUTO, TransferOptions
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.report.summary import verdict
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from tests.faults.proxy import FaultProxy
 
 EXAMPLES = int(os.environ.get("S3COPY_FAULT_EXAMPLES", "120"))
-LIMITS = Limits(single_copy_bytes=100, part_bytes=64)
-"""Above 100 bytes an object is a large one."""
+LIMITS = Limits(single_copy_bytes=100, unproven_copy_bytes=99, part_bytes=64)
+"""Above 100 bytes an object is a large one; one of 100 is copied in parts if it was uploaded in parts."""
 OTHERS = ("changes", "deletes", "overwrites", "clears")
 HEADS = (("in/", "HeadObject"), ("out/", "HeadObject"))
 SMALL = (("out/", "CopyObject"),)
@@ -108,7 +108,9 @@ def strikes(draw: st.DrawFn, objects: tuple[One, ...], *, relayed: bool) -> Stri
     one = draw(st.sampled_from(objects))
     large = LARGE + (PARTS_RELAYED if relayed else PARTS)
     small = SMALL_RELAYED if relayed else SMALL
-    wanted = (large + small) if relayed else large if one.size > LIMITS.single_copy_bytes else small
+    in_parts = relayed or takes_parts(one.size, LIMITS, is_multipart=bool(one.parts))
+    in_one = relayed or one.size <= LIMITS.single_copy_bytes
+    wanted = (large if in_parts else ()) + (small if in_one else ())
     side, kind = draw(st.sampled_from([*wanted, *wanted, *HEADS, ("", "ListObjectsV2")]))
     nth = draw(st.integers(1, 4 if side else 8))
     return Strike(draw(NAMES), one.suffix, side, kind, nth, draw(TIMES))

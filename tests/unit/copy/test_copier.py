@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +29,7 @@ from s3copy_tasks.errors import (
     RequestError,
     ThrottledError,
     TransientError,
+    UnsupportedError,
 )
 from tests.support.builders.bench import DESTINATION, SOURCE, Bench, impatient
 from tests.support.s3.memory import fails, on
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.objects import Decision, S3Object
     from s3copy_tasks.engine.sender import Sender
 
-LIMITS = Limits(single_copy_bytes=10, part_bytes=4)
+LIMITS = Limits(single_copy_bytes=10, unproven_copy_bytes=9, part_bytes=4)
 SMALL, LARGE = b"0123456789", b"0123456789abcdefghi"  # 10 bytes, and 19 which are 5 parts
 CONTENTS = {"small": SMALL, "large": LARGE}
 LOST = TransientError("the reply is lost", code="EmptyReply")
@@ -183,6 +185,50 @@ def test_parts_run_in_parallel() -> None:
     place, together = Workplace(LARGE), threading.Barrier(2)
     place.server.before.append(on("copy_part", lambda: together.wait(10), times=2))
     assert place.carry_out().files_copied_successfully == 1
+
+
+def test_an_object_that_was_uploaded_in_parts_is_copied_in_parts() -> None:
+    """One request would be slower, and its ETag would prove nothing either."""
+    place = Workplace(SMALL, stored={"parts": 2, "headers": STORED["headers"]})
+    assert place.carry_out().files_copied_successfully == 1
+    assert (place.server.count("copy_part"), place.server.count("copy_object")) == (3, 0)
+    assert place.server.buckets[DESTINATION]["out/a"].headers == STORED["headers"]
+
+
+@pytest.mark.parametrize("verb", ["object_tags", "create_multipart_upload", "copy_part"])
+@pytest.mark.parametrize("error", [DENIED, UnsupportedError("no parts here", code="NotImplemented")], ids=str)
+def test_parts_that_are_refused(verb: str, error: CopyError) -> None:
+    """Parts need more rights, and more of a server: what one request can copy does not fail for that."""
+    place = Workplace(SMALL, stored={"parts": 2})
+    place.server.before.append(on(verb, fails(error), times=9))
+    assert place.carry_out().files_copied_successfully == 1
+    assert place.copied == SMALL
+    assert place.server.count("copy_object") == 1
+
+
+def test_a_refusal_of_one_request_too_is_the_error() -> None:
+    """An object that may not be written fails with S3's code, in parts and in one request."""
+    place = Workplace(SMALL, stored={"parts": 2})
+    place.server.before.append(on("create_multipart_upload", fails(RequestError("no", code="Odd"))))
+    place.server.before.append(on("copy_object", fails(DENIED)))
+    assert place.carry_out().errors_encountered.by_code == {"AccessDenied": 1}
+
+
+def test_parts_are_refused_once() -> None:
+    """After a refusal, further objects that one request can copy are not tried in parts."""
+    place = Workplace(SMALL, stored={"parts": 2})
+    place.bench.put("in/b", "in/c", content=SMALL, parts=2)
+    place.server.before.append(on("copy_part", fails(DENIED), times=99))
+    assert place.bench.run(place.job, limits=replace(LIMITS, part_bytes=10)).files_copied_successfully == 3
+    assert 1 <= place.server.count("create_multipart_upload") <= place.job.transfer.in_flight
+
+
+def test_tags_are_not_risked() -> None:
+    """Some servers lose the tags of a multipart copy: an object with tags is copied by one request."""
+    place = Workplace(SMALL, stored=STORED | {"parts": 2})
+    place.carry_out()
+    assert place.server.count("create_multipart_upload") == 0
+    assert place.server.buckets[DESTINATION]["out/a"].tags == STORED["tags"]
 
 
 FAULTS: dict[str, tuple[str, BaseException, int]] = {

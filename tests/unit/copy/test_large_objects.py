@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import NoRecord
 from s3copy_tasks.core.options import DEFAULT_OPTIONS, TransferOptions
@@ -82,3 +84,19 @@ def test_large_objects_are_copied_one_after_the_other() -> None:
     for time in trial.server.done.values():
         assert sum(begun[key] < time <= end for key, end in trial.server.done.items()) <= 2
     assert wall < 1.1 * trial.bound
+
+
+@pytest.mark.parametrize(("parts", "requests"), [(0, 1), (600, 20)], ids=["in one piece", "in parts"])
+def test_what_was_uploaded_in_parts_is_copied_in_parts(parts: int, requests: int) -> None:
+    """Above 1 GiB, if one request could not prove its content either: 5 GiB then take 4 s in place of 54."""
+    trial = Trial()
+    trial.add("large", 5 * GIB, parts=parts)
+    assert trial.run() == pytest.approx(4.2 if parts else 53.7, abs=1.5)
+    assert len(trial.server.copies) == requests
+
+
+def test_a_gibibyte_that_was_uploaded_in_parts_is_copied_in_one_request() -> None:
+    """It takes 11 seconds, and not six requests more."""
+    trial = Trial()
+    trial.add("large", GIB, parts=128)
+    assert trial.run() == pytest.approx(10.8, abs=0.1)

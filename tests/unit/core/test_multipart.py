@@ -65,6 +65,13 @@ def test_count_parts(size: int, parts: int) -> None:
     assert count_parts(size) == parts
 
 
+@pytest.mark.parametrize(("size", "parts"), [(GIB, 0), (GIB + 1, 5), (5 * GIB, 20)])
+def test_parts_of_what_was_uploaded_in_parts(size: int, parts: int) -> None:
+    """From 1 GiB on it is copied in parts: the reply to one request would prove nothing either."""
+    assert count_parts(size, is_multipart=True) == parts
+    assert count_parts(size) == 0
+
+
 @settings(deadline=None, max_examples=30)
 @given(size=st.integers(5 * GIB + 1, LARGEST))
 def test_the_parts_that_a_plan_counts(size: int) -> None:
