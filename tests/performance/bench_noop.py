@@ -1,7 +1,7 @@
 """A run of a Dag that has nothing to copy, beside a run of four tasks that do nothing: CPU time on a worker.
 
-Celery forks its worker for each task, and so does Airflow's LocalExecutor, but from a scheduler, which has
-imported more. So this measures a real Celery worker, in Airflow 3.2.1: it installs both, and the wheel.
+Celery forks its worker for each task, and so does Airflow's LocalExecutor, but from a scheduler, with other
+imports. So this measures a real Celery worker, in Airflow 3.2.1: it installs both, and the wheel.
 """
 
 from __future__ import annotations

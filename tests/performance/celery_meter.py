@@ -15,7 +15,7 @@ from typing import Any
 from airflow.providers.celery.executors import default_celery  # type: ignore[import-not-found]
 from celery.signals import task_postrun, task_prerun  # type: ignore[import-not-found]
 
-CONFIG = default_celery.DEFAULT_CELERY_CONFIG | {"broker_transport_options": {"polling_interval": 0.1}}
+CONFIG = default_celery.DEFAULT_CELERY_CONFIG
 
 _before: dict[str, float] = {}
 

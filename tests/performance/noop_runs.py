@@ -19,7 +19,7 @@ from tests.support.airflow.stack import DAGS, AirflowStack
 
 NOOP, TRIVIAL = "s3copy__noop", "trivial"
 TASKS = ("preflight", "plan", "summarize", "publish")
-OBJECTS, RUNS, WARM_UP = 1_000, 5, 1
+OBJECTS, RUNS, WARM_UP = 1_000, 4, 1
 CPU_LOG = "S3COPY_BENCH_CPU_LOG"
 PRELOADED = {"AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": '{"imports": ["s3copy_tasks.dag.preload"]}'}
 _WORKER = ["celery", "worker", "--concurrency", "1", "--skip-serve-logs", "--without-mingle"]
