@@ -62,7 +62,7 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
   --no-emit-find-links --no-header --no-annotate
 PINS := uv pip compile --quiet --all-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 FLOORS := apache-airflow(-core|-task-sdk|-providers-(amazon|http|openlineage|slack|smtp))?|boto.*|s3transfer|croniter|jinja2
-FLOORS := $(FLOORS)|packaging|pendulum|pycurl|pydantic.*|pyyaml|rich|structlog
+FLOORS := $(FLOORS)|jsonschema|packaging|pendulum|pycurl|pydantic.*|pyyaml|rich|structlog
 
 lock: $(READY) ## resolve requirements/*.txt again
 	@$(BIN)/$(COMPILE) --group dev pyproject.toml --output-file requirements/dev.txt

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.s3.sides import Sides
 
 SECRET = "not-a-secret-of-anybody"
-SLOW = {"airflow", "boto3", "croniter", "jinja2", "jsonschema", "pendulum"}
+SLOW = {"airflow", "boto3", "croniter", "jinja2", "pendulum"}
 COMMANDS = ("plan", "run", "audit", "policy")
 
 

@@ -298,17 +298,11 @@ LIGHT = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "code"), LIGHT.values(), ids=LIGHT)
-def test_what_knows_files_only_imports_neither_airflow_nor_boto3(
-    folder: Path, arguments: list[str], code: int
-) -> None:
-    """These commands work where only the configs are, and quickly: in an editor, in CI, as a commit hook."""
-    write(folder, MINIMAL, "good.yaml")
-    write(folder, BROKEN, "bad.yaml")
-    heavy = {"airflow", "boto3", "botocore", "pydantic", "rich", "pendulum"}
+def imported_by(arguments: list[str], folder: Path) -> tuple[int, set[str]]:
+    """Run the command in its own process; return its exit code, and the packages that it imported."""
     script = (
-        f"import sys; from s3copy_tasks.cli import main; code = main({arguments!r});"
-        f"print(code, sorted({heavy} & {{name.split('.')[0] for name in sys.modules}}))"
+        f"import json, sys; from s3copy_tasks.cli import main; code = main({arguments!r});"
+        "print(json.dumps([code, [name.partition('.')[0] for name in sys.modules]]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -318,7 +312,28 @@ def test_what_knows_files_only_imports_neither_airflow_nor_boto3(
         timeout=60,
         check=True,
     )
-    assert done.stdout.splitlines()[-1] == f"{code} []"
+    code, names = json.loads(done.stdout.splitlines()[-1])
+    return code, set(names)
+
+
+@pytest.mark.parametrize(("arguments", "code"), LIGHT.values(), ids=LIGHT)
+def test_what_knows_files_only_imports_neither_airflow_nor_boto3(
+    folder: Path, arguments: list[str], code: int
+) -> None:
+    """These commands work where only the configs are, and quickly: in an editor, in CI, as a commit hook."""
+    write(folder, MINIMAL, "good.yaml")
+    write(folder, BROKEN, "bad.yaml")
+    heavy = {"airflow", "boto3", "botocore", "pydantic", "rich", "pendulum"}
+    done, imported = imported_by(arguments, folder)
+    assert (done, imported & heavy) == (code, set())
+
+
+@pytest.mark.parametrize("command", ["schema", "validate"])
+def test_only_a_check_of_a_config_imports_jsonschema(folder: Path, command: str) -> None:
+    """A command that checks none is spared the import."""
+    write(folder, MINIMAL, "good.yaml")
+    _, imported = imported_by([command], folder)
+    assert ("jsonschema" in imported) == (command == "validate")
 
 
 def on_terminal(*arguments: str, cwd: Path, **environment: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
+from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from s3copy_tasks.config.check.violations import Validator, Violation
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import SHOWN_MAX, nearest, written
 from s3copy_tasks.config.read.place import Parts
@@ -16,6 +16,8 @@ from s3copy_tasks.config.read.scalar import Misread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from jsonschema import Draft202012Validator, ValidationError
 
 SCHEMA_FILE = Path(__file__).parents[1] / "copy_job.schema.json"
 
@@ -56,8 +58,10 @@ def schema() -> dict[str, Any]:
 
 
 @cache
-def _validator() -> Validator:
-    return Validator(schema())
+def _validator() -> Draft202012Validator:
+    from s3copy_tasks.config.check.validator import make_validator  # noqa: PLC0415 - slow
+
+    return make_validator(schema())
 
 
 def findings_of_schema(
@@ -71,21 +75,24 @@ def findings_of_schema(
         partly: the document has defaults, so nothing is required.
     """
     seen = set()
-    for violation in _validator().find_violations(document):
-        if partly and _is_about_absence(violation):
+    for error in _validator().iter_errors(document):
+        parts: Parts = tuple(error.absolute_path)
+        if partly and _is_about_absence(error):
             continue
-        for finding in _findings(violation, texts.get(violation.parts)):
+        for finding in _findings(error, parts, texts.get(parts)):
             if (finding.parts, finding.message) not in seen:
                 seen.add((finding.parts, finding.message))
                 yield finding
 
 
-def _is_about_absence(violation: Violation) -> bool:
-    return violation.keyword == "required" or (violation.keyword == "anyOf" and not violation.parts)
+def _is_about_absence(error: ValidationError) -> bool:
+    return error.validator == "required" or (error.validator == "anyOf" and not error.absolute_path)
 
 
-def _findings(violation: Violation, text: str | None) -> Iterator[Finding]:
-    keyword, part, instance, parts, own_words = violation
+def _findings(error: ValidationError, parts: Parts, text: str | None) -> Iterator[Finding]:
+    part: dict[str, Any] = error.schema  # type: ignore[assignment] # never a failed `false`
+    instance = cast("Any", error.instance)
+    keyword = str(error.validator)
     if keyword == "additionalProperties":
         for name in sorted(set(instance) - set(part["properties"])):
             yield _unknown_field((*parts, name), name, part["properties"])
@@ -100,11 +107,11 @@ def _findings(violation: Violation, text: str | None) -> Iterator[Finding]:
     elif keyword == "anyOf" and not parts:
         yield Finding(parts=parts, code=Code.MISSING_FIELD, message=part["errorMessage"], at_name=True)
     elif keyword in _WITH_MESSAGE:
-        words = part.get("errorMessage", own_words)
+        words = part.get("errorMessage", error.message)
         yield Finding(parts=parts, code=_WITH_MESSAGE[keyword], message=words)
     else:
         code, bound = _BOUNDS[keyword]
-        message = bound.format(part[keyword])
+        message = bound.format(error.validator_value)
         left_out = ", or be left out" if keyword in {"minItems", "minLength"} and "default" in part else ""
         yield Finding(parts=parts, code=code, message=message + left_out)
 
@@ -135,7 +142,7 @@ def _not_allowed(parts: Parts, values: list[Any], value: Any) -> Finding:
     return Finding(parts=parts, code=Code.NOT_ALLOWED, message=message, suggestion=near)
 
 
-def _wrong_type(parts: Parts, part: Mapping[str, Any], value: Any, text: str | None) -> Finding:
+def _wrong_type(parts: Parts, part: dict[str, Any], value: Any, text: str | None) -> Finding:
     words = part.get("errorMessage", f"must be {' or '.join(_kind(name, part) for name in _types(part))}")
     suggestion = _as_type(part, value, text)
     message = f"{words}, but YAML reads {_shown(value, text)}"
@@ -148,7 +155,7 @@ def _wrong_type(parts: Parts, part: Mapping[str, Any], value: Any, text: str | N
     return Finding(parts=parts, code=Code.WRONG_TYPE, message=message, suggestion=suggestion)
 
 
-def _kind(name: str, part: Mapping[str, Any]) -> str:
+def _kind(name: str, part: dict[str, Any]) -> str:
     """Return a type in words, with the required fields of the mapping or of each mapping in the list."""
     inner = part["items"] if name == "array" else part
     words = f"{_TYPES[name]} of mappings" if inner is not part and "required" in inner else _TYPES[name]
@@ -156,15 +163,15 @@ def _kind(name: str, part: Mapping[str, Any]) -> str:
     return f"{words} with {required}" if required else words
 
 
-def _types(part: Mapping[str, Any]) -> list[str]:
+def _types(part: dict[str, Any]) -> list[str]:
     return [part["type"]] if isinstance(part["type"], str) else part["type"]
 
 
-def _as_type(part: Mapping[str, Any], value: Any, text: str | None) -> str | None:
+def _as_type(part: dict[str, Any], value: Any, text: str | None) -> str | None:
     """Return how to write a value so that it has the expected type; None if that would be a guess."""
     names = _types(part)
     is_unquoted_text = "string" in names and text is not None and not isinstance(value, bool | None)
-    if is_unquoted_text and _validator().is_valid(text, part):
+    if is_unquoted_text and _validator().evolve(schema=part).is_valid(text):
         return written(text)
     if "boolean" in names and isinstance(value, str):
         return _BOOLEANS.get(value.lower())
@@ -192,9 +199,12 @@ def _shown(value: Any, text: str | None = None) -> str:
             return _KINDS.get(type(value), f"a value of type {type(value).__name__}")
 
 
-def referred(part: Mapping[str, Any]) -> Mapping[str, Any]:
+def referred(part: dict[str, Any]) -> dict[str, Any]:
     """Return a part of the schema, or the part that it refers to."""
-    return _validator().resolve(part)
+    if "$ref" not in part:
+        return part
+    found: dict[str, Any] = reduce(getitem, part["$ref"].split("/")[1:], schema())
+    return found
 
 
 def with_defaults(document: dict[str, Any]) -> dict[str, Any]:
@@ -203,7 +213,7 @@ def with_defaults(document: dict[str, Any]) -> dict[str, Any]:
     return filled
 
 
-def _filled(value: Any, part: Mapping[str, Any]) -> Any:
+def _filled(value: Any, part: dict[str, Any]) -> Any:
     if isinstance(value, dict) and "properties" in part:
         return {
             name: _filled(value.get(name, field.get("default")), field)

@@ -11,7 +11,7 @@ from s3copy_tasks.config.problem import json_path
 from s3copy_tasks.config.read.hints import written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.config.read.place import Parts, Place
@@ -30,7 +30,7 @@ def explained(layers: Layers) -> str:
 
 
 def _mapping(
-    values: dict[str, Any], parts: Parts, part: Mapping[str, Any], layers: Layers, indent: str = ""
+    values: dict[str, Any], parts: Parts, part: dict[str, Any], layers: Layers, indent: str = ""
 ) -> Iterator[str]:
     for name, value in values.items():
         way, field = (*parts, name), part["properties"].get(name, {})
@@ -48,7 +48,7 @@ def _mapping(
 
 
 def _entries(
-    values: list[Any], parts: Parts, part: Mapping[str, Any], layers: Layers, indent: str
+    values: list[Any], parts: Parts, part: dict[str, Any], layers: Layers, indent: str
 ) -> Iterator[str]:
     inner = indent + "    "
     for index, value in enumerate(values):
