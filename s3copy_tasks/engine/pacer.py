@@ -1,4 +1,7 @@
-"""Decides when a request may start: limits requests in flight and per second, in order of arrival."""
+"""Decides when a request may start: limits requests in flight and per second, in order of arrival.
+
+Urgent requests come first.
+"""
 
 from __future__ import annotations
 
@@ -80,15 +83,22 @@ class Pacer:
         """Whether a request has to wait for its turn."""
         return self.in_flight + self._called >= self.in_flight_limit.value or bool(self._rate.gap_seconds)
 
-    async def wait_for_turn(self) -> None:
-        """Wait for a slot and for the time to start, or for `stop`."""
+    async def wait_for_turn(self, *, urgent: bool) -> None:
+        """Wait for a slot and for the time to start, or for `stop`.
+
+        Args:
+            urgent: before all others that wait.
+        """
         if self._stopping.is_set():
             return
         if self._timer is None and self._count_startable():
             self._use_time(1)
             return
         turn = event_loop().create_future()
-        self._queue.append(turn)
+        if urgent:
+            self._queue.appendleft(turn)
+        else:
+            self._queue.append(turn)
         self._keep_pace()
         try:
             await turn

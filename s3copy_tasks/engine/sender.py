@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _STOPPED = "the batch was stopped"
+_URGENT = "ListObjectsV2"
+"""A page is work for 1,000 other requests: behind those that wait already, it would come too late."""
 _CLEANING_UP_SECONDS_MAX = 0.5
 """Limit between two attempts of an abort after `stop`: a task that is killed has only a few seconds."""
 
@@ -149,7 +151,7 @@ class Sender:
     ) -> T:
         pacer = self._pacer
         if pacer.must_wait:
-            await pacer.wait_for_turn()
+            await pacer.wait_for_turn(urgent=kind == _URGENT)
         if pacer.is_stopped and not cleans_up:
             raise InterruptedError(_STOPPED)
         generation, start = pacer.start(), pacer.clock()

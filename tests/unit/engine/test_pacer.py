@@ -6,6 +6,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +17,9 @@ from s3copy_tasks.errors import ThrottledError
 from tests.support.builders.bench import make_job
 from tests.support.builders.calls import PATIENCE_SECONDS, Script, counts, in_a_thread, sent
 from tests.support.builders.virtual import VirtualTime
+
+if TYPE_CHECKING:
+    from s3copy_tasks.core.request_counts import Kind
 
 SLOW = ThrottledError("slow down", code="SlowDown")
 
@@ -147,6 +151,24 @@ def test_a_cancelled_request_leaves_its_slot_to_the_next() -> None:
         return done
 
     assert wait_for(run()) == "done"
+
+
+def test_a_listing_goes_before_all_that_wait() -> None:
+    """A page is needed for the next copies: it does not queue behind those that wait for their time."""
+    time = VirtualTime()
+    sender = Sender(8, per_second=4, wait=time.sleep, clock=lambda: time.now)
+    starts: list[tuple[float, str]] = []
+
+    async def one(kind: Kind, after: float) -> None:
+        async def request() -> None:
+            starts.append((time.now, kind))
+
+        await time.sleep(after)
+        await sender.send(kind, request)
+
+    copies = [one("CopyObject", 0.0) for _ in range(4)]
+    wait_for(time.run(*copies, one("ListObjectsV2", 0.1)))
+    assert [kind for _, kind in sorted(starts)] == ["CopyObject", "ListObjectsV2", *["CopyObject"] * 3]
 
 
 def test_a_stop_ends_the_wait_for_the_pace() -> None:
