@@ -1,13 +1,34 @@
-"""Whether the pages of a listing lead on, whatever they list: keys, or open uploads."""
+"""The first page of a listing, and whether pages lead on, whatever they list: keys, or open uploads."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from s3copy_tasks.errors import Code, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+
+    from s3copy_tasks.core.store import Page
+
+
+class Listed(NamedTuple):
+    """What is listed from its first key on.
+
+    Attributes:
+        side: "source" or "destination".
+        prefix: of all keys.
+        recursive: False lists only direct children.
+    """
+
+    side: str
+    prefix: str
+    recursive: bool
+
+
+FirstPages: TypeAlias = Mapping[Listed, "Page"]
+"""First pages that are known already."""
 
 EMPTY_PAGES_MAX = 5_000
 """Pages in a row that may hold no key: S3 sends such pages where it has 1,000 folders, or delete markers."""

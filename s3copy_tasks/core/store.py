@@ -25,10 +25,12 @@ class Page:
     Attributes:
         objects: at most 1,000, in S3's order.
         token: opens the next page; None after the last.
+        server_time: when the server answered, in whole seconds; None if it does not say.
     """
 
     objects: tuple[S3Object, ...]
     token: str | None
+    server_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,15 @@ Nothing is written: starting a multipart upload, and aborting it, proves the per
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from s3copy_tasks.core.clocks import ClockReading, find_lag_seconds
 from s3copy_tasks.core.collector import utc_now
-from s3copy_tasks.core.job import Overwrite
+from s3copy_tasks.core.job import Overwrite, PrefixEntry
 from s3copy_tasks.core.objects import S3Object, is_md5
-from s3copy_tasks.core.pages import PageTrail
+from s3copy_tasks.core.pages import Listed, PageTrail
 from s3copy_tasks.core.store import ABSENT, CopyRequest
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import PacedStore, pace_stores
@@ -28,13 +29,22 @@ from s3copy_tasks.preflight.hints import add_hint
 from s3copy_tasks.s3.bucket import BucketStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
     from datetime import datetime
+    from typing import Any
 
-    from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
+    from s3copy_tasks.core.job import EffectiveJob, ObjectEntry
+    from s3copy_tasks.core.store import Page
     from s3copy_tasks.s3.connections import AwsConnectionManager, Sides
+    from s3copy_tasks.s3.side_connection import SideName
 
+SIDES: Final[tuple[SideName, SideName]] = ("source", "destination")
 _SHOWN = 10
+_FIRST_PAGES_MAX = 32
+"""Pages that are kept, with 1,000 keys each; of any others, only the first key."""
+_NO_CLOCK = (
+    "the server's replies have no valid Date header. This machine's clock is used instead: keep both in sync"
+)
 _NO_ETAG = f'"{"0" * 32}"'
 _NO_CONNECTION = frozenset({Code.ENDPOINT_UNREACHABLE, "ConnectionClosedError", "ReadTimeoutError"})
 
@@ -48,8 +58,8 @@ class Checks:
         clock: of this machine, for servers that do not send a date.
 
     Attributes:
-        not_proven: what could not be checked, or is not as on S3, in words.
         times: the clock of each side.
+        first_pages: those of the first listings.
     """
 
     def __init__(self, job: EffectiveJob, sides: Sides, clock: Callable[[], datetime] = utc_now) -> None:
@@ -58,9 +68,17 @@ class Checks:
         self._managers = {"source": sides.source, "destination": sides.destination}
         self._sender = make_sender(job.transfer)
         self._stores = pace_stores(sides.stores, self._sender)
-        self.not_proven: list[str] = []
+        self._remarks: list[str] = []
         self.times: dict[str, datetime] = {}
         self._readings: dict[str, ClockReading] = {}
+        self.first_pages: dict[Listed, Page] = {}
+        self._begun: dict[Listed, Page] = {}
+
+    @property
+    def not_proven(self) -> list[str]:
+        """What could not be checked, or is not as on S3, in words."""
+        no_clocks = [f"{side}: {_NO_CLOCK}" for side in SIDES if side in self.times.keys() - self._readings]
+        return [*no_clocks, *self._remarks]
 
     @property
     def source_behind_seconds(self) -> int:
@@ -76,43 +94,44 @@ class Checks:
         more = [f"... and {len(messages) - _SHOWN} more"] if len(messages) > _SHOWN else []
         raise type(errors[0])("\n".join(messages[:_SHOWN] + more), code=errors[0].code)
 
-    def can_list(self, side: str, prefix: str | None = None) -> CopyError | None:
-        """Assume the role, find the bucket, and list it below `prefix` (default: the job's first prefix)."""
+    def can_list(self, side: SideName, entry: PrefixEntry | ObjectEntry) -> CopyError | None:
+        """Assume the role, find the bucket, and list the first page of an entry."""
         manager = self._managers[side]
-        location = manager.location
-        where = _places(self._job, side)[0] if prefix is None else prefix
+        first = _listed(side, entry)
         try:
             manager.connect()
         except CopyError as error:  # it names the side itself
             return error
         sent = self._clock()
         try:
-            found = wait_for(PacedStore(manager.store, self._sender).server_time(where))
+            page = wait_for(self._list_page(first))
         except AccessError as error:
-            return self._wrong_account(side, manager, where) or self._denied(
-                side, ["s3:ListBucket"], location.bucket, error, prefix=where
+            return self._wrong_account(side, manager, first.prefix) or self._denied(
+                side, ["s3:ListBucket"], manager.location.bucket, error, prefix=first.prefix
             )
         except MissingError as error:
-            msg = f"{side}.bucket: bucket {location.bucket!r} does not exist ({error.code})"
+            msg = f"{side}.bucket: bucket {manager.location.bucket!r} does not exist ({error.code})"
             return MissingError(msg, code=error.code)
         except CopyError as error:
             if error.code in _NO_CONNECTION:
                 msg = f"{side}: S3 can't be reached: {error.message}. Check endpoint_url and the network"
                 return type(error)(msg, code=error.code)
             return add_hint(side, error) or type(error)(f"{side}: {error.message}", code=error.code)
-        if found is not None:
-            reading = ClockReading(server_time=found, sent=sent, received=self._clock())
-            self._readings.setdefault(side, reading)
-        self.times[side] = found or self._ask_own_clock(side)
+        self._begun[first] = replace(page, objects=page.objects[:1])
+        if len(self.first_pages) < _FIRST_PAGES_MAX:
+            self.first_pages[first] = page
+        if side not in self.times:
+            self._note_time(side, sent, page.server_time)
         return None
 
-    def _ask_own_clock(self, side: str) -> datetime:
-        """Return this machine's time, for a server whose replies have no valid Date header."""
-        self.not_proven.append(
-            f"{side}: the server's replies have no valid Date header. This machine's clock is used instead: "
-            "keep both in sync"
-        )
-        return self._clock().replace(microsecond=0)
+    def _list_page(self, first: Listed, token: str | None = None) -> Coroutine[Any, Any, Page]:
+        store = self._stores.source if first.side == "source" else self._stores.destination
+        return store.list_page(first.prefix, after=None, token=token, recursive=first.recursive)
+
+    def _note_time(self, side: SideName, sent: datetime, server_time: datetime | None) -> None:
+        if server_time is not None:
+            self._readings[side] = ClockReading(server_time=server_time, sent=sent, received=self._clock())
+        self.times[side] = server_time or self._clock().replace(microsecond=0)
 
     def _wrong_account(self, side: str, manager: AwsConnectionManager, prefix: str) -> CopyError | None:
         """List without the expected owner: S3 answers 403 for a wrong owner, as for any other refusal."""
@@ -163,34 +182,29 @@ class Checks:
         return None
 
     def first_key(self, entry: PrefixEntry) -> str | None:
-        """Return the first key below a source prefix, None if there is none.
+        """Return the first key below a source prefix that was listed, None if there is none.
 
         Raises:
             RequestError: the listing leads nowhere.
         """
-        token, trail = None, PageTrail()
-        while True:  # a page may hold nothing but folders
-            page = wait_for(
-                self._stores.source.list_page(
-                    entry.source, after=None, token=token, recursive=entry.recursive
-                )
-            )
-            if page.objects:
-                self._note_etag(page.objects[0])
-                return page.objects[0].key
-            token = page.token
-            if token is None:
+        first, trail = _listed("source", entry), PageTrail()
+        page = self._begun[first]
+        while not page.objects:  # a page may hold nothing but folders
+            if page.token is None:
                 return None
-            error = trail.check(token, leads_on=False)
+            error = trail.check(page.token, leads_on=False)
             if error is not None:
                 raise type(error)(
                     f"s3://{self._job.source.bucket}/{entry.source}: {error.reason}", code=error.code
                 )
+            page = wait_for(self._list_page(first, page.token))
+        self._note_etag(page.objects[0])
+        return page.objects[0].key
 
     def _note_etag(self, found: S3Object) -> None:
         """Note a server whose ETags prove nothing about content (rule 13)."""
         if not is_md5(found.etag):
-            self.not_proven.append(
+            self._remarks.append(
                 f"the ETags of s3://{found.bucket} are not MD5s as on S3: objects are compared by size and "
                 "date, and copies are verified by size"
             )
@@ -216,7 +230,7 @@ class Checks:
         if isinstance(error, UnsupportedError):
             return type(error)(f"{reader}: {error.message}", code=error.code)
         if isinstance(error, (RequestError, MissingError)):
-            self.not_proven.append(f"read access not proven with s3://{source.bucket}/{key}: {error}")
+            self._remarks.append(f"read access not proven with s3://{source.bucket}/{key}: {error}")
             return None
         return error
 
@@ -274,6 +288,6 @@ class Checks:
         return describe_denial(self._job, side, self._managers[side], actions, bucket, error, **where)
 
 
-def _places(job: EffectiveJob, side: str) -> list[str]:
-    """Return the prefixes and keys of one side."""
-    return [getattr(entry, side) for entry in (*job.prefixes, *job.objects)] or [""]
+def _listed(side: SideName, entry: PrefixEntry | ObjectEntry) -> Listed:
+    prefix = entry.source if side == "source" else entry.destination
+    return Listed(side, prefix, recursive=not isinstance(entry, PrefixEntry) or entry.recursive)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.abilities import Abilities
 from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError, MissingError
 from s3copy_tasks.preflight.apart import explain_two_servers
-from s3copy_tasks.preflight.checks import Checks
+from s3copy_tasks.preflight.checks import SIDES, Checks
 from s3copy_tasks.s3.negotiation import guessing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.pages import FirstPages
     from s3copy_tasks.s3.connections import Sides
 
 _SHOWN = 10
@@ -35,11 +36,13 @@ class Preflight:
         job: the job with `run_started`, `relayed` and `abilities` set.
         not_proven: what could not be checked, or is not as on S3, in words; not an error.
         relay: why the bytes go through this worker, and what would avoid it; None if S3 copies.
+        first_pages: of the listings of both sides, for a plan in this process.
     """
 
     job: EffectiveJob
     not_proven: tuple[str, ...]
     relay: str | None = None
+    first_pages: FirstPages = field(default_factory=dict)
 
 
 def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
@@ -57,31 +60,48 @@ def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
     if two_servers is not None and job.transfer.relay != "auto":
         raise two_servers
     checks = Checks(job, sides)
-    checks.raise_first([checks.can_list("source"), checks.can_list("destination")])
-    started = checks.times["destination"]
     clients = sides.source.negotiator, sides.destination.negotiator
     with guessing(*clients), ThreadPoolExecutor(job.transfer.in_flight) as pool:
-        others = job.prefixes[1:]  # the first is already listed
-        checks.raise_first(pool.map(lambda entry: checks.can_list("source", entry.source), others))
-        checks.raise_first(pool.map(lambda entry: checks.can_list("destination", entry.destination), others))
-        checks.raise_first(pool.map(checks.object_exists, job.objects))
-        firsts = list(pool.map(checks.first_key, job.prefixes))
-        empty = _check_something_found(job, firsts)
-        relay, reads = _check_reads(
-            pool, checks, _read_keys(job, firsts), two_servers, may_relay=job.transfer.relay == "auto"
-        )
-        guard = pool.submit(checks.can_guard, *_write_keys(job)[0])
-        writes = list(pool.map(lambda pair: checks.can_write(*pair), _write_keys(job)))
-        heads = list(pool.map(lambda pair: checks.can_head(*pair), _head_keys(job)))
-        checks.raise_first([*reads, *writes, *heads, guard.result()])
+        relay, empty = _check_all(job, checks, pool, two_servers)
     source_lacks, destination_lacks = (tuple(sorted(client.lacks)) for client in clients)
     abilities = Abilities(source_lacks=source_lacks, destination_lacks=destination_lacks)
-    proven = replace(job, run_started=started, relayed=relay is not None, abilities=abilities)
+    proven = replace(
+        job,
+        run_started=checks.times["destination"],
+        relayed=relay is not None,
+        abilities=abilities,
+    )
     if relay is not None and checks.source_behind_seconds:
         proven = replace(proven, source_behind_seconds=checks.source_behind_seconds)
         relay += f"\n{_CLOCKS.format(seconds=checks.source_behind_seconds)}"
     not_proven = tuple(dict.fromkeys([*empty, *checks.not_proven]))
-    return Preflight(job=proven, not_proven=not_proven, relay=relay)
+    first_pages = {} if proven.source_behind_seconds else checks.first_pages
+    return Preflight(job=proven, not_proven=not_proven, relay=relay, first_pages=first_pages)
+
+
+def _check_all(
+    job: EffectiveJob, checks: Checks, pool: ThreadPoolExecutor, two_servers: ConfigError | None
+) -> tuple[str | None, list[str]]:
+    """Return why a relay is needed, None if it is not, and a remark on each empty prefix.
+
+    First each side lists one entry: where that fails, so would all the others. Then everything else is asked
+    for side by side. docs/design/start.md has the order.
+    """
+    first = job.prefixes[0] if job.prefixes else job.objects[0]
+    checks.raise_first(pool.map(checks.can_list, SIDES, (first, first)))
+    listed = [pool.submit(checks.can_list, side, entry) for side in SIDES for entry in job.prefixes[1:]]
+    named = [pool.submit(checks.object_exists, entry) for entry in job.objects]
+    guard = pool.submit(checks.can_guard, *_write_keys(job)[0])
+    writes = [pool.submit(checks.can_write, *keys) for keys in _write_keys(job)]
+    heads = [pool.submit(checks.can_head, *keys) for keys in _head_keys(job)]
+    checks.raise_first(each.result() for each in (*listed, *named))
+    firsts = list(pool.map(checks.first_key, job.prefixes))
+    empty = _check_something_found(job, firsts)
+    relay, reads = _check_reads(
+        pool, checks, _read_keys(job, firsts), two_servers, may_relay=job.transfer.relay == "auto"
+    )
+    checks.raise_first([*reads, *(each.result() for each in (*writes, *heads, guard))])
+    return relay, empty
 
 
 def _check_reads(

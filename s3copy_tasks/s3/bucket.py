@@ -34,10 +34,10 @@ from s3copy_tasks.s3.parameters import (
 )
 from s3copy_tasks.s3.results import (
     parse_confirmation,
-    parse_date_header,
     parse_object_details,
     parse_page,
     parse_part_etag,
+    parse_server_time,
     parse_uploads,
     require_field,
 )
@@ -151,7 +151,7 @@ class BucketStore:
             reply = await self._call("ListObjectsV2", self._read | {"Prefix": prefix, "MaxKeys": 1})
         except MissingError as error:
             raise MissingError(f"s3://{self.bucket}: {error.reason}", code=error.code) from None
-        return parse_date_header(reply["ResponseMetadata"]["HTTPHeaders"].get("date"))
+        return parse_server_time(reply)
 
     async def copy_object(self, request: CopyRequest) -> Confirmation:
         """Copy an object of at most 5 GiB; return what S3 confirmed."""

@@ -66,7 +66,12 @@ def parse_page(bucket: str, prefix: str, reply: Mapping[str, Any]) -> Page:
     if other is not None:
         msg = f"the listing of {bucket} below {prefix!r} contains {other!r}: this server ignores prefixes"
         raise RequestError(msg, code=Code.NOT_S3)
-    return Page(objects=objects, token=token if is_truncated else None)
+    return Page(objects=objects, token=token if is_truncated else None, server_time=parse_server_time(reply))
+
+
+def parse_server_time(reply: Mapping[str, Any]) -> datetime | None:
+    """Return when the server answered, from the Date header; None if that is missing or not a valid date."""
+    return parse_date_header(reply["ResponseMetadata"]["HTTPHeaders"].get("date"))
 
 
 def parse_objects(bucket: str, rows: Sequence[Mapping[str, Any]]) -> tuple[S3Object, ...]:

@@ -104,7 +104,7 @@ def test_a_customer_key_in_preflight(sides: Sides, proxy: Proxy, client: str) ->
     for name in "abc":
         assert f"s3://{sides.source_bucket}/{name}: HeadObject" in caught.value.message
     assert "SSE-C" in caught.value.message
-    assert len(proxy.of_kind("HeadObject")) == 3 * HEADS[client]
+    assert len(of_bucket(proxy, "HeadObject", sides.source_bucket)) == 3 * HEADS[client]
     assert assumed(proxy) == 2
 
 

@@ -252,7 +252,8 @@ def test_a_web_page_is_not_a_refusal_of_s3(sides: Sides, proxy: Proxy, status: i
     page = Reply(status, b"<!doctype html><p>Access denied</p>", {"Content-Type": "text/html"})
     proxy.answer = refuse("ListObjectsV2", sides.source_bucket, page)
     error = refusal(sides)
-    assert error.message.startswith("source: ListObjectsV2: a web page answers, not S3. Check endpoint_url")
+    place = f"source: s3://{sides.source_bucket}/data/"
+    assert error.message.startswith(f"{place}: ListObjectsV2: a web page answers, not S3. Check endpoint_url")
     assert "Missing from" not in error.message
 
 
