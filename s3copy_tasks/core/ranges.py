@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 WASTED_PAGES, WASTED_SHARE = 20, 0.1
 """Pages that may be wasted: this many, plus this share of those that a listing without splits needs."""
-_PAGES_MIN, _PAGES_MAX = 3, 6
+_PAGES_MIN, _PAGES_MAX = 2, 6
 """Pages that either part of a split should have. The last page of a range is cut, so short ranges waste more;
 ranges ahead of the consumer wait in memory, so long ones need more of it."""
 _AHEAD = 1.5
@@ -231,7 +231,7 @@ class Ranges:
         least = self._least_pages() * self._page_keys
         if forecast.is_due:
             forecast.judge(listed_range.upper, self._prefix, keys_min=2 * least)
-        most = int(min(keys_max, max(2 * least, 2 * self._pages.useful * self._page_keys)))
+        most = int(min(keys_max, max(2 * least, 4 * self._pages.useful * self._page_keys)))
         if forecast.scale is None or most < least:
             return None
         above = listed_range.split(forecast.scale, most=most, least=least)
