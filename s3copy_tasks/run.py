@@ -1,7 +1,9 @@
-"""Carries out a whole run in this process, one batch after another: for the operator and the command line."""
+"""Carries out a whole run in this process: for the operator and the command line."""
 
 from __future__ import annotations
 
+import itertools
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import setitem
@@ -18,7 +20,7 @@ from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import details, outside_metrics, run_metrics, without_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from s3copy_tasks.core.batch import Batch
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.planner import Plan
     from s3copy_tasks.core.store import Stores
     from s3copy_tasks.interfaces import RunDetails
+    from s3copy_tasks.plan.ahead import ListingAhead
+
+_BATCHES_AT_ONCE = 2
+"""While one waits for its last answers, the next one begins."""
 
 
 def _ignore(_: int) -> None:
@@ -57,6 +63,7 @@ class InProcessRun:
         sender: the budget of requests; stopping it ends the run.
         attempt: which attempt of this run it is.
         watch: is called with the progress.
+        ahead: what was listed while preflight ran; None for nothing.
     """
 
     job: EffectiveJob
@@ -64,10 +71,12 @@ class InProcessRun:
     sender: Sender
     attempt: Attempt = field(default_factory=Attempt)
     watch: Watch = field(default_factory=Watch)
+    ahead: ListingAhead | None = None
     _start: datetime = field(default_factory=utc_now)
     _outside: TransferMetrics | None = None
     _batches: tuple[Batch, ...] = ()
     _batch_metrics: dict[int, TransferMetrics] = field(default_factory=dict)
+    _ended_by: BaseException | None = None
 
     def carry_out(self) -> None:
         """Plan and copy.
@@ -82,8 +91,7 @@ class InProcessRun:
             return
         self._batches = plan.batches
         self.watch.planned(sum(batch.found for batch in plan.batches))
-        for batch in plan.batches:
-            self._copy(batch)
+        self._copy_batches(plan.batches)
 
     @property
     def metrics(self) -> TransferMetrics:
@@ -101,12 +109,15 @@ class InProcessRun:
 
     def _plan(self) -> Plan:
         try:
+            self.sender.check_running()
             plan = plan_job(
                 self.job,
                 self.stores,
                 on_listed=self.watch.listed,
                 sender=self.sender,
                 retried=self.attempt.retried,
+                ahead=self.ahead,
+                kept=self.attempt.kept,
             )
         except BaseException as error:
             failed = without_plan(self.job.run_id, "plan", as_copy_error(error))
@@ -115,17 +126,51 @@ class InProcessRun:
         self._outside = outside_metrics(self.job, plan, self._start, utc_now(), self.sender.counted())
         return plan
 
-    def _copy(self, batch: Batch) -> None:
-        before = sum(each.total_files_found for each in self._batch_metrics.values())
-        counted = self.watch.counted
-        collector = MetricsCollector()
-        with count_batch(self.job, batch, collector, partial(setitem, self._batch_metrics, batch.id)):
+    def _copy_batches(self, batches: Sequence[Batch]) -> None:
+        """Copy all batches; the first error ends those that run, and the others never begin."""
+        counted = itertools.count(1)
+        copies: list[Future[None]] = []
+        with ThreadPoolExecutor(_BATCHES_AT_ONCE, "s3copy-batch") as pool:
+            try:
+                for batch in itertools.takewhile(lambda _: not self.sender.is_stopped, batches):
+                    sender = self.sender.share()
+                    copies.append(pool.submit(self._copy, batch, sender, counted))
+                    sender.last_begun.wait()
+                wait(copies)
+            except BaseException as error:  # of a signal
+                self._ended_by = error
+                self.sender.stop()
+                raise
+        errors = [found for each in copies if (found := each.exception())]
+        if errors:
+            raise next((found for found in errors if not isinstance(found, InterruptedError)), errors[0])
+        if len(copies) < len(batches):
+            self.sender.check_running()
+
+    def _copy(self, batch: Batch, sender: Sender, counted: Iterator[int]) -> None:
+        try:
+            collector = MetricsCollector()
+            with count_batch(self.job, batch, collector, partial(setitem, self._batch_metrics, batch.id)):
+                self._copy_counted(batch, sender, collector, counted)
+        finally:
+            sender.last_begun.set()
+
+    def _copy_counted(
+        self, batch: Batch, sender: Sender, collector: MetricsCollector, counted: Iterator[int]
+    ) -> None:
+        watched = self.watch.counted
+        try:
             copy_batch(
                 self.job,
                 batch,
                 self.stores,
                 metrics=collector,
                 attempt=self.attempt,
-                on_counted=None if counted is None else lambda objects: counted(before + objects),
-                sender=self.sender,
+                on_counted=None if watched is None else lambda _: watched(next(counted)),
+                sender=sender,
             )
+        except InterruptedError:
+            if self._ended_by is None:
+                raise
+        if self._ended_by is not None:  # also where it was too late to stop anything
+            raise self._ended_by

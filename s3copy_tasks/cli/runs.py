@@ -27,6 +27,7 @@ from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError, as_copy_error
+from s3copy_tasks.plan.ahead import ListingAhead
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.preflight.apart import explain_two_servers
 from s3copy_tasks.preflight.preflight import preflight
@@ -115,10 +116,12 @@ class _Started:
         self._config = valid_job(self._options)
         rendered = _render(self._config, self._options, self._now, dry_run=self._options.dry_run)
         sides = open_sides(rendered)
-        job = _run_preflight(rendered, sides)
-        with _progress_bar() as watch:
-            self.run = InProcessRun(job, sides.stores, make_sender(job.transfer), watch=watch)
-            self.run.carry_out()
+        sender = make_sender(rendered.transfer)
+        with ListingAhead(rendered, sides.stores, sender) as ahead:
+            job = _run_preflight(rendered, sides, ahead)
+            with _progress_bar() as watch:
+                self.run = InProcessRun(job, sides.stores, sender, watch=watch, ahead=ahead)
+                self.run.carry_out()
         reason = verdict(self.run.metrics, job.max_failed_objects)
         if reason is not None:
             raise RunFailedError(reason, code="RunFailed")
@@ -179,9 +182,9 @@ def _render(job: CopyJob, options: argparse.Namespace, now: datetime, *, dry_run
     return render_job(job, names, run_id=_run_id(now), **parameters)
 
 
-def _run_preflight(job: EffectiveJob, sides: Sides) -> EffectiveJob:
+def _run_preflight(job: EffectiveJob, sides: Sides, ahead: ListingAhead) -> EffectiveJob:
     with _console(stderr=True).status("checking roles, buckets and permissions ..."):
-        proven = preflight(job, sides)
+        proven = preflight(job, sides, on_listed=ahead.begin)
     for remark in proven.not_proven:
         sys.stderr.write(f"{printable(remark)}\n")
     if proven.relay is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.store import Stores
+    from s3copy_tasks.plan.kept import KeptDecisions
+    from s3copy_tasks.plan.listing import DecidedRange
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +97,8 @@ def copy_batch(
 ) -> None:
     """List the batch's ranges again, decide again, copy, and count every object inside.
 
-    A failed object never stops the others; a listing that fails leaves the rest of its range unknown.
+    Ranges whose decisions the attempt's own plan has kept are not listed again. A failed object never stops
+    the others; a listing that fails leaves the rest of its range unknown.
 
     Args:
         job: the run.
@@ -121,7 +125,7 @@ def copy_batch(
     work = _BatchWork(job, copier, metrics, verifier, sender, on_counted)
     try:
         attempt.abort_left(sides.destination, batch)
-        _copy_ranges(batch, listing, verifier, work, metrics)
+        _copy_ranges(batch, partial(_find_range, attempt.kept, listing), verifier, work, metrics)
     except BaseException:
         sender.stop()
         work.abandon()
@@ -130,10 +134,18 @@ def copy_batch(
         metrics.record_requests(sender.counted())
 
 
+def _find_range(kept: KeptDecisions, listing: Listing, key_range: KeyRange) -> DecidedRange:
+    return kept.find_range(key_range) or listing.list_range(key_range)
+
+
 def _copy_ranges(
-    batch: Batch, listing: Listing, verifier: Verifier, work: _BatchWork, metrics: MetricsCollector
+    batch: Batch,
+    find_range: Callable[[KeyRange], DecidedRange],
+    verifier: Verifier,
+    work: _BatchWork,
+    metrics: MetricsCollector,
 ) -> None:
-    with closing(begin_ahead(map(listing.list_range, batch.ranges))) as listed:
+    with closing(begin_ahead(map(find_range, batch.ranges))) as listed:
         for key_range, decisions in zip(batch.ranges, listed, strict=True):
             verifier.begin(key_range)
             _copy_range(key_range, decisions, work, metrics)
@@ -231,9 +243,11 @@ class _BatchWork:
 
     def _new_workers(self) -> Workers[Decided]:
         sender = self._sender
-        first = max(self._job.transfer.in_flight, sender.in_flight_highest)
         return Workers(
-            self._carry_out, lambda: sender.in_flight_limit, first=first, watch=sender.watch_bottlenecks()
+            self._carry_out,
+            lambda: sender.in_flight_limit,
+            watch=sender.watch_bottlenecks(),
+            on_last=sender.last_begun.set,
         )
 
     async def _carry_out(self, decided: Decided) -> None:

@@ -1,4 +1,4 @@
-"""What an attempt of a batch knows of earlier attempts: it aborts the uploads they left, and no others."""
+"""What an attempt of a batch knows: of earlier attempts, whose uploads it aborts, and of its own plan."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from s3copy_tasks.core.store import UploadMarker
 from s3copy_tasks.core.uploads import EarlierUploads, UploadOwner, find_upload_spans
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.errors import CopyError
+from s3copy_tasks.plan.kept import KeptDecisions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,11 +161,13 @@ class Attempt:
         retried: an earlier attempt may have copied something.
         uploads: those that earlier attempts left, and those of this attempt.
         requests: those that earlier attempts sent; None means that they are not known, if there were any.
+        kept: decisions of the plan that was made for this attempt; its ranges are not listed again.
     """
 
     retried: bool = False
     uploads: UploadRecord = field(default_factory=NoRecord)
     requests: Requests | None = None
+    kept: KeptDecisions = field(default_factory=KeptDecisions)
 
     def abort_left(self, destination: PacedStore, batch: Batch) -> None:
         """Abort exactly the uploads that earlier attempts of this task left, and no others (rule 7).

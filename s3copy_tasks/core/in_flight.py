@@ -39,14 +39,18 @@ class InFlightLimit:
         least: the first limit, and the lowest.
         most: the highest; equal to `least`, the limit is fixed.
         per_second: how many requests may start in a second; None if that is not limited.
+        opened: connections that may be opened at once, others by `open_more`; None for all.
 
     Attributes:
-        value: of requests in flight.
+        value: of requests in flight, once the connections for them are open.
         highest: the most that were in flight.
     """
 
-    def __init__(self, least: int, most: int, *, per_second: float | None = None) -> None:
+    def __init__(
+        self, least: int, most: int, *, per_second: float | None = None, opened: int | None = None
+    ) -> None:
         self.value = self._least = least
+        self._opened = most if opened is None else opened
         self._most = max(most, least)
         self._per_second = per_second
         self._first_latency: float | None = inf
@@ -61,6 +65,16 @@ class InFlightLimit:
         self.highest = self._peak = self._answered = 0
         self._since = 0.0
         self._fastest: dict[int, float] = {}
+
+    @property
+    def now(self) -> int:
+        """How many requests may be in flight now."""
+        return min(self.value, self._opened)
+
+    def open_more(self, connections: int) -> None:
+        """Let that many more connections be opened, if all others are in use."""
+        if self.highest >= self._opened:
+            self._opened = min(self._opened + connections, self._most)
 
     def allow(self, per_second: float) -> None:
         """Change how many requests may start in a second."""

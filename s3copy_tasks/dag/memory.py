@@ -161,13 +161,18 @@ class TaskUploads:
         self._context = context
         self._lock = Lock()
         self._open: dict[str, OpenUpload] = {}
+        self._is_read = False
 
     def left(self, _: Batch, /) -> Sequence[OpenUpload]:
-        """Return the uploads that earlier attempts left open, of any batch."""
+        """Return the uploads that earlier attempts left open, of any batch; nothing in later calls."""
         with self._lock, warn_on_failure("uploads of earlier tries are not known"):
-            plain: Any = unescape(self._context["task_state_store"].get(UPLOADS)) or []
-            self._open |= {upload["upload_id"]: OpenUpload(**upload) for upload in plain}
-        return list(self._open.values())
+            if not self._is_read:
+                plain: Any = unescape(self._context["task_state_store"].get(UPLOADS)) or []
+                left = [OpenUpload(**upload) for upload in plain]
+                self._open |= {upload.upload_id: upload for upload in left}
+                self._is_read = True
+                return left
+        return []
 
     def opened(self, upload: OpenUpload) -> None:
         """Remember an upload before its first part."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from s3copy_tasks.dag.telemetry.lineage import list_entries, report_lineage
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError, as_copy_error
+from s3copy_tasks.plan.ahead import ListingAhead
 from s3copy_tasks.plan.listing import Listing
 from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import report, without_job, without_plan
@@ -133,10 +135,12 @@ class S3CrossAccountCopyOperator(BaseOperator):
             TransientError: S3 can't be reached.
         """
         operation_id, earlier = _operation_id(context), recall_attempts(context)
-        with airflow_errors():
-            self._sender = make_sender(TransferOptions())  # before the checks, which can be killed, too
+        with airflow_errors(), ExitStack() as ending:
+            sender = self._sender = make_sender(
+                TransferOptions()
+            )  # before the checks, which can be killed, too
             try:
-                job, sides = self._check_inputs(operation_id)
+                job, sides, ahead = self._check_inputs(operation_id, sender, ending)
             except BaseException as error:
                 metrics = without_plan(operation_id, "preflight", as_copy_error(error))
                 failed = report(metrics, job=self.task_id, config_digest=self._digest, dry_run=False)
@@ -144,9 +148,9 @@ class S3CrossAccountCopyOperator(BaseOperator):
                 raise
             self._move(OperationState.COPYING)
             job, retried = earlier.continue_job(job)
-            attempt = Attempt(retried=retried, uploads=earlier.uploads(job, sides, self._sender))
+            attempt = Attempt(retried=retried, uploads=earlier.uploads(job, sides, sender))
             report_lineage(job, list_entries(job))
-            run = InProcessRun(job, sides.stores, self._sender, attempt=attempt)
+            run = InProcessRun(job, sides.stores, sender, attempt=attempt, ahead=ahead)
             return escape(self._copy_objects(run, context))
 
     def validate_inputs(self) -> bool:
@@ -223,7 +227,9 @@ class S3CrossAccountCopyOperator(BaseOperator):
             self._known[places] = Sides.from_job(job)
         return self._known[places]
 
-    def _check_inputs(self, operation_id: str) -> tuple[EffectiveJob, Sides]:
+    def _check_inputs(
+        self, operation_id: str, sender: Sender, ending: ExitStack
+    ) -> tuple[EffectiveJob, Sides, ListingAhead]:
         from s3copy_tasks.preflight.preflight import preflight  # noqa: PLC0415 - boto3 stays out of parsing
 
         self.operation = self._digest = None
@@ -237,9 +243,10 @@ class S3CrossAccountCopyOperator(BaseOperator):
         events.operation_started(job)
         self._move(OperationState.VALIDATING)
         sides = self._sides(job)
-        proven = preflight(job, sides)
+        ahead = ending.enter_context(ListingAhead(job, sides.stores, sender))
+        proven = preflight(job, sides, on_listed=ahead.begin)
         events.preflight_passed(job, proven.not_proven, proven.relay)
-        return proven.job, sides
+        return proven.job, sides, ahead
 
     def _copy_objects(self, run: InProcessRun, context: Context) -> RunDetails:
         try:

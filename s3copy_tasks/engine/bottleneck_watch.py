@@ -1,4 +1,7 @@
-"""Counts for how long a batch was limited by what: docs/design/bottlenecks.md."""
+"""Counts for how long a batch was limited by what, and lets it open connections while there is CPU time left.
+
+See docs/design/bottlenecks.md and docs/design/in-flight.md.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +53,8 @@ class BottleneckWatch:
         seconds, cpu_seconds = now - self._now, cpu - self._cpu
         self._now, self._cpu = now, cpu
         is_busy = cpu_seconds >= _BUSY * seconds or seconds > WATCH_SECONDS + _LATE_SECONDS
+        if not is_busy:
+            self._pacer.open_more()
         found = self._pacer.find_bottleneck(lacking)
         if is_busy and found not in _OF_RATE:
             found = Bottleneck.CPU

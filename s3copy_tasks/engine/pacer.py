@@ -24,6 +24,8 @@ _AHEAD_SECONDS, _AHEAD_THROTTLED_SECONDS = 0.005, 0.002
 less from the first SlowDown on, because a server with a small burst refuses large groups."""
 _BEHIND_SECONDS = 0.005
 """How much of a delay is made up for, because the loop also does other things."""
+_OPENED_PER_SECOND, _OPENING_SECONDS_MAX = 2_000, 0.1
+"""More connections, if more are needed: each takes 0.6 ms of CPU for its handshake."""
 
 
 class Pacer:
@@ -36,6 +38,7 @@ class Pacer:
     Args:
         in_flight: limit of parallel requests.
         in_flight_most: the limit may be raised to this; None means that it is fixed.
+        opened: connections that may be opened at once, others by `open_more`; None for all.
         per_second: limit of requests per second; None means no limit.
         wait: waits for the given seconds and returns whether to stop; the default wakes up on `stop`.
         clock: monotonic seconds.
@@ -46,6 +49,7 @@ class Pacer:
         in_flight: int,
         *,
         in_flight_most: int | None = None,
+        opened: int | None = None,
         per_second: float | None = None,
         wait: Callable[[float], Awaitable[bool]] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -53,7 +57,9 @@ class Pacer:
         self.in_flight = 0
         self._wait = wait or self._sleep
         self.clock = clock
-        self.in_flight_limit = InFlightLimit(in_flight, in_flight_most or in_flight, per_second=per_second)
+        self.in_flight_limit = InFlightLimit(
+            in_flight, in_flight_most or in_flight, per_second=per_second, opened=opened
+        )
         self._rate = RequestRate(in_flight, per_second)
         self._stopping = Event()
         self._queue: deque[asyncio.Future[None]] = deque()
@@ -63,6 +69,7 @@ class Pacer:
         self._ahead_seconds = _AHEAD_SECONDS
         self._next_start = 0.0
         self._timer: asyncio.Task[None] | None = None
+        self._opening_since = clock()
 
     @property
     def is_stopped(self) -> bool:
@@ -81,7 +88,7 @@ class Pacer:
     @property
     def must_wait(self) -> bool:
         """Whether a request has to wait for its turn."""
-        return self.in_flight + self._called >= self.in_flight_limit.value or bool(self._rate.gap_seconds)
+        return self.in_flight + self._called >= self.in_flight_limit.now or bool(self._rate.gap_seconds)
 
     async def wait_for_turn(self, *, urgent: bool) -> None:
         """Wait for a slot and for the time to start, or for `stop`.
@@ -151,13 +158,20 @@ class Pacer:
         if self._queue and self._timer is None:  # a timer wakes those that wait for their time
             self._wake_next()
 
+    def open_more(self) -> None:
+        """Let more connections be opened: called often while the process has CPU time left for them."""
+        now = self.clock()
+        seconds = min(now - self._opening_since, _OPENING_SECONDS_MAX)
+        self._opening_since = now
+        self.in_flight_limit.open_more(int(seconds * _OPENED_PER_SECOND))
+
     def find_bottleneck(self, lacking: Bottleneck | None) -> Bottleneck | None:
         """Return what limits a batch now; None if nothing does.
 
         Args:
             lacking: what its workers lack; requests that wait here count before that.
         """
-        is_full = self.in_flight >= self.in_flight_limit.value
+        is_full = self.in_flight >= self.in_flight_limit.now
         if self._queue:
             lacking = Bottleneck.RATE if self._rate.gap_seconds and not is_full else Bottleneck.IN_FLIGHT
         if is_full or lacking is Bottleneck.LISTING or not self._rate.is_lowered:
@@ -170,7 +184,7 @@ class Pacer:
 
     def _count_startable(self) -> int:
         """Return how many requests may start now, by slots and rate; unused starts do not carry over."""
-        free = self.in_flight_limit.value - self.in_flight - self._called
+        free = self.in_flight_limit.now - self.in_flight - self._called
         gap = self._rate.gap_seconds
         if not gap or free <= 0:
             return max(free, 0)
@@ -197,7 +211,7 @@ class Pacer:
             self._rate.gap_seconds
             and self._timer is None
             and self._queue
-            and self.in_flight + self._called < self.in_flight_limit.value
+            and self.in_flight + self._called < self.in_flight_limit.now
         ):
             self._timer = event_loop().create_task(self._wake_in_time())
 

@@ -9,6 +9,8 @@ import asyncio
 import random
 import time
 from collections import Counter
+from copy import copy
+from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 from s3copy_tasks.core.request_counts import Tally
@@ -40,6 +42,8 @@ class Sender:
     Args:
         in_flight: limit of parallel requests.
         in_flight_most: the limit may be raised to this, as latency requires; None means that it is fixed.
+        opened: connections that may be opened at once; others follow while the workers of a batch find that
+            the process has CPU time left; None for all.
         per_second: limit of requests per second; None means no limit.
         wait: waits for the given seconds and returns whether to stop; the default wakes up on `stop`.
         jitter: random numbers in [0, 1).
@@ -52,6 +56,7 @@ class Sender:
         in_flight: int,
         *,
         in_flight_most: int | None = None,
+        opened: int | None = None,
         per_second: float | None = None,
         wait: Callable[[float], Awaitable[bool]] | None = None,
         jitter: Callable[[], float] = random.random,
@@ -59,21 +64,43 @@ class Sender:
         cpu_clock: Callable[[], float] = time.process_time,
     ) -> None:
         self._pacer = Pacer(
-            in_flight, in_flight_most=in_flight_most, per_second=per_second, wait=wait, clock=clock
+            in_flight,
+            in_flight_most=in_flight_most,
+            opened=opened,
+            per_second=per_second,
+            wait=wait,
+            clock=clock,
         )
         self._jitter = jitter
         self._cpu_clock = cpu_clock
         self._tally = Tally()
+        self.last_begun = Event()
 
     @property
     def in_flight_limit(self) -> int:
         """How many requests may be in flight now."""
-        return self._pacer.in_flight_limit.value
+        return self._pacer.in_flight_limit.now
 
     @property
-    def in_flight_highest(self) -> int:
-        """The most requests that were in flight until now."""
-        return self._pacer.in_flight_limit.highest
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._pacer.is_stopped
+
+    def check_running(self) -> None:
+        """Do nothing while requests may start.
+
+        Raises:
+            InterruptedError: `stop` was called.
+        """
+        if self.is_stopped:
+            raise InterruptedError(_STOPPED)
+
+    def share(self) -> Sender:
+        """Return a sender with the same budget that counts its own requests."""
+        other = copy(self)
+        other.last_begun = Event()
+        other.counted()
+        return other
 
     def stop(self) -> None:
         """Start no more requests or retries; safe in any thread and in a signal handler."""
@@ -176,4 +203,5 @@ def make_sender(transfer: TransferOptions, *, batches_at_once: int = 1) -> Sende
     """Return the sender of one task: the job's rate is divided among the batches that run in parallel."""
     most = min(transfer.in_flight_most, most_connections())
     per_second = transfer.max_requests_per_second / batches_at_once
-    return Sender(min(transfer.in_flight, most), in_flight_most=most, per_second=per_second)
+    first = min(transfer.in_flight, most)
+    return Sender(first, in_flight_most=most, opened=first, per_second=per_second)

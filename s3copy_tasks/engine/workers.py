@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _WAITING_PER_WORKER = 2
 """Items that may wait for each worker: enough to keep all busy while the thread lists the next page."""
-_MORE_WORKERS, WATCH_SECONDS = 50, 0.05
-"""1,000 more workers a second: each opens a connection, and a handshake takes a millisecond of CPU."""
+WATCH_SECONDS = 0.05
 
 
 class Workers(Generic[T]):
@@ -27,9 +26,9 @@ class Workers(Generic[T]):
     Args:
         work: called for each item; an error does not affect other items.
         limit: returns how many items may be done at a time; called again and again.
-        first: how many may begin at once; the others follow, 1,000 a second.
         watch: called every `WATCH_SECONDS` with what the workers lack: items that would have to be listed, or
             more of them in parallel; None means neither.
+        on_last: called when the last item has begun; also more than once.
         pause: waits for the given seconds.
     """
 
@@ -38,14 +37,14 @@ class Workers(Generic[T]):
         work: Callable[[T], Awaitable[None]],
         limit: Callable[[], int],
         *,
-        first: int,
         watch: Callable[[Bottleneck | None], None] = lambda _: None,
+        on_last: Callable[[], None] = lambda: None,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._work = work
         self._limit = limit
-        self._first = first
         self._watch = watch
+        self._on_last = on_last
         self._pause = pause
         self._items: deque[T] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -110,7 +109,7 @@ class Workers(Generic[T]):
         return _WAITING_PER_WORKER * self._limit()
 
     async def _run_all(self) -> None:
-        self._start(min(self._first, self._limit()))
+        self._start(self._limit())
         growing = asyncio.ensure_future(self._grow())
         while self._running:
             await asyncio.wait(self._running)
@@ -123,7 +122,7 @@ class Workers(Generic[T]):
             lacking = self._find_lacking()
             self._watch(lacking)
             if lacking is Bottleneck.IN_FLIGHT:
-                self._start(min(_MORE_WORKERS, self._limit() - self._count))
+                self._start(self._limit() - self._count)
 
     def _find_lacking(self) -> Bottleneck | None:
         """Return what would let the workers do more."""
@@ -144,6 +143,7 @@ class Workers(Generic[T]):
                 item = self._items.popleft()
             except IndexError:
                 if self._closed:
+                    self._on_last()
                     return
                 await self._wait_for_item()
                 continue

@@ -74,10 +74,17 @@ class KeyStream:
         self._buffered_keys_max = buffered_keys_max
         self._begun: _Listers | None = None
 
-    def begin(self) -> None:
-        """Request the first page only; then either read the stream or `close` it."""
-        self._begun = self._new_listers()
-        self._begun.start()
+    def begin(self, *, whole: bool = False) -> None:
+        """Request the first page, if that was not done before; then either read the stream or `close` it.
+
+        Args:
+            whole: go on with the other pages, as far as keys may wait.
+        """
+        if self._begun is None:
+            self._begun = self._new_listers()
+            self._begun.start()
+        if whole:
+            self._begun.go_on()
 
     def close(self) -> None:
         """Stop a listing that was begun and never read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -10,19 +11,20 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from s3copy_tasks.core.decide import Decided, Decider, Unseen
 from s3copy_tasks.core.merge import merge
+from s3copy_tasks.core.pages import Listed
 from s3copy_tasks.engine.loop import event_loop, wait_for
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.plan.key_stream import BUFFERED_KEYS_MAX, KeyStream
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator, Iterable, Iterator
-    from typing import Any
+    from collections.abc import Generator, Iterable, Iterator
 
     from s3copy_tasks.core.batch import KeyRange
-    from s3copy_tasks.core.job import EffectiveJob, PrefixEntry
-    from s3copy_tasks.core.objects import S3Object
+    from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
+    from s3copy_tasks.core.objects import ObjectDetails, S3Object
     from s3copy_tasks.core.store import Page
-    from s3copy_tasks.engine.paced_store import PacedStore, PacedStores
+    from s3copy_tasks.engine.paced_store import PacedStores
+    from s3copy_tasks.plan.ahead import ListingAhead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,7 @@ class Listing:
         stores: both sides.
         retried: an earlier attempt may have copied something.
         reach: of one listing.
+        ahead: what was listed before; None for nothing.
     """
 
     def __init__(
@@ -137,13 +140,15 @@ class Listing:
         *,
         retried: bool = False,
         reach: Reach = RANGE,
+        ahead: ListingAhead | None = None,
     ) -> None:
         self._job = job
         self._stores = stores
         self._decider = Decider(job, retried=retried)
         self._reach = reach
+        self._ahead = ahead
 
-    def list_range(self, key_range: KeyRange) -> EntryListing | NamedListing:
+    def list_range(self, key_range: KeyRange) -> DecidedRange:
         """Return the objects of a batch's range with their decisions."""
         if key_range.entry is None:
             return NamedListing(self, _index(key_range.after), int(key_range.through))
@@ -163,20 +168,15 @@ class Listing:
         prefixes = self._job.prefixes[entry]
         reach = self._reach.divide_by(beside)
         source, destination = (
-            self._make_stream(entry, store, prefix, after, through, reach if prefixes.recursive else None)
-            for store, prefix in (
-                (self._stores.source, prefixes.source),
-                (self._stores.destination, prefixes.destination),
-            )
+            self.make_stream(entry, listed, after, through, reach) for listed in self.both_sides(entry)
         )
         return EntryListing(entry, prefixes, source, destination, self._decider)
 
     def list_copies(self, entry: int, key_range: KeyRange) -> KeyStream:
         """Return the destination's objects of a range below an entry's prefix, in key order."""
-        prefixes = self._job.prefixes[entry]
-        reach = self._reach if prefixes.recursive else None
+        _, destination = self.both_sides(entry)
         after, through = _suffix(key_range.after), str(key_range.through)
-        return self._make_stream(entry, self._stores.destination, prefixes.destination, after, through, reach)
+        return self.make_stream(entry, destination, after, through, self._reach)
 
     def find_copies(self, keys: Iterable[str]) -> Iterator[S3Object]:
         """Return the destination's objects with these keys, each found by a listing, without missing ones."""
@@ -213,8 +213,7 @@ class Listing:
             CopyError: a HEAD failed.
         """
         entry = self._job.objects[index]
-        source = wait_for(self._stores.source.head_object(entry.source, version_id=entry.version_id))
-        destination = wait_for(self._stores.destination.head_object(entry.destination))
+        source, destination = wait_for(self._head_both(entry))
         if source is None:
             return None
         existing = destination.object if destination else None
@@ -228,29 +227,64 @@ class Listing:
             replaces=existing,
         )
 
-    def _make_stream(
+    async def _head_both(self, entry: ObjectEntry) -> tuple[ObjectDetails | None, ObjectDetails | None]:
+        return await asyncio.gather(
+            self._stores.source.head_object(entry.source, version_id=entry.version_id),
+            self._stores.destination.head_object(entry.destination),
+        )
+
+    def both_sides(self, entry: int) -> tuple[Listed, Listed]:
+        """Return what is listed of an entry, in the source and in the destination."""
+        prefixes = self._job.prefixes[entry]
+        return (
+            Listed("source", prefixes.source, prefixes.recursive),
+            Listed("destination", prefixes.destination, prefixes.recursive),
+        )
+
+    def make_stream(
+        self, entry: int, listed: Listed, after: str | None, through: str | None, reach: Reach
+    ) -> KeyStream:
+        """Return the keys below a prefix; only direct children are listed one page after another.
+
+        Args:
+            entry: for the counts of requests.
+            listed: the prefix, and its side.
+            after: exclusive lower bound below the prefix; None means from the start.
+            through: inclusive upper bound; None means to the end.
+            reach: of the listing.
+        """
+        ahead = self._ahead if after is None else None
+        begun = ahead.take(listed) if ahead and through is None else None
+        known = ahead.first_pages.get(listed) if ahead else None
+        return begun or self._new_stream(entry, listed, after, through, reach, known)
+
+    def _new_stream(
         self,
         entry: int,
-        store: PacedStore,
-        prefix: str,
+        listed: Listed,
         after: str | None,
         through: str | None,
-        reach: Reach | None,
+        reach: Reach,
+        known: Page | None,
     ) -> KeyStream:
-        """Return the keys below a prefix; without a reach only direct children, one page after another."""
+        store = self._stores.source if listed.side == "source" else self._stores.destination
+        prefix = listed.prefix
 
-        def page(after: str | None, token: str | None) -> Coroutine[Any, Any, Page]:
-            recursive = reach is not None
-            return store.list_page(prefix, after=after, token=token, recursive=recursive, entry=entry)
+        async def list_page(after: str | None, token: str | None) -> Page:
+            if known is not None and after is None and token is None:
+                return known
+            return await store.list_page(
+                prefix, after=after, token=token, recursive=listed.recursive, entry=entry
+            )
 
         return KeyStream(
-            page,
+            list_page,
             prefix,
             after=None if after is None else prefix + after,
             through=None if through is None else prefix + through,
-            listers=reach.listers if reach else 1,
+            listers=reach.listers if listed.recursive else 1,
             loop=event_loop(),
-            buffered_keys_max=(reach or self._reach).buffered_keys_max,
+            buffered_keys_max=reach.buffered_keys_max,
         )
 
 
@@ -262,6 +296,13 @@ class Begins(Protocol):
 
     def close(self) -> None:
         """Stop, if it was begun and not read."""
+
+
+class DecidedRange(Begins, Protocol):
+    """A range of objects with their decisions; each iteration may list them."""
+
+    def __iter__(self) -> Iterator[Decided | Unseen | None]:
+        """Yield the objects in key order; None stands for a single object that is gone."""
 
 
 T = TypeVar("T", bound=Begins)

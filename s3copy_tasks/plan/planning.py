@@ -14,6 +14,7 @@ from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import Code, ConfigError
+from s3copy_tasks.plan.kept import KeptDecisions
 from s3copy_tasks.plan.listing import WHOLE, Listing, begin_ahead
 from s3copy_tasks.report import events
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob, EntryId
     from s3copy_tasks.core.planner import Plan
     from s3copy_tasks.core.store import Stores
+    from s3copy_tasks.plan.ahead import ListingAhead
     from s3copy_tasks.plan.listing import EntryListing
 
 _NO_BUCKET = "NoSuchBucket"
@@ -37,6 +39,8 @@ def plan_job(
     sender: Sender | None = None,
     retried: bool = False,
     batches_max: int = BATCHES_MAX,
+    ahead: ListingAhead | None = None,
+    kept: KeptDecisions | None = None,
 ) -> Plan:
     """Compare both sides of a job and cut the objects to copy into batches. Writes nothing.
 
@@ -47,6 +51,8 @@ def plan_job(
         sender: the budget of requests; None makes one with the job's concurrency.
         retried: an earlier attempt of the run may have copied something: its batches will count that.
         batches_max: limit of batches, at least 1.
+        ahead: what was listed before; None for nothing.
+        kept: is given the decisions.
 
     Raises:
         ConfigError: two sources would be written to one destination key.
@@ -57,14 +63,18 @@ def plan_job(
         sender or Sender(job.transfer.in_flight),
         source_behind_seconds=job.source_behind_seconds,
     )
-    listing = Listing(job, sides, retried=retried, reach=WHOLE)
+    if ahead is not None and job.source_behind_seconds:  # its dates are not corrected
+        ahead.close()
+    listing = Listing(job, sides, retried=retried, reach=WHOLE, ahead=ahead)
     planner = Planner(job, batches_max)
-    taken = _plan_objects(job, listing, planner)
+    kept = KeptDecisions(0) if kept is None else kept
+    taken = _plan_objects(job, listing, planner, kept)
     listed = len(job.objects)
     with closing(begin_ahead(_Group(listing, entries) for entries in _group_entries(job))) as groups:
         for group in groups:
             for entry, decided in _merge_by_destination(group, taken):
                 _add(planner, entry, decided)
+                kept.add(decided)
                 listed += 1
                 if on_listed is not None and listed % 1_000 == 0:
                     on_listed(listed)
@@ -78,7 +88,9 @@ def _add(planner: Planner, entry: EntryId, decided: Decided) -> None:
     planner.add(entry, decided.position, source.size, decided.decision, is_multipart=source.is_multipart)
 
 
-def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict[str, str]:
+def _plan_objects(
+    job: EffectiveJob, listing: Listing, planner: Planner, kept: KeptDecisions
+) -> dict[str, str]:
     """Plan the single objects; return source keys by destination key.
 
     An object that is gone since preflight, or whose HEAD fails, is put into a batch, which counts it.
@@ -87,6 +99,7 @@ def _plan_objects(job: EffectiveJob, listing: Listing, planner: Planner) -> dict
     for index, decided in enumerate(listing.decide_objects()):
         if isinstance(decided, Decided):
             _add(planner, None, decided)
+            kept.add(decided)
             taken[decided.key] = decided.source.key
         else:
             if isinstance(decided, Unseen) and decided.error.code == _NO_BUCKET:

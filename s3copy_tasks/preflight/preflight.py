@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.abilities import Abilities
@@ -14,7 +14,7 @@ from s3copy_tasks.preflight.checks import SIDES, Checks
 from s3copy_tasks.s3.negotiation import guessing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.pages import FirstPages
@@ -36,17 +36,22 @@ class Preflight:
         job: the job with `run_started`, `relayed` and `abilities` set.
         not_proven: what could not be checked, or is not as on S3, in words; not an error.
         relay: why the bytes go through this worker, and what would avoid it; None if S3 copies.
-        first_pages: of the listings of both sides, for a plan in this process.
     """
 
     job: EffectiveJob
     not_proven: tuple[str, ...]
     relay: str | None = None
-    first_pages: FirstPages = field(default_factory=dict)
 
 
-def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
+def preflight(
+    job: EffectiveJob, sides: Sides, *, on_listed: Callable[[FirstPages], None] = lambda _: None
+) -> Preflight:
     """Check roles, buckets, and the permissions to list, read and write, on both sides.
+
+    Args:
+        job: the run.
+        sides: of the job.
+        on_listed: called when both sides can be listed, with the first pages; more are added later.
 
     Raises:
         AccessError: something is not allowed; the message names principal, action and resource,
@@ -62,7 +67,10 @@ def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
     checks = Checks(job, sides)
     clients = sides.source.negotiator, sides.destination.negotiator
     with guessing(*clients), ThreadPoolExecutor(job.transfer.in_flight) as pool:
-        relay, empty = _check_all(job, checks, pool, two_servers)
+        first = job.prefixes[0] if job.prefixes else job.objects[0]
+        checks.raise_first(pool.map(checks.can_list, SIDES, (first, first)))
+        on_listed(checks.first_pages)
+        relay, empty = _check_rest(job, checks, pool, two_servers)
     source_lacks, destination_lacks = (tuple(sorted(client.lacks)) for client in clients)
     abilities = Abilities(source_lacks=source_lacks, destination_lacks=destination_lacks)
     proven = replace(
@@ -75,20 +83,17 @@ def preflight(job: EffectiveJob, sides: Sides) -> Preflight:
         proven = replace(proven, source_behind_seconds=checks.source_behind_seconds)
         relay += f"\n{_CLOCKS.format(seconds=checks.source_behind_seconds)}"
     not_proven = tuple(dict.fromkeys([*empty, *checks.not_proven]))
-    first_pages = {} if proven.source_behind_seconds else checks.first_pages
-    return Preflight(job=proven, not_proven=not_proven, relay=relay, first_pages=first_pages)
+    return Preflight(job=proven, not_proven=not_proven, relay=relay)
 
 
-def _check_all(
+def _check_rest(
     job: EffectiveJob, checks: Checks, pool: ThreadPoolExecutor, two_servers: ConfigError | None
 ) -> tuple[str | None, list[str]]:
-    """Return why a relay is needed, None if it is not, and a remark on each empty prefix.
+    """Ask for everything else side by side, once each side could list one entry: docs/design/start.md.
 
-    First each side lists one entry: where that fails, so would all the others. Then everything else is asked
-    for side by side. docs/design/start.md has the order.
+    Returns:
+        Why a relay is needed, None if it is not; and a remark on each empty prefix.
     """
-    first = job.prefixes[0] if job.prefixes else job.objects[0]
-    checks.raise_first(pool.map(checks.can_list, SIDES, (first, first)))
     listed = [pool.submit(checks.can_list, side, entry) for side in SIDES for entry in job.prefixes[1:]]
     named = [pool.submit(checks.object_exists, entry) for entry in job.objects]
     guard = pool.submit(checks.can_guard, *_write_keys(job)[0])

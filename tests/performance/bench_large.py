@@ -151,17 +151,19 @@ def _run(
         per_second=transfer.max_requests_per_second,
         clock=event_loop().time,
     )
-    batches = plan_job(job, server.stores, sender=sender).batches
+    batches, peak = plan_job(job, server.stores, sender=sender).batches, 0
     began = event_loop().time()
     for batch in batches:
         metrics = MetricsCollector()
         metrics.start_operation(job.run_id)
         copy_batch(job, batch, server.stores, metrics=metrics, limits=limits, sender=sender)
-        if metrics.metrics().files_copied_successfully != batch.objects:
+        counted = metrics.metrics()
+        peak = max(peak, counted.requests.peak_in_flight)
+        if counted.files_copied_successfully != batch.objects:
             msg = f"not all objects of batch {batch.id} were copied"
             raise RuntimeError(msg)
     seconds = server.clock()
-    return Run(server=server, seconds=seconds, batches=len(batches), peak=sender.in_flight_highest)
+    return Run(server=server, seconds=seconds, batches=len(batches), peak=peak)
 
 
 def _find_times(server: TimedServer) -> dict[str, float]:

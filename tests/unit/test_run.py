@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from threading import Barrier, Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,7 +74,7 @@ def outcome(metrics: TransferMetrics) -> tuple[int, int, int, int]:
 
 
 def test_a_run(bench: Bench) -> None:
-    """A run plans, copies one batch after another, and counts every object."""
+    """A run plans, copies its batches, and counts every object."""
     run = run_of(bench)
     run.carry_out()
     assert outcome(run.metrics) == (10, 10, 0, 0)
@@ -227,9 +228,7 @@ def test_watch(bench: Bench) -> None:
     )
     run_of(bench, watch=watch).carry_out()
     assert (heard["listed"][-1], heard["planned"]) == (10, [10])
-    assert len(heard["counted"]) == 10
-    assert max(heard["counted"]) == 10
-    assert max(heard["counted"][:3]) == 3  # the first batch has three, and the next one begins after it
+    assert sorted(heard["counted"]) == list(range(1, 11))
 
 
 def test_watch_of_a_dry_run(bench: Bench) -> None:
@@ -239,12 +238,43 @@ def test_watch_of_a_dry_run(bench: Bench) -> None:
     assert heard == []
 
 
-def test_batches_run_in_order(bench: Bench) -> None:
-    """A batch begins when the previous one has ended."""
-    run_of(bench).carry_out()
-    order = [call.key for call in bench.server.calls if call.verb == "copy_object"]
-    batches = [sorted(order[first : first + 3]) for first in range(0, 10, 3)]
-    assert [key for batch in batches for key in batch] == [f"out/{number}" for number in range(10)]
+def test_the_next_batch_begins_with_the_last_object_of_one(bench: Bench) -> None:
+    """While a batch waits for its last answers, the next one copies; the third begins after one has ended."""
+    run = run_of(bench)
+    together = Barrier(2, timeout=10)
+    for key in ("out/2", "out/3"):  # the first batch has 0 to 2, the second 3 to 5
+        bench.server.before.append(on("copy_object", together.wait, key=key))
+    with log_lines() as lines:
+        run.carry_out()
+    running, most = 0, 0
+    for line in lines:
+        running += {"batch started": 1, "batch finished": -1}.get(str(line["event"]), 0)
+        most = max(most, running)
+    assert most == 2
+    assert outcome(run.metrics) == (10, 10, 0, 0)
+
+
+def test_an_error_in_one_batch_ends_the_run(bench: Bench) -> None:
+    """What is not an error of S3 ends the other batch, too, and is the run's error; the rest never begin."""
+    run = run_of(bench)
+    is_running, is_stopped = Event(), run.sender._pacer._stopping
+
+    def fail_beside_the_next() -> None:
+        is_running.wait(10)
+        raise TimeIsUpError
+
+    bench.server.before += [
+        on("copy_object", fail_beside_the_next, key="out/2"),
+        on("copy_object", is_running.set, key="out/3"),
+    ]
+    bench.server.after.append(on("copy_object", lambda: is_stopped.wait(10), key="out/3"))
+    with pytest.raises(TimeIsUpError), log_lines() as lines:
+        run.carry_out()
+    assert len([line for line in lines if line["event"] == "batch started"]) == 2
+    copied = len(bench.written)
+    assert "out/3" in bench.written
+    assert copied < 6
+    assert outcome(run.metrics) == (10, copied, 0, 10 - copied)
 
 
 def failed_objects(run: InProcessRun) -> list[tuple[str, str, int]]:

@@ -52,7 +52,6 @@ class Trial:
         workers = Workers(
             self._copy,
             lambda: self._sender.in_flight_limit,
-            first=setting.in_flight,
             watch=self._sender.watch_bottlenecks(),
             pause=lambda seconds: self._time.sleep(seconds + setting.late_seconds),
         )

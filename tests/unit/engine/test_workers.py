@@ -19,7 +19,7 @@ def test_everything_is_done_once() -> None:
         await asyncio.sleep(0)
         done.append(item)
 
-    workers = Workers(work, lambda: 3, first=3)
+    workers = Workers(work, lambda: 3)
     for item in range(1_000):
         workers.add(item)
     workers.finish()
@@ -39,7 +39,7 @@ def test_so_many_at_a_time(count: int) -> None:
             await asyncio.sleep(0)
         now -= 1
 
-    workers = Workers(work, lambda: count, first=count)
+    workers = Workers(work, lambda: count)
     for item in range(50):
         workers.add(item)
     workers.finish()
@@ -55,7 +55,7 @@ def test_the_thread_waits() -> None:
         taken.append(item)
         await go.wait()
 
-    workers = Workers(work, lambda: 2, first=2)
+    workers = Workers(work, lambda: 2)
     fed: list[int] = []
 
     def feed() -> None:
@@ -83,7 +83,7 @@ def test_an_error_ends_only_its_item() -> None:
             raise ValueError("three")
         done.append(item)
 
-    workers = Workers(work, lambda: 2, first=2)
+    workers = Workers(work, lambda: 2)
     for item in range(6):
         workers.add(item)
     with pytest.raises(ValueError, match="three"):
@@ -101,7 +101,7 @@ def test_abandoning_drops_what_has_not_begun() -> None:
         await release.wait()
         done.append(item)
 
-    workers = Workers(work, lambda: 1, first=1)
+    workers = Workers(work, lambda: 1)
     for item in range(3):
         workers.add(item)
     assert begun.wait(10)
@@ -114,7 +114,7 @@ def test_abandoning_drops_what_has_not_begun() -> None:
 def test_workers_follow_the_limit() -> None:
     """More items are done at a time when the limit rises, and fewer when it falls."""
     tick, first, rest = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    limit, done = 40, []
+    limit, done = 2, []
     running: set[int] = set()
 
     async def pause(_: float) -> None:
@@ -123,7 +123,7 @@ def test_workers_follow_the_limit() -> None:
 
     async def work(item: int) -> None:
         running.add(item)
-        await (first if item < 40 else rest).wait()
+        await (first if item < 4 else rest).wait()
         running.remove(item)
         done.append(item)
 
@@ -133,13 +133,16 @@ def test_workers_follow_the_limit() -> None:
             await asyncio.sleep(0)
         return set(running)
 
-    workers = Workers(work, lambda: limit, first=2, pause=pause)
-    for item in range(45):
+    workers = Workers(work, lambda: limit, pause=pause)
+    for item in range(4):
         workers.add(item)
     assert wait_for(let_them_run(asyncio.Event())) == {0, 1}
-    assert wait_for(let_them_run(tick)) == set(range(40))
+    limit = 4
+    assert wait_for(let_them_run(tick)) == set(range(4))
+    for item in range(4, 9):
+        workers.add(item)
     limit = 3
-    assert wait_for(let_them_run(first)) == {40, 41, 42}
+    assert wait_for(let_them_run(first)) == {4, 5, 6}
     assert wait_for(let_them_run(rest)) == set()
     workers.finish()
-    assert sorted(done) == list(range(45))
+    assert sorted(done) == list(range(9))
