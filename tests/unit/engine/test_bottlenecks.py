@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -25,6 +25,7 @@ class Setting:
     page_seconds: float = 0.0
     in_flight: int = 256
     in_flight_most: int | None = None
+    opened: int | None = None
     per_second: float | None = 3_500.0
     latency: float = 0.03
     accepted: float | None = None
@@ -33,7 +34,13 @@ class Setting:
 
 
 class Trial:
-    """Copies all objects; then `limited_by` has seconds by bottleneck, and `seconds` is how long it took."""
+    """Copies all objects.
+
+    Attributes:
+        limited_by: seconds by bottleneck.
+        seconds: how long it took.
+        peak: the most in flight.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
@@ -43,6 +50,7 @@ class Trial:
         self._sender = Sender(
             setting.in_flight,
             in_flight_most=setting.in_flight_most,
+            opened=setting.opened,
             per_second=setting.per_second,
             wait=self._time.sleep,
             jitter=lambda: 0.5,
@@ -58,7 +66,8 @@ class Trial:
         wait_for(self._time.run(self._list(workers)))
         workers.abandon()
         self.seconds = self._time.now
-        self.limited_by = self._sender.counted().requests().limited_by
+        requests = self._sender.counted().requests()
+        self.limited_by, self.peak = requests.limited_by, requests.peak_in_flight
 
     async def _list(self, workers: Workers[int]) -> None:
         """Add objects as pages arrive and workers have room; return when all are copied."""
@@ -116,3 +125,20 @@ def test_what_limits_a_batch_may_change() -> None:
     """A page after two seconds is copied while the next arrives: after that, only the rate limits."""
     trial = Trial(Setting(page_keys=500, page_seconds=2.0, per_second=250))
     assert trial.limited_by == pytest.approx({"rate": 4.0, "listing": 2.0}, abs=0.1)
+
+
+FAR = Setting(objects=8_000, latency=0.3, in_flight_most=4_000, opened=256)
+
+
+@pytest.mark.parametrize(
+    ("setting", "least", "most"),
+    [
+        pytest.param(FAR, 1_000, 1_500, id="CPU time left"),
+        pytest.param(replace(FAR, cpu_share=0.95), 256, 256, id="no CPU time left"),
+        pytest.param(replace(FAR, late_seconds=0.03), 256, 256, id="others use the CPU"),
+        pytest.param(replace(FAR, latency=0.03, per_second=1_000), 1, 60, id="no more needed"),
+    ],
+)
+def test_connections_open_while_there_is_cpu_time(setting: Setting, least: int, most: int) -> None:
+    """Beyond the first, each costs a handshake: they are opened if they are needed and can be paid for."""
+    assert least <= Trial(setting).peak <= most
