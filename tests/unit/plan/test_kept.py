@@ -57,7 +57,7 @@ def test_too_many_decisions_are_not_kept(bench: Bench) -> None:
 
 
 def test_an_object_that_was_gone_is_checked_again(bench: Bench) -> None:
-    """There is no decision for it: its range is asked for again, so that it may be back."""
+    """It has no decision: its range is asked for again, so that it may be back."""
     objects = tuple(ObjectEntry(source=name, destination=f"out/{name}") for name in ("one", "gone"))
     job = bench.started(prefixes=(), objects=objects)
     kept = KeptDecisions()
