@@ -28,7 +28,7 @@ def require_object(listing: Listing, job: EffectiveJob) -> Decided:
         MissingError: it does not exist.
         CopyError: its head failed.
     """
-    found = listing.decide_object(0)
+    found = listing.named.decide(0)
     if found is None:
         msg = f"the object {job.source}/{job.objects[0].source} does not exist"
         raise MissingError(msg, code="NoSuchKey")

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from s3copy_tasks.core.decide import Decided, Decider, Unseen
+from s3copy_tasks.core.decide import Decided, Decider
 from s3copy_tasks.core.merge import merge
 from s3copy_tasks.core.pages import Listed
 from s3copy_tasks.engine.loop import event_loop, wait_for
-from s3copy_tasks.errors import CopyError
 from s3copy_tasks.plan.key_stream import BUFFERED_KEYS_MAX, KeyStream
+from s3copy_tasks.plan.named import NamedObjects, NamedRange
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
     from s3copy_tasks.core.batch import KeyRange
-    from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
-    from s3copy_tasks.core.objects import ObjectDetails, S3Object
+    from s3copy_tasks.core.decide import Unseen
+    from s3copy_tasks.core.job import EffectiveJob, PrefixEntry
+    from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.core.store import Page
     from s3copy_tasks.engine.paced_store import PacedStores
     from s3copy_tasks.plan.ahead import ListingAhead
@@ -100,24 +100,6 @@ class EntryListing:
                 )
 
 
-class NamedListing:
-    """Single objects of an index range, checked by HEAD; `begin` and `close` do nothing."""
-
-    def __init__(self, listing: Listing, after: int | None, through: int) -> None:
-        self._listing = listing
-        self._range = after, through
-
-    def begin(self) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-    def __iter__(self) -> Iterator[Decided | Unseen | None]:
-        """Yield what `Listing.decide_objects` returns."""
-        return iter(self._listing.decide_objects(*self._range))
-
-
 def _read(stream: KeyStream) -> Generator[S3Object]:
     yield from stream
 
@@ -131,6 +113,9 @@ class Listing:
         retried: an earlier attempt may have copied something.
         reach: of one listing.
         ahead: what was listed before; None for nothing.
+
+    Attributes:
+        named: the job's single objects.
     """
 
     def __init__(
@@ -145,13 +130,14 @@ class Listing:
         self._job = job
         self._stores = stores
         self._decider = Decider(job, retried=retried)
+        self.named = NamedObjects(job, stores, self._decider)
         self._reach = reach
         self._ahead = ahead
 
     def list_range(self, key_range: KeyRange) -> DecidedRange:
         """Return the objects of a batch's range with their decisions."""
         if key_range.entry is None:
-            return NamedListing(self, _index(key_range.after), int(key_range.through))
+            return NamedRange(self.named, _index(key_range.after), int(key_range.through))
         return self.list_prefix(key_range.entry, _suffix(key_range.after), str(key_range.through))
 
     def list_prefix(
@@ -187,51 +173,6 @@ class Listing:
         store = self._stores.destination
         page = wait_for(store.list_page(key, after=None, token=None, recursive=True))
         return next((listed for listed in page.objects if listed.key == key), None)
-
-    def decide_objects(
-        self, after: int | None = None, through: int | None = None
-    ) -> list[Decided | Unseen | None]:
-        """Return the job's single objects of an index range with their decisions.
-
-        None stands for an object that is gone; one whose HEAD fails does not stop the others.
-        """
-        first = 0 if after is None else after + 1
-        indexes = range(first, len(self._job.objects) if through is None else through + 1)
-        with ThreadPoolExecutor(self._job.transfer.in_flight) as pool:
-            return list(pool.map(self._try_decide, indexes))
-
-    def _try_decide(self, index: int) -> Decided | Unseen | None:
-        try:
-            return self.decide_object(index)
-        except CopyError as error:
-            return Unseen(self._job.objects[index].source, error)
-
-    def decide_object(self, index: int) -> Decided | None:
-        """Return one of the job's single objects with its decision; None if it is gone.
-
-        Raises:
-            CopyError: a HEAD failed.
-        """
-        entry = self._job.objects[index]
-        source, destination = wait_for(self._head_both(entry))
-        if source is None:
-            return None
-        existing = destination.object if destination else None
-        decision = self._decider.decide_named(source.object, existing, entry.destination)
-        return Decided(
-            entry=None,
-            position=index,
-            source=source.object,
-            key=entry.destination,
-            decision=decision,
-            replaces=existing,
-        )
-
-    async def _head_both(self, entry: ObjectEntry) -> tuple[ObjectDetails | None, ObjectDetails | None]:
-        return await asyncio.gather(
-            self._stores.source.head_object(entry.source, version_id=entry.version_id),
-            self._stores.destination.head_object(entry.destination),
-        )
 
     def both_sides(self, entry: int) -> tuple[Listed, Listed]:
         """Return what is listed of an entry, in the source and in the destination."""

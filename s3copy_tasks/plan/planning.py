@@ -96,7 +96,7 @@ def _plan_objects(
     An object that is gone since preflight, or whose HEAD fails, is put into a batch, which counts it.
     """
     taken = {}
-    for index, decided in enumerate(listing.decide_objects()):
+    for index, decided in enumerate(listing.named.decide_all()):
         if isinstance(decided, Decided):
             _add(planner, None, decided)
             kept.add(decided)
