@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from s3copy_tasks.copy.runner import copy_batch, count_batch
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
-from s3copy_tasks.core.metrics import TransferMetrics
+from s3copy_tasks.core.metrics import Failure, TransferMetrics
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import as_copy_error
 from s3copy_tasks.plan.planning import plan_job
@@ -76,7 +76,6 @@ class InProcessRun:
     _outside: TransferMetrics | None = None
     _batches: tuple[Batch, ...] = ()
     _batch_metrics: dict[int, TransferMetrics] = field(default_factory=dict)
-    _ended_by: BaseException | None = None
 
     def carry_out(self) -> None:
         """Plan and copy.
@@ -138,8 +137,8 @@ class InProcessRun:
                     sender.last_begun.wait()
                 wait(copies)
             except BaseException as error:  # of a signal
-                self._ended_by = error
                 self.sender.stop()
+                self._note_signal(error, batches[0])
                 raise
         errors = [found for each in copies if (found := each.exception())]
         if errors:
@@ -148,29 +147,32 @@ class InProcessRun:
             self.sender.check_running()
 
     def _copy(self, batch: Batch, sender: Sender, counted: Iterator[int]) -> None:
+        collector, watched = MetricsCollector(), self.watch.counted
         try:
-            collector = MetricsCollector()
             with count_batch(self.job, batch, collector, partial(setitem, self._batch_metrics, batch.id)):
-                self._copy_counted(batch, sender, collector, counted)
+                copy_batch(
+                    self.job,
+                    batch,
+                    self.stores,
+                    metrics=collector,
+                    attempt=self.attempt,
+                    on_counted=None if watched is None else lambda _: watched(next(counted)),
+                    sender=sender,
+                )
         finally:
             sender.last_begun.set()
 
-    def _copy_counted(
-        self, batch: Batch, sender: Sender, collector: MetricsCollector, counted: Iterator[int]
-    ) -> None:
-        watched = self.watch.counted
-        try:
-            copy_batch(
-                self.job,
-                batch,
-                self.stores,
-                metrics=collector,
-                attempt=self.attempt,
-                on_counted=None if watched is None else lambda _: watched(next(counted)),
-                sender=sender,
-            )
-        except InterruptedError:
-            if self._ended_by is None:
-                raise
-        if self._ended_by is not None:  # also where it was too late to stop anything
-            raise self._ended_by
+    def _note_signal(self, error: BaseException, batch: Batch) -> None:
+        """Note why the run ends, beside the objects of its batches that are unknown for that."""
+        collector = MetricsCollector()
+        collector.start_operation(self.job.run_id)
+        failure = Failure.of(
+            entry=batch.ranges[0].entry,
+            key="(run)",
+            code=type(error).__name__,
+            message=str(error),
+            attempts=0,
+        )
+        collector.record_unknown(0, failure, transient=True)
+        if self._outside is not None:
+            self._outside += collector.metrics()

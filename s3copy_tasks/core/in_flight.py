@@ -8,6 +8,8 @@ IN_FLIGHT_LEAST, IN_FLIGHT_MOST = 256, 4_000
 """What is chosen is between these: at 30 ms the first is 8,500 requests a second, at 1 s the second 4,000."""
 _GUESS_MOST = 1_500
 """Limit of what the first latency justifies, before any copy was answered: 3,500 a second at 340 ms."""
+_OF_ONE_CORE = 6_000
+"""Copies a second, as far as the first latency justifies: no core sends many more."""
 _ROOM = 1.25
 """Latencies differ: slow requests keep their slots for longer."""
 _GROWTH_MOST, _CUT = 2.0, 0.75
@@ -123,8 +125,9 @@ class InFlightLimit:
         """Expect from the lowest latency what the rate needs, until the limit is reached."""
         self._first_latency = None if self._is_full else seconds
         if self._per_second is not None and not self._is_full:
-            wanted = ceil(self._per_second * seconds * _ROOM)
+            wanted = ceil(min(self._per_second, _OF_ONE_CORE) * seconds * _ROOM)
             self.value = max(self._least, min(wanted, _GUESS_MOST, self._most))
+            self._opened = max(self._opened, self.value // 2)
 
     def _end_span(self, now: float, per_second: float) -> None:
         is_slower = self._learn_latency()

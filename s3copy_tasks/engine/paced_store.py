@@ -39,6 +39,7 @@ class PacedStore:
         self._store = store
         self._behind = timedelta(seconds=behind_seconds)
         self._send = sender.send
+        self._count_sent = sender.count_sent
         self._heads = HeadSender(store, sender)
 
     def list_page(
@@ -49,6 +50,11 @@ class PacedStore:
         if self._behind:
             call = partial(_correct_page, call, self._behind)
         return self._send("ListObjectsV2", call, entry=entry)
+
+    async def known_page(self, page: Page, entry: EntryId = None) -> Page:
+        """Return a page that was requested before, and count its request."""
+        self._count_sent("ListObjectsV2", entry)
+        return page
 
     def head_object(
         self, key: str, *, version_id: str | None = None, checksums: bool = False, entry: EntryId = None

@@ -110,6 +110,10 @@ class Sender:
         """Change the limit of requests per second; safe in any thread."""
         self._pacer.limit(per_second)
 
+    def count_sent(self, kind: Kind, entry: EntryId) -> None:
+        """Count a request whose answer another sender got for this one, too."""
+        self._tally.sent(kind, entry, 0, again=False)
+
     def counted(self) -> Tally:
         """Return the requests since the last call, and start again from zero."""
         counted, self._tally = self._tally, Tally()

@@ -213,7 +213,7 @@ class Listing:
 
         async def list_page(after: str | None, token: str | None) -> Page:
             if known is not None and after is None and token is None:
-                return known
+                return await store.known_page(known, entry)
             return await store.list_page(
                 prefix, after=after, token=token, recursive=listed.recursive, entry=entry
             )

@@ -61,7 +61,10 @@ OF_THE_RUN = {
     "limited_by",
     "objects_per_second",
     "bytes_per_second",
+    "cost_usd",
+    "requests",
 }
+LISTING = "ListObjectsV2"
 
 
 @dataclass
@@ -104,8 +107,15 @@ class Report:
 
     @property
     def comparable(self) -> dict[str, Any]:
-        """The metrics without what differs between runs."""
-        return {name: value for name, value in self.pushed.items() if name not in OF_THE_RUN}
+        """The metrics without what differs between runs, and without listings: each batch of a Dag lists."""
+        kinds = {kind: sent for kind, sent in self.pushed["requests_by_kind"].items() if kind != LISTING}
+        same = {name: value for name, value in self.pushed.items() if name not in OF_THE_RUN}
+        return {**same, "requests_by_kind": kinds}
+
+    @property
+    def listings(self) -> int:
+        """Pages of listings that were requested."""
+        return int(self.pushed["requests_by_kind"][LISTING])
 
 
 def by_operator(
@@ -162,6 +172,7 @@ def test_a_copy(sides: Sides, run_dag: RunDag, log_events: list[dict[str, Any]],
         assert run.of("operation failed") == []
         assert run.fields["operation completed"] >= METRICS
     assert operator.comparable == dag.comparable
+    assert (operator.listings, dag.listings) == (2, 4)
     assert (dag.pushed["files_copied_successfully"], dag.pushed["total_bytes_transferred"]) == (6, 15)
     assert operator.fields == dag.fields
     assert set(operator.fields) == PROMISED - {"object failed", "operation failed"}
@@ -192,6 +203,7 @@ def test_a_copy_with_failures(
         ended = sorted((b["batch"], b["of"], b["copied"], b["failed"]) for b in run.of("batch finished"))
         assert ended == [(1, 2, 2, 1), (2, 2, 2, 1)]
     assert operator.comparable == dag.comparable
+    assert (operator.listings, dag.listings) == (2, 6)
     assert (dag.pushed["files_failed"], dag.pushed["total_bytes_transferred"]) == (2, 8)
     assert operator.fields == dag.fields
     assert set(operator.fields) == PROMISED - {"operation completed"}

@@ -78,7 +78,9 @@ def test_nothing_is_asked_twice(sides: Sides, proxy: Proxy) -> None:
     """Preflight's listings are those of the plan, and the batch copies by the plan's decisions."""
     sides.put("data/a")
     sides.put("data/b")
-    assert run(sides).files_copied_successfully == 2
+    metrics = run(sides)
+    assert metrics.files_copied_successfully == 2
+    assert metrics.requests.by_kind == {"CopyObject": 2, "ListObjectsV2": 2}
     listed = [request.query["prefix"] for request in proxy.of_kind("ListObjectsV2")]
     assert sorted(listed) == ["copy/", "copy/.s3copy-preflight-run-1", "data/"]
     kinds = proxy.kinds()
