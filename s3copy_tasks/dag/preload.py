@@ -4,7 +4,17 @@ Tasks are forks of a worker. docs/deploy.md says how to configure it.
 """
 
 from s3copy_tasks.config.check import trial, validator
-from s3copy_tasks.dag import factory
+from s3copy_tasks.dag import factory, provider
 from s3copy_tasks.dag.tasks import copy_batch, plan, preflight, publish, summarize
 
-__all__ = ["copy_batch", "factory", "plan", "preflight", "publish", "summarize", "trial", "validator"]
+__all__ = [
+    "copy_batch",
+    "factory",
+    "plan",
+    "preflight",
+    "provider",
+    "publish",
+    "summarize",
+    "trial",
+    "validator",
+]
