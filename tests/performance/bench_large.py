@@ -10,20 +10,18 @@ import asyncio
 import logging
 import math
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
 import structlog
 
-from s3copy_tasks.copy.runner import copy_batch
-from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.multipart import LIMITS, SINGLE_COPY_BYTES_MAX
+from s3copy_tasks.core.multipart import SINGLE_COPY_BYTES_MAX
 from s3copy_tasks.core.options import AUTO, TransferOptions
 from s3copy_tasks.engine.loop import event_loop
 from s3copy_tasks.engine.sender import Sender
-from s3copy_tasks.plan.planning import plan_job
+from s3copy_tasks.run import InProcessRun
 from tests.performance.report import Report
 from tests.performance.virtual_loop import use_virtual_time
 from tests.support.builders.bench import make_job
@@ -34,21 +32,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Literal
 
-    from s3copy_tasks.core.multipart import Limits
-
 MIB, GIB = 2**20, 2**30
 OBJECTS, LEAST, MOST = 200, GIB, 50 * GIB
 SMALL, BESIDE = 10_000, 20
 CONCURRENCIES: tuple[int | Literal["auto"], ...] = (16, 64, 256, 1_000, AUTO)
 ONE_BATCH = 2**60
-WAYS: Mapping[str, tuple[int, Limits]] = {
-    "batches of 100 GiB, parts above 5 GiB": (
-        100 * GIB,
-        replace(LIMITS, unproven_copy_bytes=SINGLE_COPY_BYTES_MAX),
-    ),
-    "batches of 100 GiB": (100 * GIB, LIMITS),
-    "one batch": (ONE_BATCH, LIMITS),
+WAYS: Mapping[str, tuple[int, int]] = {
+    "batches of 100 GiB; up to 5 GiB uploaded in one piece": (100 * GIB, SINGLE_COPY_BYTES_MAX),
+    "batches of 100 GiB": (100 * GIB, MIB),
+    "one batch": (ONE_BATCH, MIB),
 }
+"""Bytes of a batch, and bytes above which objects were uploaded in parts."""
 _UPLOADED_PARTS = 100
 TARGET_PERCENT = 10
 
@@ -92,10 +86,10 @@ def _add_large(report: Report) -> None:
         {"s": 1, "bound, s": 1, "above, %": 1, "peak in flight": 0, "copies": 0, "batches": 0},
         "100 MB/s for each request, 30 ms a round trip; virtual time",
     )
-    for way, (batch_bytes, limits) in WAYS.items():
+    for way, (batch_bytes, one_piece_bytes) in WAYS.items():
         rows.section(way)
         for concurrency in CONCURRENCIES:
-            run = _run(sizes, concurrency, batch_bytes=batch_bytes, limits=limits)
+            run = _run(sizes, concurrency, batch_bytes=batch_bytes, one_piece_bytes=one_piece_bytes)
             copies = len(run.server.copies)
             rows.add(str(concurrency), run.seconds, run.bound, run.above, run.peak, copies, run.batches)
 
@@ -123,7 +117,7 @@ def _add_mixture(report: Report) -> None:
     for order, large in orders.items():
         rows.section(order)
         for concurrency in CONCURRENCIES:
-            run = _run(small | large, concurrency, batch_bytes=ONE_BATCH, limits=LIMITS)
+            run = _run(small | large, concurrency, batch_bytes=ONE_BATCH, one_piece_bytes=MIB)
             last = max(end for key, end in run.server.done.items() if key.endswith("small"))
             took = [seconds for key, seconds in _find_times(run.server).items() if key.endswith("large")]
             middle = median(took) if took else None
@@ -137,33 +131,36 @@ def _make_sizes() -> dict[str, int]:
 
 
 def _run(
-    sizes: Mapping[str, int], concurrency: int | Literal["auto"], *, batch_bytes: int, limits: Limits
+    sizes: Mapping[str, int],
+    concurrency: int | Literal["auto"],
+    *,
+    batch_bytes: int,
+    one_piece_bytes: int,
 ) -> Run:
     transfer = TransferOptions(concurrency=concurrency, batch_bytes=batch_bytes, batch_objects=10**6)
     job = make_job(transfer=transfer, run_started=DAY_ONE - timedelta(days=1))
     began = event_loop().time()
     server = TimedServer(sleep=asyncio.sleep, clock=lambda: event_loop().time() - began)
     for key, size in sizes.items():
-        server.put(key, size, parts=_UPLOADED_PARTS if size > MIB else 0)
+        server.put(key, size, parts=_UPLOADED_PARTS if size > one_piece_bytes else 0)
     sender = Sender(
         transfer.in_flight,
         in_flight_most=transfer.in_flight_most,
         per_second=transfer.max_requests_per_second,
         clock=event_loop().time,
     )
-    batches, peak = plan_job(job, server.stores, sender=sender).batches, 0
+    run = InProcessRun(job, server.stores, sender)
     began = event_loop().time()
-    for batch in batches:
-        metrics = MetricsCollector()
-        metrics.start_operation(job.run_id)
-        copy_batch(job, batch, server.stores, metrics=metrics, limits=limits, sender=sender)
-        counted = metrics.metrics()
-        peak = max(peak, counted.requests.peak_in_flight)
-        if counted.files_copied_successfully != batch.objects:
-            msg = f"not all objects of batch {batch.id} were copied"
-            raise RuntimeError(msg)
-    seconds = server.clock()
-    return Run(server=server, seconds=seconds, batches=len(batches), peak=peak)
+    run.carry_out()
+    seconds, metrics = server.clock(), run.metrics
+    if metrics.files_copied_successfully != len(sizes):
+        raise RuntimeError(metrics)
+    return Run(
+        server=server,
+        seconds=seconds,
+        batches=len(run.details["batches"]),
+        peak=metrics.requests.peak_in_flight,
+    )
 
 
 def _find_times(server: TimedServer) -> dict[str, float]:
