@@ -69,7 +69,7 @@ class InFlightLimit:
         self._fastest: dict[int, float] = {}
 
     @property
-    def now(self) -> int:
+    def current(self) -> int:
         """How many requests may be in flight now."""
         return min(self.value, self._opened)
 

@@ -124,19 +124,7 @@ def build_dag(job: CopyJob) -> DAG:
     # Not of `summarize`: however a run ends, it has a summary.
     limits = _given(execution_timeout=job.airflow.execution_timeout)
     copied = AssetAlias(DAG_PREFIX + job.name)  # an Asset with an s3:// URI would import boto3 at every parse
-    with DAG(
-        dag_id=DAG_PREFIX + job.name,
-        description=job.description or None,
-        doc_md=_doc(job),
-        schedule=_schedule(job),
-        start_date=job.start_date,
-        catchup=False,
-        max_active_runs=1,
-        tags=["s3copy", *job.tags],
-        default_args={"owner": job.owner, "retries": job.retries, **_arguments_of_all(job.airflow)},
-        params=declare_parameters(job),
-        **build_deadline(job),
-    ) as dag:
+    with _new_dag(job) as dag:
 
         @task(multiple_outputs=False, doc_json=job.config, **limits)  # the page shows the config
         def preflight() -> dict[str, Any]:
@@ -179,6 +167,22 @@ def build_dag(job: CopyJob) -> DAG:
         summary = summarize()
         [effective, batches, copies] >> summary >> publish()
     return dag
+
+
+def _new_dag(job: CopyJob) -> DAG:
+    return DAG(
+        dag_id=DAG_PREFIX + job.name,
+        description=job.description or None,
+        doc_md=_doc(job),
+        schedule=_schedule(job),
+        start_date=job.start_date,
+        catchup=False,
+        max_active_runs=1,
+        tags=["s3copy", *job.tags],
+        default_args={"owner": job.owner, "retries": job.retries, **_arguments_of_all(job.airflow)},
+        params=declare_parameters(job),
+        **build_deadline(job),
+    )
 
 
 def _arguments_of_all(options: AirflowOptions) -> dict[str, Any]:

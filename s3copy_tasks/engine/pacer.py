@@ -88,7 +88,7 @@ class Pacer:
     @property
     def must_wait(self) -> bool:
         """Whether a request has to wait for its turn."""
-        return self.in_flight + self._called >= self.in_flight_limit.now or bool(self._rate.gap_seconds)
+        return self.in_flight + self._called >= self.in_flight_limit.current or bool(self._rate.gap_seconds)
 
     async def wait_for_turn(self, *, urgent: bool) -> None:
         """Wait for a slot and for the time to start, or for `stop`.
@@ -171,7 +171,7 @@ class Pacer:
         Args:
             lacking: what its workers lack; requests that wait here count before that.
         """
-        is_full = self.in_flight >= self.in_flight_limit.now
+        is_full = self.in_flight >= self.in_flight_limit.current
         if self._queue:
             lacking = Bottleneck.RATE if self._rate.gap_seconds and not is_full else Bottleneck.IN_FLIGHT
         if is_full or lacking is Bottleneck.LISTING or not self._rate.is_lowered:
@@ -184,7 +184,7 @@ class Pacer:
 
     def _count_startable(self) -> int:
         """Return how many requests may start now, by slots and rate; unused starts do not carry over."""
-        free = self.in_flight_limit.now - self.in_flight - self._called
+        free = self.in_flight_limit.current - self.in_flight - self._called
         gap = self._rate.gap_seconds
         if not gap or free <= 0:
             return max(free, 0)
@@ -211,7 +211,7 @@ class Pacer:
             self._rate.gap_seconds
             and self._timer is None
             and self._queue
-            and self.in_flight + self._called < self.in_flight_limit.now
+            and self.in_flight + self._called < self.in_flight_limit.current
         ):
             self._timer = event_loop().create_task(self._wake_in_time())
 

@@ -79,7 +79,7 @@ class Sender:
     @property
     def in_flight_limit(self) -> int:
         """How many requests may be in flight now."""
-        return self._pacer.in_flight_limit.now
+        return self._pacer.in_flight_limit.current
 
     @property
     def is_stopped(self) -> bool:

@@ -67,10 +67,13 @@ def preflight(
     checks = Checks(job, sides)
     clients = sides.source.negotiator, sides.destination.negotiator
     with guessing(*clients), ThreadPoolExecutor(job.transfer.in_flight) as pool:
-        first = job.prefixes[0] if job.prefixes else job.objects[0]
-        checks.raise_first(pool.map(checks.can_list, SIDES, (first, first)))
-        on_listed(checks.first_pages)
-        relay, empty = _check_rest(job, checks, pool, two_servers)
+        try:
+            first = job.prefixes[0] if job.prefixes else job.objects[0]
+            checks.raise_first(pool.map(checks.can_list, SIDES, (first, first)))
+            on_listed(checks.first_pages)
+            relay, empty = _check_rest(job, checks, pool, two_servers)
+        finally:
+            pool.shutdown(cancel_futures=True)  # once something is refused, nothing more is asked for
     source_lacks, destination_lacks = (tuple(sorted(client.lacks)) for client in clients)
     abilities = Abilities(source_lacks=source_lacks, destination_lacks=destination_lacks)
     proven = replace(

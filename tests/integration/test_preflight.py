@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3copy_tasks.core.job import Location, ObjectEntry, PrefixEntry
-from s3copy_tasks.core.options import ObjectOptions
+from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 from s3copy_tasks.errors import AccessError, ConfigError, CopyError, MissingError, TransientError
 from s3copy_tasks.preflight.apart import _server, explain_two_servers
 from s3copy_tasks.s3 import connections
@@ -109,6 +109,21 @@ def test_every_missing_object_is_named(sides: Sides) -> None:
     error = refusal(sides, prefixes=(), objects=objects)
     assert isinstance(error, MissingError)
     assert all(f"/gone-{i}" in error.message for i in range(3))
+
+
+def test_after_a_refusal_nothing_more_is_asked_for(sides: Sides, proxy: Proxy) -> None:
+    """Where a prefix can't be listed, the checks of writing that have not begun are left out."""
+    prefixes = tuple(PrefixEntry(source=f"{n}/", destination=f"copy/{n}/") for n in range(20))
+    sides.put("0/a")
+
+    def answer(request: Request) -> Reply | None:
+        is_other = request.kind == "ListObjectsV2" and request.query["prefix"] == "7/"
+        return DENIED if is_other else None
+
+    proxy.answer = answer
+    assert isinstance(refusal(sides, prefixes=prefixes, transfer=TransferOptions(concurrency=1)), AccessError)
+    assert len(proxy.of_kind("CreateMultipartUpload")) < 5
+    assert sides.open_uploads() == []
 
 
 @pytest.mark.one_server
