@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.config.layers import Layers
     from s3copy_tasks.config.problem import Problem
     from s3copy_tasks.config.read.place import Parts
-    from s3copy_tasks.core.job import Location, ObjectEntry
+    from s3copy_tasks.core.job import ObjectEntry
+    from s3copy_tasks.core.location import Location
 
 
 @dataclass(frozen=True, slots=True)

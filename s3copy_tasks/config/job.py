@@ -12,7 +12,6 @@ from s3copy_tasks.config.duration import parse_duration
 from s3copy_tasks.config.notify import Notify
 from s3copy_tasks.core.job import (
     Filters,
-    Location,
     ObjectEntry,
     Overwrite,
     PrefixEntry,
@@ -20,6 +19,7 @@ from s3copy_tasks.core.job import (
     compute_digest,
     list_entries,
 )
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from itertools import product
 from typing import Any, TypeAlias
 
 from s3copy_tasks.core.abilities import ALL_ABILITIES, Abilities
-from s3copy_tasks.core.bucket_names import find_region
+from s3copy_tasks.core.key_list import KeyList, ResultsPlace
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import DEFAULT_OPTIONS, DEFAULT_TRANSFER, ObjectOptions, TransferOptions
 from s3copy_tasks.errors import Code, ConfigError
 
@@ -37,38 +38,6 @@ class Overwrite(StrEnum):
     ALWAYS = "always"
     CHANGED = "changed"
     NEVER = "never"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
-    """A bucket, and how to reach it. Names of roles and connections only, never a secret.
-
-    Attributes:
-        bucket: the bucket's name, or the ARN of an access point.
-        account: twelve digits; sent as the expected owner with every request to the bucket.
-        connection: id of an Airflow AWS connection; not together with role_arn.
-        role_arn: role to assume with the environment's own credentials.
-        external_id: sent when role_arn is assumed.
-        region: None means what the connection or the environment says; an ARN has its own.
-        endpoint_url: of an S3-compatible server; None means AWS.
-        requester_pays: declare in every request to the source that its signer pays.
-    """
-
-    bucket: str
-    account: str | None = None
-    connection: str | None = None
-    role_arn: str | None = None
-    external_id: str | None = None
-    region: str | None = None
-    endpoint_url: str | None = None
-    requester_pays: bool = False
-
-    def __post_init__(self) -> None:
-        if self.region is None:
-            object.__setattr__(self, "region", find_region(self.bucket))
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +101,8 @@ class EffectiveJob:
         source_behind_seconds: added to the dates of the source of a relay, whose clock is so far behind.
         abilities: what preflight found that the servers lack.
         assets: URIs of the destination folders that are the same in every run.
+        keys_from: the list that names the keys; None means that the prefixes are listed.
+        results: where a row for each object is written; None means nowhere.
 
     Raises:
         ConfigError: two entries write one key, a destination overlaps a source, or a key is
@@ -158,6 +129,8 @@ class EffectiveJob:
     source_behind_seconds: int = 0
     abilities: Abilities = ALL_ABILITIES
     assets: tuple[str, ...] = ()
+    keys_from: KeyList | None = None
+    results: ResultsPlace | None = None
 
     def __post_init__(self) -> None:
         entries = list_entries(self.prefixes, self.objects)

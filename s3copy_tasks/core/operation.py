@@ -11,13 +11,13 @@ from s3copy_tasks.core.bucket_names import find_bucket_problem
 from s3copy_tasks.core.job import (
     KEY_BYTES_MAX,
     EffectiveJob,
-    Location,
     ObjectEntry,
     Overwrite,
     PrefixEntry,
     compute_digest,
     key_bytes,
 )
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.errors import ConfigError
 

@@ -35,7 +35,8 @@ from s3copy_tasks.run import InProcessRun
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from s3copy_tasks.core.job import EffectiveJob, Location
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.location import Location
     from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.engine.sender import Sender
     from s3copy_tasks.interfaces import CopyResult, ListedObject, RunDetails

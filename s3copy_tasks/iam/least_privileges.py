@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from s3copy_tasks.core.bucket_names import is_access_point
-from s3copy_tasks.core.job import Location
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import ObjectOptions
 from s3copy_tasks.iam.sizes import drop_covered
 from s3copy_tasks.iam.statements import (

@@ -17,7 +17,8 @@ from s3copy_tasks.iam.statements import (
 from s3copy_tasks.preflight.hints import add_hint
 
 if TYPE_CHECKING:
-    from s3copy_tasks.core.job import EffectiveJob, Location
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.location import Location
     from s3copy_tasks.errors import CopyError
     from s3copy_tasks.s3.connections import AwsConnectionManager
 

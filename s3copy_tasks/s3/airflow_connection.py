@@ -19,7 +19,7 @@ from s3copy_tasks.s3.settings import Settings
 from s3copy_tasks.s3.side_connection import SideConnection, describe
 
 if TYPE_CHECKING:
-    from s3copy_tasks.core.job import Location
+    from s3copy_tasks.core.location import Location
     from s3copy_tasks.s3.side_connection import SideName
 
 _LOOKUP = Lock()

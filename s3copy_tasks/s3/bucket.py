@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from s3copy_tasks.core.job import Location
+    from s3copy_tasks.core.location import Location
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
     from s3copy_tasks.core.options import ObjectOptions
     from s3copy_tasks.core.store import CopyRequest, Page, UploadMarker, UploadPage

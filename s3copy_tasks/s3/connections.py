@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from botocore.session import Session
     from mypy_boto3_s3.client import S3Client
 
-    from s3copy_tasks.core.job import EffectiveJob, Location
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.location import Location
     from s3copy_tasks.core.options import TransferOptions
     from s3copy_tasks.s3.client import Client
     from s3copy_tasks.s3.identity import Identity

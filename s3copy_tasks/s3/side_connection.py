@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from s3copy_tasks.s3.identity import find_identity
 
 if TYPE_CHECKING:
-    from s3copy_tasks.core.job import Location
+    from s3copy_tasks.core.location import Location
     from s3copy_tasks.s3.identity import Identity
     from s3copy_tasks.s3.settings import Settings
 

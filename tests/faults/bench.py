@@ -10,7 +10,7 @@ import boto3
 from s3copy_tasks.copy.runner import copy_batch, count_batch
 from s3copy_tasks.copy.uploads import Attempt, OpenUpload, UploadRecord
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
-from s3copy_tasks.core.job import Location
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import DEFAULT_TRANSFER
 from s3copy_tasks.core.store import Stores
 from s3copy_tasks.engine.loop import wait_for

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks.core.job import Location, ObjectEntry, PrefixEntry
+from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 from s3copy_tasks.errors import AccessError, ConfigError, CopyError, MissingError, TransientError
 from s3copy_tasks.preflight.apart import _server, explain_two_servers

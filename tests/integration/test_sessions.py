@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from s3copy_tasks.core.job import Location
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.errors import AccessError, ConfigError, CopyError, TransientError
 from s3copy_tasks.s3.connections import AwsConnectionManager

@@ -15,7 +15,8 @@ import boto3
 import structlog
 from botocore.config import Config
 
-from s3copy_tasks.core.job import EffectiveJob, Location, Overwrite, PrefixEntry
+from s3copy_tasks.core.job import EffectiveJob, Overwrite, PrefixEntry
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.core.store import Stores
 from s3copy_tasks.dag.xcom import dump

@@ -11,7 +11,8 @@ import boto3
 
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import NoRecord
-from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry
+from s3copy_tasks.core.job import EffectiveJob, PrefixEntry
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.objects import S3Object
 from s3copy_tasks.core.store import CopyRequest, Stores
 from s3copy_tasks.engine.loop import wait_for

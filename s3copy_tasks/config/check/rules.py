@@ -19,13 +19,13 @@ from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import SHOWN_MAX, nearest
 from s3copy_tasks.core.job import (
     Entries,
-    Location,
     ObjectEntry,
     PrefixEntry,
     find_bad_keys,
     find_overlaps,
     find_written_twice,
 )
+from s3copy_tasks.core.location import Location
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

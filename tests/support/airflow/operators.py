@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from s3copy_tasks import S3CrossAccountCopyOperator
-from s3copy_tasks.core.job import Location
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import TransferOptions
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.copy.runner import copy_batch
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry
+from s3copy_tasks.core.job import EffectiveJob, PrefixEntry
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.core.options import TransferOptions

@@ -11,7 +11,8 @@ import pytest
 
 from s3copy_tasks.config.check.schema import with_defaults
 from s3copy_tasks.config.job import AirflowOptions, parse_bytes
-from s3copy_tasks.core.job import Filters, Location, ObjectEntry, Overwrite, PrefixEntry
+from s3copy_tasks.core.job import Filters, ObjectEntry, Overwrite, PrefixEntry
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 from tests.support.builders.documents import MINIMAL, document, job_of, write
 

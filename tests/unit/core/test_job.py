@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from s3copy_tasks.core.job import EffectiveJob, Location, ObjectEntry, PrefixEntry
+from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.errors import ConfigError
 from tests.support.builders.bench import make_job
 

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from s3copy_tasks.core.batch import Batch, KeyRange
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.job import EffectiveJob, Filters, Location, ObjectEntry, Overwrite, PrefixEntry
+from s3copy_tasks.core.job import EffectiveJob, Filters, ObjectEntry, Overwrite, PrefixEntry
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.metrics import Failure, TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.options import ObjectOptions, TransferOptions

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from s3copy_tasks.core.job import Location
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import ObjectOptions
 from s3copy_tasks.iam.least_privileges import Side, least_privileges
 from s3copy_tasks.iam.trust import trust_workers

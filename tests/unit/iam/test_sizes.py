@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3copy_tasks.core.job import Location
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import ObjectOptions
 from s3copy_tasks.iam.least_privileges import Side, least_privileges
 from s3copy_tasks.iam.sizes import (

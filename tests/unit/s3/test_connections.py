@@ -7,7 +7,8 @@ from typing import Literal
 
 import pytest
 
-from s3copy_tasks.core.job import EffectiveJob, Location, PrefixEntry
+from s3copy_tasks.core.job import EffectiveJob, PrefixEntry
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.s3.boto3_client import Boto3Client
 from s3copy_tasks.s3.connections import Sides

@@ -154,7 +154,7 @@ ASKED: dict[str, tuple[dict[str, str], str | None, bool]] = {
 }
 PROGRAM = """
 import json
-from s3copy_tasks.core.job import Location
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.s3.airflow_connection import needs_airflow
 print(json.dumps(needs_airflow(Location(bucket="ops", connection="src"))))
 """

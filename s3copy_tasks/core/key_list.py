@@ -1,0 +1,106 @@
+"""Lists of keys as input: a manifest or an inventory, and which of its files a run reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from s3copy_tasks.core.location import Location
+
+
+class Column(StrEnum):
+    """What a column of a list holds. The values are part of the config format."""
+
+    BUCKET = "bucket"
+    """Must be the job's source bucket."""
+    KEY = "key"
+    VERSION = "version"
+    """Version to copy; empty means the current one."""
+    ETAG = "etag"
+    SIZE = "size"
+    """Bytes."""
+    DESTINATION = "destination"
+    """Key of the copy; says which entry of the job is meant, where several could copy the key."""
+    IGNORED = "ignored"
+    LAST_MODIFIED = "last_modified"
+    """Only in inventories, as the next three."""
+    STORAGE_CLASS = "storage_class"
+    IS_LATEST = "is_latest"
+    IS_DELETE_MARKER = "is_delete_marker"
+
+
+FAILED_COLUMNS = (
+    Column.BUCKET,
+    Column.KEY,
+    Column.VERSION,
+    Column.ETAG,
+    Column.SIZE,
+    Column.DESTINATION,
+)
+"""Of the lists of failed objects that a run writes, and of a manifest by default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFile:
+    """A file of a list, as preflight found it.
+
+    Attributes:
+        key: of the file; for a file of this machine, its path.
+        size: bytes.
+        etag: pins the content: a file that changes while the run reads it is refused.
+    """
+
+    key: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyList:
+    """Where a run finds the keys that it copies, instead of listing its prefixes.
+
+    Attributes:
+        location: the bucket of the list; None for a file of this machine.
+        key: of the only file, or a prefix of several; or the folder of an inventory.
+        columns: what each column of a row holds, in order; of an inventory, known once preflight read it.
+        url_encoded: keys are percent-encoded, with `+` for a space, as S3's own lists are.
+        header: the first row of each file holds names.
+        inventory: the list is an S3 Inventory.
+        max_age_seconds: of an inventory; None means any.
+        files: found by preflight.
+        made: when S3 made the inventory; None for a manifest.
+    """
+
+    location: Location | None
+    key: str
+    columns: tuple[Column, ...] = FAILED_COLUMNS
+    url_encoded: bool = True
+    header: bool = False
+    inventory: bool = False
+    max_age_seconds: int | None = None
+    files: tuple[ListFile, ...] = ()
+    made: datetime | None = None
+
+    def __str__(self) -> str:
+        return self.key if self.location is None else f"{self.location}/{self.key}"
+
+    def describe(self, file: ListFile) -> str:
+        """Return the address of a file, for messages."""
+        return file.key if self.location is None else f"{self.location}/{file.key}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultsPlace:
+    """Where a run writes a row for each object.
+
+    Attributes:
+        location: the bucket.
+        prefix: of all keys, empty or ending in "/".
+    """
+
+    location: Location
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"{self.location}/{self.prefix}"
