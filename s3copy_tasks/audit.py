@@ -16,6 +16,7 @@ from s3copy_tasks.core.verify import has_same_content
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.errors import CopyError
+from s3copy_tasks.plan.key_source import open_key_source
 from s3copy_tasks.plan.listing import Listing
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def audit(job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally) -> It
     comparison = _Comparison(job, sides)
     with ThreadPoolExecutor(job.transfer.in_flight) as pool:
         waiting: deque[Future[Audited]] = deque()
-        for key, version_id, destination_key in _list_keys(job, Listing(job, sides), tally):
+        for key, version_id, destination_key in _find_keys(job, sides, tally):
             waiting.append(pool.submit(comparison.compare, key, version_id, destination_key))
             if len(waiting) > 2 * job.transfer.in_flight:
                 yield from _count(waiting.popleft().result(), tally)
@@ -109,15 +110,13 @@ def audit(job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally) -> It
             yield from _count(waiting.popleft().result(), tally)
 
 
-def _list_keys(job: EffectiveJob, listing: Listing, tally: Tally) -> Iterator[tuple[str, str | None, str]]:
+def _find_keys(job: EffectiveJob, sides: PacedStores, tally: Tally) -> Iterator[tuple[str, str | None, str]]:
     """Yield key, version and destination key of every object that takes part."""
-    for entry in range(len(job.prefixes)):
-        for decided in listing.list_prefix(entry):
-            if decided.decision in LEFT_OUT:
-                tally.left_out += 1
-            else:
-                yield decided.source.key, None, decided.key
-    yield from ((entry.source, entry.version_id, entry.destination) for entry in job.objects)
+    for found in open_key_source(job, sides, Listing(job, sides)).find_all():
+        if found.decision in LEFT_OUT:
+            tally.left_out += 1
+        else:
+            yield found.source_key, found.version_id, found.key
 
 
 def _count(audited: Audited, tally: Tally) -> Iterator[Audited]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from s3copy_tasks.copy.transfer import make_missing_error
-from s3copy_tasks.core.decide import Decided, Decider, is_copied_earlier
+from s3copy_tasks.core.decide import Decided, Decider, Named, is_copied_earlier
 from s3copy_tasks.core.job import EntryId, Overwrite
 from s3copy_tasks.core.objects import Action, SkipReason, same_etag
 from s3copy_tasks.core.store import ABSENT, CopyRequest
@@ -47,33 +48,74 @@ class Copier:
         job: the run.
         stores: both sides, to check objects.
         transfer: makes the copies.
+        retried: an earlier attempt may have copied something.
     """
 
-    def __init__(self, job: EffectiveJob, stores: PacedStores, transfer: Transfer) -> None:
+    def __init__(
+        self, job: EffectiveJob, stores: PacedStores, transfer: Transfer, *, retried: bool = False
+    ) -> None:
         self._job = job
         self._source = stores.source
         self._destination = stores.destination
         self._transfer = transfer
         self._decide = Decider(job)
+        self._decide_first = Decider(job, retried=retried)
         self._debug = log.bind().debug  # bound once, because each object logs a line
 
-    async def carry_out(self, decided: Decided) -> Outcome:
-        """Carry out the decision for one object, and return the outcome.
+    async def carry_out(self, found: Decided | Named) -> Outcome:
+        """Decide for an object if that was not done, carry it out, and return the outcome.
 
         Raises:
             InterruptedError: the sender was stopped before the outcome was known.
         """
         try:
-            return await self._carry_out(decided)
+            decided = found if isinstance(found, Decided) else await self._check(found)
+            return None if decided is None else await self._carry_out(decided)
         except MissingError as error:
             return None if error.code in _VANISHED else error
         except CopyError as error:  # listings do not show every archive, such as tiers of Intelligent-Tiering
-            return self._archived(decided.source) if error.code == Code.ARCHIVED else error
+            source = found.source if isinstance(found, Decided) else found.listed
+            return self._archived(source) if error.code == Code.ARCHIVED else error
 
-    def _archived(self, source: S3Object) -> Outcome:
+    async def _check(self, named: Named) -> Decided | None:
+        """Decide for an object that a list names, by HEADs of one side or both; None if it is gone."""
+        headed, existing = await asyncio.gather(self._head_named(named), self._head_existing(named))
+        source = headed.object if headed else named.listed
+        if source is None:
+            return None
+        replaces = existing.object if existing else None
+        decide = self._decide_first
+        decision = (
+            decide.decide_named(source, replaces, named.key)
+            if named.suffix is None
+            else decide.decide_listed(source, replaces, named.suffix, named.key)
+        )
+        return Decided(
+            entry=named.entry,
+            position=named.position,
+            source=source,
+            key=named.key,
+            decision=decision,
+            replaces=replaces,
+        )
+
+    async def _head_named(self, named: Named) -> ObjectDetails | None:
+        if named.listed is not None:
+            return None
+        return await self._source.head_object(
+            named.source_key, version_id=named.version_id, entry=named.entry
+        )
+
+    async def _head_existing(self, named: Named) -> ObjectDetails | None:
+        if not named.checks_destination:
+            return None
+        return await self._destination.head_object(named.key, entry=named.entry)
+
+    def _archived(self, source: S3Object | None) -> Outcome:
         if self._job.options.archived == "skip":
             return SkipReason.ARCHIVED
-        msg = f"archived as {source.storage_class}: restore it first, or set object.archived to skip"
+        tier = f" as {source.storage_class}" if source is not None else ""
+        msg = f"archived{tier}: restore it first, or set object.archived to skip"
         return RequestError(msg, code=Code.ARCHIVED)
 
     async def _carry_out(self, decided: Decided) -> Outcome:

@@ -24,6 +24,7 @@ from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.engine.workers import Workers
 from s3copy_tasks.errors import AccessError, Code, CopyError, ExpiredError, UnsupportedError, is_worth_a_retry
+from s3copy_tasks.plan.key_source import open_key_source
 from s3copy_tasks.plan.listing import Listing, begin_ahead
 from s3copy_tasks.report import events
 
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.batch import Batch, KeyRange
     from s3copy_tasks.core.collector import MetricsCollector
+    from s3copy_tasks.core.decide import Found, Named
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.store import Stores
     from s3copy_tasks.plan.kept import KeptDecisions
-    from s3copy_tasks.plan.listing import DecidedRange
+    from s3copy_tasks.plan.key_source import FoundRange, KeySource
 
 log = structlog.get_logger(__name__)
 
@@ -75,8 +77,7 @@ def count_batch(
 
 def _count_rest_as_unknown(batch: Batch, error: BaseException, metrics: MetricsCollector) -> None:
     """Count the objects that a batch did not reach, by entry; keep the error even if there are none."""
-    for number, (entry, planned) in enumerate(batch.found_by_entry.items()):
-        rest = metrics.missing_of(entry, planned)
+    for number, (entry, rest) in enumerate(metrics.find_missing(batch.found_by_entry).items()):
         if rest or number == 0:
             key, code = f"(batch {batch.id})", type(error).__name__
             cause = Failure.of(entry=entry, key=key, code=code, message=str(error), attempts=0)
@@ -119,13 +120,15 @@ def copy_batch(
     attempt = attempt or Attempt()
     metrics.record_earlier_requests(attempt.requests or Requests(at_least=attempt.retried))
     sides = pace_stores(stores, sender, source_behind_seconds=job.source_behind_seconds)
-    copier = Copier(job, sides, Transfer(job, sides, attempt.uploads, limits))
+    transfer = Transfer(job, sides, attempt.uploads, limits)
+    copier = Copier(job, sides, transfer, retried=attempt.retried)
     listing = Listing(job, sides, retried=attempt.retried)
+    source = open_key_source(job, sides, listing, retried=attempt.retried)
     verifier = Verifier(listing, metrics, limits or LIMITS)
     work = _BatchWork(job, copier, metrics, verifier, sender, on_counted)
     try:
         attempt.abort_left(sides.destination, batch)
-        _copy_ranges(batch, partial(_find_range, attempt.kept, listing), verifier, work, metrics)
+        _copy_ranges(batch, partial(_find_range, attempt.kept, source), verifier, work, metrics)
     except BaseException:
         sender.stop()
         work.abandon()
@@ -134,28 +137,28 @@ def copy_batch(
         metrics.record_requests(sender.counted())
 
 
-def _find_range(kept: KeptDecisions, listing: Listing, key_range: KeyRange) -> DecidedRange:
-    return kept.find_range(key_range) or listing.list_range(key_range)
+def _find_range(kept: KeptDecisions, source: KeySource, key_range: KeyRange) -> FoundRange:
+    return kept.find_range(key_range) or source.find_range(key_range)
 
 
 def _copy_ranges(
     batch: Batch,
-    find_range: Callable[[KeyRange], DecidedRange],
+    find_range: Callable[[KeyRange], FoundRange],
     verifier: Verifier,
     work: _BatchWork,
     metrics: MetricsCollector,
 ) -> None:
-    with closing(begin_ahead(map(find_range, batch.ranges))) as listed:
-        for key_range, decisions in zip(batch.ranges, listed, strict=True):
+    with closing(begin_ahead(map(find_range, batch.ranges))) as ranges:
+        for key_range, found in zip(batch.ranges, ranges, strict=True):
             verifier.begin(key_range)
-            _copy_range(key_range, decisions, work, metrics)
+            _copy_range(key_range, found, work, metrics)
     work.finish()
     verifier.verify()
 
 
 def _copy_range(
     key_range: KeyRange,
-    decisions: Iterable[Decided | Unseen | None],
+    all_found: Iterable[Found],
     work: _BatchWork,
     metrics: MetricsCollector,
 ) -> None:
@@ -166,16 +169,17 @@ def _copy_range(
     """
     seen = 0
     try:
-        for decided in decisions:
+        for found in all_found:
             seen += 1
             if seen > key_range.found:
                 metrics.expect(1, key_range.entry)
-            if isinstance(decided, Decided):
-                work.add(decided)
-            elif decided is None:
-                metrics.record_vanished(key_range.entry)
+            if found.entry != key_range.entry:  # rows of a list are planned together
+                metrics.expect(-1, key_range.entry)
+                metrics.expect(1, found.entry)
+            if isinstance(found, Unseen):
+                count_outcome(found.error, found.entry, found.source_key, metrics)
             else:
-                count_outcome(decided.error, key_range.entry, decided.key, metrics)
+                work.add(found)
     except CopyError as error:
         log.error(
             "listing failed",
@@ -215,18 +219,18 @@ class _BatchWork:
         self._on_counted = on_counted
         self._access_errors = 0
 
-    def add(self, decided: Decided) -> None:
+    def add(self, found: Decided | Named) -> None:
         """Add an object; waits while there is enough to do. Skipped objects take no request."""
-        if isinstance(decided.decision, SkipReason):
-            self._metrics.record_skip(decided.decision, decided.entry)
+        if isinstance(found.decision, SkipReason):
+            self._metrics.record_skip(found.decision, found.entry)
             self._report_counted()
         elif self._access_errors >= ACCESS_ERRORS_MAX:
-            self._count_not_attempted(decided)
+            self._count_not_attempted(found)
         else:
-            self._workers.add(decided)
+            self._workers.add(found)
         if self._verifier.is_due:
             self._workers.finish()
-            self._verifier.verify_through(decided.position)
+            self._verifier.verify_through(found.position)
             self._workers = self._new_workers()
 
     def finish(self) -> None:
@@ -241,7 +245,7 @@ class _BatchWork:
         """Wait for the objects in progress and drop the rest."""
         self._workers.abandon()
 
-    def _new_workers(self) -> Workers[Decided]:
+    def _new_workers(self) -> Workers[Decided | Named]:
         sender = self._sender
         return Workers(
             self._carry_out,
@@ -250,12 +254,12 @@ class _BatchWork:
             on_last=sender.last_begun.set,
         )
 
-    async def _carry_out(self, decided: Decided) -> None:
+    async def _carry_out(self, found: Decided | Named) -> None:
         if self._access_errors >= ACCESS_ERRORS_MAX:
-            self._count_not_attempted(decided)
+            self._count_not_attempted(found)
             return
-        outcome = await self._copier.carry_out(decided)
-        count_outcome(outcome, decided.entry, decided.source.key, self._metrics)
+        outcome = await self._copier.carry_out(found)
+        count_outcome(outcome, found.entry, found.source_key, self._metrics)
         if isinstance(outcome, Copied) and not outcome.is_proven:
             await self._verify(outcome)
         denied = isinstance(outcome, (AccessError, ExpiredError, UnsupportedError))
@@ -270,12 +274,12 @@ class _BatchWork:
         agree = await self._copier.checksums_agree(copied)
         count_proof(copied, self._metrics, same=agree)
 
-    def _count_not_attempted(self, decided: Decided) -> None:
+    def _count_not_attempted(self, found: Decided | Named) -> None:
         msg = f"{ACCESS_ERRORS_MAX} objects in a row were denied; the rest of the batch was not attempted"
         failure = Failure.of(
-            entry=decided.entry, key=decided.source.key, code=Code.ACCESS_BREAKER, message=msg, attempts=0
+            entry=found.entry, key=found.source_key, code=Code.ACCESS_BREAKER, message=msg, attempts=0
         )
-        events.object_failed(decided.source.key, failure)
+        events.object_failed(found.source_key, failure)
         self._metrics.record_file_failure(failure)
         self._report_counted()
 

@@ -10,10 +10,11 @@ import structlog
 
 from s3copy_tasks.core.pages import PageTrail
 from s3copy_tasks.core.store import UploadMarker
-from s3copy_tasks.core.uploads import EarlierUploads, UploadOwner, find_upload_spans
+from s3copy_tasks.core.uploads import EarlierUploads, RowSource, UploadOwner, find_upload_spans
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.plan.kept import KeptDecisions
+from s3copy_tasks.plan.row_keys import RowKeys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +83,7 @@ class ListedUploads(NoRecord):
 
     def __init__(self, job: EffectiveJob, stores: PacedStores, initiator: str | None) -> None:
         self._job = job
+        self._stores = stores
         self._source = stores.source
         self._destination = stores.destination
         self._initiator = initiator
@@ -91,8 +93,8 @@ class ListedUploads(NoRecord):
 
         Returns nothing, and logs a warning, if they can't be listed: a batch does not fail for that.
         """
-        earlier = EarlierUploads(self._job, batch, self._initiator)
         try:
+            earlier = EarlierUploads(self._job, batch, self._initiator, self._read_rows(batch))
             found = wait_for(self._list_spans(find_upload_spans(self._job, batch), earlier))
         except CopyError as error:
             log.warning("uploads of earlier tries are not known", code=error.code, error=error.message)
@@ -107,6 +109,17 @@ class ListedUploads(NoRecord):
             for upload, owner in found.items()
             if owner is UploadOwner.THIS_RUN
         ]
+
+    def _read_rows(self, batch: Batch) -> dict[str, RowSource]:
+        """Return the rows of the batch's ranges, if a list names its keys."""
+        if self._job.keys_from is None:
+            return {}
+        keys = RowKeys(self._job, self._job.keys_from, self._stores)
+        return {
+            found.key: RowSource(found.entry, found.source_key, found.version_id)
+            for key_range in batch.ranges
+            for found in keys.find_range(key_range)
+        }
 
     async def _list_spans(
         self, spans: Sequence[UploadSpan], earlier: EarlierUploads

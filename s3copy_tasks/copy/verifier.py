@@ -86,8 +86,8 @@ class Verifier:
         with closing(begin_ahead(starmap(self._listing.list_copies, below))) as listed:
             for (entry, _), copies in zip(below, listed, strict=True):
                 _find(copies, waiting[entry], self._metrics)
-        if None in waiting:
-            _find(self._listing.find_copies(waiting[None]), waiting[None], self._metrics)
+        for unlisted in waiting.keys() - {entry for entry, _ in below}:  # named by their keys
+            _find(self._listing.find_copies(waiting[unlisted]), waiting[unlisted], self._metrics)
         for expected in waiting.values():
             for copied in expected.values():
                 _compare(copied, None, self._metrics)

@@ -15,16 +15,18 @@ _LABEL_PREFIX_CHARACTERS_MAX = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRange:
-    """A range of one entry's keys, to be listed again, decided again and copied.
+    """A range of one entry's keys, or of a list's rows, to be read again, decided again and copied.
 
     Attributes:
-        entry: index into the job's prefixes; None means the job's `objects`.
+        entry: index into the job's prefixes; None means the job's `objects`, or rows of any entry.
         after: lower bound, exclusive; None means from the start. Below a prefix it is the part of the key
-            after the prefix, so that one bound serves both listings; for `objects` it is an index.
+            after the prefix, so that one bound serves both listings; for `objects` it is an index. A row's
+            position is the byte where it ends in its file, which is unpacked if it is compressed.
         through: upper bound, inclusive, in the same terms.
         found: objects that the plan saw inside.
         objects: of these, the ones that need a copy, or a comparison by HEAD.
         bytes: total size of those.
+        file: index into the files of the job's list; None if keys are listed.
     """
 
     entry: EntryId
@@ -33,6 +35,7 @@ class KeyRange:
     found: int
     objects: int
     bytes: int
+    file: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +102,18 @@ def make_plan_id(job: EffectiveJob, batches: Sequence[Sequence[KeyRange]]) -> st
 
 
 def make_label(number: int, of: int, ranges: tuple[KeyRange, ...], job: EffectiveJob) -> str:
-    """Name a batch by its number, from 1, and its first entry; "+n" means n other entries."""
-    entries = list(dict.fromkeys(r.entry for r in ranges))
-    first = "objects" if entries[0] is None else job.prefixes[entries[0]].source or "(whole bucket)"
+    """Name a batch by its number, from 1, and its first entry or file; "+n" means n others."""
+    entries = list(dict.fromkeys((r.entry, r.file) for r in ranges))
+    first = _name_range(ranges[0], job)
     if len(first) > _LABEL_PREFIX_CHARACTERS_MAX:
         first = "..." + first[3 - _LABEL_PREFIX_CHARACTERS_MAX :]
     more = f" +{len(entries) - 1}" if len(entries) > 1 else ""
     return f"{number}/{of} {first}{more}"
+
+
+def _name_range(key_range: KeyRange, job: EffectiveJob) -> str:
+    if key_range.file is not None and job.keys_from is not None:
+        return job.keys_from.files[key_range.file].key
+    if key_range.entry is None:
+        return "objects"
+    return job.prefixes[key_range.entry].source or "(whole bucket)"

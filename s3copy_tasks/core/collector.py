@@ -14,7 +14,7 @@ from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.errors import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.core.objects import SkipReason
@@ -268,11 +268,17 @@ class MetricsCollector:
         with self._lock:
             self._part(entry_number(entry)).unplanned += objects
 
-    def missing_of(self, entry: EntryId, planned: int) -> int:
-        """Return how many objects of an entry were not counted yet; `expect` corrects what was planned."""
+    def find_missing(self, planned: Mapping[EntryId, int]) -> dict[EntryId, int]:
+        """Return how many objects were not counted yet, by entry; `expect` corrects what was planned."""
         with self._lock:
-            part = self._parts.get(entry_number(entry), _Part())
-            return max(planned + part.unplanned - part.found, 0)
+            numbers = {entry_number(entry): (entry, count) for entry, count in planned.items()}
+            for number in self._parts.keys() - numbers.keys():
+                numbers[number] = (None if number < 0 else number), 0
+            parts = {number: self._parts.get(number, _Part()) for number in numbers}
+            return {
+                entry: max(count + parts[number].unplanned - parts[number].found, 0)
+                for number, (entry, count) in numbers.items()
+            }
 
     def finish_operation(self) -> OperationMetrics:
         """Return what was counted, as `TransferMetrics.as_dict` does."""

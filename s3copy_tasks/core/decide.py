@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import translate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from s3copy_tasks.core.job import KEY_BYTES_MAX, EntryId, Overwrite, key_bytes
 from s3copy_tasks.core.objects import Action, SkipReason
@@ -35,6 +35,8 @@ class Decided:
         key: of the destination.
         decision: what to do.
         replaces: the object that the destination has now.
+        file: index of the list's file that names it; None if it was listed.
+        heads: HEAD requests that it took to decide.
     """
 
     entry: EntryId
@@ -43,13 +45,81 @@ class Decided:
     key: str
     decision: Decision
     replaces: S3Object | None = None
+    file: int | None = None
+    heads: int = 0
+
+    @property
+    def source_key(self) -> str:
+        """Whole key of the source."""
+        return self.source.key
+
+    @property
+    def version_id(self) -> str | None:
+        """Version to copy; None means the current one."""
+        return self.source.version_id
+
+
+@dataclass(slots=True, kw_only=True)
+class Named:
+    """An object that a list names, and that has to be checked first. Never changed: see `S3Object`.
+
+    Attributes:
+        entry: index of its prefix; None for one of the job's `objects`.
+        position: of its row: see `KeyRange`.
+        source_key: whole key.
+        version_id: to copy; None means the current one.
+        suffix: the key below the prefix, which filters apply to; None for one of the job's `objects`.
+        key: of the destination.
+        listed: the object as the list describes it; None if that is not enough to copy it.
+        checks_destination: whether the destination decides, too.
+        file: index of the list's file.
+    """
+
+    entry: EntryId
+    position: int
+    source_key: str
+    version_id: str | None
+    suffix: str | None
+    key: str
+    listed: S3Object | None
+    checks_destination: bool
+    file: int
+
+    @property
+    def decision(self) -> Decision:
+        """What is known before any HEAD."""
+        return Action.CHECK if self.checks_destination else Action.COPY
+
+    @property
+    def heads(self) -> int:
+        """Number of HEAD requests that it takes to decide."""
+        return int(self.listed is None) + int(self.checks_destination)
 
 
 class Unseen(NamedTuple):
-    """A single object whose HEAD failed: its source key, and the error."""
+    """A single object that was gone, or whose HEAD failed.
 
+    Attributes:
+        position: its index among the single objects.
+        source_key: whole key.
+        key: of the destination.
+        error: None if the object is gone.
+        version_id: that was named.
+    """
+
+    position: int
+    source_key: str
     key: str
-    error: CopyError
+    error: CopyError | None
+    version_id: str | None = None
+    decision: Decision = Action.UNSEEN
+    heads: int = 2
+    entry: EntryId = None
+    file: int | None = None
+
+
+Found: TypeAlias = Decided | Named | Unseen
+"""What a source of keys finds."""
 
 
 def compile_globs(patterns: Iterable[str]) -> re.Pattern[str]:

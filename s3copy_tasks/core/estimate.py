@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from s3copy_tasks.core.job import entry_number
 from s3copy_tasks.core.multipart import LIMITS, RELAY_LIMITS, count_parts
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.core.request_counts import PRICES_USD
 
 if TYPE_CHECKING:
-    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.job import EffectiveJob, EntryId
     from s3copy_tasks.core.objects import Decision
 
 PAGE_KEYS = 1_000
@@ -27,9 +28,10 @@ class EntryPlan:
 
     Attributes:
         path: of the entry in the config.
-        by_key: whether it is the single objects, which take a HEAD and no listing.
+        number: of the entry in metrics.
+        listed: whether it is listed; single objects and rows of a list are not.
         found: objects of the source.
-        objects: to be copied.
+        objects: to be copied, or named by a list and not checked yet.
         compare: to be checked by HEAD, and copied if that shows a change.
         failing: can't be copied as they are now: archived, with too long a key, gone, or their HEAD failed.
             Their batch counts them.
@@ -46,7 +48,8 @@ class EntryPlan:
     path: str
     source: str
     destination: str
-    by_key: bool = False
+    number: int
+    listed: bool = True
     found: int = 0
     objects: int = 0
     compare: int = 0
@@ -62,7 +65,7 @@ class EntryPlan:
     @property
     def list_requests(self) -> int:
         """Approximate number of LIST requests: both sides for the plan, and again for the batches."""
-        pages = 0 if self.by_key else max(1, -(-self.found // PAGE_KEYS))
+        pages = 0 if not self.listed else max(1, -(-self.found // PAGE_KEYS))
         return pages * (4 if self.batches else 2)
 
     @property
@@ -78,7 +81,6 @@ class EntryPlan:
     def count(self, size: int, decision: Decision) -> None:
         """Count one object."""
         self.found += 1
-        self.head_requests += 2 if self.by_key else 0
         if isinstance(decision, SkipReason):
             self.skipped[decision] += 1
             return
@@ -89,6 +91,8 @@ class EntryPlan:
         if decision is Action.COMPARE:
             self.compare += 1
             self.head_requests += 2
+        elif decision is Action.CHECK:
+            self.compare += 1
         else:
             self.objects += 1
 
@@ -141,3 +145,18 @@ class CopyEstimate:
             return CopyRequests(copy=1, head=1) if verify else _ONE
         reads = parts if self._relayed else 0
         return CopyRequests(copy=2 + parts if parts else 1, head=1 + verify, get=self._tag_requests + reads)
+
+
+def make_entry_plans(job: EffectiveJob) -> dict[EntryId, EntryPlan]:
+    """Return the empty totals of each entry; rows of a list that belong to no entry have totals, too."""
+    listed = job.keys_from is None
+    plans: dict[EntryId, EntryPlan] = {
+        index: EntryPlan(f"prefixes[{index}]", entry.source, entry.destination, index, listed)
+        for index, entry in enumerate(job.prefixes)
+    }
+    number = entry_number(None)
+    if job.keys_from is not None:
+        plans[None] = EntryPlan("from", str(job.keys_from), BY_KEY, number, listed=False)
+    elif job.objects:
+        plans[None] = EntryPlan("objects", BY_KEY, BY_KEY, number, listed=False)
+    return plans

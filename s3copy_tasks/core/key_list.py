@@ -24,9 +24,9 @@ class Column(StrEnum):
     """Key of the copy; says which entry of the job is meant, where several could copy the key."""
     IGNORED = "ignored"
     LAST_MODIFIED = "last_modified"
-    """Only in inventories, as the next three."""
     STORAGE_CLASS = "storage_class"
     IS_LATEST = "is_latest"
+    """Only in inventories, as the next one."""
     IS_DELETE_MARKER = "is_delete_marker"
 
 
@@ -36,6 +36,7 @@ FAILED_COLUMNS = (
     Column.VERSION,
     Column.ETAG,
     Column.SIZE,
+    Column.STORAGE_CLASS,
     Column.DESTINATION,
 )
 """Of the lists of failed objects that a run writes, and of a manifest by default."""

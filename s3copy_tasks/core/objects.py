@@ -135,6 +135,8 @@ class SkipReason(StrEnum):
     NOT_INCLUDED = "not_included"
     NOT_MODIFIED_SINCE = "not_modified_since"
     ARCHIVED = "archived"
+    OUT_OF_SCOPE = "out_of_scope"
+    """A list names it, and it is below no prefix of the job."""
     FOLDER_MARKER = "folder_marker"
     """The object whose key equals the source prefix, if its copy would have an empty key."""
     DRY_RUN = "dry_run"
@@ -146,6 +148,7 @@ LEFT_OUT = frozenset(
         SkipReason.FOLDER_MARKER,
         SkipReason.NOT_INCLUDED,
         SkipReason.NOT_MODIFIED_SINCE,
+        SkipReason.OUT_OF_SCOPE,
     }
 )
 """Reasons that exclude an object from a job, whatever the destination has."""
@@ -159,6 +162,8 @@ class Action(Enum):
     """Only a HEAD of both sides can show whether it changed (rule 12: the source is multipart)."""
     COPIED_EARLIER = "copied_earlier"
     """An earlier attempt of the same batch copied it."""
+    CHECK = "check"
+    """A list names the object, and does not say enough: HEADs have to show what it is."""
     UNSEEN = "unseen"
     """A single object that was gone, or whose HEAD failed: its batch checks again, and counts it."""
     ARCHIVED = "archived"

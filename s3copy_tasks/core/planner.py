@@ -5,14 +5,14 @@ A batch does not contain keys: see docs/design/key-ranges.md. Memory does not gr
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeVar
 
 from s3copy_tasks.core.batch import Batch, KeyRange, make_label, make_plan_id
-from s3copy_tasks.core.estimate import BY_KEY, PAGE_KEYS, CopyEstimate, EntryPlan
+from s3copy_tasks.core.estimate import PAGE_KEYS, CopyEstimate, EntryPlan, make_entry_plans
+from s3copy_tasks.core.growing_range import LISTED_PER_COPY, Cut, GrowingRange
 from s3copy_tasks.core.objects import Action, SkipReason
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ T = TypeVar("T")
 BATCHES_MAX = 500
 RANGES_MAX = 2_000
 PLAN_BYTES_MAX = 1_000_000
-LISTED_PER_COPY = 100
-"""Number of keys that count as one object if a batch lists but does not copy them."""
-_RANGE_BYTES = 90  # of a range as JSON, without its bounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,58 +45,6 @@ class Plan:
         return sum((entry.outside for entry in self.entries), start=Counter())
 
 
-@dataclass(slots=True)
-class _Range:
-    """A range that is still growing, with the gap of skipped objects before it."""
-
-    after: str | int | None
-    through: str | int
-    gap: Counter[SkipReason]
-    inside: Counter[SkipReason] = field(default_factory=Counter)
-    objects: int = 0
-    bytes: int = 0
-
-    @property
-    def weight(self) -> float:
-        return self.objects + self.inside.total() / LISTED_PER_COPY
-
-    @property
-    def json_bytes(self) -> int:
-        return _RANGE_BYTES + len(json.dumps([self.after, self.through]))
-
-    def take(self, position: str | int, size: int, gap: Counter[SkipReason]) -> None:
-        """Add an object, and the gap before it."""
-        if gap:
-            self.inside += gap
-        self.through = position
-        self.objects += 1
-        self.bytes += size
-
-    def absorb(self, follower: _Range) -> None:
-        """Add the next range of the same entry, and the gap between."""
-        self.inside += follower.gap + follower.inside
-        self.through = follower.through
-        self.objects += follower.objects
-        self.bytes += follower.bytes
-
-
-@dataclass(slots=True)
-class _Entry:
-    """The ranges of one entry while it is cut, in key order."""
-
-    plan: EntryPlan
-    ranges: list[_Range] = field(default_factory=list)
-    is_open: bool = False
-    last: str | int | None = None
-    pending: Counter[SkipReason] = field(default_factory=Counter)
-    pending_found: int = 0
-
-    @property
-    def closed(self) -> list[_Range]:
-        """The ranges that no longer grow."""
-        return self.ranges[:-1] if self.is_open else self.ranges
-
-
 class Planner:
     """Cuts the objects to copy into key ranges, from a stream of decisions.
 
@@ -113,12 +58,10 @@ class Planner:
     def __init__(self, job: EffectiveJob, batches_max: int = BATCHES_MAX) -> None:
         self._job = job
         self._batches_max = min(batches_max, BATCHES_MAX)
-        self._entries: dict[int | None, _Entry] = {
-            index: _Entry(EntryPlan(f"prefixes[{index}]", entry.source, entry.destination))
-            for index, entry in enumerate(job.prefixes)
-        }
-        if job.objects:
-            self._entries[None] = _Entry(EntryPlan("objects", BY_KEY, BY_KEY, by_key=True))
+        self._plans = make_entry_plans(job)
+        self._cuts: dict[tuple[EntryId, int | None], Cut] = {}
+        for entry in self._plans:
+            self._find_cut(entry, None)
         self._estimate = CopyEstimate(job)
         self._gap_max = PAGE_KEYS  # leaving out a page without copies is cheaper than to list it again
         self._objects_max: float = job.transfer.batch_objects
@@ -134,72 +77,97 @@ class Planner:
         decision: Decision,
         *,
         is_multipart: bool = False,
+        heads: int = 0,
+        file: int | None = None,
     ) -> None:
         """Add one decision.
 
         Args:
             entry: that the object belongs to.
-            position: a key below the prefix, or an index into `objects`.
+            position: a key below the prefix, or an index into `objects`, or where a list's row ends.
             size: of the source.
             decision: for the object.
             is_multipart: the source was uploaded in parts.
+            heads: HEAD requests that the decision takes.
+            file: index of the list's file that names it; None if it was listed.
         """
-        cut = self._entries[entry]
-        cut.plan.count(size, decision)
+        plan, cut = self._plans[entry], self._find_cut(entry, file)
+        plan.count(size, decision)
+        plan.head_requests += heads
         if decision is Action.COPY:
-            cut.plan.add_requests(self._estimate.count_requests(size, is_multipart=is_multipart))
+            plan.add_requests(self._estimate.count_requests(size, is_multipart=is_multipart))
         if isinstance(decision, SkipReason):
-            self._skip(cut, decision)
+            self._skip(cut, position, decision)
         else:
             self._take(cut, position, size)
         cut.last = position
 
     def finish(self) -> Plan:
         """Return the plan; no decision may be added afterwards."""
-        for cut in self._entries.values():
+        for cut in self._cuts.values():
             self._close(cut)
         groups = self._pack()
         while len(groups) > self._batches_max:
             self._grow()
             self._halve()
             groups = self._pack()
-        for cut in self._entries.values():
-            cut.plan.outside = sum((key_range.gap for key_range in cut.ranges), start=cut.pending)
+        for (entry, _), cut in self._cuts.items():
+            if cut.leaves_gaps:
+                gaps = (key_range.gap for key_range in cut.ranges)
+                self._plans[entry].outside = sum(gaps, start=cut.pending)
         for group in groups:
             for entry in {key_range.entry for key_range in group}:
-                self._entries[entry].plan.batches += 1
+                self._plans[entry].batches += 1
         groups = spread(groups, self._job.transfer.max_active_batches)
         name = make_plan_id(self._job, groups)
         return Plan(
             batches=tuple(self._batch(index, len(groups), group, name) for index, group in enumerate(groups)),
-            entries=tuple(cut.plan for cut in self._entries.values()),
+            entries=tuple(self._plans.values()),
         )
 
-    def _skip(self, cut: _Entry, reason: SkipReason) -> None:
+    def _find_cut(self, entry: EntryId, file: int | None) -> Cut:
+        name = (entry, None) if file is None else (None, file)
+        found = self._cuts.get(name)
+        if found is None:
+            found = self._cuts[name] = Cut(leaves_gaps=file is None)
+        return found
+
+    def _skip(self, cut: Cut, position: str | int, reason: SkipReason) -> None:
+        if not cut.leaves_gaps:
+            if not cut.is_open:
+                self._open(cut, position)
+            cut.ranges[-1].skip(position, reason)
+            self._close_if_full(cut)
+            return
         cut.pending[reason] += 1
         cut.pending_found += 1
         if cut.is_open and cut.pending_found > self._gap_max:
             self._close(cut)
 
-    def _take(self, cut: _Entry, position: str | int, size: int) -> None:
-        if cut.is_open:
-            cut.ranges[-1].take(position, size, cut.pending)
-            cut.pending.clear()
-        else:
-            cut.ranges.append(_Range(cut.last, position, cut.pending, objects=1, bytes=size))
-            cut.is_open, cut.pending = True, Counter()
+    def _take(self, cut: Cut, position: str | int, size: int) -> None:
+        if not cut.is_open:
+            self._open(cut, position)
+        cut.ranges[-1].take(position, size, cut.pending)
+        cut.pending.clear()
         cut.pending_found = 0
+        self._close_if_full(cut)
+
+    def _open(self, cut: Cut, position: str | int) -> None:
+        cut.ranges.append(GrowingRange(cut.last, position, cut.pending))
+        cut.is_open, cut.pending = True, Counter()
+
+    def _close_if_full(self, cut: Cut) -> None:
         if cut.ranges[-1].weight >= self._objects_max or cut.ranges[-1].bytes >= self._bytes_max:
             self._close(cut)
 
-    def _close(self, cut: _Entry) -> None:
+    def _close(self, cut: Cut) -> None:
         if not cut.is_open:
             return
         cut.is_open = False
         self._ranges += 1
         self._json_bytes += cut.ranges[-1].json_bytes
         while self._ranges > RANGES_MAX or self._json_bytes > PLAN_BYTES_MAX:
-            if not any(len(cut.closed) > 1 for cut in self._entries.values()):
+            if not any(len(cut.closed) > 1 for cut in self._cuts.values()):
                 return  # each entry has one range: nothing is left to join
             before = self._ranges
             self._gap_max *= 2
@@ -213,14 +181,14 @@ class Planner:
 
     def _halve(self) -> None:
         """Join neighbours in pairs, so that ranges keep similar sizes."""
-        for cut in self._entries.values():
+        for cut in self._cuts.values():
             cut.ranges = list(self._join(cut))
-        closed = [key_range for cut in self._entries.values() for key_range in cut.closed]
+        closed = [key_range for cut in self._cuts.values() for key_range in cut.closed]
         self._ranges = len(closed)
         self._json_bytes = sum(key_range.json_bytes for key_range in closed)
 
-    def _join(self, cut: _Entry) -> Iterator[_Range]:
-        waiting: _Range | None = None
+    def _join(self, cut: Cut) -> Iterator[GrowingRange]:
+        waiting: GrowingRange | None = None
         for key_range in cut.closed:
             if waiting is not None and self._fits(waiting, key_range):
                 waiting.absorb(key_range)
@@ -234,7 +202,7 @@ class Planner:
             yield waiting
         yield from cut.ranges[len(cut.closed) :]
 
-    def _fits(self, first: _Range, follower: _Range) -> bool:
+    def _fits(self, first: GrowingRange, follower: GrowingRange) -> bool:
         listed = follower.gap.total()
         weight = first.weight + follower.weight + listed / LISTED_PER_COPY
         return (
@@ -247,14 +215,14 @@ class Planner:
         """Fill batches with ranges in order, each as full as its limits allow."""
         number, weight, size = 0, 0.0, 0
         numbered: list[tuple[int, KeyRange]] = []
-        for entry, cut in self._entries.items():
+        for (entry, file), cut in self._cuts.items():
             for key_range in cut.ranges:
                 if numbered and (
                     weight + key_range.weight > self._objects_max or size + key_range.bytes > self._bytes_max
                 ):
                     number, weight, size = number + 1, 0.0, 0
                 weight, size = weight + key_range.weight, size + key_range.bytes
-                numbered.append((number, _freeze(entry, key_range)))
+                numbered.append((number, _freeze(entry, file, key_range)))
         return [[r for _, r in group] for _, group in groupby(numbered, key=lambda pair: pair[0])]
 
     def _batch(self, index: int, of: int, ranges: list[KeyRange], name: str) -> Batch:
@@ -263,9 +231,10 @@ class Planner:
         return Batch(id=index, of=of, plan_id=name, label=named, ranges=frozen)
 
 
-def _freeze(entry: EntryId, key_range: _Range) -> KeyRange:
+def _freeze(entry: EntryId, file: int | None, key_range: GrowingRange) -> KeyRange:
     return KeyRange(
         entry=entry,
+        file=file,
         after=key_range.after,
         through=key_range.through,
         found=key_range.objects + key_range.inside.total(),

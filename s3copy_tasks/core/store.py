@@ -154,6 +154,9 @@ class Store(Protocol):
     ) -> Confirmation:
         """Write an object that keeps everything that a small copy keeps; return what S3 confirmed."""
 
+    async def put_bytes(self, key: str, body: bytes, content_type: str) -> None:
+        """Write an object of this run's own, such as its results."""
+
     async def put_part(self, request: CopyRequest, upload_id: str, number: int, body: bytes) -> str:
         """Write a part; return its ETag."""
 
@@ -165,7 +168,11 @@ class Stores:
     Attributes:
         source: the source bucket with the source's credentials.
         destination: the destination bucket with the destination's.
+        lists: the bucket of the list that names the keys; None if prefixes are listed.
+        results: the bucket where results are written; None if none are.
     """
 
     source: Store
     destination: Store
+    lists: Store | None = None
+    results: Store | None = None

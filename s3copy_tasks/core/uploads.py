@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from s3copy_tasks.core.decide import build_filter
+from s3copy_tasks.core.job import list_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from s3copy_tasks.core.batch import Batch, KeyRange
     from s3copy_tasks.core.job import EffectiveJob, EntryId, ObjectEntry, PrefixEntry
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 _ANY_DATE = datetime.max.replace(tzinfo=UTC)
 """Date of a source object when only its key matters."""
+
+
+_LAST = "\U0010ffff"
+"""Follows a prefix in a key that comes after all keys below it."""
 
 
 class UploadOwner(StrEnum):
@@ -45,11 +50,24 @@ class UploadSpan:
     through: str
 
 
+class RowSource(NamedTuple):
+    """What a row of a list copies: the entry that it belongs to, source key and version."""
+
+    entry: EntryId
+    key: str
+    version_id: str | None
+
+
 def find_upload_spans(job: EffectiveJob, batch: Batch) -> list[UploadSpan]:
     """Return the ranges to list: one for each prefix of a batch, and one for each single object.
 
-    The ranges of one prefix are listed together: uploads are few, and ranges may be many.
+    The ranges of one prefix are listed together: uploads are few, and ranges may be many. The rows of a list
+    may be below any prefix.
     """
+    if job.keys_from is not None:
+        entries = list_entries(job.prefixes, job.objects)
+        places = dict.fromkeys(entry.destination for _, _, entry in entries)
+        return [UploadSpan(entry=None, prefix=key, after=None, through=key + _LAST) for key in places]
     found: list[UploadSpan] = []
     for entry in batch.found_by_entry:
         ranges = [key_range for key_range in batch.ranges if key_range.entry == entry]
@@ -87,9 +105,17 @@ class EarlierUploads:
         job: the run.
         batch: of its plan.
         initiator: ARN of the principal that signs the copies; None if it is not known.
+        rows: of a list that the batch copies, by destination key; empty if it lists keys.
     """
 
-    def __init__(self, job: EffectiveJob, batch: Batch, initiator: str | None) -> None:
+    def __init__(
+        self,
+        job: EffectiveJob,
+        batch: Batch,
+        initiator: str | None,
+        rows: Mapping[str, RowSource] | None = None,
+    ) -> None:
+        self._rows = rows or {}
         self._job = job
         self._batch = batch
         self._initiator = initiator
@@ -108,7 +134,7 @@ class EarlierUploads:
         is_named = self._initiator is not None and upload.initiator is not None
         if is_named and upload.initiator != self._initiator:
             return UploadOwner.OTHERS
-        writing = {key_range.entry for key_range in self._batch.ranges if self._writes(key_range, upload.key)}
+        writing = self._find_writing(upload.key)
         if not writing:
             return UploadOwner.OTHERS
         return (
@@ -117,6 +143,9 @@ class EarlierUploads:
 
     def find_sources(self, key: str) -> set[tuple[str, str | None]]:
         """Return the source keys and versions that the batch would copy to a destination key."""
+        row = self._rows.get(key)
+        if row is not None:
+            return {(row.key, row.version_id)}
         writing = [key_range for key_range in self._batch.ranges if self._writes(key_range, key)]
         named = {
             (entry.source, entry.version_id)
@@ -130,8 +159,17 @@ class EarlierUploads:
         )
         return named | {(entry.source + key.removeprefix(entry.destination), None) for entry in entries}
 
+    def _find_writing(self, key: str) -> set[EntryId]:
+        """Return the entries with which the batch writes a destination key."""
+        row = self._rows.get(key)
+        if row is not None:
+            return {row.entry}
+        return {key_range.entry for key_range in self._batch.ranges if self._writes(key_range, key)}
+
     def _writes(self, key_range: KeyRange, key: str) -> bool:
         """Say whether a range of the batch writes a destination key, if the source has the object."""
+        if key_range.file is not None:
+            return False  # its rows say so
         if key_range.entry is None:
             return any(entry.destination == key for entry in _named_objects(self._job, key_range))
         entry = self._job.prefixes[key_range.entry]

@@ -141,6 +141,13 @@ class PacedStore:
         call = partial(self._store.put_object, request, details, tags, body)
         return self._send("PutObject", call, entry=request.entry, size=len(body))
 
+    def put_bytes(
+        self, key: str, body: bytes, content_type: str, *, entry: EntryId = None, cleans_up: bool = False
+    ) -> Coroutine[Any, Any, None]:
+        """Write an object of this run's own; with `cleans_up` even after the sender was stopped."""
+        call = partial(self._store.put_bytes, key, body, content_type)
+        return self._send("PutObject", call, entry=entry, cleans_up=cleans_up)
+
     def put_part(
         self, request: CopyRequest, upload_id: str, number: int, body: bytes
     ) -> Coroutine[Any, Any, str]:
@@ -156,10 +163,14 @@ class PacedStores:
     Attributes:
         source: the source bucket with the source's credentials.
         destination: the destination bucket with the destination's.
+        lists: the bucket of the list that names the keys; None if prefixes are listed.
+        results: the bucket where results are written; None if none are.
     """
 
     source: PacedStore
     destination: PacedStore
+    lists: PacedStore | None = None
+    results: PacedStore | None = None
 
 
 def pace_stores(stores: Stores, sender: Sender, *, source_behind_seconds: int = 0) -> PacedStores:
@@ -167,6 +178,8 @@ def pace_stores(stores: Stores, sender: Sender, *, source_behind_seconds: int = 
     return PacedStores(
         source=PacedStore(stores.source, sender, behind_seconds=source_behind_seconds),
         destination=PacedStore(stores.destination, sender),
+        lists=None if stores.lists is None else PacedStore(stores.lists, sender),
+        results=None if stores.results is None else PacedStore(stores.results, sender),
     )
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
     from s3copy_tasks.core.batch import KeyRange
-    from s3copy_tasks.core.decide import Unseen
     from s3copy_tasks.core.job import EffectiveJob, PrefixEntry
     from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.core.store import Page
@@ -134,7 +133,7 @@ class Listing:
         self._reach = reach
         self._ahead = ahead
 
-    def list_range(self, key_range: KeyRange) -> DecidedRange:
+    def list_range(self, key_range: KeyRange) -> EntryListing | NamedRange:
         """Return the objects of a batch's range with their decisions."""
         if key_range.entry is None:
             return NamedRange(self.named, _index(key_range.after), int(key_range.through))
@@ -237,13 +236,6 @@ class Begins(Protocol):
 
     def close(self) -> None:
         """Stop, if it was begun and not read."""
-
-
-class DecidedRange(Begins, Protocol):
-    """A range of objects with their decisions; each iteration may list them."""
-
-    def __iter__(self) -> Iterator[Decided | Unseen | None]:
-        """Yield the objects in key order; None stands for a single object that is gone."""
 
 
 T = TypeVar("T", bound=Begins)

@@ -33,23 +33,20 @@ class NamedObjects:
         self._stores = stores
         self._decider = decider
 
-    def decide_all(
-        self, after: int | None = None, through: int | None = None
-    ) -> list[Decided | Unseen | None]:
-        """Return the objects of an index range with their decisions.
-
-        None stands for an object that is gone; one whose HEAD fails does not stop the others.
-        """
+    def decide_all(self, after: int | None = None, through: int | None = None) -> list[Decided | Unseen]:
+        """Return the objects of an index range with their decisions; one that fails does not stop others."""
         first = 0 if after is None else after + 1
         indexes = range(first, len(self._job.objects) if through is None else through + 1)
         with ThreadPoolExecutor(self._job.transfer.in_flight) as pool:
             return list(pool.map(self._try_decide, indexes))
 
-    def _try_decide(self, index: int) -> Decided | Unseen | None:
+    def _try_decide(self, index: int) -> Decided | Unseen:
+        entry, failed = self._job.objects[index], None
         try:
-            return self.decide(index)
+            found = self.decide(index)
         except CopyError as error:
-            return Unseen(self._job.objects[index].source, error)
+            found, failed = None, error
+        return found or Unseen(index, entry.source, entry.destination, failed, entry.version_id)
 
     def decide(self, index: int) -> Decided | None:
         """Return one object with its decision; None if it is gone.
@@ -70,6 +67,7 @@ class NamedObjects:
             key=entry.destination,
             decision=decision,
             replaces=existing,
+            heads=2,
         )
 
     async def _head_both(self, entry: ObjectEntry) -> tuple[ObjectDetails | None, ObjectDetails | None]:
@@ -92,6 +90,6 @@ class NamedRange:
     def close(self) -> None:
         """Do nothing."""
 
-    def __iter__(self) -> Iterator[Decided | Unseen | None]:
+    def __iter__(self) -> Iterator[Decided | Unseen]:
         """Yield what `NamedObjects.decide_all` returns."""
         return iter(self._named.decide_all(*self._range))

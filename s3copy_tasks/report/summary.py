@@ -39,10 +39,7 @@ def outside_metrics(
     """
     sent = sent or Tally()
     shares = sent.by_entry()
-    entries = {
-        entry_number(None if entry.by_key else index): _outside(entry, dry_run=job.dry_run)
-        for index, entry in enumerate(plan.entries)
-    }
+    entries = {entry.number: _outside(entry, dry_run=job.dry_run) for entry in plan.entries}
     parts = {
         number: replace(part, requests=shares.get(number, Requests())) for number, part in entries.items()
     }

@@ -252,6 +252,11 @@ class BucketStore:
         )
         return parse_confirmation("PutObject", await self._call("PutObject", asked | body_params(body)))
 
+    async def put_bytes(self, key: str, body: bytes, content_type: str) -> None:
+        """Write an object of this run's own, such as its results."""
+        asked = self._asked | {"Key": key, "ContentType": content_type} | body_params(body)
+        await self._call("PutObject", asked)
+
     async def put_part(self, request: CopyRequest, upload_id: str, number: int, body: bytes) -> str:
         """Write a part; return its ETag."""
         part = _part(request, upload_id, number) | body_params(body)

@@ -187,24 +187,40 @@ class Sides:
     Attributes:
         source: lists the source, and reads it where the bytes are relayed.
         destination: lists the destination, and signs the copies.
+        lists: reads the list that names the keys; None if prefixes are listed.
+        results: writes results; None if none are written.
     """
 
     source: AwsConnectionManager
     destination: AwsConnectionManager
+    lists: AwsConnectionManager | None = None
+    results: AwsConnectionManager | None = None
 
     @classmethod
     def from_job(cls, job: EffectiveJob) -> Self:
         """Return the sides of a job; each connects when it is first used."""
-        connect = partial(AwsConnectionManager, transfer=job.transfer, demands=Demands.of(job))
+        connect = partial(AwsConnectionManager, transfer=job.transfer)
+        demands = Demands.of(job)
         return cls(
-            source=connect(job.source, "source", lacks=job.abilities.source_lacks),
-            destination=connect(job.destination, "destination", lacks=job.abilities.destination_lacks),
+            source=connect(job.source, "source", demands=demands, lacks=job.abilities.source_lacks),
+            destination=connect(
+                job.destination, "destination", demands=demands, lacks=job.abilities.destination_lacks
+            ),
+            lists=connect(job.keys_from.location, "from")
+            if job.keys_from and job.keys_from.location
+            else None,
+            results=connect(job.results.location, "results") if job.results else None,
         )
 
     @property
     def stores(self) -> Stores:
-        """The bucket of each side, for planning and copying."""
-        return Stores(source=self.source.store, destination=self.destination.store)
+        """The buckets, for planning and copying."""
+        return Stores(
+            source=self.source.store,
+            destination=self.destination.store,
+            lists=None if self.lists is None else self.lists.store,
+            results=None if self.results is None else self.results.store,
+        )
 
 
 def _s3_config(in_flight: int) -> Config:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.s3.identity import Identity
     from s3copy_tasks.s3.settings import Settings
 
-SideName: TypeAlias = Literal["source", "destination"]
+SideName: TypeAlias = Literal["source", "destination", "from", "results"]
+"""What a connection is for, by the field of the YAML that names it."""
 
 
 def describe(place: Location) -> str:

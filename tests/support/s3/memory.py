@@ -300,6 +300,11 @@ class MemoryStore:
             )
             return Confirmation(etag=made.etag, checksums=made.checksums)
 
+    def put_bytes(self, key: str, body: bytes, content_type: str) -> None:
+        with _Request(self._server, Call(verb="put_bytes", bucket=self.bucket, key=key)):
+            self._objects()
+            self._server.put(self.bucket, key, body, headers={"ContentType": content_type})
+
     def put_part(self, request: CopyRequest, upload_id: str, number: int, body: bytes) -> str:
         with _Request(self._server, Call(verb="put_part", bucket=self.bucket, key=request.key)):
             self._upload(upload_id).parts[number] = body

@@ -372,9 +372,9 @@ def test_a_plan_made_again_is_another_plan() -> None:
 
 def test_cost() -> None:
     """A million copies cost $5.00, and listing both sides twice $0.02 (rule 26)."""
-    entry = EntryPlan("prefixes[0]", "in/", "out/", found=10**6, batches=100, copy_requests=10**6)
+    entry = EntryPlan("prefixes[0]", "in/", "out/", 0, found=10**6, batches=100, copy_requests=10**6)
     assert entry.cost_usd == pytest.approx(5.02)
-    idle = EntryPlan("prefixes[0]", "in/", "out/", found=10**6)
+    idle = EntryPlan("prefixes[0]", "in/", "out/", 0, found=10**6)
     assert idle.cost_usd == pytest.approx(0.01)
 
 

@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "list_uploads": ("ListMultipartUploads", ("p/",), {"after": UploadMarker(key="k")}),
     "get_bytes": ("GetObject", (SOURCE, 0, 9), {}),
     "put_object": ("PutObject", (REQUEST, None, {}, b"x"), {}),
+    "put_bytes": ("PutObject", ("k", b"x", "text/csv"), {}),
     "put_part": ("UploadPart", (REQUEST, "u", 1, b"x"), {}),
     "server_time": ("ListObjectsV2", ("p/",), {}),
 }

@@ -79,6 +79,7 @@ PLAN = Plan(
             "prefixes[0]",
             "in/",
             "out/",
+            0,
             found=5,
             objects=2,
             skipped=Counter({SkipReason.UNCHANGED: 3}),
@@ -105,7 +106,7 @@ def test_dry_run() -> None:
 
 def test_dry_run_of_nothing() -> None:
     """A reason that applied to no object is not listed."""
-    plan = Plan(batches=(), entries=(EntryPlan("prefixes[0]", "in/", "out/"),))
+    plan = Plan(batches=(), entries=(EntryPlan("prefixes[0]", "in/", "out/", 0),))
     assert outside_metrics(make_job(dry_run=True), plan, DAY_ONE, LATER).files_skipped == {}
 
 

@@ -1,0 +1,120 @@
+"""The second source of keys: the rows of a list. A batch is a range of bytes of one of its files."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.key_list import KeyList
+from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.row_decider import RowDecider
+from s3copy_tasks.core.rows import BadRow, Lines, Row, parse_rows
+from s3copy_tasks.errors import Code, ConfigError, MissingError
+from s3copy_tasks.plan.list_file import ListBlocks
+from s3copy_tasks.plan.local_files import LocalFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from s3copy_tasks.core.batch import KeyRange
+    from s3copy_tasks.core.decide import Found
+    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.engine.paced_store import PacedStores
+    from s3copy_tasks.plan.list_file import ReadsBytes
+
+_PROBLEMS_SHOWN = 10
+
+
+class RowKeys:
+    """The objects that a list names.
+
+    Args:
+        job: the run.
+        of: its list, with its files.
+        stores: both sides, and the bucket of the list.
+        retried: an earlier attempt may have copied something.
+    """
+
+    def __init__(self, job: EffectiveJob, of: KeyList, stores: PacedStores, *, retried: bool = False) -> None:
+        self._job = job
+        self._of = of
+        self._store: ReadsBytes = stores.lists or LocalFiles()
+        self._decider = RowDecider(job, retried=retried)
+
+    def find_all(self) -> Generator[Found]:
+        """Yield the objects of all files, in the order of their rows.
+
+        Raises:
+            ConfigError: rows are invalid; the message names file and line of the first ones.
+            MissingError: no row is in scope.
+            CopyError: a file can't be read.
+        """
+        problems: list[str] = []
+        in_scope = 0
+        for index, file in enumerate(self._of.files):
+            with closing(ListBlocks(self._store, self._of, file)) as blocks:
+                for row in parse_rows(Lines(blocks), self._of, self._job.source.bucket):
+                    found = row if isinstance(row, BadRow) else self._decider.decide(row, index)
+                    if isinstance(found, BadRow):
+                        problems.append(f"{self._of.describe(file)}:{found.line}: {found.problem}")
+                        self._raise_problems(problems, at_least=_PROBLEMS_SHOWN)
+                    elif not problems:
+                        in_scope += found.decision is not SkipReason.OUT_OF_SCOPE
+                        yield found
+        self._raise_problems(problems, at_least=1)
+        if not in_scope and self._job.on_empty == "fail":
+            msg = f"no key of {self._of} is below a prefix of the job. Check the prefixes, and the list"
+            raise MissingError(msg, code=Code.NOTHING_FOUND)
+
+    def find_range(self, key_range: KeyRange) -> _RowRange:
+        """Return the objects of a batch's range of rows."""
+        return _RowRange(self, key_range)
+
+    def read_range(self, key_range: KeyRange) -> ListBlocks:
+        """Return the content of a range of rows."""
+        file = self._of.files[_file_of(key_range)]
+        return ListBlocks(self._store, self._of, file, int(key_range.after or 0), int(key_range.through))
+
+    def decide_rows(self, blocks: ListBlocks, key_range: KeyRange) -> Iterator[Found]:
+        """Yield the objects of a range, which the plan has checked."""
+        start = int(key_range.after or 0)
+        file, bucket = _file_of(key_range), self._job.source.bucket
+        for row in parse_rows(Lines(blocks, start), self._of, bucket, from_start=start == 0):
+            found = self._decider.decide(row, file) if isinstance(row, Row) else row
+            if isinstance(found, BadRow):  # the file is the same: its ETag was checked
+                where = self._of.describe(self._of.files[file])
+                msg = f"{where}: row after byte {start}: {found.problem}"
+                raise ConfigError(msg, code=Code.INVALID_LIST)
+            yield found
+
+    def _raise_problems(self, problems: list[str], *, at_least: int) -> None:
+        if len(problems) >= at_least:
+            raise ConfigError("\n".join(problems), code=Code.INVALID_LIST)
+
+
+class _RowRange:
+    """The objects of a range of rows; each iteration reads it."""
+
+    def __init__(self, keys: RowKeys, key_range: KeyRange) -> None:
+        self._keys = keys
+        self._range = key_range
+        self._blocks = keys.read_range(key_range)
+
+    def begin(self) -> None:
+        """Request the first bytes."""
+        self._blocks.begin()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._blocks.close()
+
+    def __iter__(self) -> Iterator[Found]:
+        """Yield the objects in the order of their rows."""
+        return self._keys.decide_rows(self._blocks, self._range)
+
+
+def _file_of(key_range: KeyRange) -> int:
+    if key_range.file is None:
+        msg = f"not a range of a list: {key_range}"
+        raise ValueError(msg)
+    return key_range.file
