@@ -9,9 +9,9 @@ from s3copy_tasks.core.key_list import KeyList
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.row_decider import RowDecider
 from s3copy_tasks.core.rows import BadRow, Lines, Row, parse_rows
+from s3copy_tasks.engine.local_files import LocalFiles
 from s3copy_tasks.errors import Code, ConfigError, MissingError
 from s3copy_tasks.plan.list_file import ListBlocks
-from s3copy_tasks.plan.local_files import LocalFiles
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
