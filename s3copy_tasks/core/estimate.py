@@ -19,6 +19,7 @@ PAGE_KEYS = 1_000
 """Keys in a page of a listing."""
 BY_KEY = "(by key)"
 """Shown in place of a prefix: the single objects have none in common."""
+_COMPARED = frozenset({Action.COMPARE, Action.CHECK})
 _FAILING = frozenset({Action.ARCHIVED, Action.KEY_TOO_LONG, Action.UNSEEN})
 
 
@@ -83,18 +84,15 @@ class EntryPlan:
         self.found += 1
         if isinstance(decision, SkipReason):
             self.skipped[decision] += 1
-            return
-        if decision in _FAILING:
+        elif decision in _FAILING:
             self.failing += 1
-            return
-        self.bytes += size
-        if decision is Action.COMPARE:
+        elif decision in _COMPARED:
             self.compare += 1
-            self.head_requests += 2
-        elif decision is Action.CHECK:
-            self.compare += 1
+            self.bytes += size
+            self.head_requests += 2 if decision is Action.COMPARE else 0
         else:
             self.objects += 1
+            self.bytes += size
 
     def add_requests(self, requests: CopyRequests) -> None:
         """Add the requests that copying one object takes."""
@@ -129,6 +127,8 @@ class CopyEstimate:
         self._changes_etags = (job.options.encryption or "").startswith("aws:kms") or bool(
             job.options.kms_key_id
         )
+        is_plain = not self._relayed and not (self._checksums and self._changes_etags)
+        self._plain_max = self._limits.single_copy_bytes if is_plain else -1
 
     def count_requests(self, size: int, *, is_multipart: bool) -> CopyRequests:
         """Return the requests that a copy takes.
@@ -138,6 +138,8 @@ class CopyEstimate:
             is_multipart: its ETag is not that of its bytes: a copy in one request has another one, which
                 proves nothing.
         """
+        if size <= self._plain_max and not is_multipart:
+            return _ONE
         parts = count_parts(size, self._limits, is_multipart=is_multipart)
         unproven = bool(parts) or is_multipart or self._changes_etags
         verify = int(self._checksums and unproven)

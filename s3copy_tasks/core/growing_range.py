@@ -25,33 +25,32 @@ class GrowingRange:
     inside: Counter[SkipReason] = field(default_factory=Counter)
     objects: int = 0
     bytes: int = 0
+    listed: int = 0
 
     @property
     def weight(self) -> float:
         """Objects to copy, and a share of those that are only listed."""
-        return self.objects + self.inside.total() / LISTED_PER_COPY
+        return self.objects + self.listed / LISTED_PER_COPY
 
     @property
     def json_bytes(self) -> int:
         """Estimate of its size in a plan."""
         return _RANGE_BYTES + len(json.dumps([self.after, self.through]))
 
-    def take(self, position: str | int, size: int, gap: Counter[SkipReason]) -> None:
-        """Add an object, and the gap before it."""
-        if gap:
-            self.inside += gap
-        self.through = position
-        self.objects += 1
-        self.bytes += size
+    def take_gap(self, gap: Counter[SkipReason]) -> None:
+        """Add the skipped objects before the next one."""
+        self.inside += gap
+        self.listed += gap.total()
 
     def skip(self, position: str | int, reason: SkipReason) -> None:
         """Add a skipped object."""
         self.through = position
         self.inside[reason] += 1
+        self.listed += 1
 
     def absorb(self, follower: GrowingRange) -> None:
         """Add the next range of the same entry, and the gap between."""
-        self.inside += follower.gap + follower.inside
+        self.take_gap(follower.gap + follower.inside)
         self.through = follower.through
         self.objects += follower.objects
         self.bytes += follower.bytes

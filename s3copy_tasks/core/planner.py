@@ -59,9 +59,9 @@ class Planner:
         self._job = job
         self._batches_max = min(batches_max, BATCHES_MAX)
         self._plans = make_entry_plans(job)
-        self._cuts: dict[tuple[EntryId, int | None], Cut] = {}
-        for entry in self._plans:
-            self._find_cut(entry, None)
+        self._cuts: dict[tuple[EntryId, int | None], Cut] = {
+            (entry, None): Cut(leaves_gaps=True) for entry in self._plans
+        }
         self._estimate = CopyEstimate(job)
         self._gap_max = PAGE_KEYS  # leaving out a page without copies is cheaper than to list it again
         self._objects_max: float = job.transfer.batch_objects
@@ -91,7 +91,8 @@ class Planner:
             heads: HEAD requests that the decision takes.
             file: index of the list's file that names it; None if it was listed.
         """
-        plan, cut = self._plans[entry], self._find_cut(entry, file)
+        plan = self._plans[entry]
+        cut = self._cuts.get((entry, None) if file is None else (None, file)) or self._begin_file(file)
         plan.count(size, decision)
         plan.head_requests += heads
         if decision is Action.COPY:
@@ -125,12 +126,9 @@ class Planner:
             entries=tuple(self._plans.values()),
         )
 
-    def _find_cut(self, entry: EntryId, file: int | None) -> Cut:
-        name = (entry, None) if file is None else (None, file)
-        found = self._cuts.get(name)
-        if found is None:
-            found = self._cuts[name] = Cut(leaves_gaps=file is None)
-        return found
+    def _begin_file(self, file: int | None) -> Cut:
+        cut = self._cuts[None, file] = Cut(leaves_gaps=False)
+        return cut
 
     def _skip(self, cut: Cut, position: str | int, reason: SkipReason) -> None:
         if not cut.leaves_gaps:
@@ -147,17 +145,23 @@ class Planner:
     def _take(self, cut: Cut, position: str | int, size: int) -> None:
         if not cut.is_open:
             self._open(cut, position)
-        cut.ranges[-1].take(position, size, cut.pending)
-        cut.pending.clear()
-        cut.pending_found = 0
+        if cut.pending_found:
+            cut.ranges[-1].take_gap(cut.pending)
+            cut.pending.clear()
+            cut.pending_found = 0
+        last = cut.ranges[-1]
+        last.through = position
+        last.objects += 1
+        last.bytes += size
         self._close_if_full(cut)
 
     def _open(self, cut: Cut, position: str | int) -> None:
         cut.ranges.append(GrowingRange(cut.last, position, cut.pending))
-        cut.is_open, cut.pending = True, Counter()
+        cut.is_open, cut.pending, cut.pending_found = True, Counter(), 0
 
     def _close_if_full(self, cut: Cut) -> None:
-        if cut.ranges[-1].weight >= self._objects_max or cut.ranges[-1].bytes >= self._bytes_max:
+        last = cut.ranges[-1]
+        if last.objects + last.listed / LISTED_PER_COPY >= self._objects_max or last.bytes >= self._bytes_max:
             self._close(cut)
 
     def _close(self, cut: Cut) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.decide import Decided, Decider, Named, build_filter
 from s3copy_tasks.core.job import Overwrite
-from s3copy_tasks.core.objects import ForeignObject, S3Object, SkipReason, is_md5
+from s3copy_tasks.core.objects import ForeignObject, S3Object, SkipReason
 from s3copy_tasks.core.rows import BadRow
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ class RowDecider:
         self._decider = Decider(job)
         self._by_length = _group_by_length(job)
         self._named = {(one.source, one.version_id, one.destination) for one in job.objects}
-        self._is_named_out = build_filter(replace(job.filters, modified_since=None))
+        filters = replace(job.filters, modified_since=None)
+        self._is_filtered = bool(filters.include or filters.exclude)
+        self._left_out = build_filter(filters)
         self._checks_destination = retried or job.overwrite is Overwrite.CHANGED
         self._needs_date = self._checks_destination or job.filters.modified_since is not None
         self._needs_class = job.options.storage_class == "preserve"
@@ -52,7 +54,7 @@ class RowDecider:
         if mapped is None:
             return self._decide(row, file, None, row.key, SkipReason.OUT_OF_SCOPE)
         entry, suffix, key = mapped
-        reason = self._is_named_out(suffix, _NO_DATE)
+        reason = self._left_out(suffix, _NO_DATE) if self._is_filtered else None
         if reason is None and not key:
             reason = SkipReason.FOLDER_MARKER
         if reason is not None:
@@ -76,7 +78,7 @@ class RowDecider:
         if listed is not None and not self._checks_destination:
             decision = (
                 self._decider.decide_named(listed, None, key)
-                if suffix is None
+                if suffix is None or not self._needs_date
                 else self._decider.decide_listed(listed, None, suffix, key)
             )
             return Decided(
@@ -115,16 +117,19 @@ def _group_by_length(job: EffectiveJob) -> list[tuple[int, dict[str, list[int]]]
     return sorted(found.items(), reverse=True)
 
 
-def _describe(row: Row, bucket: str) -> S3Object:
+def _describe(row: Row, bucket: str, kind: type[S3Object] = S3Object) -> S3Object:
     """Return a row's object, as far as the list describes it."""
-    etag = row.etag or _NO_ETAG
-    kind = S3Object if is_md5(etag) else ForeignObject
-    return kind(
-        bucket=bucket,
-        key=row.key,
-        size=row.size or 0,
-        last_modified=row.last_modified or _NO_DATE,
-        etag=etag,
-        storage_class=row.storage_class or "STANDARD",
-        version_id=row.version_id,
-    )
+    try:
+        return kind(
+            bucket=bucket,
+            key=row.key,
+            size=row.size or 0,
+            last_modified=row.last_modified or _NO_DATE,
+            etag=row.etag or _NO_ETAG,
+            storage_class=row.storage_class or "STANDARD",
+            version_id=row.version_id,
+        )
+    except ValueError:
+        if kind is ForeignObject:
+            raise
+        return _describe(row, bucket, ForeignObject)  # its ETag has another form than S3's

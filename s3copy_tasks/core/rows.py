@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -23,7 +25,12 @@ if TYPE_CHECKING:
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_SIZE = re.compile(r"[0-9]{1,19}")
+_SIZE_DIGITS_MAX = 19
+_KEY_HEADERS = frozenset({"key", "object_key"})
+_LINE_BYTES_MAX = 2**20
+_NO_CELL = ""
+_DECODED_TOGETHER = 500
+"""Rows whose keys are decoded at once."""
 _SHOWN = 80
 
 
@@ -108,14 +115,15 @@ class Lines:
 
 
 def _split_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    waiting: list[bytes] = []
+    rest = b""
     for block in blocks:
-        first, *more = block.split(b"\n")
-        waiting.append(first)
-        for line in more:
-            yield b"".join(waiting) + b"\n"
-            waiting = [line]
-    rest = b"".join(waiting)
+        lines = block.split(b"\n")
+        lines[0] = rest + lines[0]
+        rest = lines.pop()
+        for line in lines:
+            yield line + b"\n"
+        if len(rest) > _LINE_BYTES_MAX:
+            raise NotTextError(f"a line of more than {_LINE_BYTES_MAX:,} bytes: not a CSV file")
     if rest:
         yield rest
 
@@ -136,72 +144,113 @@ def parse_rows(lines: Lines, of: KeyList, bucket: str, *, from_start: bool = Tru
         from_start: the lines begin with the first one of the file, which may be a header.
     """
     parser = _RowParser(of.columns, bucket, url_encoded=of.url_encoded)
+    raw = _read_rows(lines, skips_one=of.header and from_start)
+    while chunk := list(islice(raw, _DECODED_TOGETHER)):
+        for row, key in zip(chunk, parser.decode_keys(chunk), strict=True):
+            parsed = row if isinstance(row, BadRow) else parser.parse(row, key)
+            if parsed is not None:
+                yield parsed
+
+
+class _RawRow(NamedTuple):
+    position: int
+    line: int
+    cells: list[str]
+
+
+def _read_rows(lines: Lines, *, skips_one: bool) -> Iterator[_RawRow | BadRow]:
     reader = csv.reader(iter(lines), strict=True)
-    skips_one = of.header and from_start
     while True:
         line = lines.number + 1
         try:
             cells = next(reader, None)
-            if cells is None:
-                return
-            if skips_one:
-                skips_one = False
-                continue
-            row = parser.parse(cells, lines.position, line) if cells else None
         except NotTextError as error:
             yield BadRow(line, str(error))
             return
         except csv.Error as error:
             yield BadRow(line, f"not valid CSV: {error}")
-        except RowError as error:
-            yield BadRow(line, str(error))
-        else:
-            if row is not None:
-                yield row
+            continue
+        if cells is None:
+            return
+        if skips_one:
+            skips_one = False
+        elif cells:
+            yield _RawRow(lines.position, line, cells)
 
 
 class _RowParser:
     def __init__(self, columns: Sequence[Column], bucket: str, *, url_encoded: bool) -> None:
         self._columns = tuple(columns)
-        self._bucket = None if is_access_point(bucket) or is_alias(bucket) else bucket
+        self._count = len(self._columns)
         self._url_encoded = url_encoded
-        self._index = {column: index for index, column in enumerate(columns)}
+        has_bucket = Column.BUCKET in columns and not is_access_point(bucket) and not is_alias(bucket)
+        self._bucket = bucket if has_bucket else _NO_CELL
+        self._bucket_at = self._find(Column.BUCKET) if has_bucket else -1
+        self._key_at = self._find(Column.KEY)
+        self._version_at = self._find(Column.VERSION)
+        self._etag_at = self._find(Column.ETAG)
+        self._size_at = self._find(Column.SIZE)
+        self._class_at = self._find(Column.STORAGE_CLASS)
+        self._date_at = self._find(Column.LAST_MODIFIED)
+        self._destination_at = self._find(Column.DESTINATION)
+        self._latest_at = self._find(Column.IS_LATEST)
+        self._marker_at = self._find(Column.IS_DELETE_MARKER)
 
-    def parse(self, cells: list[str], position: int, line: int) -> Row | None:
+    def _find(self, column: Column) -> int:
+        """Return the index of a column; that of an empty cell after all others if there is none."""
+        return self._columns.index(column) if column in self._columns else -1
+
+    def decode_keys(self, chunk: Sequence[_RawRow | BadRow]) -> list[str | None]:
+        """Return the keys of rows; None for those that have to be decoded one by one, which is slower."""
+        keys: list[str | None] = [
+            row.cells[self._key_at] if isinstance(row, _RawRow) and len(row.cells) == self._count else ""
+            for row in chunk
+        ]
+        joined = "\n".join(filter(None, keys))
+        if not self._url_encoded or ("%" not in joined and "+" not in joined):
+            return keys
+        if len(keys) > 1 and all(keys) and not _NOT_ENCODED.search(joined):
+            with suppress(UnicodeDecodeError):
+                decoded = unquote_plus(joined, errors="surrogatepass").split("\n")
+                if len(decoded) == len(keys):
+                    return list(decoded)
+        return [None] * len(keys)
+
+    def parse(self, row: _RawRow, key: str | None) -> Row | BadRow | None:
         """Return a row; None for a delete marker, and for a version that is not the current one."""
-        if len(cells) != len(self._columns):
+        try:
+            return self._parse(row, key)
+        except RowError as error:
+            return BadRow(row.line, str(error))
+
+    def _parse(self, row: _RawRow, key: str | None) -> Row | None:
+        cells = row.cells
+        if len(cells) != self._count:
             raise RowError(self._explain_columns(cells))
-        if self._cell(cells, Column.IS_LATEST) == "false":
+        cells.append(_NO_CELL)
+        if cells[self._latest_at] == "false" or cells[self._marker_at] == "true":
             return None
-        if self._cell(cells, Column.IS_DELETE_MARKER) == "true":
-            return None
-        self._check_bucket(cells)
-        moment = self._cell(cells, Column.LAST_MODIFIED)
-        destination = self._cell(cells, Column.DESTINATION)
+        if cells[self._bucket_at] != self._bucket:
+            raise RowError(self._explain_bucket(cells))
+        size, moment, destination = cells[self._size_at], cells[self._date_at], cells[self._destination_at]
         return Row(
-            position,
-            line,
-            self._decode_key(cells[self._index[Column.KEY]]),
-            self._cell(cells, Column.VERSION) or None,
-            self._cell(cells, Column.ETAG).strip('"') or None,
-            _parse_size(self._cell(cells, Column.SIZE)),
-            self._cell(cells, Column.STORAGE_CLASS) or None,
+            row.position,
+            row.line,
+            self._decode_key(cells[self._key_at]) if key is None else _check_key(key),
+            cells[self._version_at] or None,
+            cells[self._etag_at].strip('"') or None,
+            _parse_size(size) if size else None,
+            cells[self._class_at] or None,
             _parse_moment(moment) if moment else None,
             self._decode_key(destination) if destination else None,
         )
 
-    def _cell(self, cells: list[str], column: Column) -> str:
-        index = self._index.get(column)
-        return "" if index is None else cells[index]
-
-    def _check_bucket(self, cells: list[str]) -> None:
-        index = self._index.get(Column.BUCKET)
-        if index is None or self._bucket is None or cells[index] == self._bucket:
-            return
-        if self._is_header(cells):
-            raise RowError("names of columns. Set from.header: true")
-        found = _show(cells[index])
-        raise RowError(f"the bucket {found} is not the job's source bucket {self._bucket!r}")
+    def _explain_bucket(self, cells: list[str]) -> str:
+        name = cells[self._key_at].strip().lower().replace(" ", "_")
+        if name in _KEY_HEADERS:
+            return "names of columns. Set from.header: true"
+        found = _show(cells[self._bucket_at])
+        return f"the bucket {found} is not the job's source bucket {self._bucket!r}"
 
     def _decode_key(self, text: str) -> str:
         key = text
@@ -213,11 +262,7 @@ class _RowParser:
                 key = unquote_plus(text, errors="surrogatepass")
             except UnicodeDecodeError:
                 raise RowError(f"the key {_show(text)} is not UTF-8") from None
-        if not key:
-            raise RowError("the key is empty")
-        if len(key) * 4 > KEY_BYTES_MAX and key_bytes(key) > KEY_BYTES_MAX:
-            raise RowError(f"the key {_show(key)} has {key_bytes(key)} bytes; an S3 key has at most 1,024")
-        return key
+        return _check_key(key)
 
     def _explain_columns(self, cells: list[str]) -> str:
         count = len(cells)
@@ -225,14 +270,17 @@ class _RowParser:
         said = ", ".join(self._columns)
         return f"has {has}, but from.columns says {len(self._columns)}: {said}"
 
-    def _is_header(self, cells: list[str]) -> bool:
-        return cells[self._index[Column.KEY]].strip().lower().replace(" ", "_") in {"key", "object_key"}
+
+def _check_key(key: str) -> str:
+    if not key:
+        raise RowError("the key is empty")
+    if len(key) * 4 > KEY_BYTES_MAX and key_bytes(key) > KEY_BYTES_MAX:
+        raise RowError(f"the key {_show(key)} has {key_bytes(key)} bytes; an S3 key has at most 1,024")
+    return key
 
 
-def _parse_size(text: str) -> int | None:
-    if not text:
-        return None
-    if not _SIZE.fullmatch(text):
+def _parse_size(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _SIZE_DIGITS_MAX):
         raise RowError(f"the size {_show(text)} is not a number of bytes")
     return int(text)
 

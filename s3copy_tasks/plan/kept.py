@@ -51,6 +51,8 @@ class KeptDecisions:
 
     def add(self, found: Found) -> None:
         """Keep the decision for the next object of an entry, or of a list's file."""
+        if self._count > self._most:
+            return
         self._count += 1
         if self._count <= self._most:
             self._found[_find_stream(found)].append(found)
