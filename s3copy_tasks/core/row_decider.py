@@ -102,7 +102,7 @@ class RowDecider:
 
     def _says_enough(self, row: Row) -> bool:
         return (
-            row.etag is not None
+            bool(row.etag)
             and row.size is not None
             and (row.last_modified is not None or not self._needs_date)
             and (row.storage_class is not None or not self._needs_class)

@@ -28,6 +28,7 @@ _NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SIZE_DIGITS_MAX = 19
 _KEY_HEADERS = frozenset({"key", "object_key"})
 _LINE_BYTES_MAX = 2**20
+_QUOTED = ('"', "W/")
 _NO_CELL = ""
 _DECODED_TOGETHER = 500
 """Rows whose keys are decoded at once."""
@@ -50,8 +51,8 @@ class Row(NamedTuple):
         line: of its file, from 1; meaningful only if the file was read from its start.
         key: decoded.
         version_id: None means the current version.
-        etag: None if the list does not say, like the next four.
-        size: bytes.
+        etag: in quotes; empty if the list does not say.
+        size: bytes; None if the list does not say, like the next three.
         last_modified: with its zone.
         destination: key of the copy.
     """
@@ -60,7 +61,7 @@ class Row(NamedTuple):
     line: int
     key: str
     version_id: str | None = None
-    etag: str | None = None
+    etag: str = ""
     size: int | None = None
     storage_class: str | None = None
     last_modified: datetime | None = None
@@ -233,12 +234,13 @@ class _RowParser:
         if cells[self._bucket_at] != self._bucket:
             raise RowError(self._explain_bucket(cells))
         size, moment, destination = cells[self._size_at], cells[self._date_at], cells[self._destination_at]
+        etag = cells[self._etag_at]
         return Row(
             row.position,
             row.line,
             self._decode_key(cells[self._key_at]) if key is None else _check_key(key),
             cells[self._version_at] or None,
-            cells[self._etag_at].strip('"') or None,
+            etag if not etag or etag.startswith(_QUOTED) else f'"{etag}"',
             _parse_size(size) if size else None,
             cells[self._class_at] or None,
             _parse_moment(moment) if moment else None,
