@@ -56,6 +56,14 @@ def find_region(bucket: str) -> str | None:
     return found["region"] if found else None
 
 
+def split_address(address: str) -> tuple[str, str]:
+    """Return bucket and key of an address such as s3://bucket/key, unchecked; either may be empty."""
+    path = address.removeprefix("s3://")
+    point = _ACCESS_POINT.match(path)
+    bucket = point.group() if point else path.partition("/")[0]
+    return bucket, path.removeprefix(bucket).removeprefix("/")
+
+
 def find_bucket_problem(bucket: str) -> str | None:
     """Return why a bucket can't be copied from or to; None if nothing is wrong with what it is called."""
     other = next((words for ending, words in _OTHERS.items() if bucket.endswith(ending)), None)

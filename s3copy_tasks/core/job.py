@@ -18,6 +18,7 @@ from s3copy_tasks.core.abilities import ALL_ABILITIES, Abilities
 from s3copy_tasks.core.key_list import KeyList, ResultsPlace
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import DEFAULT_OPTIONS, DEFAULT_TRANSFER, ObjectOptions, TransferOptions
+from s3copy_tasks.core.places import find_clashes, find_ties
 from s3copy_tasks.errors import Code, ConfigError
 
 KEY_BYTES_MAX = 1024
@@ -105,8 +106,8 @@ class EffectiveJob:
         results: where a row for each object is written; None means nowhere.
 
     Raises:
-        ConfigError: two entries write one key, a destination overlaps a source, or a key is
-            empty or too long. The message names the entries.
+        ConfigError: two entries write one key, a destination overlaps a source, a key is empty or too long,
+            or the list or the results are in a place that the job copies to. The message names the fields.
     """
 
     name: str
@@ -138,9 +139,12 @@ class EffectiveJob:
             *find_bad_keys(entries),
             *find_overlaps(self.source, self.destination, entries),
             *find_written_twice(entries),
+            *find_ties(self.keys_from, entries),
         ]
-        if found:
-            problems = [f"{field}[{index}].{side}: {words}" for (field, index, side), words in found]
+        clashes = find_clashes(self.source, self.destination, entries, self.keys_from, self.results)
+        problems = [f"{field}[{index}].{side}: {words}" for (field, index, side), words in found]
+        problems += [f"{field}: {words}" for field, _, words in clashes]
+        if problems:
             raise ConfigError("\n".join(problems), code=Code.INVALID_CONFIG)
 
 

@@ -83,6 +83,11 @@ class KeyList:
     files: tuple[ListFile, ...] = ()
     made: datetime | None = None
 
+    @property
+    def names_destinations(self) -> bool:
+        """Whether rows say which key a copy has."""
+        return not self.inventory and Column.DESTINATION in self.columns
+
     def __str__(self) -> str:
         return self.key if self.location is None else f"{self.location}/{self.key}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from s3copy_tasks.core.bucket_names import find_region
 
@@ -34,6 +34,26 @@ class Location:
     def __post_init__(self) -> None:
         if self.region is None:
             object.__setattr__(self, "region", find_region(self.bucket))
+
+    def reach(self, bucket: str, connection: str | None = None) -> Location:
+        """Return the location of a bucket that is reached in the same way, or by a connection.
+
+        The owner, and whether its reader pays, are known of the same bucket only.
+        """
+        if bucket == self.bucket:
+            place = self
+        else:
+            region = find_region(bucket) or self.region
+            place = replace(self, bucket=bucket, account=None, region=region, requester_pays=False)
+        if connection is None:
+            return place
+        return Location(
+            bucket=bucket,
+            account=place.account,
+            connection=connection,
+            region=self.region if place is self else None,
+            requester_pays=place.requester_pays,
+        )
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}"

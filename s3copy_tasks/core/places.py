@@ -1,0 +1,92 @@
+"""Places of a job that must be apart because of its list or its results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from s3copy_tasks.core.job import Entries, Where
+    from s3copy_tasks.core.key_list import KeyList, ResultsPlace
+    from s3copy_tasks.core.location import Location
+
+
+class Clash(NamedTuple):
+    """A list or results in a place that the job copies from or to.
+
+    Attributes:
+        field: of the job, `from` or `results`.
+        is_read: the job would read what it writes; if not, it would write one place twice.
+        words: what is wrong, and how to fix it.
+    """
+
+    field: str
+    is_read: bool
+    words: str
+
+
+def find_ties(keys_from: KeyList | None, entries: Entries) -> Iterator[tuple[Where, str]]:
+    """Yield the destination prefixes that are equal to or below another, where a list names the keys.
+
+    Its rows are not sorted, so no plan finds two of them that would write the same key: rule 25. Templates
+    may be compared before they are rendered, as in `find_overlaps`.
+    """
+    if keys_from is None or keys_from.names_destinations:
+        return
+    prefixes = sorted((entry.destination, index) for field, index, entry in entries if field == "prefixes")
+    top: tuple[str, int] | None = None
+    for destination, index in prefixes:
+        if top is None or not destination.startswith(top[0]):
+            top = destination, index
+            continue
+        relation = "equal to" if destination == top[0] else "below"
+        words = (
+            f"{destination!r} is {relation} the destination of prefixes[{top[1]}]: two rows of a list that "
+            "write the same key would not be found. Choose destinations apart, or a list with the column "
+            "`destination`"
+        )
+        yield ("prefixes", index, "destination"), words
+
+
+def find_clashes(
+    source: Location,
+    destination: Location,
+    entries: Entries,
+    keys_from: KeyList | None = None,
+    results: ResultsPlace | None = None,
+) -> Iterator[Clash]:
+    """Yield where a job would write its own list, or would read or write its own results.
+
+    Templates may be compared before they are rendered: what is below a prefix then is so in every run.
+    """
+    if keys_from is not None and keys_from.location is not None:
+        above = _find_prefix_above(keys_from.location, keys_from.key, destination, "destination", entries)
+        if above is not None:
+            words = (
+                f"the list {keys_from} is below {above}, where the job may overwrite it. Keep it elsewhere"
+            )
+            yield Clash("from", is_read=True, words=words)
+    if results is None:
+        return
+    above = _find_prefix_above(results.location, results.prefix, source, "source", entries)
+    if above is not None:
+        words = f"the results in {results} are below {above}: the job would copy them. Write them elsewhere"
+        yield Clash("results", is_read=True, words=words)
+    above = _find_prefix_above(results.location, results.prefix, destination, "destination", entries)
+    if above is not None:
+        words = f"the results in {results} are below {above}, among the copies. Write them elsewhere"
+        yield Clash("results", is_read=False, words=words)
+
+
+def _find_prefix_above(
+    place: Location, key: str, bucket: Location, side: str, entries: Entries
+) -> str | None:
+    """Return the first prefix of a side that a key is below, with its field; None if there is none."""
+    if place.bucket != bucket.bucket:
+        return None
+    for field, index, entry in entries:
+        prefix = entry.source if side == "source" else entry.destination
+        if field == "prefixes" and key.startswith(prefix):
+            return f"{bucket}/{prefix}, the {side} of prefixes[{index}]"
+    return None
