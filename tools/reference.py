@@ -85,8 +85,8 @@ _HEAD = """\
 <!-- Made by `make docs` from s3copy_tasks/config/copy_job.schema.json and tools/reference.py: edit those. -->
 
 One YAML file is one copy job, and one job is one Dag in Airflow. This page explains how a file is read, and
-lists [every field](#every-field). [The examples](../copy_configs) are jobs to start from; `every_field.yaml`
-shows each field once.
+lists [every field](#every-field). [The examples](../copy_configs) are jobs to start from; `every_field.yaml`,
+`from_manifest.yaml` and `from_inventory.yaml` show every field.
 
 ## A file
 
@@ -133,9 +133,10 @@ An invalid `_defaults.yaml` makes every job of its folder invalid, but no other 
 
 ## Templates
 
-`source` and `destination` of `prefixes` and `objects`, and `filters.modified_since`, may contain Jinja. It is
-rendered once, when the run starts, and the result is checked again. Templates can use these names. The values
-are those of the run of 31 January 2026, 02:00, of a job with `schedule: "0 2 * * *"`:
+`source` and `destination` of `prefixes` and `objects`, the key of `from.manifest`, and
+`filters.modified_since` may contain Jinja. It is rendered once, when the run starts, and the result is
+checked again. Templates can use these names. The values are those of the run of 31 January 2026, 02:00, of a
+job with `schedule: "0 2 * * *"`:
 
 {names}
 
@@ -269,9 +270,14 @@ _TYPES = {
     "string": "text",
 }
 _REQUIRED = "*required*"
-_ALTERNATIVES = {("prefixes",): "objects", ("objects",): "prefixes"}
+_ALTERNATIVES = {
+    ("prefixes",): "objects",
+    ("objects",): "prefixes",
+    ("from", "manifest"): "inventory",
+    ("from", "inventory"): "manifest",
+}
 """One of the two is required, by the schema's `anyOf`."""
-_GOES_WITH = {"external_id": "role_arn"}
+_GOES_WITH = {"external_id": "role_arn", "max_age": "inventory"}
 """Fields whose example is valid only with another field, by the schema's `not`."""
 
 FieldPath = tuple[str, ...]
@@ -347,7 +353,10 @@ def value_words(part: dict[str, Any]) -> str:
         return form
     names = [part["type"]] if isinstance(part["type"], str) else part["type"]
     words = _either([_TYPES[name] for name in names])
-    if part.get("items", {}).get("type") == "string":
+    items = part.get("items", {})
+    if "enum" in items:
+        words += f" of {_either([f'`{name}`' for name in items['enum']])}"
+    elif items.get("type") == "string":
         words += " of text"
     elif "items" in part:
         words += " of mappings"

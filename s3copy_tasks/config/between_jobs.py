@@ -10,7 +10,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from glob import escape
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from s3copy_tasks.config.check.template import literal_parts
 from s3copy_tasks.config.problem import Code, Finding
@@ -40,11 +40,20 @@ class _Target:
     entry: PrefixEntry | ObjectEntry
 
 
+_Prefixes: TypeAlias = dict[tuple[tuple[str, str | None], str], list[_Target]]
+
+
 def problems_across(loaded: Sequence[tuple[CopyJob, Layers]]) -> Iterator[Problem]:
     """Yield the problems between valid jobs; the jobs stay valid."""
     layers = {job.name: read for job, read in loaded}
     jobs = [job for job, _ in loaded]
-    for name, finding in [*_written_by_two(jobs, layers), *_written_below(jobs, layers), *_loops(jobs)]:
+    prefixes = _find_written_prefixes(jobs)
+    for name, finding in [
+        *_written_by_two(jobs, layers),
+        *_written_below(jobs, layers, prefixes),
+        *_results_below(jobs, layers, prefixes),
+        *_loops(jobs),
+    ]:
         yield layers[name].problem(finding)
 
 
@@ -64,12 +73,38 @@ def _written_by_two(jobs: Sequence[CopyJob], layers: dict[str, Layers]) -> Itera
             yield target.job.name, Finding(parts=target.parts, code=Code.JOBS_WRITE_SAME, message=words)
 
 
-def _written_below(jobs: Sequence[CopyJob], layers: dict[str, Layers]) -> Iterator[tuple[str, Finding]]:
-    """Yield each place below the destination prefix of another job that may write the same keys there."""
-    prefixes: dict[tuple[tuple[str, str | None], str], list[_Target]] = {}
+def _find_written_prefixes(jobs: Sequence[CopyJob]) -> _Prefixes:
+    """Return what jobs write below prefixes, by bucket and prefix."""
+    prefixes: _Prefixes = {}
     for target in _targets(jobs):
         if isinstance(target.entry, PrefixEntry):
             prefixes.setdefault((target.bucket, target.key), []).append(target)
+    return prefixes
+
+
+def _results_below(
+    jobs: Sequence[CopyJob], layers: dict[str, Layers], prefixes: _Prefixes
+) -> Iterator[tuple[str, Finding]]:
+    """Yield the results of a job that are in the destination prefix of another."""
+    for job in jobs:
+        if job.results is None:
+            continue
+        parts, prefix, server = ("results", "to"), job.results.prefix, _server(job.results.location)
+        place = _Target(job, parts, server, prefix, PrefixEntry(source="", destination=prefix))
+        above = (one for key in (prefix, *_prefixes_of(prefix)) for one in prefixes.get((server, key), ()))
+        outer = next((one for one in above if one.job is not job and _reaches(one, place)), None)
+        if outer is not None:
+            words = (
+                f"the job {outer.job.name!r} copies to {outer.job.destination}/{outer.key} "
+                f"({_where(outer, layers)}): the results would be among the copies. Write them elsewhere"
+            )
+            yield job.name, Finding(parts=parts, code=Code.JOBS_WRITE_NESTED, message=words)
+
+
+def _written_below(
+    jobs: Sequence[CopyJob], layers: dict[str, Layers], prefixes: _Prefixes
+) -> Iterator[tuple[str, Finding]]:
+    """Yield each place below the destination prefix of another job that may write the same keys there."""
     for target in _targets(jobs):
         above = (one for key in _prefixes_of(target.key) for one in prefixes.get((target.bucket, key), ()))
         outer = next((one for one in above if one.job is not target.job and _reaches(one, target)), None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from s3copy_tasks.config.duration import parse_duration
+from s3copy_tasks.config.lists import build_key_list, build_results
 from s3copy_tasks.config.notify import Notify
 from s3copy_tasks.core.job import (
     Filters,
@@ -25,11 +26,14 @@ from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from s3copy_tasks.core.key_list import KeyList, ResultsPlace
+
 _UNITS: dict[str, int] = {"B": 1} | {
     f"{letter}{infix}B": base**power
     for infix, base in (("", 1000), ("i", 1024))
     for power, letter in enumerate("KMGT", start=1)
 }
+_LATER_SECTIONS = frozenset({"from", "results"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +75,10 @@ class CopyJob:
         start_date: midnight in the job's time zone.
         prefixes: templates.
         objects: templates.
+        keys_from: the list that names the keys, its own key a template; None lists the prefixes.
         filters: without `modified_since`.
         modified_since: template of a date.
+        results: where a row for each object is written; None means nowhere.
         retries: of a task, by Airflow.
         airflow: how Airflow runs the tasks.
         notify: who is notified of how a run ended.
@@ -93,6 +99,7 @@ class CopyJob:
     destination: Location
     prefixes: tuple[PrefixEntry, ...]
     objects: tuple[ObjectEntry, ...]
+    keys_from: KeyList | None
     filters: Filters
     modified_since: str | None
     overwrite: Overwrite
@@ -102,6 +109,7 @@ class CopyJob:
     transfer: TransferOptions
     max_failed_objects: int
     retries: int
+    results: ResultsPlace | None
     airflow: AirflowOptions
     notify: Notify
     config: str
@@ -116,7 +124,8 @@ class CopyJob:
         former_pool = transfer.pop("pool", None)  # deprecated: the same job has the same digest
         airflow = document["airflow"] | {"pool": document["airflow"]["pool"] or former_pool}
         filters, failure = document["filters"], document["failure"]
-        effective = document | {"transfer": transfer, "airflow": airflow}
+        effective = _drop_later_fields(document | {"transfer": transfer, "airflow": airflow})
+        source, destination = Location(**document["source"]), Location(**document["destination"])
         zone = ZoneInfo(document["timezone"])
         return cls(
             name=name,
@@ -130,10 +139,11 @@ class CopyJob:
             start_date=datetime.combine(
                 date.fromisoformat(document["start_date"]), datetime.min.time(), tzinfo=zone
             ),
-            source=Location(**document["source"]),
-            destination=Location(**document["destination"]),
+            source=source,
+            destination=destination,
             prefixes=tuple(PrefixEntry(**entry) for entry in document["prefixes"]),
             objects=tuple(ObjectEntry(**entry) for entry in document["objects"]),
+            keys_from=build_key_list(document["from"], source),
             filters=Filters(include=tuple(filters["include"]), exclude=tuple(filters["exclude"])),
             modified_since=filters["modified_since"],
             overwrite=Overwrite(document["overwrite"]),
@@ -143,6 +153,7 @@ class CopyJob:
             transfer=TransferOptions(**transfer),
             max_failed_objects=failure["max_failed_objects"],
             retries=failure["retries"],
+            results=build_results(document["results"], destination),
             airflow=AirflowOptions.of(airflow),
             notify=Notify.of(document["notify"]),
             config=canonical(effective),
@@ -156,9 +167,18 @@ class CopyJob:
             for field, index, entry in list_entries(self.prefixes, self.objects)
             for side in ("source", "destination")
         ]
+        if self.keys_from is not None and not self.keys_from.inventory:
+            found.append(("from.manifest", self.keys_from.key))
         if self.modified_since is not None:
             found.append(("filters.modified_since", self.modified_since))
         return found
+
+
+def _drop_later_fields(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document without the sections that are null by default: the job had its digest before them."""
+    return {
+        name: value for name, value in document.items() if value is not None or name not in _LATER_SECTIONS
+    }
 
 
 def parse_bytes(text: str | int) -> int:

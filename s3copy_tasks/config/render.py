@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from s3copy_tasks.config.check.dates import check_text, parse_moment
 from s3copy_tasks.config.check.schedule import ASSET_CHARACTERS_MAX, asset_uri
 from s3copy_tasks.config.check.template import UnknownNameError, render
+from s3copy_tasks.config.lists import choose_key_list
 from s3copy_tasks.config.read.hints import SHOWN_MAX, did_you_mean
 from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.errors import Code, ConfigError
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from s3copy_tasks.config.job import CopyJob
-
+    from s3copy_tasks.core.key_list import KeyList, ListFile
 
 _SHOWN = 10
+_MANIFEST = "from.manifest"
 
 Entry = TypeVar("Entry", PrefixEntry, ObjectEntry)
 
@@ -31,6 +33,7 @@ def render_job(
     prefixes: Sequence[str] = (),
     force: bool = False,
     dry_run: bool = False,
+    manifest: str | ListFile | None = None,
 ) -> EffectiveJob:
     """Return the job of one run.
 
@@ -41,12 +44,14 @@ def render_job(
         prefixes: only these source prefixes are copied, written as in the file; empty means everything.
         force: copy unchanged objects again; `overwrite: never` still applies.
         dry_run: copy nothing.
+        manifest: a list for this run only: its address, or a file of this machine; not with `prefixes`.
 
     Raises:
         ConfigError: a template has no value in this run, or renders to an invalid value; or the job has no
-            such prefix.
+            such prefix, or the list is not valid.
     """
-    rendered = _rendered(job, names)
+    rendered = _rendered(job, names, leave_out=None if manifest is None else _MANIFEST)
+    keys_from = _choose_key_list(job, rendered, manifest, prefixes)
     chosen = _chosen(job, prefixes)
     since = rendered.get("filters.modified_since")
     try:
@@ -69,9 +74,27 @@ def render_job(
             max_failed_objects=job.max_failed_objects,
             dry_run=dry_run,
             assets=_assets(job, chosen, objects=not prefixes),
+            keys_from=keys_from,
+            results=job.results,
         )
     except ConfigError as error:
         raise _refused(job, error.message.splitlines()) from None
+
+
+def _choose_key_list(
+    job: CopyJob, rendered: Mapping[str, str], manifest: str | ListFile | None, prefixes: Sequence[str]
+) -> KeyList | None:
+    """Return the list that names the keys of this run; None if its prefixes are listed."""
+    if manifest is None:
+        key = rendered.get(_MANIFEST)
+        return job.keys_from if job.keys_from is None or key is None else replace(job.keys_from, key=key)
+    if prefixes:
+        msg = f"{job.file}: manifest: can't be used with prefixes: the list says what is copied"
+        raise ConfigError(msg, code=Code.INVALID_PARAMETERS)
+    try:
+        return choose_key_list(job, manifest)
+    except ValueError as error:
+        raise ConfigError(f"{job.file}: manifest: {error}", code=Code.INVALID_PARAMETERS) from None
 
 
 def _entries(
@@ -102,14 +125,16 @@ def _static_folder(template: str) -> str:
     return template.partition("{")[0].rpartition("/")[0]
 
 
-def _rendered(job: CopyJob, names: Mapping[str, Any]) -> dict[str, str]:
-    """Return every template's text by its path.
+def _rendered(job: CopyJob, names: Mapping[str, Any], *, leave_out: str | None) -> dict[str, str]:
+    """Return every template's text by its path, but one.
 
     Raises:
         ConfigError: lists all that can't be rendered.
     """
     texts, problems = {}, []
     for path, template in job.templates():
+        if path == leave_out:
+            continue
         try:
             texts[path] = render(template, names)
             check_text(_kind(path), texts[path], job.timezone)
@@ -121,7 +146,8 @@ def _rendered(job: CopyJob, names: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _kind(path: str) -> str:
-    return {"prefixes": "prefix", "objects": "key"}.get(path.partition("[")[0], "modified_since")
+    kinds = {"prefixes": "prefix", "objects": "key", _MANIFEST: "list"}
+    return kinds.get(path.partition("[")[0], "modified_since")
 
 
 def _refused(job: CopyJob, problems: Sequence[str]) -> ConfigError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.config.check.template import DATE_FORMS
 from s3copy_tasks.config.read.hints import SHOWN_MAX
+from s3copy_tasks.core.job import KEY_BYTES_MAX, key_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,13 +85,19 @@ def parse_moment(text: str, zone: ZoneInfo) -> datetime:
 
 
 def check_text(field: str, text: str, zone: ZoneInfo) -> None:
-    """Raise for a rendered text that its field can't have: `prefix`, `key` or `modified_since`.
+    """Raise for a rendered text that its field can't have: `prefix`, `key`, `list` or `modified_since`.
 
     Raises:
-        ValueError: a prefix does not end with "/", or a date is not valid.
+        ValueError: a prefix does not end with "/", a list has no key or a long one, or a date is not valid.
     """
     if field == "modified_since":
         parse_moment(text, zone)
     elif field == "prefix" and text and not text.endswith("/"):
         msg = f"{text!r} does not end with '/' after rendering"
+        raise ValueError(msg)
+    elif field == "list" and not text:
+        msg = "the key is empty after rendering"
+        raise ValueError(msg)
+    elif field == "list" and key_bytes(text) > KEY_BYTES_MAX:
+        msg = f"{key_bytes(text)} bytes after rendering; an S3 key has at most {KEY_BYTES_MAX}"
         raise ValueError(msg)

@@ -64,20 +64,23 @@ def check_keys(entries: Entries, buckets: dict[str, str | None]) -> Iterator[Fin
     for field, index, entry in entries:
         for side in ("source", "destination"):
             template = getattr(entry, side)
-            words = _find_odd_form(template, side, buckets.get(side))
+            words = find_odd_form(template, side, buckets.get(side))
             if words is None and not isinstance(entry, PrefixEntry) and side == "destination":
                 words = _find_missing_name(entry)
             if words is not None:
                 yield Finding(parts=(field, index, side), code=Code.UNLIKELY_KEY, message=words)
 
 
-def _find_odd_form(template: str, side: str, bucket: str | None) -> str | None:
-    try:
-        parts = literal_parts(template)
-    except UnknownNameError:
-        return None  # reported as such
-    text = "".join(_EXPRESSION if part is None else part for part in parts)
-    if text.startswith("s3://"):
+def find_odd_form(template: str, side: str, bucket: str | None = None) -> str | None:
+    """Return what a prefix or a key has that is seldom meant; None for nothing.
+
+    Args:
+        template: of the prefix or key.
+        side: `source` if it is read, `destination` if it is written.
+        bucket: that it should not begin with.
+    """
+    text = fill_expressions(template)
+    if text is None or text.startswith("s3://"):
         return None  # an error
     if bucket and text.startswith(f"{bucket}/"):
         return "the bucket is set above: the keys would begin with its name. Write only what follows it"
@@ -87,6 +90,15 @@ def _find_odd_form(template: str, side: str, bucket: str | None) -> str | None:
         verb = "will begin" if side == "destination" else "have to begin"
         return f"the keys {verb} with `/`, which few tools expect. Write {shown} if that is not meant"
     return found
+
+
+def fill_expressions(template: str) -> str | None:
+    """Return a template with a letter for each expression; None if it is not valid."""
+    try:
+        parts = literal_parts(template)
+    except UnknownNameError:
+        return None
+    return "".join(_EXPRESSION if part is None else part for part in parts)
 
 
 def _find_missing_name(entry: ObjectEntry) -> str | None:

@@ -11,16 +11,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from s3copy_tasks.config.check.buckets import check_buckets
 from s3copy_tasks.config.check.dates import parse_moment
+from s3copy_tasks.config.check.document import find_entries, find_list, find_text
 from s3copy_tasks.config.check.filters import check_filters
 from s3copy_tasks.config.check.keys import check_keys
+from s3copy_tasks.config.check.lists import MANIFEST, check_lists
 from s3copy_tasks.config.check.schedule import check_asset, resolve_cron
 from s3copy_tasks.config.check.template import DATE_NAMES, UnknownNameError, names_in
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import SHOWN_MAX, nearest
+from s3copy_tasks.core.bucket_names import split_address
 from s3copy_tasks.core.job import (
     Entries,
-    ObjectEntry,
-    PrefixEntry,
     find_bad_keys,
     find_overlaps,
     find_written_twice,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.read.place import Parts
 
-_ENTRIES_MAX = 1000  # as in the schema
 _SINCE: Parts = ("filters", "modified_since")
 _EXECUTOR: Parts = ("airflow", "executor")
 _FORMER_POOL: Parts = ("transfer", "pool")
@@ -43,12 +43,13 @@ def check_rules(document: dict[str, Any]) -> Iterator[Finding]:
     yield from _check_dates(document)
     yield from _check_assets(document)
     yield from _of_templates(document)
-    entries = well_formed_entries(document)
-    buckets = {side: _text(document, (side, "bucket")) for side in ("source", "destination")}
+    entries = find_entries(document)
+    buckets = {side: find_text(document, (side, "bucket")) for side in ("source", "destination")}
     yield from check_buckets(document)
     yield from _check_entries(entries, buckets)
     yield from check_filters(document, entries, buckets["source"])
     yield from check_keys(entries, buckets)
+    yield from check_lists(document, entries, buckets)
     yield from _check_former_pool(document)
 
 
@@ -57,7 +58,7 @@ def check_executor(document: dict[str, Any], executors: Iterable[str]) -> Iterat
 
     Airflow would report that as an error of the file that makes the Dags, and so stop all other jobs, too.
     """
-    name, known = _text(document, _EXECUTOR), sorted(executors)
+    name, known = find_text(document, _EXECUTOR), sorted(executors)
     if name is not None and name not in known:
         near = nearest(name, known)
         hint = f" Did you mean {near!r}?" if near else ""
@@ -70,9 +71,9 @@ def check_executor(document: dict[str, Any], executors: Iterable[str]) -> Iterat
 
 def _check_former_pool(document: dict[str, Any]) -> Iterator[Finding]:
     """Yield that `transfer.pool` has another name, or that it is given beside that."""
-    if _text(document, _FORMER_POOL) is None:
+    if find_text(document, _FORMER_POOL) is None:
         return
-    if _text(document, ("airflow", "pool")) is None:
+    if find_text(document, ("airflow", "pool")) is None:
         words = "this field has moved: write `pool` under `airflow`"
         yield Finding(parts=_FORMER_POOL, code=Code.DEPRECATED_FIELD, message=words, at_name=True)
         return
@@ -84,7 +85,7 @@ def _check_former_pool(document: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _check_dates(document: dict[str, Any]) -> Iterator[Finding]:
-    zone, day, schedule = (_text(document, (name,)) for name in ("timezone", "start_date", "schedule"))
+    zone, day, schedule = (find_text(document, (name,)) for name in ("timezone", "start_date", "schedule"))
     if zone is not None and not _is_zone(zone):
         words = f"{zone[:SHOWN_MAX]!r} is not an IANA time zone (examples: UTC, Europe/Berlin)"
         yield Finding(parts=("timezone",), code=Code.BAD_TIMEZONE, message=words)
@@ -96,7 +97,7 @@ def _check_dates(document: dict[str, Any]) -> Iterator[Finding]:
             resolve_cron(schedule)
         except ValueError as error:
             yield Finding(parts=("schedule",), code=Code.BAD_CRON, message=str(error))
-    since = _text(document, _SINCE)
+    since = find_text(document, _SINCE)
     if since and "{" not in since:
         try:
             parse_moment(since, ZoneInfo("UTC"))
@@ -106,7 +107,7 @@ def _check_dates(document: dict[str, Any]) -> Iterator[Finding]:
 
 def _check_assets(document: dict[str, Any]) -> Iterator[Finding]:
     schedule = document.get("schedule")
-    for index, uri in enumerate(_list(schedule, "assets") if isinstance(schedule, dict) else []):
+    for index, uri in enumerate(find_list(schedule, "assets") if isinstance(schedule, dict) else []):
         try:
             check_asset(str(uri))
         except ValueError as error:
@@ -154,15 +155,17 @@ def _of_templates(document: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _kind(parts: Parts) -> str:
-    """Return what a template renders to: a prefix, a key or a date."""
-    return {"prefixes": "prefix", "objects": "key"}.get(str(parts[0]), "modified_since")
+    """Return what a template renders to, as in `check_text`."""
+    return {"prefixes": "prefix", "objects": "key", "from": "list"}.get(str(parts[0]), "modified_since")
 
 
 def _templates(document: dict[str, Any]) -> Iterator[tuple[Parts, str]]:
-    for field, index, entry in well_formed_entries(document):
+    for field, index, entry in find_entries(document):
         yield (field, index, "source"), entry.source
         yield (field, index, "destination"), entry.destination
-    since = _text(document, _SINCE)
+    manifest, since = find_text(document, MANIFEST), find_text(document, _SINCE)
+    if manifest:
+        yield MANIFEST, split_address(manifest)[1]
     if since:
         yield _SINCE, since
 
@@ -186,35 +189,3 @@ def _check_entries(entries: Entries, buckets: dict[str, str | None]) -> Iterator
             if parts not in first:
                 first.add(parts)
                 yield Finding(parts=parts, code=Code.FEEDS_ITSELF, message=words)
-
-
-def well_formed_entries(document: dict[str, Any]) -> Entries:
-    """Return the entries that have a string on both sides, with their indexes in the file."""
-    return [
-        (field, index, _entry(field, entry))
-        for field in ("prefixes", "objects")
-        for index, entry in enumerate(_list(document, field))
-        if isinstance(entry, dict)
-        and isinstance(entry.get("source"), str)
-        and isinstance(entry.get("destination"), str)
-    ]
-
-
-def _entry(field: str, entry: dict[str, Any]) -> PrefixEntry | ObjectEntry:
-    source, destination = entry["source"], entry["destination"]
-    if field == "objects":
-        return ObjectEntry(source=source, destination=destination)
-    return PrefixEntry(source=source, destination=destination, recursive=entry.get("recursive") is not False)
-
-
-def _text(document: dict[str, Any], parts: Parts) -> str | None:
-    value: Any = document
-    for part in parts:
-        value = value.get(part) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else None
-
-
-def _list(document: dict[str, Any], field: str) -> list[Any]:
-    """Return a list, truncated so that comparing its entries with each other stays quick."""
-    value = document.get(field)
-    return value[:_ENTRIES_MAX] if isinstance(value, list) else []

@@ -86,7 +86,13 @@ def findings_of_schema(
 
 
 def _is_about_absence(error: ValidationError) -> bool:
-    return error.validator == "required" or (error.validator == "anyOf" and not error.absolute_path)
+    return error.validator == "required" or _needs_one_of(error)
+
+
+def _needs_one_of(error: ValidationError) -> bool:
+    """Return whether one of several fields is required."""
+    choices: Any = error.validator_value
+    return error.validator == "anyOf" and all("required" in choice for choice in choices)
 
 
 def _findings(error: ValidationError, parts: Parts, text: str | None) -> Iterator[Finding]:
@@ -104,7 +110,7 @@ def _findings(error: ValidationError, parts: Parts, text: str | None) -> Iterato
         yield _wrong_type(parts, part, instance, text)
     elif keyword == "enum":
         yield _not_allowed(parts, part["enum"], instance)
-    elif keyword == "anyOf" and not parts:
+    elif _needs_one_of(error):
         yield Finding(parts=parts, code=Code.MISSING_FIELD, message=part["errorMessage"], at_name=True)
     elif keyword in _WITH_MESSAGE:
         words = part.get("errorMessage", error.message)
@@ -159,7 +165,8 @@ def _kind(name: str, part: dict[str, Any]) -> str:
     """Return a type in words, with the required fields of the mapping or of each mapping in the list."""
     inner = part["items"] if name == "array" else part
     words = f"{_TYPES[name]} of mappings" if inner is not part and "required" in inner else _TYPES[name]
-    required = " and ".join(f"`{field}`" for field in inner.get("required", ()))
+    fields = () if name == "null" else inner.get("required", ())
+    required = " and ".join(f"`{field}`" for field in fields)
     return f"{words} with {required}" if required else words
 
 

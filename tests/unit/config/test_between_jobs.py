@@ -161,6 +161,51 @@ def test_direct_children_do_not_reach_a_prefix_below(tmp_path: Path) -> None:
     assert (below.warnings, len(beside.warnings)) == ((), 1)
 
 
+RESULTS: dict[str, tuple[str, str, dict[str, Any], bool]] = {
+    "below": ("bucket-b/out/", "s3://bucket-b/out/results/", {}, True),
+    "in the same place": ("bucket-b/out/", "s3://bucket-b/out/", {}, True),
+    "in a whole bucket": ("bucket-b/", "s3://bucket-b/results/", {}, True),
+    "at the top of a whole bucket": ("bucket-b/", "s3://bucket-b/", {}, True),
+    "beside": ("bucket-b/out/", "s3://bucket-b/results/", {}, False),
+    "above": ("bucket-b/out/deep/", "s3://bucket-b/out/", {}, False),
+    "in another bucket": ("bucket-b/out/", "s3://bucket-c/out/results/", {}, False),
+    "excluded": (
+        "bucket-b/out/",
+        "s3://bucket-b/out/results/",
+        {"filters": {"exclude": ["results/*"]}},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("place", "to", "fields", "is_reported"), RESULTS.values(), ids=RESULTS)
+def test_results_among_the_copies_of_another_job_are_a_warning(
+    tmp_path: Path,
+    place: str,
+    to: str,
+    fields: dict[str, Any],
+    is_reported: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """The other job may write there, or keep a copy of the results."""
+    a = job("bucket-a/x/", place, **fields)
+    b = job("bucket-a/y/", "bucket-z/out/", results={"to": to})
+    catalog = catalog_of(tmp_path, a=a, b=b)
+    assert (len(catalog.jobs), catalog.problems) == (2, ())
+    assert [(Path(one.file).stem, one.path, one.code) for one in catalog.warnings] == (
+        [("b", "results.to", Code.JOBS_WRITE_NESTED)] if is_reported else []
+    )
+
+
+def test_jobs_may_share_a_place_for_results(tmp_path: Path) -> None:
+    """Each run has its own names there."""
+    jobs = {
+        name: job("bucket-a/x/", f"bucket-{name}/out/", results={"to": "s3://results/"})
+        for name in ("b-b", "c-c")
+    }
+    catalog = catalog_of(tmp_path, **jobs)
+    assert (catalog.problems, catalog.warnings) == ((), ())
+
+
 def test_the_advice_to_exclude_is_right(tmp_path: Path) -> None:
     """What the warning says to write makes it go away."""
     outer, inner = job("bucket-a/x/", "bucket-b/out/"), job("bucket-a/y/", "bucket-b/out/de*ep/")

@@ -93,6 +93,8 @@ LIKELY = st.sampled_from(
         "012345678901",
         "AKIAIOSFODNN7EXAMPLE",
         "https://a:b@c",
+        "s3://bucket/key",
+        "s3://bucket/prefix/",
         "1",
         ROLE,
         "a" * 2000,
@@ -125,6 +127,12 @@ NAMES = st.sampled_from(
         "storage_class",
         "password",
         "token",
+        "manifest",
+        "columns",
+        "header",
+        "inventory",
+        "max_age",
+        "to",
     ]
 )
 VALUES = st.recursive(
@@ -147,7 +155,9 @@ FIELDS = st.sampled_from(
         "destination",
         "prefixes",
         "objects",
+        "from",
         "filters",
+        "results",
         "overwrite",
         "object",
         "transfer",

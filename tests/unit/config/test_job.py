@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ import pytest
 from s3copy_tasks.config.check.schema import with_defaults
 from s3copy_tasks.config.job import AirflowOptions, parse_bytes
 from s3copy_tasks.core.job import Filters, ObjectEntry, Overwrite, PrefixEntry
+from s3copy_tasks.core.key_list import FAILED_COLUMNS, Column, KeyList, ResultsPlace
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 from tests.support.builders.documents import MINIMAL, document, job_of, write
+
+POINT = "arn:aws:s3:eu-central-1:011122223333:accesspoint/lists"
 
 
 def test_the_smallest_file_is_a_job_of_documented_defaults(tmp_path: Path) -> None:
@@ -85,6 +89,7 @@ def test_every_field_of_the_file_reaches_the_job(tmp_path: Path) -> None:
             "retry_delay": "30s",
         },
         failure={"max_failed_objects": 8, "retries": 9},
+        results={"to": "s3://ops-results/copies/", "connection": "aws_results"},
     )
     job = job_of(write(tmp_path, full))
     assert (job.description, job.owner, job.tags) == ("Publish", "data-ops", ("uat", "daily"))
@@ -120,6 +125,111 @@ def test_every_field_of_the_file_reaches_the_job(tmp_path: Path) -> None:
         retry_delay=timedelta(seconds=30),
     )
     assert (job.max_failed_objects, job.retries, job.on_empty) == (8, 9, "succeed")
+    assert job.results == ResultsPlace(
+        location=Location(bucket="ops-results", connection="aws_results"), prefix="copies/"
+    )
+    assert job.keys_from is None
+
+
+SOURCE: dict[str, Any] = {
+    "bucket": "ops-granules",
+    "account": "011122223333",
+    "role_arn": "arn:aws:iam::011122223333:role/reader",
+    "external_id": "abc",
+    "region": "us-west-2",
+    "endpoint_url": "https://s3.example.org",
+    "requester_pays": True,
+}
+WAY: dict[str, Any] = {name: SOURCE[name] for name in ("role_arn", "external_id", "region", "endpoint_url")}
+LISTS: dict[str, tuple[dict[str, Any], KeyList]] = {
+    "a manifest": (
+        {"manifest": "s3://ops-lists/{{ ds }}.csv"},
+        KeyList(location=Location(bucket="ops-lists", **WAY), key="{{ ds }}.csv", columns=FAILED_COLUMNS),
+    ),
+    "a manifest that says its form": (
+        {
+            "manifest": "s3://ops-lists/a/",
+            "columns": ["key", "ignored", "size"],
+            "keys": "plain",
+            "header": True,
+            "connection": "aws_lists",
+        },
+        KeyList(
+            location=Location(bucket="ops-lists", connection="aws_lists"),
+            key="a/",
+            columns=(Column.KEY, Column.IGNORED, Column.SIZE),
+            url_encoded=False,
+            header=True,
+        ),
+    ),
+    "in the source bucket": (
+        {"manifest": "s3://ops-granules/a.csv"},
+        KeyList(location=Location(**SOURCE), key="a.csv"),
+    ),
+    "in the source bucket, by a connection": (
+        {"manifest": "s3://ops-granules/a.csv", "connection": "aws_lists"},
+        KeyList(
+            location=Location(
+                bucket="ops-granules",
+                account="011122223333",
+                connection="aws_lists",
+                region="us-west-2",
+                requester_pays=True,
+            ),
+            key="a.csv",
+        ),
+    ),
+    "behind an access point": (
+        {"manifest": f"s3://{POINT}/lists/a.csv"},
+        KeyList(location=Location(bucket=POINT, **WAY | {"region": "eu-central-1"}), key="lists/a.csv"),
+    ),
+    "an inventory": (
+        {"inventory": "s3://ops-inventory/ops-granules/daily/", "max_age": "36h"},
+        KeyList(
+            location=Location(bucket="ops-inventory", **WAY),
+            key="ops-granules/daily/",
+            inventory=True,
+            max_age_seconds=36 * 3_600,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("section", "expected"), LISTS.values(), ids=LISTS)
+def test_a_list_is_reached_as_the_source_unless_a_connection_is_named(
+    tmp_path: Path, section: dict[str, Any], expected: KeyList
+) -> None:
+    """What belongs to the source's bucket, as its owner, is kept for a list in that bucket only."""
+    job = job_of(write(tmp_path, document(**{"source": SOURCE, "from": section})))
+    assert job.keys_from == expected
+
+
+def test_results_are_written_as_the_destination_is(tmp_path: Path) -> None:
+    """Without a connection of their own, results are reached as the destination, and may be in its bucket."""
+    side: dict[str, Any] = {
+        "bucket": "partner-granules",
+        "account": "444455556666",
+        "role_arn": "arn:aws:iam::444455556666:role/writer",
+    }
+    found = [
+        job_of(write(tmp_path, document(destination=side, results={"to": to}))).results
+        for to in ("s3://partner-granules/results/", "s3://ops-results/")
+    ]
+    assert found == [
+        ResultsPlace(location=Location(**side), prefix="results/"),
+        ResultsPlace(location=Location(bucket="ops-results", role_arn=side["role_arn"]), prefix=""),
+    ]
+
+
+def test_a_job_without_later_sections_keeps_its_digest(tmp_path: Path) -> None:
+    """A Dag's version changes with its config, so a new optional section is in it only if it is written."""
+    plain, spelled = (
+        job_of(write(tmp_path, document(**sections))) for sections in ({}, {"from": None, "results": None})
+    )
+    assert (plain.digest, plain.config) == (spelled.digest, spelled.config)
+    assert not {"from", "results"} & set(json.loads(plain.config))
+    with_results = job_of(write(tmp_path, document(results={"to": "s3://ops-results/"})))
+    assert json.loads(with_results.config)["results"] == {"to": "s3://ops-results/", "connection": None}
 
 
 def test_assets_are_not_cron(tmp_path: Path) -> None:
@@ -139,6 +249,16 @@ def test_templates_come_with_their_paths(tmp_path: Path) -> None:
         ("objects[0].destination", "y"),
         ("filters.modified_since", "2026-01-01"),
     ]
+
+
+def test_the_key_of_a_manifest_is_a_template(tmp_path: Path) -> None:
+    """The bucket is not, and neither is an inventory's folder."""
+    manifest, inventory = (
+        job_of(write(tmp_path, document(**{"from": section})))
+        for section in ({"manifest": "s3://ops-lists/{{ ds }}.csv"}, {"inventory": "s3://ops-lists/a/"})
+    )
+    assert manifest.templates()[2:] == [("from.manifest", "{{ ds }}.csv")]
+    assert inventory.templates()[2:] == []
 
 
 SIZES = {
@@ -196,6 +316,10 @@ CHANGES: dict[str, dict[str, Any]] = {
     "execution timeout": {"airflow": {"execution_timeout": "1h"}},
     "failed objects": {"failure": {"max_failed_objects": 1}},
     "retries": {"failure": {"retries": 3}},
+    "manifest": {"from": {"manifest": "s3://ops-lists/a.csv"}},
+    "columns": {"from": {"manifest": "s3://ops-lists/a.csv", "columns": ["key"]}},
+    "inventory": {"from": {"inventory": "s3://ops-lists/a/"}},
+    "results": {"results": {"to": "s3://ops-results/"}},
 }
 
 

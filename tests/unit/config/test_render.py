@@ -13,8 +13,10 @@ from s3copy_tasks.config.check.dates import RunDates, date_names
 from s3copy_tasks.config.job import CopyJob
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.core.job import EffectiveJob, Filters, ObjectEntry, Overwrite, PrefixEntry
+from s3copy_tasks.core.key_list import Column, KeyList, ListFile
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.errors import Code, ConfigError
-from tests.support.builders.documents import document, job_of, write
+from tests.support.builders.documents import document, job_of, prefix, write
 
 LOGICAL_DATE = datetime(2026, 1, 31, tzinfo=UTC)
 NAMES: dict[str, Any] = {
@@ -262,4 +264,162 @@ def test_rendered_values_report_all_their_problems(tmp_path: Path) -> None:
         "objects[0].source: the key is empty after rendering",
         "objects[1].source: 1025 bytes after rendering; an S3 key has at most 1024",
         "objects[1].destination: objects[0] writes '2026-01-31' too",
+    ]
+
+
+# --- lists, and results
+
+LISTED = {"from": {"manifest": "s3://ops-lists/{{ ds }}.csv", "columns": ["key", "size"], "keys": "plain"}}
+RESULTS = {"results": {"to": "s3://ops-results/copies/", "connection": "aws_results"}}
+LOCAL = ListFile(key="/tmp/list.csv", size=10, etag="e")
+FORM: dict[str, Any] = {"columns": (Column.KEY, Column.SIZE), "url_encoded": False}
+ROLE: dict[str, Any] = {"role_arn": "arn:aws:iam::111122223333:role/reader", "account": "111122223333"}
+
+
+def key_list(bucket: str, key: str, **form: Any) -> KeyList:
+    return KeyList(location=Location(bucket=bucket), key=key, **form)
+
+
+def test_the_key_of_the_manifest_is_rendered(tmp_path: Path) -> None:
+    """A run reads the list of its day, and knows where its results go; preflight finds the files."""
+    job = job_of(write(tmp_path, document(**LISTED, **RESULTS)))
+    run = rendered(job)
+    assert run.keys_from == key_list("ops-lists", "2026-01-31.csv", **FORM)
+    assert (run.results, run.keys_from.files) == (job.results, ())
+
+
+def test_an_inventory_is_the_same_in_every_run(tmp_path: Path) -> None:
+    """Its folder is not a template, so it is the job's own."""
+    section = {"inventory": "s3://ops-inventory/ops-granules/daily/", "max_age": "1d"}
+    job = job_of(write(tmp_path, document(**{"from": section})))
+    assert rendered(job).keys_from == job.keys_from
+
+
+NOT_A_LIST = {
+    "empty": ("{{ '' if ds == '2026-01-31' else 'a' }}", "the key is empty after rendering"),
+    "too long": (
+        "{{ 'a' * (1025 if ds == '2026-01-31' else 1) }}",
+        "1025 bytes after rendering; an S3 key has at most 1024",
+    ),
+}
+
+
+@pytest.mark.parametrize(("key", "words"), NOT_A_LIST.values(), ids=NOT_A_LIST)
+def test_a_list_that_renders_to_nonsense_is_refused(tmp_path: Path, key: str, words: str) -> None:
+    """What only the run can know is checked by the run."""
+    job = job_of(write(tmp_path, document(**{"from": {"manifest": f"s3://ops-lists/{key}"}})))
+    assert refusal(job) == [f"from.manifest: {words}"]
+
+
+def test_destinations_that_render_to_one_are_refused_with_a_list(tmp_path: Path) -> None:
+    """Rows that write one key can't be found, and two templates may render to one prefix."""
+    entries = [
+        {"source": "a/", "destination": "{{ ds }}/"},
+        {"source": "b/", "destination": "{{ ts[:10] }}/"},
+    ]
+    (line,) = refusal(job_of(write(tmp_path, document(**LISTED, prefixes=entries))))
+    assert line.startswith(
+        "prefixes[1].destination: '2026-01-31/' is equal to the destination of prefixes[0]"
+    )
+    assert rendered(job_of(write(tmp_path, document(prefixes=entries)))).keys_from is None
+
+
+def test_results_that_rendering_puts_among_the_copies_are_refused(tmp_path: Path) -> None:
+    """Only the run knows that its destination is above the results."""
+    changes = {"results": {"to": "s3://partner-granules/2026-01-31/results/"}}
+    job = job_of(write(tmp_path, document(**changes, **prefix("daily/", "{{ ds }}/"))))
+    (line,) = refusal(job)
+    assert line.startswith("results: the results in s3://partner-granules/2026-01-31/results/ are below")
+
+
+MANIFESTS: dict[str, tuple[dict[str, Any], str | ListFile, KeyList]] = {
+    "in place of a listing": ({}, "s3://others/a.csv", key_list("others", "a.csv")),
+    "a prefix": ({}, "s3://others/a/", key_list("others", "a/")),
+    "as the job's own manifest": (LISTED, "s3://others/a.csv", key_list("others", "a.csv", **FORM)),
+    "in place of an inventory": (
+        {"from": {"inventory": "s3://ops-inventory/a/", "max_age": "1d"}},
+        "s3://others/a.csv",
+        key_list("others", "a.csv"),
+    ),
+    "failed objects of an earlier run": (
+        LISTED | RESULTS,
+        "s3://ops-results/copies/failed/0.csv",
+        KeyList(location=Location(bucket="ops-results", connection="aws_results"), key="copies/failed/0.csv"),
+    ),
+    "beside the results": (
+        LISTED | RESULTS,
+        "s3://ops-results/lists/a.csv",
+        key_list("ops-results", "lists/a.csv", **FORM),
+    ),
+    "by the connection of the job's list": (
+        {"from": {"manifest": "s3://ops-lists/a.csv", "connection": "aws_lists"}},
+        "s3://others/a.csv",
+        KeyList(location=Location(bucket="others", connection="aws_lists"), key="a.csv"),
+    ),
+    "by the role of the source": (
+        {"source": {"bucket": "ops-granules", **ROLE}},
+        "s3://others/a.csv",
+        KeyList(location=Location(bucket="others", role_arn=ROLE["role_arn"]), key="a.csv"),
+    ),
+    "a file of this machine": (
+        LISTED,
+        LOCAL,
+        KeyList(location=None, key="/tmp/list.csv", files=(LOCAL,), **FORM),
+    ),
+    "a file of this machine, in the default form": (
+        {},
+        LOCAL,
+        KeyList(location=None, key="/tmp/list.csv", files=(LOCAL,)),
+    ),
+    "a name in braces": ({}, "s3://others/{{ ds }}.csv", key_list("others", "{{ ds }}.csv")),
+}
+
+
+@pytest.mark.parametrize(("changes", "manifest", "expected"), MANIFESTS.values(), ids=MANIFESTS)
+def test_a_run_may_have_a_list_of_its_own(
+    tmp_path: Path, changes: dict[str, Any], manifest: str | ListFile, expected: KeyList
+) -> None:
+    """It is read as the job's manifest is; below the results, as this package writes lists."""
+    assert rendered(job_of(write(tmp_path, document(**changes))), manifest=manifest).keys_from == expected
+
+
+def test_a_list_of_its_own_may_name_the_single_objects(two: CopyJob) -> None:
+    """Its rows may say the destination of one of the job's objects, so these stay."""
+    assert rendered(two, manifest="s3://others/a.csv").objects == rendered(two).objects
+
+
+def test_a_list_of_its_own_needs_no_date_of_the_job_s_list(tmp_path: Path) -> None:
+    """What the run does not read is not rendered: it may have no logical date."""
+    job = job_of(write(tmp_path, document(**LISTED)))
+    assert refusal(job, NAMES)[0].startswith("from.manifest: this run has no ds")
+    assert rendered(job, NAMES, manifest="s3://others/a.csv").keys_from == key_list("others", "a.csv", **FORM)
+
+
+NO_MANIFEST = {
+    "a path": ("lists/a.csv", "must be the address of a list"),
+    "a file of this machine": ("/etc/passwd", "must be the address of a list"),
+    "nothing": ("", "must be the address of a list"),
+    "a bucket": ("s3://others/", "has no key after the bucket"),
+    "a bucket with a short name": ("s3://ab/a.csv", "the bucket 'ab' is not a valid bucket name"),
+    "a glob": ("s3://others/*.csv", "globs are not expanded"),
+}
+
+
+@pytest.mark.parametrize(("manifest", "words"), NO_MANIFEST.values(), ids=NO_MANIFEST)
+def test_a_list_without_an_address_is_refused(two: CopyJob, manifest: str, words: str) -> None:
+    """A text is never a path: whoever starts a run can't read the worker's files."""
+    (line,) = refusal(two, code=Code.INVALID_PARAMETERS, manifest=manifest)
+    assert line.startswith(f"manifest: {words}")
+
+
+def test_a_list_among_the_copies_is_refused(two: CopyJob) -> None:
+    """The run could overwrite it."""
+    (line,) = refusal(two, manifest="s3://partner-granules/fixed/a.csv")
+    assert line.startswith("from: the list s3://partner-granules/fixed/a.csv is below")
+
+
+def test_a_list_and_picked_prefixes_exclude_each_other(two: CopyJob) -> None:
+    """Either says what is copied."""
+    assert refusal(two, code=Code.INVALID_PARAMETERS, prefixes=["static/"], manifest="s3://others/a.csv") == [
+        "manifest: can't be used with prefixes: the list says what is copied"
     ]

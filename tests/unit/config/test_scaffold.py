@@ -31,7 +31,7 @@ def field_names(part: Part) -> Iterator[str]:
 
 NAMES = set(field_names(schema()))
 COMMENTED = re.compile(rf"( *)# (({'|'.join(sorted(NAMES))}): .*)")
-EXCLUSIVE = {"connection", "role_arn", "external_id"}
+EXCLUSIVE = {"connection", "role_arn", "external_id", "from"}
 
 
 def problems_of(text: str) -> list[Problem]:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from s3copy_tasks.core.batch import Batch, KeyRange
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import EffectiveJob, Filters, ObjectEntry, Overwrite, PrefixEntry
+from s3copy_tasks.core.key_list import Column, KeyList, ListFile, ResultsPlace
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.metrics import Failure, TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
@@ -43,6 +44,18 @@ FULL_JOB = EffectiveJob(
     max_failed_objects=3,
     run_started=DAY_ONE,
     dry_run=True,
+    keys_from=KeyList(
+        location=Location(bucket="lists", connection="aws_lists"),
+        key="today/",
+        columns=(Column.KEY, Column.IGNORED, Column.ETAG),
+        url_encoded=False,
+        header=True,
+        inventory=True,
+        max_age_seconds=3_600,
+        files=(ListFile(key="today/é.csv.gz", size=2**40, etag="e"),),
+        made=DAY_ONE,
+    ),
+    results=ResultsPlace(location=Location(bucket="results", account="111122223333"), prefix="copies/"),
 )
 JOBS = {"defaults": make_job(), "everything-set": FULL_JOB, "not-started": make_job(run_started=None)}
 
@@ -56,6 +69,14 @@ def test_jobs(job: EffectiveJob) -> None:
     """A job comes back equal, its dates with their zone."""
     assert round_trip(job) == job
     assert load(EffectiveJob, dump_job(job)) == job
+
+
+def test_a_job_of_an_earlier_version_is_a_listing() -> None:
+    """A run that an upgrade interrupts continues: its job had neither a list nor results."""
+    plain = dump_job(make_job())
+    for later in ("keys_from", "results"):
+        del plain[later]
+    assert load(EffectiveJob, plain) == make_job()
 
 
 BOUNDS = st.one_of(st.none(), st.text(st.characters(codec="utf-8"), max_size=8), st.just("7"))

@@ -17,7 +17,8 @@ from tests.support.builders.documents import job_of
 
 FOLDER = Path(__file__).parents[3] / "copy_configs"
 FILES = job_files(FOLDER)
-EVERY_FIELD = FOLDER / "every_field.yaml"
+OF_EVERY_FIELD = [FOLDER / name for name in ("every_field.yaml", "from_manifest.yaml", "from_inventory.yaml")]
+"""Some fields exclude each other, so one file can't have all."""
 SIDES = ("source", "destination")
 FIRST_LINE = "# yaml-language-server: $schema=../s3copy_tasks/config/copy_job.schema.json"
 
@@ -52,19 +53,20 @@ def name_fields(paths: Iterable[FieldPath]) -> set[str]:
     return {".".join(("side", *path[1:]) if path[0] in SIDES else path) for path in paths}
 
 
-def missing(document: dict[str, Any]) -> list[str]:
-    """Return the fields of the schema that a document does not set."""
-    return sorted(name_fields(fields_of_schema(schema())) - name_fields(fields_of_document(document)))
+def missing(documents: list[dict[str, Any]]) -> list[str]:
+    """Return the fields of the schema that no document sets."""
+    return sorted(name_fields(fields_of_schema(schema())) - name_fields(fields_of_document(documents)))
 
 
-def without(document: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a document without a field, by the name that `name_fields` returns."""
-    less = copy.deepcopy(document)
+def without(documents: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Return documents without a field, by the name that `name_fields` returns."""
+    less = copy.deepcopy(documents)
     first, *rest = name.split(".")
     for top in SIDES if first == "side" else (first,):
-        place: Any = [less]
+        place: Any = less
         for step in (top, *rest)[:-1]:
-            place = [item for part in place if step in part for item in as_list(part[step])]
+            found = (item for part in place if step in part for item in as_list(part[step]))
+            place = [item for item in found if isinstance(item, dict)]
         for part in place:
             part.pop((top, *rest)[-1], None)
     return less
@@ -74,7 +76,7 @@ def as_list(part: Any) -> list[Any]:
     return part if isinstance(part, list) else [part]
 
 
-EVERY: dict[str, Any] = yaml.safe_load(EVERY_FIELD.read_text())
+EVERY: list[dict[str, Any]] = [yaml.safe_load(file.read_text()) for file in OF_EVERY_FIELD]
 NESTED = [path for path in fields_of_document(EVERY) if path[1:]]
 
 
@@ -106,7 +108,7 @@ def test_no_two_examples_write_the_same_place() -> None:
 
 
 def test_every_field_is_shown() -> None:
-    """every_field.yaml sets every field of the schema; a new field must be added there."""
+    """The examples of every field set each field of the schema; a new one must be added there."""
     assert missing(EVERY) == []
 
 
@@ -119,7 +121,7 @@ def test_a_field_that_is_not_shown_is_named(name: str) -> None:
 
 def test_every_field_has_a_comment() -> None:
     """Each field has a comment beside its first use, or above it."""
-    lines = EVERY_FIELD.read_text().splitlines()
+    lines = [line for file in OF_EVERY_FIELD for line in file.read_text().splitlines()]
     names = {path[-1] for path in fields_of_document(EVERY)} - {path[-2] for path in NESTED}
     mentions = {name: next(i for i, line in enumerate(lines) if f"{name}:" in line) for name in names}
     bare = [name for name, i in mentions.items() if "#" not in lines[i] and "#" not in lines[i - 1][:8]]
