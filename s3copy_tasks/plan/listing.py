@@ -164,9 +164,9 @@ class Listing:
         return self.make_stream(entry, destination, after, through, self._reach)
 
     def find_copies(self, keys: Iterable[str]) -> Iterator[S3Object]:
-        """Return the destination's objects with these keys, each found by a listing, without missing ones."""
+        """Yield the destination's objects with these keys, each found by a listing, without missing ones."""
         with ThreadPoolExecutor(self._job.transfer.in_flight) as pool:
-            return filter(None, list(pool.map(self._find_copy, keys)))
+            yield from filter(None, pool.map(self._find_copy, list(keys)))
 
     def _find_copy(self, key: str) -> S3Object | None:
         store = self._stores.destination

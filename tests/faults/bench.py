@@ -10,6 +10,7 @@ import boto3
 from s3copy_tasks.copy.runner import copy_batch, count_batch
 from s3copy_tasks.copy.uploads import Attempt, OpenUpload, UploadRecord
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
+from s3copy_tasks.core.key_list import Column, KeyList, ListFile
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import DEFAULT_TRANSFER
 from s3copy_tasks.core.store import Stores
@@ -24,6 +25,7 @@ from s3copy_tasks.s3.connections import _s3_config
 from s3copy_tasks.s3.fast.client import CurlClient
 from tests.faults.kinds import meanwhile
 from tests.support.builders.bench import impatient_for, make_job
+from tests.support.builders.lists import encode_key, make_list, make_rows
 from tests.support.s3.small_objects import Stored
 from tests.support.s3.small_s3 import SmallS3
 
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.planner import Plan
     from tests.faults.proxy import Fault, FaultProxy
 
-SOURCE, DESTINATION = "the-source", "the-destination"
+SOURCE, DESTINATION, LISTS = "the-source", "the-destination", "the-lists"
 SOURCE_ACCOUNT, DESTINATION_ACCOUNT = "111122223333", "444455556666"
 CONNECTIONS = 16
 ANOTHER_CLIENT = str(next(field.default for field in fields(Stored) if field.name == "by"))
@@ -124,6 +126,7 @@ class FaultBench:
         self.stores = Stores(
             source=BucketStore(self._s3, SOURCE, SOURCE_ACCOUNT),
             destination=BucketStore(self._s3, DESTINATION, DESTINATION_ACCOUNT),
+            lists=BucketStore(self._s3, LISTS, None),
         )
 
     def _connect(self, *, renew: bool = False) -> S3Client:
@@ -184,6 +187,16 @@ class FaultBench:
             act()
 
         return meanwhile(name, do)
+
+    def put_list(self, columns: Sequence[Column]) -> KeyList:
+        """Write a list of the source's objects, as they are now."""
+        rows = [
+            {Column.KEY: encode_key(key), Column.ETAG: one.etag, Column.SIZE: one.size}
+            for key, one in self.server.contents(SOURCE).items()
+        ]
+        content = make_rows([row.get(column, "STANDARD") for column in columns] for row in rows)
+        made = self.server.put(LISTS, "list.csv", content)
+        return make_list(ListFile(key="list.csv", size=len(content), etag=made.etag), columns=columns)
 
     def started(self, **changes: Any) -> EffectiveJob:
         """Return a job whose run starts now; then a second passes, like before the first copy."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from s3copy_tasks.core.in_flight import IN_FLIGHT_MOST
 from s3copy_tasks.core.job import Overwrite
+from s3copy_tasks.core.key_list import Column
 from s3copy_tasks.core.multipart import Limits, takes_parts
 from s3copy_tasks.core.options import AUTO, TransferOptions
 from s3copy_tasks.engine.sender import Sender
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 EXAMPLES = int(os.environ.get("S3COPY_FAULT_EXAMPLES", "120"))
 LIMITS = Limits(single_copy_bytes=100, unproven_copy_bytes=99, part_bytes=64)
 """Above 100 bytes an object is a large one; one of 100 is copied in parts if it was uploaded in parts."""
+ENOUGH = (Column.KEY, Column.ETAG, Column.SIZE, Column.STORAGE_CLASS)
 OTHERS = ("changes", "deletes", "overwrites", "clears")
 HEADS = (("in/", "HeadObject"), ("out/", "HeadObject"))
 SMALL = (("out/", "CopyObject"),)
@@ -72,7 +74,7 @@ class Strike:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A job, its objects, and what happens to it."""
+    """A job, its objects, and what happens to it; with columns, a list names the objects."""
 
     objects: tuple[One, ...]
     strikes: tuple[Strike, ...]
@@ -86,6 +88,7 @@ class Schedule:
     killed_at: int | None
     retried: bool
     fast: bool
+    columns: tuple[Column, ...]
 
 
 ONES = st.builds(
@@ -134,6 +137,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
         killed_at=draw(st.none() | st.none() | st.integers(1, 20)),
         retried=draw(st.booleans()),
         fast=draw(st.booleans()),
+        columns=draw(st.sampled_from([(), (), (Column.KEY,), ENOUGH])),
     )
 
 
@@ -229,7 +233,8 @@ def judge(schedule: Schedule, bench: FaultBench) -> None:
     """Carry out a schedule, and compare what is reported with what happened."""
     transfer = TransferOptions(concurrency=schedule.concurrency, batch_objects=schedule.batch_objects)
     options = {"overwrite": schedule.overwrite, "verify": schedule.verify, "relayed": schedule.relayed}
-    job = bench.started(transfer=transfer, **options)
+    keys_from = bench.put_list(schedule.columns) if schedule.columns else None
+    job = bench.started(transfer=transfer, keys_from=keys_from, **options)
     plan = bench.plan(job)
     arm(bench, schedule)
     metrics = carry_out(bench, schedule, job, plan)

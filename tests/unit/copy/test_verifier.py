@@ -114,6 +114,17 @@ def test_what_can_not_be_listed_stays_unverified() -> None:
     assert verdict(metrics, 0) is None
 
 
+def test_single_objects_that_can_not_be_listed_stay_unverified() -> None:
+    """A listing that fails after the copies does not end the batch."""
+    bench = Bench()
+    large(bench)
+    objects = tuple(ObjectEntry(source=f"in/{n}", destination=f"out/{n}") for n in range(3))
+    job = bench.started(objects=objects)
+    plan = bench.plan(job)
+    bench.server.before.append(on("list_page", fails(DENIED), times=99))
+    assert proofs(bench.run(job, plan, limits=PARTS)) == (0, 3, 0)
+
+
 @pytest.mark.parametrize(
     ("checksum", "expected"), [(True, (3, 0, 0)), (False, (0, 3, 0))], ids=["there", "none"]
 )
