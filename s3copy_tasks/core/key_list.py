@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from s3copy_tasks.core.location import Location
+from s3copy_tasks.core.objects import ForeignObject, S3Object
 
 
 class Column(StrEnum):
@@ -40,6 +41,8 @@ FAILED_COLUMNS = (
     Column.DESTINATION,
 )
 """Of the lists of failed objects that a run writes, and of a manifest by default."""
+
+_NO_DATE = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +94,21 @@ class KeyList:
     def __str__(self) -> str:
         return self.key if self.location is None else f"{self.location}/{self.key}"
 
+    @property
+    def is_prefix(self) -> bool:
+        """Whether the key is that of all files below it."""
+        return self.location is not None and (not self.key or self.key.endswith("/"))
+
     def describe(self, file: ListFile) -> str:
         """Return the address of a file, for messages."""
         return file.key if self.location is None else f"{self.location}/{file.key}"
+
+    def pin(self, file: ListFile) -> S3Object:
+        """Return a file as an object: a read of it fails if its ETag has changed."""
+        bucket = "list" if self.location is None else self.location.bucket
+        return ForeignObject(
+            bucket=bucket, key=file.key, size=file.size, last_modified=_NO_DATE, etag=file.etag
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

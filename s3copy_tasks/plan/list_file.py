@@ -7,11 +7,9 @@ import io
 import zlib
 from concurrent.futures import CancelledError
 from contextlib import closing
-from datetime import UTC, datetime
 from gzip import BadGzipFile, GzipFile
 from typing import TYPE_CHECKING, Protocol
 
-from s3copy_tasks.core.objects import ForeignObject, S3Object
 from s3copy_tasks.engine.loop import event_loop
 from s3copy_tasks.errors import Code, ConditionError, ConfigError, MissingError
 
@@ -21,11 +19,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from s3copy_tasks.core.key_list import KeyList, ListFile
+    from s3copy_tasks.core.objects import S3Object
 
 READ_BYTES = 8 * 2**20
 """Bytes of a request to read a list; one more block is requested ahead."""
 _BLOCK_BYTES = 2**20
-_NO_DATE = datetime.fromtimestamp(0, UTC)
 _COMPRESSED = ".gz"
 
 
@@ -53,13 +51,9 @@ class ListBlocks:
         self._of, self._file = of, file
         self._after, self._through = after, through
         self._is_compressed = file.key.endswith(_COMPRESSED)
-        bucket = "list" if of.location is None else of.location.bucket
-        pinned = ForeignObject(
-            bucket=bucket, key=file.key, size=file.size, last_modified=_NO_DATE, etag=file.etag
-        )
         whole = self._is_compressed
         end = file.size if whole or through is None else through
-        self._raw = _RawFile(store, pinned, 0 if whole else after, end)
+        self._raw = _RawFile(store, of.pin(file), 0 if whole else after, end)
 
     def begin(self) -> None:
         """Request the first bytes; then either iterate or `close`."""

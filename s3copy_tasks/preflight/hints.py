@@ -38,3 +38,8 @@ def add_hint(side: str, error: CopyError) -> CopyError | None:
     if hint is None:
         return None
     return type(error)(f"{side}: {error.reason.removesuffix('.')}. {hint.format(side=side)}", code=error.code)
+
+
+def name_side(side: str, error: CopyError) -> CopyError:
+    """Return an error with the side that it is about, and with what to change if that is known."""
+    return add_hint(side, error) or type(error)(f"{side}: {error.message}", code=error.code)
