@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.job import EffectiveJob
 
 CONFIG = "config"
 """Of `preflight`: the config that the run uses, and the file and line of each value."""
@@ -42,7 +43,7 @@ _REASON_CHARACTERS_MAX = 20_000
 T = TypeVar("T")
 
 JOB_BYTES_MAX = 1_000_000
-"""The limit of a job in bytes. Every task reads it: a longer list of keys should be a prefix."""
+"""The limit of a job in bytes. Every task reads it: a longer list of keys should be a manifest."""
 
 
 def push(context: Context, key: str, value: Any) -> None:
@@ -78,7 +79,7 @@ def load(cls: type[T], plain: object) -> T:
     return value
 
 
-def dump_job(job: object) -> dict[str, Any]:
+def dump_job(job: EffectiveJob) -> dict[str, Any]:
     """Return a job as JSON types.
 
     Raises:
@@ -87,12 +88,22 @@ def dump_job(job: object) -> dict[str, Any]:
     plain = dump(job)
     size = len(json.dumps(plain))
     if size > JOB_BYTES_MAX:
-        msg = (
-            f"the rendered job has {size} bytes, and the limit is {JOB_BYTES_MAX}. "
-            "Copy a prefix with filters instead of so many entries, or split the file"
-        )
+        msg = f"the rendered job has {size} bytes, and the limit is {JOB_BYTES_MAX}. {_advise_smaller(job)}"
         raise ConfigError(msg, code=Code.INVALID_CONFIG)
     return plain
+
+
+def _advise_smaller(job: EffectiveJob) -> str:
+    """Return what makes a job smaller."""
+    of = job.keys_from
+    if of is None or len(of.files) < len(job.prefixes) + len(job.objects):
+        return "Copy a prefix with filters instead of so many entries, or split the file"
+    fewer = (
+        "Configure several inventories, each with a prefix filter,"
+        if of.inventory
+        else "Join them to fewer files, or divide them among several prefixes,"
+    )
+    return f"Most of it are the names of the {len(of.files):,} files of {of}. {fewer} and give each a job"
 
 
 def dump_batch_metrics(batch: Batch, metrics: TransferMetrics) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -133,6 +134,16 @@ def test_values_are_validated_again() -> None:
     later = (DAY_ONE + timedelta(days=1)).isoformat()
     with pytest.raises(ValidationError, match="before its start"):
         load(TransferMetrics, metrics | {"start_time": later, "end_time": DAY_ONE.isoformat()})
+
+
+def test_a_list_of_many_files() -> None:
+    """If the files of a list are too many for an XCom, the error says that, and what to do."""
+    files = tuple(ListFile(key=f"failed/{n:0200}.csv", size=1, etag="0" * 32) for n in range(4_000))
+    of = KeyList(location=Location(bucket="lists"), key="failed/", files=files)
+    with pytest.raises(ConfigError, match=r"4,000 files of s3://lists/failed/\. Join them"):
+        dump_job(make_job(keys_from=of))
+    with pytest.raises(ConfigError, match="inventories, each with a prefix filter"):
+        dump_job(make_job(keys_from=replace(of, inventory=True)))
 
 
 def test_large_jobs() -> None:
