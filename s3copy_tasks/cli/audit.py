@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.audit import Tally
 from s3copy_tasks.audit import audit as differences
 from s3copy_tasks.cli.jobs import DONE, FAILED
-from s3copy_tasks.cli.runs import effective_job, open_sides, quiet
+from s3copy_tasks.cli.runs import effective_job, open_sides, quiet, with_list
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.sender import make_sender
 
@@ -25,9 +25,10 @@ def audit(options: argparse.Namespace) -> int:
     tally, out = Tally(), sys.stdout
     line = _as_json if options.json else _as_text
     with quiet():
-        job = effective_job(options, dry_run=True)
-        stores = open_sides(job).stores
-        for one in differences(job, stores, make_sender(job.transfer), tally):
+        rendered = effective_job(options, dry_run=True)
+        sides = open_sides(rendered)
+        job = with_list(rendered, sides)
+        for one in differences(job, sides.stores, make_sender(job.transfer), tally):
             out.write(line(one) + "\n")
     counts = asdict(tally)
     words = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())

@@ -30,6 +30,7 @@ from s3copy_tasks.errors import Code, ConfigError, CopyError, as_copy_error
 from s3copy_tasks.plan.ahead import ListingAhead
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.preflight.apart import explain_two_servers
+from s3copy_tasks.preflight.list_files import find_list
 from s3copy_tasks.preflight.preflight import preflight
 from s3copy_tasks.report.summary import report, verdict, without_job, without_plan
 from s3copy_tasks.report.tables import error_lines, metrics_table, plan_as_dict, plan_table, title
@@ -53,8 +54,9 @@ class RunFailedError(CopyError):
 def plan(options: argparse.Namespace) -> int:
     """Show what a run would copy; write nothing."""
     with quiet(), _console(stderr=True).status("listing ...") as status:
-        job = effective_job(options, dry_run=True)
-        sides = open_sides(job)
+        rendered = effective_job(options, dry_run=True)
+        sides = open_sides(rendered)
+        job = with_list(rendered, sides)
         relayed = job.transfer.relay == "auto" and explain_two_servers(job, sides) is not None
         plan = plan_job(
             replace(job, relayed=relayed),
@@ -185,7 +187,7 @@ def _render(job: CopyJob, options: argparse.Namespace, now: datetime, *, dry_run
 def _run_preflight(job: EffectiveJob, sides: Sides, ahead: ListingAhead) -> EffectiveJob:
     with _console(stderr=True).status("checking roles, buckets and permissions ..."):
         proven = preflight(job, sides, on_listed=ahead.begin)
-    for remark in proven.not_proven:
+    for remark in (*proven.on_list, *proven.not_proven):
         sys.stderr.write(f"{printable(remark)}\n")
     if proven.relay is not None:
         why = "\n".join(map(printable, proven.relay.split("\n")))
@@ -238,10 +240,21 @@ def open_sides(job: EffectiveJob) -> Sides:
     Raises:
         ConfigError: Airflow is needed to look a connection up, and can't be imported.
     """
-    if needs_airflow(job.source) or needs_airflow(job.destination):
+    if any(map(needs_airflow, job.locations)):
         _import_airflow()  # before the log is configured, because it configures the log, too
     configure_log()
     return Sides.from_job(job)
+
+
+def with_list(job: EffectiveJob, sides: Sides) -> EffectiveJob:
+    """Return a job with the files of its list, if it has one; remarks on them go to stderr.
+
+    Raises:
+        CopyError: they can't be found, or are not what the job needs.
+    """
+    found = find_list(job, sides, make_sender(job.transfer))
+    sys.stderr.write("".join(f"{printable(remark)}\n" for remark in found.remarks))
+    return found.job
 
 
 def _import_airflow() -> None:

@@ -147,6 +147,13 @@ class EffectiveJob:
         if problems:
             raise ConfigError("\n".join(problems), code=Code.INVALID_CONFIG)
 
+    @property
+    def locations(self) -> tuple[Location, ...]:
+        """Every bucket that the run uses."""
+        lists = None if self.keys_from is None else self.keys_from.location
+        results = None if self.results is None else self.results.location
+        return tuple(filter(None, (self.source, self.destination, lists, results)))
+
 
 def canonical(document: dict[str, Any]) -> str:
     """Return a config as JSON that is the same whatever the order of its keys."""

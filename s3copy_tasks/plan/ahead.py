@@ -44,9 +44,13 @@ class ListingAhead:
     def begin(self, first_pages: FirstPages) -> None:
         """List both sides of a job that has one prefix; several are listed side by side by the plan.
 
+        Where a list names the keys, the plan lists nothing, and so does this.
+
         Args:
             first_pages: those that are known; there may be more when the plan begins.
         """
+        if self._job.keys_from is not None:
+            return
         self.first_pages = first_pages
         if len(self._job.prefixes) != 1:
             return

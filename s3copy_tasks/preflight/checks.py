@@ -1,7 +1,4 @@
-"""Single checks: a refusal names the principal, the action and the resource (rule 17).
-
-Nothing is written: starting a multipart upload, and aborting it, proves the permission to write.
-"""
+"""Checks of listing and reading: a refusal names the principal, the action and the resource (rule 17)."""
 
 from __future__ import annotations
 
@@ -11,21 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from s3copy_tasks.core.clocks import ClockReading, find_lag_seconds
 from s3copy_tasks.core.collector import utc_now
-from s3copy_tasks.core.job import Overwrite, PrefixEntry
-from s3copy_tasks.core.objects import S3Object, is_md5
+from s3copy_tasks.core.job import PrefixEntry
+from s3copy_tasks.core.objects import is_md5
 from s3copy_tasks.core.pages import Listed, PageTrail
-from s3copy_tasks.core.store import ABSENT, CopyRequest
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import PacedStore, pace_stores
-from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError, UnsupportedError
-from s3copy_tasks.iam.statements import (
-    read_actions,
-    write_actions,
-)
+from s3copy_tasks.iam.statements import read_actions
 from s3copy_tasks.preflight.apart import explain_elsewhere
 from s3copy_tasks.preflight.denial import describe_denial
-from s3copy_tasks.preflight.hints import add_hint
+from s3copy_tasks.preflight.hints import name_side
 from s3copy_tasks.s3.bucket import BucketStore
 
 if TYPE_CHECKING:
@@ -34,7 +26,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from s3copy_tasks.core.job import EffectiveJob, ObjectEntry
+    from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.core.store import Page
+    from s3copy_tasks.engine.sender import Sender
     from s3copy_tasks.s3.connections import AwsConnectionManager, Sides
     from s3copy_tasks.s3.side_connection import SideName
 
@@ -45,7 +39,7 @@ _FIRST_PAGES_MAX = 32
 _NO_CLOCK = (
     "the server's replies have no valid Date header. This machine's clock is used instead: keep both in sync"
 )
-_NO_ETAG = f'"{"0" * 32}"'
+_NO_BUCKET = "NoSuchBucket"
 _NO_CONNECTION = frozenset({Code.ENDPOINT_UNREACHABLE, "ConnectionClosedError", "ReadTimeoutError"})
 
 
@@ -55,6 +49,7 @@ class Checks:
     Args:
         job: the run.
         sides: the source lists, and reads for a relay; the destination copies.
+        sender: the budget of requests.
         clock: of this machine, for servers that do not send a date.
 
     Attributes:
@@ -62,12 +57,14 @@ class Checks:
         first_pages: those of the first listings.
     """
 
-    def __init__(self, job: EffectiveJob, sides: Sides, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, job: EffectiveJob, sides: Sides, sender: Sender, clock: Callable[[], datetime] = utc_now
+    ) -> None:
         self._job = job
         self._clock = clock
         self._managers = {"source": sides.source, "destination": sides.destination}
-        self._sender = make_sender(job.transfer)
-        self._stores = pace_stores(sides.stores, self._sender)
+        self._sender = sender
+        self._stores = pace_stores(sides.stores, sender)
         self._remarks: list[str] = []
         self.times: dict[str, datetime] = {}
         self._readings: dict[str, ClockReading] = {}
@@ -116,7 +113,7 @@ class Checks:
             if error.code in _NO_CONNECTION:
                 msg = f"{side}: S3 can't be reached: {error.message}. Check endpoint_url and the network"
                 return type(error)(msg, code=error.code)
-            return add_hint(side, error) or type(error)(f"{side}: {error.message}", code=error.code)
+            return name_side(side, error)
         self._begun[first] = replace(page, objects=page.objects[:1])
         if len(self.first_pages) < _FIRST_PAGES_MAX:
             self.first_pages[first] = page
@@ -171,12 +168,23 @@ class Checks:
 
         S3 refuses `If-Match` to a principal that may not read the object it replaces.
         """
+        return self._can_head("destination", keys, key)
+
+    def can_head_source(self, keys: str, key: str, version_id: str | None = None) -> CopyError | None:
+        """Head a source object, as the source does for each that a list does not describe."""
+        return self._can_head("source", keys, key, version_id)
+
+    def _can_head(
+        self, side: SideName, keys: str, key: str, version_id: str | None = None
+    ) -> CopyError | None:
+        store = self._stores.source if side == "source" else self._stores.destination
         try:
-            wait_for(self._stores.destination.head_object(key))
+            wait_for(store.head_object(key, version_id=version_id))
         except AccessError as error:
-            return self._denied(
-                "destination", ["s3:GetObject"], self._job.destination.bucket, error, keys=keys
-            )
+            actions = ["s3:GetObjectVersion" if version_id else "s3:GetObject"]
+            return self._denied(side, actions, self._managers[side].location.bucket, error, keys=keys)
+        except MissingError as error:
+            return error if error.code == _NO_BUCKET else None
         except CopyError as error:
             return error
         return None
@@ -228,59 +236,11 @@ class Checks:
             actions = read_actions(self._job.options, version=version_id is not None)
             return self._denied(reader, actions, source.bucket, error, keys=keys)
         if isinstance(error, UnsupportedError):
-            return type(error)(f"{reader}: {error.message}", code=error.code)
+            return name_side(reader, error)
         if isinstance(error, (RequestError, MissingError)):
             self._remarks.append(f"read access not proven with s3://{source.bucket}/{key}: {error}")
             return None
         return error
-
-    def can_write(self, keys: str, key: str) -> CopyError | None:
-        """Start an upload with the job's options and abort it."""
-        options, bucket = self._job.options, self._job.destination.bucket
-        start = partial(self._managers["destination"].store.try_upload, key, options)
-        try:
-            upload_id = wait_for(self._sender.send("CreateMultipartUpload", start))
-        except AccessError as error:
-            return self._denied("destination", write_actions(options), bucket, error, keys=keys)
-        except CopyError as error:
-            return add_hint("destination", error) or type(error)(
-                f"destination: {error.message}", code=error.code
-            )
-        return self._can_abort(keys, key, upload_id)
-
-    def _can_abort(self, keys: str, key: str, upload_id: str) -> CopyError | None:
-        bucket = self._job.destination.bucket
-        try:
-            wait_for(self._stores.destination.abort_multipart_upload(key, upload_id))
-        except AccessError as error:
-            denied = self._denied("destination", ["s3:AbortMultipartUpload"], bucket, error, keys=keys)
-            left = f"Upload {upload_id} of {key!r} in {bucket} is left behind: abort it."
-            return AccessError(f"{denied.message}\n{left}", code=error.code)
-        except CopyError as error:
-            return error
-        return None
-
-    def can_guard(self, _: str, key: str) -> CopyError | None:
-        """Ask for a conditional write that can't be made: to complete an upload that does not exist (rule 3).
-
-        Only an answer about its headers counts. The others show that the server knows them, or prove nothing.
-        """
-        if self._job.overwrite is Overwrite.ALWAYS:
-            return None
-        nothing = S3Object(
-            bucket=self._job.source.bucket, key=key, size=0, last_modified=self._clock(), etag=_NO_ETAG
-        )
-        request = CopyRequest(
-            source=nothing, source_account=None, key=key, options=self._job.options, guard=ABSENT
-        )
-        store = self._managers["destination"].store
-        try:
-            wait_for(store.complete_multipart_upload(request, "s3copy-preflight", {1: _NO_ETAG}))
-        except UnsupportedError as error:
-            return type(error)(f"destination: {error.message}", code=error.code)
-        except CopyError:
-            return None
-        return None
 
     def _denied(
         self, side: str, actions: list[str], bucket: str, error: CopyError, **where: str | None

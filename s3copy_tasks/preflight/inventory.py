@@ -61,7 +61,7 @@ def find_inventory(
         clock: of this machine.
 
     Raises:
-        MissingError: there is no complete inventory, or one of its files is gone.
+        MissingError: no inventory is complete, or a file of the newest one is gone.
         ConfigError: the inventory is too old, or is not one that the job can use.
         CopyError: a request failed.
     """

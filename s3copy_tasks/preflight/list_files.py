@@ -48,7 +48,7 @@ def find_list(
 
     Raises:
         AccessError: something is not allowed; the message ends with the missing policy statement.
-        MissingError: the bucket does not exist, or there is no list.
+        MissingError: the bucket or the list does not exist.
         ConfigError: the inventory is too old, or is not one that the job can use.
     """
     of, bucket = job.keys_from, ListBucket.open(job, sides, sender)

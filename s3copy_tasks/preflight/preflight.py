@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.abilities import Abilities
 from s3copy_tasks.core.job import Overwrite
-from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError, MissingError
+from s3copy_tasks.engine.sender import make_sender
+from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError
 from s3copy_tasks.preflight.apart import explain_two_servers
 from s3copy_tasks.preflight.checks import SIDES, Checks
+from s3copy_tasks.preflight.read_proofs import ListedProof, Readable, ReadProof, RowProof
+from s3copy_tasks.preflight.write_checks import WriteChecks, name_unused_key
 from s3copy_tasks.s3.negotiation import guessing
 
 if TYPE_CHECKING:
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.pages import FirstPages
     from s3copy_tasks.s3.connections import Sides
 
-_SHOWN = 10
 _CLOCKS = (
     "The clock of the source's server is up to {seconds} s behind the destination's: this run adds that to "
     "the dates of the source. Keep both in sync (NTP)"
@@ -33,14 +35,16 @@ class Preflight:
     """The result of preflight.
 
     Attributes:
-        job: the job with `run_started`, `relayed` and `abilities` set.
+        job: the job with `run_started`, `relayed` and `abilities` set, and with the files of its list.
         not_proven: what could not be checked, or is not as on S3, in words; not an error.
         relay: why the bytes go through this worker, and what would avoid it; None if S3 copies.
+        on_list: remarks on the list, in words; not errors.
     """
 
     job: EffectiveJob
     not_proven: tuple[str, ...]
     relay: str | None = None
+    on_list: tuple[str, ...] = ()
 
 
 def preflight(
@@ -56,28 +60,34 @@ def preflight(
     Raises:
         AccessError: something is not allowed; the message names principal, action and resource,
             and ends with the missing policy statement.
-        MissingError: a bucket or an object does not exist, or no prefix has any object.
-        ConfigError: one server can't copy from the other, and the job does not allow a relay.
+        MissingError: a bucket, an object or a list does not exist, or no prefix has any object.
+        ConfigError: one server can't copy from the other, and the job does not allow a relay; or the list
+            is not what the config says.
         TransientError: S3 can't be reached.
     """
     _refuse_directory_buckets(job)
     two_servers = explain_two_servers(job, sides)
     if two_servers is not None and job.transfer.relay != "auto":
         raise two_servers
-    checks = Checks(job, sides)
+    sender = make_sender(job.transfer)
+    checks, writing = Checks(job, sides, sender), WriteChecks(job, sides, sender)
+    proof: ReadProof = ListedProof(job, checks) if job.keys_from is None else RowProof(job, sides, sender)
     clients = sides.source.negotiator, sides.destination.negotiator
-    with guessing(*clients), ThreadPoolExecutor(job.transfer.in_flight) as pool:
+    others = [manager.negotiator for manager in (sides.lists, sides.results) if manager is not None]
+    with guessing(*clients, *others), ThreadPoolExecutor(job.transfer.in_flight) as pool:
         try:
             first = job.prefixes[0] if job.prefixes else job.objects[0]
-            checks.raise_first(pool.map(checks.can_list, SIDES, (first, first)))
+            finding = pool.submit(proof.find)
+            listed = pool.map(checks.can_list, SIDES, (first, first))
+            checks.raise_first([*listed, finding.result()])
             on_listed(checks.first_pages)
-            relay, empty = _check_rest(job, checks, pool, two_servers)
+            relay, unproven = _check_rest(job, checks, writing, proof, pool, two_servers)
         finally:
             pool.shutdown(cancel_futures=True)  # once something is refused, nothing more is asked for
     source_lacks, destination_lacks = (tuple(sorted(client.lacks)) for client in clients)
     abilities = Abilities(source_lacks=source_lacks, destination_lacks=destination_lacks)
     proven = replace(
-        job,
+        proof.found.job,
         run_started=checks.times["destination"],
         relayed=relay is not None,
         abilities=abilities,
@@ -85,37 +95,43 @@ def preflight(
     if relay is not None and checks.source_behind_seconds:
         proven = replace(proven, source_behind_seconds=checks.source_behind_seconds)
         relay += f"\n{_CLOCKS.format(seconds=checks.source_behind_seconds)}"
-    not_proven = tuple(dict.fromkeys([*empty, *checks.not_proven]))
-    return Preflight(job=proven, not_proven=not_proven, relay=relay)
+    not_proven = tuple(dict.fromkeys([*unproven, *checks.not_proven]))
+    return Preflight(job=proven, not_proven=not_proven, relay=relay, on_list=proof.found.remarks)
 
 
 def _check_rest(
-    job: EffectiveJob, checks: Checks, pool: ThreadPoolExecutor, two_servers: ConfigError | None
-) -> tuple[str | None, list[str]]:
+    job: EffectiveJob,
+    checks: Checks,
+    writing: WriteChecks,
+    proof: ReadProof,
+    pool: ThreadPoolExecutor,
+    two_servers: ConfigError | None,
+) -> tuple[str | None, Sequence[str]]:
     """Ask for everything else side by side, once each side could list one entry: docs/design/start.md.
 
     Returns:
-        Why a relay is needed, None if it is not; and a remark on each empty prefix.
+        Why a relay is needed, None if it is not; and remarks on what can't be read yet.
     """
     listed = [pool.submit(checks.can_list, side, entry) for side in SIDES for entry in job.prefixes[1:]]
-    named = [pool.submit(checks.object_exists, entry) for entry in job.objects]
-    guard = pool.submit(checks.can_guard, *_write_keys(job)[0])
-    writes = [pool.submit(checks.can_write, *keys) for keys in _write_keys(job)]
+    named = proof.begin(pool)
+    guard = pool.submit(writing.can_guard, *_write_keys(job)[0])
+    writes = [pool.submit(writing.can_write, *keys) for keys in _write_keys(job)]
+    results = pool.submit(writing.can_write_results)
     heads = [pool.submit(checks.can_head, *keys) for keys in _head_keys(job)]
     checks.raise_first(each.result() for each in (*listed, *named))
-    firsts = list(pool.map(checks.first_key, job.prefixes))
-    empty = _check_something_found(job, firsts)
+    chosen = proof.choose(pool)
+    heads += [pool.submit(checks.can_head_source, *readable) for readable in chosen.heads]
     relay, reads = _check_reads(
-        pool, checks, _read_keys(job, firsts), two_servers, may_relay=job.transfer.relay == "auto"
+        pool, checks, chosen.reads, two_servers, may_relay=job.transfer.relay == "auto"
     )
-    checks.raise_first([*reads, *(each.result() for each in (*writes, *heads, guard))])
-    return relay, empty
+    checks.raise_first([*reads, *(each.result() for each in (*writes, *heads, guard, results))])
+    return relay, chosen.remarks
 
 
 def _check_reads(
     pool: ThreadPoolExecutor,
     checks: Checks,
-    readable: Sequence[tuple[str, str, str | None]],
+    readable: Sequence[Readable],
     two_servers: ConfigError | None,
     *,
     may_relay: bool,
@@ -150,33 +166,10 @@ def _refuse_directory_buckets(job: EffectiveJob) -> None:
             raise ConfigError(msg, code=Code.DIRECTORY_BUCKET)
 
 
-def _check_something_found(job: EffectiveJob, firsts: list[str | None]) -> list[str]:
-    """Return a remark on each empty prefix; a single one if all are, which the job may allow."""
-    found = zip(job.prefixes, firsts, strict=True)
-    empty = [f"s3://{job.source.bucket}/{entry.source}" for entry, first in found if first is None]
-    if job.objects or len(empty) < len(job.prefixes):
-        return [f"read access not proven under {where}: no object there" for where in empty]
-    words = f"no object below {', '.join(empty[:_SHOWN])}"
-    if job.on_empty == "succeed":
-        return [f"nothing to copy: {words}"]
-    msg = f"{words}. Check the source prefixes, and that their data has arrived"
-    raise MissingError(msg, code=Code.NOTHING_FOUND)
-
-
-def _read_keys(job: EffectiveJob, firsts: list[str | None]) -> list[tuple[str, str, str | None]]:
-    """Return (keys that must be readable, one of them, its version) for each entry."""
-    found = zip(job.prefixes, firsts, strict=True)
-    below: list[tuple[str, str, str | None]] = [
-        (entry.source + "*", key, None) for entry, key in found if key
-    ]
-    return [*below, *((entry.source, entry.source, entry.version_id) for entry in job.objects)]
-
-
 def _below_prefixes(job: EffectiveJob) -> list[tuple[str, str]]:
     """Return (all keys, a key that is not in use) below each destination prefix."""
-    run = "".join(c if c.isalnum() else "-" for c in job.run_id)
     prefixes = dict.fromkeys(entry.destination for entry in job.prefixes)
-    return [(f"{prefix}*", f"{prefix}.s3copy-preflight-{run}") for prefix in prefixes]
+    return [(f"{prefix}*", name_unused_key(prefix, job.run_id)) for prefix in prefixes]
 
 
 def _write_keys(job: EffectiveJob) -> list[tuple[str, str]]:

@@ -40,6 +40,11 @@ _NOTHING = (
     "Check the prefixes in the config, and that the data has arrived; if they may be empty, set "
     f"`on_empty: succeed`. Then {_FROM_PREFLIGHT}."
 )
+_LIST = f"Fix the list, or `from` in the config, as the error says. Then {_FROM_PREFLIGHT}."
+_LIST_CHANGED = (
+    f"The run reads the list as it was at the start. When the list is complete, {_FROM_PREFLIGHT}."
+)
+_LIST_OLD = f"Check that S3 still delivers the inventory, or raise `from.max_age`. Then {_FROM_PREFLIGHT}."
 _LOST = (
     "A worker was lost: check whether it ran out of memory, or its node went away, at that time. "
     f"Then {_FAILED}."
@@ -86,8 +91,11 @@ _ADVICE = {
     Code.EMPTY_REPLY: _FAULT,
     Code.ENDPOINT_UNREACHABLE: _FAULT,
     Code.INVALID_CONFIG: _CONFIG,
+    Code.INVALID_LIST: _LIST,
     Code.INVALID_PARAMETERS: _PARAMETERS,
     Code.KEY_TOO_LONG: _CONFIG,
+    Code.LIST_CHANGED: _LIST_CHANGED,
+    Code.LIST_TOO_OLD: _LIST_OLD,
     Code.NOTHING_FOUND: _NOTHING,
     Code.PLAN_MISMATCH: _MISMATCH,
     Code.RELAY_NEEDED: _CONFIG,

@@ -42,6 +42,23 @@ def operation_started(job: EffectiveJob) -> None:
     )
 
 
+def list_found(job: EffectiveJob, remarks: Sequence[str]) -> None:
+    """Log which files of its list a run reads, and remarks on them, such as the age of an inventory."""
+    of = job.keys_from
+    if of is None:
+        return
+    for remark in remarks:
+        log.warning("list", remark=remark)
+    log.info(
+        "list found",
+        operation_id=job.run_id,
+        list=str(of),
+        files=len(of.files),
+        bytes=sum(file.size for file in of.files),
+        made=None if of.made is None else of.made.isoformat(),
+    )
+
+
 def preflight_passed(job: EffectiveJob, not_proven: Sequence[str], relay: str | None) -> None:
     """Log what could not be proven, why the bytes are relayed if they are, and that preflight passed."""
     for remark in not_proven:

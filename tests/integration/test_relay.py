@@ -14,36 +14,14 @@ from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.errors import AccessError, ConfigError
 from tests.support.s3.proxy import Proxy, Reply, Request
 from tests.support.s3.sides import Sides
+from tests.support.s3.signers import only_the_source_may_read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.support.s3.servers import Endpoint
 
 AUTO = TransferOptions(concurrency=8, relay="auto")
 LIMITS = Limits(single_copy_bytes=6 * 2**20, part_bytes=5 * 2**20)
 LARGE = bytes(range(256)) * 4 * 1024 * 11
-
-
-def signer(request: Request) -> str:
-    return request.headers["authorization"].partition("Credential=")[2].partition("/")[0]
-
-
-def only_the_source_may_read(sides: Sides, proxy: Proxy) -> Callable[[Request], Reply | None]:
-    """Deny the source's objects to all credentials but those that list them."""
-    listed: set[str] = set()
-
-    def answer(request: Request) -> Reply | None:
-        if request.target.startswith(f"/{sides.source_bucket}"):
-            if request.kind == "ListObjectsV2":
-                listed.add(signer(request))
-            elif signer(request) not in listed:
-                return Reply.error(403, "AccessDenied", "Access Denied")
-        if "x-amz-copy-source" in request.headers:
-            return Reply.error(403, "AccessDenied", "Access Denied")
-        return None
-
-    return answer
 
 
 @pytest.mark.parametrize("body", [b"", b"small", LARGE], ids=["empty", "small", "large"])

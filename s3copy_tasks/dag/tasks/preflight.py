@@ -46,6 +46,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
         )
         events.operation_started(effective)
         proven = check(effective, Sides.from_job(effective))
+        events.list_found(proven.job, proven.on_list)
         events.preflight_passed(effective, proven.not_proven, proven.relay)
         return dump_job(proven.job)
 

@@ -85,7 +85,7 @@ class Sides:
 
     def connected(self, job: EffectiveJob) -> connections.Sides:
         """Return both sides; jobs to the same places share them, because a session takes half a second."""
-        places = (job.source, job.destination)
+        places = (job.source, job.destination, job.keys_from and job.keys_from.location, job.results)
         if places not in self._connected:
             self._connected[places] = connections.Sides.from_job(job)
         return self._connected[places]

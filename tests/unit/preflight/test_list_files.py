@@ -120,7 +120,7 @@ def test_no_list(bucket: Bucket, of: KeyList) -> None:
     assert str(of) in error.message
 
 
-def test_a_job_may_allow_that_there_are_no_lists_below_its_prefix(bucket: Bucket) -> None:
+def test_a_job_may_allow_a_prefix_without_lists(bucket: Bucket) -> None:
     """As it may allow that its prefixes are empty. A list that is named must exist in any case."""
     found = bucket.find(make_list("failed/"), on_empty="succeed")
     assert _list_of(found).files == ()
