@@ -12,6 +12,7 @@ from s3copy_tasks.copy.runner import copy_batch
 from s3copy_tasks.copy.uploads import Attempt, NoRecord
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import ObjectEntry, Overwrite
+from s3copy_tasks.core.key_list import Column
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.dag.memory import CountedAttempts
@@ -59,10 +60,12 @@ def upload_proxy() -> Iterator[FaultProxy]:
 class Attempts:
     """A batch whose first attempt was killed between two parts, and what else a retry finds."""
 
-    def __init__(self, bench: FaultBench, **changes: Any) -> None:
+    def __init__(self, bench: FaultBench, *, is_listed: bool = False, **changes: Any) -> None:
         self.bench = bench
         bench.put("a +b", LARGE)
         bench.put("c", 10)
+        if is_listed:
+            changes["keys_from"] = bench.put_list([Column.KEY])
         self.job: EffectiveJob = bench.started(**UNGUARDED, **changes)
         (self.batch,) = bench.plan(self.job).batches
         sender = impatient(1)
@@ -88,10 +91,10 @@ class Attempts:
             store=self.bench.stores.destination, signer=lambda: normalize_principal(SESSION.format("second"))
         )
         source: Any = SimpleNamespace(store=self.bench.stores.source)
+        lists: Any = SimpleNamespace(store=self.bench.stores.lists)
         sender = impatient(1)
-        record = CountedAttempts(context).uploads(
-            self.job, Sides(source=source, destination=destination), sender
-        )
+        sides = Sides(source=source, destination=destination, lists=lists)
+        record = CountedAttempts(context).uploads(self.job, sides, sender)
         return self._copy(record, sender, retried=True)
 
     def _copy(self, uploads: UploadRecord, sender: Sender, *, retried: bool = False) -> TransferMetrics:
@@ -159,6 +162,16 @@ def test_an_upload_to_a_key_that_the_source_lacks_is_of_another_job(bench: Fault
     assert_copied(bench, metrics)
     (warning,) = (line for line in lines if line["level"] == "warning")
     assert (warning["key"], warning["upload_id"]) == ("out/b", other)
+
+
+def test_a_retry_knows_the_keys_of_its_rows(bench: FaultBench) -> None:
+    """A batch of a list aborts uploads to the keys that its rows name, and no others below the prefix."""
+    attempts = Attempts(bench, is_listed=True)
+    other = attempts.beside("of another batch", "out/d")
+    attempts.beside("of this run")
+    metrics = attempts.retry()
+    assert list(bench.server.uploads) == [other]
+    assert_copied(bench, metrics)
 
 
 def test_a_source_that_can_not_be_seen_ends_no_upload(bench: FaultBench) -> None:
