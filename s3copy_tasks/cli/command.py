@@ -136,8 +136,14 @@ def _add_run(command: argparse.ArgumentParser) -> None:
         metavar="DATE",
         help="templates use the first scheduled run at or after this date, such as 2026-01-31",
     )
-    command.add_argument(
+    what = command.add_mutually_exclusive_group()
+    what.add_argument(
         "--prefix", action="append", default=[], help="only this source prefix, as written in the file"
+    )
+    what.add_argument(
+        "--manifest",
+        metavar="FILE_OR_URL",
+        help="what this list names: a local file, s3://bucket/key, or a prefix of lists, s3://bucket/prefix/",
     )
 
 

@@ -25,6 +25,7 @@ from s3copy_tasks.config.load import judge_job
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.core.text import printable
+from s3copy_tasks.engine.local_files import find_list_file
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError, as_copy_error
 from s3copy_tasks.plan.ahead import ListingAhead
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.key_list import ListFile
     from s3copy_tasks.interfaces import RunDetails
 
 
@@ -181,7 +183,18 @@ def _render(job: CopyJob, options: argparse.Namespace, now: datetime, *, dry_run
     names = run_names(
         run_id=_run_id(now), run_after=now, params=parameters, logical_date=moment, interval=interval
     )
-    return render_job(job, names, run_id=_run_id(now), **parameters)
+    return render_job(
+        job, names, run_id=_run_id(now), manifest=_find_manifest(options.manifest), **parameters
+    )
+
+
+def _find_manifest(named: str | None) -> str | ListFile | None:
+    """Return the address of a list, or the file of this machine.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    return named if named is None or named.startswith("s3://") else find_list_file(named)
 
 
 def _run_preflight(job: EffectiveJob, sides: Sides, ahead: ListingAhead) -> EffectiveJob:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
 
+from s3copy_tasks.config.lists import accepts_manifest
 from s3copy_tasks.config.read.hints import SHOWN_MAX, did_you_mean
 from s3copy_tasks.errors import Code, ConfigError
 
@@ -54,11 +55,19 @@ def declare_parameters(job: CopyJob) -> dict[str, Param]:
             title="Prefixes",
             description="Copy these prefixes only, and no single objects. None chosen means everything.",
         )
+    if accepts_manifest(job):
+        parameters["manifest"] = Param(
+            default=None,
+            type=["null", "string"],
+            title="Manifest",
+            description="Copy what this list names, such as the failed objects of an earlier run: "
+            "s3://bucket/key, or a prefix of lists, s3://bucket/prefix/.",
+        )
     return parameters
 
 
 def read_parameters(context: Context) -> dict[str, Any]:
-    """Return the parameters of a run as arguments of `render_job`.
+    """Return the parameters of every run, as arguments of `render_job`; templates may use them.
 
     Raises:
         ConfigError: the run was started with a name that the Dag does not declare, or Airflow ignores what
@@ -76,6 +85,12 @@ def read_parameters(context: Context) -> dict[str, Any]:
         "dry_run": params["dry_run"],
         "prefixes": params.get("prefixes", []),
     }
+
+
+def read_manifest(context: Context) -> str | None:
+    """Return the list that a run was started with; None if its job says what is copied."""
+    manifest: str | None = context["params"].get("manifest")
+    return manifest
 
 
 def _find_unknown(given: Mapping[str, Any], declared: AbstractSet[str]) -> Iterator[str]:

@@ -227,6 +227,34 @@ def test_a_job_of_objects_alone_offers_no_prefixes(tmp_path: Path) -> None:
     assert set(job_dags(tmp_path)["s3copy__one"].params) == {"force", "dry_run"}
 
 
+MANIFESTS: dict[str, tuple[dict[str, Any], bool]] = {
+    "a listing": ({}, False),
+    "a manifest": ({"from": {"manifest": "s3://lists/{{ ds }}.csv"}}, True),
+    "an inventory": ({"from": {"inventory": "s3://lists/a/"}}, False),
+    "results": ({"results": {"to": "s3://results/"}}, True),
+    "an inventory and results": (
+        {"from": {"inventory": "s3://lists/a/"}, "results": {"to": "s3://results/"}},
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "is_offered"), MANIFESTS.values(), ids=MANIFESTS)
+def test_a_run_may_have_a_list_of_its_own_where_lists_are_known(
+    tmp_path: Path,
+    changes: dict[str, Any],
+    is_offered: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """A job with results, or with a manifest, has the param; the Dags of others do not change."""
+    config = {name: value for name, value in CONFIG.items() if name != "objects"} | changes
+    (tmp_path / "daily.yaml").write_text(yaml.safe_dump(config))
+    params = job_dags(tmp_path)["s3copy__daily"].params
+    assert set(params) == {"force", "dry_run", "prefixes"} | ({"manifest"} if is_offered else set())
+    if is_offered:
+        manifest = params.get_param("manifest")
+        assert (manifest.value, manifest.schema["type"]) == (None, ["null", "string"])
+
+
 @pytest.mark.parametrize("site", ["True", "False"])
 def test_cron_means_data_intervals_whatever_the_site_says(tmp_path: Path, site: str) -> None:
     """The 02:00 run covers yesterday 02:00 to today 02:00, with either value of the site's option."""
