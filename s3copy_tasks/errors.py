@@ -59,6 +59,7 @@ class CopyError(Exception):
         message: the reason, and the remedy below it.
         attempts: number of requests that were made before giving up.
         may_be_done: one of them may have been carried out despite the error; None if that was not decided.
+        request_id: S3's id of the refused request, which AWS's support asks for; None if there is none.
 
     Example:
         >>> try:
@@ -70,6 +71,7 @@ class CopyError(Exception):
 
     attempts: int = 1
     may_be_done: bool | None = None
+    request_id: str | None = None
 
     def __init__(self, reason: str, *, code: str, remedy: str | None = None) -> None:
         self.code = str(code)  # plain text, even for a `Code`: it goes to XCom, logs and pages
@@ -80,7 +82,11 @@ class CopyError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by value: errors travel through XCom, processes and retries."""
-        state = {"attempts": self.attempts, "may_be_done": self.may_be_done}
+        state = {
+            "attempts": self.attempts,
+            "may_be_done": self.may_be_done,
+            "request_id": self.request_id,
+        }
         return _rebuild, (type(self), self.reason, self.code, self.remedy), state
 
     def __str__(self) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from s3copy_tasks.core.objects import is_md5, same_etag
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.job import EntryId
-    from s3copy_tasks.core.objects import S3Object
+    from s3copy_tasks.core.objects import S3Object, SkipReason
+    from s3copy_tasks.errors import CopyError
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,10 +21,14 @@ class Confirmation:
     Attributes:
         etag: of the new object; None if the reply was lost, and a check found the object.
         checksums: algorithm to base64 checksum, of the full object only.
+        version_id: of the new object; None if the bucket has no versions.
+        request_id: S3's, which AWS's support asks for; None if the server sends none.
     """
 
     etag: str | None
     checksums: Mapping[str, str] = field(default_factory=dict)
+    version_id: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +52,16 @@ class Copied:
     ambiguous: bool = False
 
     @property
+    def source_key(self) -> str:
+        """Whole key of the source."""
+        return self.source.key
+
+    @property
+    def version_id(self) -> str | None:
+        """Version that was copied; None means the current one."""
+        return self.source.version_id
+
+    @property
     def is_proven(self) -> bool:
         """Whether the reply proves that the copy has the source's content."""
         return has_same_content(self.source, self.confirmed.etag)
@@ -61,6 +76,10 @@ class Copied:
         if etag is not None and not same_etag(listed.etag, etag):
             return f"the destination has ETag {listed.etag}, the copy was confirmed with {etag}"
         return None
+
+
+Outcome: TypeAlias = "Copied | SkipReason | CopyError | None"
+"""The outcome of an object: copied, skipped or failed; None if it is gone."""
 
 
 def has_same_content(source: S3Object, etag: str | None) -> bool:

@@ -85,7 +85,7 @@ def explain_refusal(error: CopyError) -> CopyError:
         return error
     deny, allowed = explain_deny(error.reason), build_kms_statement(error.reason, None)
     if deny is not None:
-        return AccessError(error.message, code=error.code, remedy=deny)
+        return _refuse_again(error, deny)
     return error if allowed is None else add_remedy(error, build_remedy(KEY_AND_ROLE, allowed))
 
 
@@ -97,7 +97,13 @@ def add_remedy(error: CopyError, remedy: str) -> CopyError:
     """
     if error.code == Code.CREDENTIALS or explain_deny(error.reason) is not None:
         return error
-    return AccessError(error.message, code=error.code, remedy=remedy)
+    return _refuse_again(error, remedy)
+
+
+def _refuse_again(error: CopyError, remedy: str) -> AccessError:
+    refusal = AccessError(error.message, code=error.code, remedy=remedy)
+    refusal.request_id = error.request_id
+    return refusal
 
 
 def build_remedy(where: str, allowed: str) -> str:

@@ -121,8 +121,9 @@ class BucketStore:
                 raise MissingError(msg, code=error.code) from None
             return None
         except RequestError as error:
-            msg = f"s3://{self.bucket}/{key}: {error.reason}"
-            raise RequestError(msg, code=error.code) from None
+            refusal = RequestError(f"s3://{self.bucket}/{key}: {error.reason}", code=error.code)
+            refusal.request_id = error.request_id
+            raise refusal from None
         return parse_object_details(self.bucket, key, version_id, reply)
 
     async def object_tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:

@@ -82,6 +82,7 @@ _CLASSES: dict[type[CopyError], frozenset[str]] = {
 }
 _CLASS_OF_CODE = {code: cls for cls, codes in _CLASSES.items() for code in codes}
 _DELETE_MARKER = "x-amz-delete-marker"
+_REQUEST_ID = "x-amz-request-id"
 _SERVER_SIDE_ENCRYPTION = "a form of Server Side Encryption"
 """Part of S3's message when it needs the key that an object was written with."""
 _NEEDS_KEY = (
@@ -132,7 +133,9 @@ def from_reply(
         reason += f". S3 gives no reason for the refusal of a HEAD.{_NEEDS_KEY}"
     elif _SERVER_SIDE_ENCRYPTION in reason:
         reason += _NEEDS_KEY
-    return cls(reason, code=code)
+    error = cls(reason, code=code)
+    error.request_id = headers.get(_REQUEST_ID)
+    return error
 
 
 def join_message(detail: Mapping[str, Any]) -> str | None:

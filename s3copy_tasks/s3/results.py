@@ -211,7 +211,12 @@ def check_confirmed(operation: str, reply: Mapping[str, Any]) -> None:
 def parse_confirmation(operation: str, reply: Mapping[str, Any]) -> Confirmation:
     """Return what S3 confirms of a new object, in a reply that `check_confirmed` passed."""
     part = _confirmed_part(operation, reply)
-    return Confirmation(etag=part["ETag"], checksums=_full_object_checksums(part))
+    return Confirmation(
+        etag=part["ETag"],
+        checksums=_full_object_checksums(part),
+        version_id=reply.get("VersionId"),
+        request_id=reply["ResponseMetadata"].get("RequestId") or None,
+    )
 
 
 def parse_part_etag(operation: str, reply: Mapping[str, Any]) -> str:

@@ -35,12 +35,13 @@ CLASSES = [
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_errors_pickle(cls: type[CopyError]) -> None:
-    """An error from another process keeps its class, code, message and attempts."""
+    """An error from another process keeps its class, code, message, attempts and S3's id of the request."""
     error = cls("it is gone", code="NoSuchKey")
-    error.attempts = 3
+    error.attempts, error.request_id = 3, "4442587FB7D0A2F9"
     back = pickle.loads(pickle.dumps(error))
     assert type(back) is cls
     assert (back.code, back.message, back.attempts) == ("NoSuchKey", "it is gone", 3)
+    assert back.request_id == "4442587FB7D0A2F9"
     assert str(back) == "NoSuchKey: it is gone"
 
 

@@ -63,12 +63,13 @@ def test_a_page_that_is_not_from_s3(rows: tuple[str, ...], page: dict[str, Any],
     assert raised.value.code == Code.NOT_S3
 
 
+IDS = {"VersionId": "v1", "ResponseMetadata": {"RequestId": "4442587FB7D0A2F9"}}
 CONFIRMED: dict[str, dict[str, Any]] = {
-    "CopyObject": {"CopyObjectResult": {"ETag": '"e"', "ChecksumCRC32": "AAAAAA=="}},
-    "UploadPartCopy": {"CopyPartResult": {"ETag": '"e"'}},
-    "CompleteMultipartUpload": {"ETag": '"e"', "ChecksumCRC32": "AAAAAA=="},
-    "PutObject": {"ETag": '"e"', "ChecksumCRC32": "AAAAAA=="},
-    "UploadPart": {"ETag": '"e"'},
+    "CopyObject": {"CopyObjectResult": {"ETag": '"e"', "ChecksumCRC32": "AAAAAA=="}, **IDS},
+    "UploadPartCopy": {"CopyPartResult": {"ETag": '"e"'}, **IDS},
+    "CompleteMultipartUpload": {"ETag": '"e"', "ChecksumCRC32": "AAAAAA==", **IDS},
+    "PutObject": {"ETag": '"e"', "ChecksumCRC32": "AAAAAA==", **IDS},
+    "UploadPart": {"ETag": '"e"', **IDS},
 }
 UNCONFIRMED: list[tuple[str, dict[str, Any]]] = [
     *((operation, {}) for operation in CONFIRMED),
@@ -92,6 +93,16 @@ def test_confirmed_writes(operation: str, reply: dict[str, Any]) -> None:
 def test_checksums_of_a_new_object(operation: str) -> None:
     """Checksums of the whole object come with the confirmation."""
     assert parse_confirmation(operation, CONFIRMED[operation]).checksums == {"ChecksumCRC32": "AAAAAA=="}
+
+
+@pytest.mark.parametrize("operation", ["CopyObject", "CompleteMultipartUpload", "PutObject"])
+def test_ids_of_a_new_object(operation: str) -> None:
+    """The version that was made and S3's id of the request come with it; a server may have neither."""
+    confirmed = parse_confirmation(operation, CONFIRMED[operation])
+    assert (confirmed.version_id, confirmed.request_id) == ("v1", "4442587FB7D0A2F9")
+    without = {name: value for name, value in CONFIRMED[operation].items() if name != "VersionId"}
+    confirmed = parse_confirmation(operation, {**without, "ResponseMetadata": {"RequestId": ""}})
+    assert (confirmed.version_id, confirmed.request_id) == (None, None)
 
 
 @pytest.mark.parametrize(("operation", "reply"), UNCONFIRMED, ids=map(str, UNCONFIRMED))
