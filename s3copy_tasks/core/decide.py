@@ -86,6 +86,15 @@ class Named:
     file: int
 
     @property
+    def source(self) -> S3Object | None:
+        """The object, if the list describes it."""
+        return self.listed
+
+    @property
+    def replaces(self) -> None:
+        """Nothing is known of the destination."""
+
+    @property
     def decision(self) -> Decision:
         """What is known before any HEAD."""
         return Action.CHECK if self.checks_destination else Action.COPY
@@ -116,6 +125,8 @@ class Unseen(NamedTuple):
     heads: int = 2
     entry: EntryId = None
     file: int | None = None
+    source: None = None
+    replaces: None = None
 
 
 Found: TypeAlias = Decided | Named | Unseen

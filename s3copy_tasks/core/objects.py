@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _MD5 = re.compile(r'"?[0-9a-fA-F]{32}(-[1-9][0-9]{0,4})?"?')
 _WEAK = "W/"
+UNKNOWN_ETAG = "unknown"
+"""Of an object that a list names without its ETag."""
 
 
 @dataclass(slots=True, kw_only=True)

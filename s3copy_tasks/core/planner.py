@@ -119,6 +119,8 @@ class Planner:
         for group in groups:
             for entry in {key_range.entry for key_range in group}:
                 self._plans[entry].batches += 1
+            if self._job.results is not None:
+                self._plans[group[0].entry].copy_requests += 1  # writes its results
         groups = spread(groups, self._job.transfer.max_active_batches)
         name = make_plan_id(self._job, groups)
         return Plan(

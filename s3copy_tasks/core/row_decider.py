@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.decide import Decided, Decider, Named, build_filter
 from s3copy_tasks.core.job import Overwrite
-from s3copy_tasks.core.objects import ForeignObject, S3Object, SkipReason
+from s3copy_tasks.core.objects import UNKNOWN_ETAG, ForeignObject, S3Object, SkipReason
 from s3copy_tasks.core.rows import BadRow
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _NO_DATE = datetime.fromtimestamp(0, UTC)
 """Date of an object whose list has none: older than any copy, and never compared otherwise."""
-_NO_ETAG = "unknown"
 
 
 class RowDecider:
@@ -125,8 +124,8 @@ def _describe(row: Row, bucket: str, kind: type[S3Object] = S3Object) -> S3Objec
             key=row.key,
             size=row.size or 0,
             last_modified=row.last_modified or _NO_DATE,
-            etag=row.etag or _NO_ETAG,
-            storage_class=row.storage_class or "STANDARD",
+            etag=row.etag or UNKNOWN_ETAG,
+            storage_class=row.storage_class or "",
             version_id=row.version_id,
         )
     except ValueError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from s3copy_tasks.core.bucket_names import is_access_point, is_alias
 from s3copy_tasks.core.job import KEY_BYTES_MAX, key_bytes
@@ -239,7 +239,7 @@ class _RowParser:
             row.position,
             row.line,
             self._decode_key(cells[self._key_at]) if key is None else _check_key(key),
-            cells[self._version_at] or None,
+            self._decode_version(cells[self._version_at]) or None,
             etag if not etag or etag.startswith(_QUOTED) else f'"{etag}"',
             _parse_size(size) if size else None,
             cells[self._class_at] or None,
@@ -265,6 +265,10 @@ class _RowParser:
             except UnicodeDecodeError:
                 raise RowError(f"the key {_show(text)} is not UTF-8") from None
         return _check_key(key)
+
+    def _decode_version(self, text: str) -> str:
+        """Return a version; S3's own lists do not encode it, because no version has a `%`."""
+        return unquote(text) if "%" in text and self._url_encoded else text
 
     def _explain_columns(self, cells: list[str]) -> str:
         count = len(cells)
