@@ -13,7 +13,7 @@ from s3copy_tasks.core.decide import Decided, Decider, Named, is_copied_earlier
 from s3copy_tasks.core.job import EntryId, Overwrite
 from s3copy_tasks.core.objects import Action, SkipReason, same_etag
 from s3copy_tasks.core.store import ABSENT, CopyRequest
-from s3copy_tasks.core.verify import Confirmation, Copied, compare_checksums
+from s3copy_tasks.core.verify import Confirmation, Copied, Outcome, compare_checksums
 from s3copy_tasks.errors import (
     AccessError,
     Code,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from s3copy_tasks.copy.counting import Outcome
     from s3copy_tasks.copy.transfer import Transfer
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
@@ -74,8 +73,7 @@ class Copier:
         except MissingError as error:
             return None if error.code in _VANISHED else error
         except CopyError as error:  # listings do not show every archive, such as tiers of Intelligent-Tiering
-            source = found.source if isinstance(found, Decided) else found.listed
-            return self._archived(source) if error.code == Code.ARCHIVED else error
+            return self._archived(found.source) if error.code == Code.ARCHIVED else error
 
     async def _check(self, named: Named) -> Decided | None:
         """Decide for an object that a list names, by HEADs of one side or both; None if it is gone."""

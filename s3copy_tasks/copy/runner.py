@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from s3copy_tasks.copy.copier import Copier
-from s3copy_tasks.copy.counting import count_outcome, count_proof
+from s3copy_tasks.copy.counting import Outcomes
+from s3copy_tasks.copy.results import open_results
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.copy.verifier import Verifier
@@ -18,7 +19,6 @@ from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.request_counts import Requests
-from s3copy_tasks.core.verify import Copied
 from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import Sender
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.store import Stores
+    from s3copy_tasks.core.verify import Copied
     from s3copy_tasks.plan.kept import KeptDecisions
     from s3copy_tasks.plan.key_source import FoundRange, KeySource
 
@@ -124,16 +125,20 @@ def copy_batch(
     copier = Copier(job, sides, transfer, retried=attempt.retried)
     listing = Listing(job, sides, retried=attempt.retried)
     source = open_key_source(job, sides, listing, retried=attempt.retried)
-    verifier = Verifier(listing, metrics, limits or LIMITS)
-    work = _BatchWork(job, copier, metrics, verifier, sender, on_counted)
+    results = open_results(job, batch, sides, retried=attempt.retried)
+    outcomes = Outcomes(metrics, results)
+    verifier = Verifier(listing, outcomes, limits or LIMITS)
+    work = _BatchWork(job, copier, outcomes, verifier, sender, on_counted)
     try:
         attempt.abort_left(sides.destination, batch)
-        _copy_ranges(batch, partial(_find_range, attempt.kept, source), verifier, work, metrics)
+        _copy_ranges(batch, partial(_find_range, attempt.kept, source), verifier, work, outcomes)
     except BaseException:
         sender.stop()
         work.abandon()
         raise
     finally:
+        outcomes.settle()
+        results.write(metrics)
         metrics.record_requests(sender.counted())
 
 
@@ -146,12 +151,12 @@ def _copy_ranges(
     find_range: Callable[[KeyRange], FoundRange],
     verifier: Verifier,
     work: _BatchWork,
-    metrics: MetricsCollector,
+    outcomes: Outcomes,
 ) -> None:
     with closing(begin_ahead(map(find_range, batch.ranges))) as ranges:
         for key_range, found in zip(batch.ranges, ranges, strict=True):
             verifier.begin(key_range)
-            _copy_range(key_range, found, work, metrics)
+            _copy_range(key_range, found, work, outcomes)
     work.finish()
     verifier.verify()
 
@@ -160,14 +165,14 @@ def _copy_range(
     key_range: KeyRange,
     all_found: Iterable[Found],
     work: _BatchWork,
-    metrics: MetricsCollector,
+    outcomes: Outcomes,
 ) -> None:
     """Copy one range; if its listing fails, the rest of the planned objects are unknown.
 
     What came into the range or left it after the plan is expected here, so that it does not hide objects of
     another range that the batch does not reach.
     """
-    seen = 0
+    seen, metrics = 0, outcomes.metrics
     try:
         for found in all_found:
             seen += 1
@@ -177,7 +182,7 @@ def _copy_range(
                 metrics.expect(-1, key_range.entry)
                 metrics.expect(1, found.entry)
             if isinstance(found, Unseen):
-                count_outcome(found.error, found.entry, found.source_key, metrics)
+                outcomes.count(found, found.error)
             else:
                 work.add(found)
     except CopyError as error:
@@ -205,7 +210,7 @@ class _BatchWork:
         self,
         job: EffectiveJob,
         copier: Copier,
-        metrics: MetricsCollector,
+        outcomes: Outcomes,
         verifier: Verifier,
         sender: Sender,
         on_counted: Callable[[int], None] | None,
@@ -213,7 +218,7 @@ class _BatchWork:
         self._job = job
         self._sender = sender
         self._copier = copier
-        self._metrics = metrics
+        self._outcomes = outcomes
         self._verifier = verifier
         self._workers = self._new_workers()
         self._on_counted = on_counted
@@ -222,7 +227,7 @@ class _BatchWork:
     def add(self, found: Decided | Named) -> None:
         """Add an object; waits while there is enough to do. Skipped objects take no request."""
         if isinstance(found.decision, SkipReason):
-            self._metrics.record_skip(found.decision, found.entry)
+            self._outcomes.count(found, found.decision)
             self._report_counted()
         elif self._access_errors >= ACCESS_ERRORS_MAX:
             self._count_not_attempted(found)
@@ -259,9 +264,9 @@ class _BatchWork:
             self._count_not_attempted(found)
             return
         outcome = await self._copier.carry_out(found)
-        count_outcome(outcome, found.entry, found.source_key, self._metrics)
-        if isinstance(outcome, Copied) and not outcome.is_proven:
-            await self._verify(outcome)
+        unproven = self._outcomes.count(found, outcome)
+        if unproven is not None:
+            await self._verify(unproven)
         denied = isinstance(outcome, (AccessError, ExpiredError, UnsupportedError))
         self._access_errors = self._access_errors + 1 if denied else 0
         self._report_counted()
@@ -272,17 +277,15 @@ class _BatchWork:
             self._verifier.expect(copied)
             return
         agree = await self._copier.checksums_agree(copied)
-        count_proof(copied, self._metrics, same=agree)
+        self._outcomes.count_checksums(copied, same=agree)
 
     def _count_not_attempted(self, found: Decided | Named) -> None:
         msg = f"{ACCESS_ERRORS_MAX} objects in a row were denied; the rest of the batch was not attempted"
-        failure = Failure.of(
-            entry=found.entry, key=found.source_key, code=Code.ACCESS_BREAKER, message=msg, attempts=0
-        )
-        events.object_failed(found.source_key, failure)
-        self._metrics.record_file_failure(failure)
+        error = AccessError(msg, code=Code.ACCESS_BREAKER)
+        error.attempts = 0
+        self._outcomes.count(found, error)
         self._report_counted()
 
     def _report_counted(self) -> None:
         if self._on_counted is not None:
-            self._on_counted(self._metrics.found)
+            self._on_counted(self._outcomes.metrics.found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.copy.copier import Copier
-from s3copy_tasks.copy.counting import count_outcome
+from s3copy_tasks.copy.counting import Outcomes
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import NoRecord
 from s3copy_tasks.engine.loop import wait_for
@@ -44,7 +44,7 @@ def copy_single(job: EffectiveJob, stores: Stores, collector: MetricsCollector) 
     sides = pace_stores(stores, make_sender(job.transfer))
     found = require_object(Listing(job, sides), job)
     outcome = wait_for(Copier(job, sides, Transfer(job, sides, NoRecord())).carry_out(found))
-    count_outcome(outcome, None, found.source.key, collector)
+    Outcomes(collector).count(found, outcome)
     if outcome is None:
         return MissingError(f"{job.source}/{found.source.key} is gone", code="NoSuchKey")
     return outcome if isinstance(outcome, CopyError) else None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from s3copy_tasks.copy.counting import count_mismatch
 from s3copy_tasks.core.multipart import LIMITS
 from s3copy_tasks.core.verify import has_same_content
 from s3copy_tasks.errors import CopyError
@@ -18,8 +17,8 @@ from s3copy_tasks.plan.listing import begin_ahead
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from s3copy_tasks.copy.counting import Outcomes
     from s3copy_tasks.core.batch import KeyRange
-    from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.objects import S3Object
@@ -36,19 +35,19 @@ class Verifier:
 
     Args:
         listing: of the job.
-        metrics: counts the results.
+        outcomes: counts the results.
         limits: how many copies may wait.
     """
 
     def __init__(
         self,
         listing: Listing,
-        metrics: MetricsCollector,
+        outcomes: Outcomes,
         limits: Limits = LIMITS,
     ) -> None:
         self._awaited: list[Copied] = []
         self._listing = listing
-        self._metrics = metrics
+        self._outcomes = outcomes
         self._unproven_max = limits.unproven
         self._ranges: list[KeyRange] = []
 
@@ -85,20 +84,21 @@ class Verifier:
         ]
         with closing(begin_ahead(starmap(self._listing.list_copies, below))) as listed:
             for (entry, _), copies in zip(below, listed, strict=True):
-                _find(copies, waiting[entry], self._metrics)
+                _find(copies, waiting[entry], self._outcomes)
         for unlisted in waiting.keys() - {entry for entry, _ in below}:  # named by their keys
-            _find(self._listing.find_copies(waiting[unlisted]), waiting[unlisted], self._metrics)
+            _find(self._listing.find_copies(waiting[unlisted]), waiting[unlisted], self._outcomes)
         for expected in waiting.values():
             for copied in expected.values():
-                _compare(copied, None, self._metrics)
+                _compare(copied, None, self._outcomes)
+        self._outcomes.settle()
 
 
-def _find(copies: Iterable[S3Object], expected: dict[str, Copied], metrics: MetricsCollector) -> None:
+def _find(copies: Iterable[S3Object], expected: dict[str, Copied], outcomes: Outcomes) -> None:
     """Compare expected copies with a listing, and remove those found; remove all if the listing fails."""
     try:
         for listed in copies:
             if listed.key in expected:
-                _compare(expected.pop(listed.key), listed, metrics)
+                _compare(expected.pop(listed.key), listed, outcomes)
             if not expected:
                 return
     except CopyError as error:
@@ -106,11 +106,11 @@ def _find(copies: Iterable[S3Object], expected: dict[str, Copied], metrics: Metr
         expected.clear()
 
 
-def _compare(copied: Copied, found: S3Object | None, metrics: MetricsCollector) -> None:
+def _compare(copied: Copied, found: S3Object | None, outcomes: Outcomes) -> None:
     wrong = copied.find_mismatch(found)
     if wrong is not None:
-        count_mismatch(copied, wrong, metrics)
+        outcomes.count_mismatch(copied, wrong)
     elif found is not None and (
         copied.confirmed.etag is not None or has_same_content(copied.source, found.etag)
     ):
-        metrics.record_verified(copied.entry)
+        outcomes.count_verified(copied)

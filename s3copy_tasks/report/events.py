@@ -141,6 +141,18 @@ def object_missing(key: str) -> None:
     log.error("object is not there", key=key)
 
 
+def results_written(job: EffectiveJob, address: str, size: int) -> None:
+    """Log that an object of the results was written."""
+    log.info("results written", operation_id=job.run_id, address=address, bytes=size)
+
+
+def results_not_written(job: EffectiveJob, address: str, error: CopyError) -> None:
+    """Log that an object of the results could not be written."""
+    log.error(
+        "results not written", operation_id=job.run_id, address=address, code=error.code, error=error.message
+    )
+
+
 def operation_completed(report: OperationMetrics) -> None:
     """Log the metrics of a run that succeeded."""
     log.info("operation completed", **report)

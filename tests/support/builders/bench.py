@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,17 @@ from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.objects import S3Object
 from s3copy_tasks.core.options import TransferOptions
+from s3copy_tasks.core.results_folder import find_results_folder
 from s3copy_tasks.core.store import Stores
 from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.errors import ConfigError
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.report.summary import outside_metrics, run_metrics
+from tests.support.builders.results import PLACE, RESULTS, check_rows, read_folder, read_rows
 from tests.support.s3.memory import DAY_ONE, Clock, MemoryServer, MemoryStore, threaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.multipart import Limits
@@ -86,10 +90,14 @@ class Bench:
     def __init__(self, *, page_keys: int = 1_000, single_copy_bytes: int = 5 * 2**30) -> None:
         self.clock = Clock()
         self.server = MemoryServer(self.clock, page_keys=page_keys, single_copy_bytes=single_copy_bytes)
-        self.server.buckets = {SOURCE: {}, DESTINATION: {}}
+        self.server.buckets = {SOURCE: {}, DESTINATION: {}, RESULTS: {}}
         self.source = MemoryStore(self.server, SOURCE)
         self.destination = MemoryStore(self.server, DESTINATION)
-        self.stores = Stores(source=threaded(self.source), destination=threaded(self.destination))
+        self.stores = Stores(
+            source=threaded(self.source),
+            destination=threaded(self.destination),
+            results=threaded(MemoryStore(self.server, RESULTS)),
+        )
 
     def put(self, *keys: str, content: bytes = b"x", **values: Any) -> None:
         """Write objects to the source."""
@@ -106,9 +114,14 @@ class Bench:
         """The destination's objects."""
         return self.server.contents(DESTINATION)
 
+    @property
+    def results(self) -> dict[str, bytes]:
+        """The objects of the results, for jobs that write any."""
+        return self.server.contents(RESULTS)
+
     def started(self, **changes: Any) -> EffectiveJob:
         """Return a job whose run starts now; then a second passes, like before the first copy."""
-        job = make_job(run_started=self.destination.server_time(), **changes)
+        job = make_job(**({"run_started": self.destination.server_time(), "results": PLACE} | changes))
         self.clock.tick()
         return job
 
@@ -130,9 +143,9 @@ class Bench:
         metrics: MetricsCollector | None = None,
         on_counted: Callable[[int], None] | None = None,
     ) -> TransferMetrics:
-        """Carry out a batch and return its metrics."""
+        """Carry out a batch and return its metrics; however it ends, its results must agree with them."""
         collector = metrics or self.collector(job)
-        with count_batch(job, batch, collector):
+        with self._checking_rows(job, batch, collector), count_batch(job, batch, collector):
             copy_batch(
                 job,
                 batch,
@@ -145,6 +158,22 @@ class Bench:
             )
         return collector.metrics()
 
+    @contextmanager
+    def _checking_rows(self, job: EffectiveJob, batch: Batch, collector: MetricsCollector) -> Iterator[None]:
+        try:
+            yield
+        except ConfigError:
+            raise  # the batch was refused
+        except BaseException:
+            self._check_rows(job, batch, collector.metrics())
+            raise
+        self._check_rows(job, batch, collector.metrics())
+
+    def _check_rows(self, job: EffectiveJob, batch: Batch, metrics: TransferMetrics) -> None:
+        folder = find_results_folder(job, [batch])
+        if folder is not None and "ResultsNotWritten" not in metrics.errors_encountered.by_code:
+            check_rows(read_rows(self.results[folder.name_batch(batch)]), metrics)
+
     def run(
         self, job: EffectiveJob, plan: Plan | None = None, *, limits: Limits | None = None
     ) -> TransferMetrics:
@@ -155,4 +184,8 @@ class Bench:
         if job.dry_run:
             return outside
         accounts = {batch.id: self.copy(job, batch, limits=limits) for batch in plan.batches}
-        return run_metrics(job, outside, plan.batches, accounts)
+        metrics = run_metrics(job, outside, plan.batches, accounts)
+        folder = find_results_folder(job, plan.batches)
+        if folder is not None and "ResultsNotWritten" not in metrics.errors_encountered.by_code:
+            check_rows(read_folder(self.results, folder.prefix), metrics)
+        return metrics

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3copy_tasks.copy.copier import Copier
-from s3copy_tasks.copy.counting import count_outcome, count_proof
+from s3copy_tasks.copy.counting import Outcomes
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import NoRecord
 from s3copy_tasks.core.decide import Decided
@@ -17,7 +17,6 @@ from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.core.options import ObjectOptions
-from s3copy_tasks.core.verify import Copied
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.errors import (
@@ -37,10 +36,10 @@ from tests.support.s3.memory import fails, on
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from s3copy_tasks.copy.counting import Outcome
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.core.objects import Decision, S3Object
+    from s3copy_tasks.core.verify import Outcome
     from s3copy_tasks.engine.sender import Sender
 
 LIMITS = Limits(single_copy_bytes=10, unproven_copy_bytes=9, part_bytes=4)
@@ -97,9 +96,10 @@ class Workplace:
         stores = pace_stores(self.bench.stores, sender)
         copier = Copier(self.job, stores, Transfer(self.job, stores, NoRecord(), LIMITS))
         outcome = await copier.carry_out(decided)
-        count_outcome(outcome, 0, decided.source.key, metrics)
-        if isinstance(outcome, Copied) and not outcome.is_proven and self.job.verify == "checksum":
-            count_proof(outcome, metrics, same=await copier.checksums_agree(outcome))
+        outcomes = Outcomes(metrics)
+        unproven = outcomes.count(decided, outcome)
+        if unproven is not None and self.job.verify == "checksum":
+            outcomes.count_checksums(unproven, same=await copier.checksums_agree(unproven))
         return outcome
 
     def make_write(self, bucket: str, key: str, content: bytes) -> Callable[[], None]:
