@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.decide import Decided, Named, Unseen
+from s3copy_tasks.core.decide import Unseen
 from s3copy_tasks.core.planner import BATCHES_MAX, Planner
 from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.engine.paced_store import pace_stores
@@ -13,13 +13,13 @@ from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.plan.kept import KeptDecisions
 from s3copy_tasks.plan.key_source import open_key_source
 from s3copy_tasks.plan.listing import WHOLE, Listing
+from s3copy_tasks.plan.plan_results import PlanResults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from s3copy_tasks.core.decide import Found
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.core.planner import Plan
     from s3copy_tasks.core.store import Stores
     from s3copy_tasks.plan.ahead import ListingAhead
@@ -37,7 +37,9 @@ def plan_job(
     ahead: ListingAhead | None = None,
     kept: KeptDecisions | None = None,
 ) -> Plan:
-    """Decide for all keys of a job, and cut the objects to copy into batches. Writes nothing.
+    """Decide for all keys of a job, and cut the objects to copy into batches.
+
+    Writes nothing but results, and those not in a dry run.
 
     Args:
         job: the run.
@@ -51,7 +53,7 @@ def plan_job(
 
     Raises:
         ConfigError: two sources would be written to one destination key, or a list has invalid rows.
-        CopyError: a listing failed, or a list can't be read.
+        CopyError: a listing failed, a list can't be read, or results can't be written.
     """
     sides = pace_stores(
         stores,
@@ -65,25 +67,24 @@ def plan_job(
     planner = Planner(job, batches_max)
     kept = KeptDecisions(0) if kept is None else kept
     seen = 0
-    with closing(source.find_all()) as all_found:
+    with closing(source.find_all()) as all_found, PlanResults(job, sides.results) as results:
         for found in all_found:
             _add(planner, found)
+            results.add(found)
             if not isinstance(found, Unseen):  # its batch checks again
                 kept.add(found)
             seen += 1
             if on_listed is not None and seen % 1_000 == 0:
                 on_listed(seen)
-    if on_listed is not None:
-        on_listed(seen)
-    return planner.finish()
+        if on_listed is not None:
+            on_listed(seen)
+        plan = planner.finish()
+        results.write(plan.batches)
+    return plan
 
 
 def _add(planner: Planner, found: Found) -> None:
-    source: S3Object | None = None
-    if isinstance(found, Decided):
-        source = found.source
-    elif isinstance(found, Named):
-        source = found.listed
+    source = found.source
     planner.add(
         found.entry,
         found.position,
