@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from s3copy_tasks.core.decide import Decided, Decider, Named, build_filter
 from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.core.objects import UNKNOWN_ETAG, ForeignObject, S3Object, SkipReason
-from s3copy_tasks.core.rows import BadRow
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.decide import Found
@@ -40,7 +39,7 @@ class RowDecider:
         self._needs_date = self._checks_destination or job.filters.modified_since is not None
         self._needs_class = job.options.storage_class == "preserve"
 
-    def decide(self, row: Row, file: int) -> Found | BadRow:
+    def decide(self, row: Row, file: int) -> Found:
         """Return what to do with a row's object.
 
         Args:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
 from s3copy_tasks.core.bucket_names import is_access_point, is_alias
@@ -81,6 +81,10 @@ class BadRow:
     problem: str
 
 
+_RawRow: TypeAlias = tuple[int, int, list[str]]
+"""Position, line and cells. Not a class of its own, because that would take as long as to read the row."""
+
+
 class Lines:
     """The lines of a file as text, with the position of the last one.
 
@@ -148,15 +152,16 @@ def parse_rows(lines: Lines, of: KeyList, bucket: str, *, from_start: bool = Tru
     raw = _read_rows(lines, skips_one=of.header and from_start)
     while chunk := list(islice(raw, _DECODED_TOGETHER)):
         for row, key in zip(chunk, parser.decode_keys(chunk), strict=True):
-            parsed = row if isinstance(row, BadRow) else parser.parse(row, key)
-            if parsed is not None:
-                yield parsed
-
-
-class _RawRow(NamedTuple):
-    position: int
-    line: int
-    cells: list[str]
+            if isinstance(row, BadRow):
+                yield row
+                continue
+            try:
+                parsed = parser.parse(row, key)
+            except RowError as error:
+                yield BadRow(row[1], str(error))
+            else:
+                if parsed is not None:
+                    yield parsed
 
 
 def _read_rows(lines: Lines, *, skips_one: bool) -> Iterator[_RawRow | BadRow]:
@@ -176,7 +181,7 @@ def _read_rows(lines: Lines, *, skips_one: bool) -> Iterator[_RawRow | BadRow]:
         if skips_one:
             skips_one = False
         elif cells:
-            yield _RawRow(lines.position, line, cells)
+            yield lines.position, line, cells
 
 
 class _RowParser:
@@ -204,7 +209,7 @@ class _RowParser:
     def decode_keys(self, chunk: Sequence[_RawRow | BadRow]) -> list[str | None]:
         """Return the keys of rows; None for those that have to be decoded one by one, which is slower."""
         keys: list[str | None] = [
-            row.cells[self._key_at] if isinstance(row, _RawRow) and len(row.cells) == self._count else ""
+            "" if isinstance(row, BadRow) or len(row[2]) != self._count else row[2][self._key_at]
             for row in chunk
         ]
         joined = "\n".join(filter(None, keys))
@@ -217,15 +222,9 @@ class _RowParser:
                     return list(decoded)
         return [None] * len(keys)
 
-    def parse(self, row: _RawRow, key: str | None) -> Row | BadRow | None:
+    def parse(self, row: _RawRow, key: str | None) -> Row | None:
         """Return a row; None for a delete marker, and for a version that is not the current one."""
-        try:
-            return self._parse(row, key)
-        except RowError as error:
-            return BadRow(row.line, str(error))
-
-    def _parse(self, row: _RawRow, key: str | None) -> Row | None:
-        cells = row.cells
+        position, line, cells = row
         if len(cells) != self._count:
             raise RowError(self._explain_columns(cells))
         cells.append(_NO_CELL)
@@ -236,8 +235,8 @@ class _RowParser:
         size, moment, destination = cells[self._size_at], cells[self._date_at], cells[self._destination_at]
         etag = cells[self._etag_at]
         return Row(
-            row.position,
-            row.line,
+            position,
+            line,
             self._decode_key(cells[self._key_at]) if key is None else _check_key(key),
             self._decode_version(cells[self._version_at]) or None,
             etag if not etag or etag.startswith(_QUOTED) else f'"{etag}"',

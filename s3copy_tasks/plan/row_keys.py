@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from s3copy_tasks.core.key_list import KeyList
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.row_decider import RowDecider
-from s3copy_tasks.core.rows import BadRow, Lines, Row, parse_rows
+from s3copy_tasks.core.rows import BadRow, Lines, parse_rows
 from s3copy_tasks.engine.local_files import LocalFiles
 from s3copy_tasks.errors import Code, ConfigError, MissingError
 from s3copy_tasks.plan.list_file import ListBlocks
@@ -50,15 +50,15 @@ class RowKeys:
             CopyError: a file can't be read.
         """
         problems: list[str] = []
-        in_scope = 0
+        in_scope, decide = 0, self._decider.decide
         for index, file in enumerate(self._of.files):
             with closing(ListBlocks(self._store, self._of, file)) as blocks:
                 for row in parse_rows(Lines(blocks), self._of, self._job.source.bucket):
-                    found = row if isinstance(row, BadRow) else self._decider.decide(row, index)
-                    if isinstance(found, BadRow):
-                        problems.append(f"{self._of.describe(file)}:{found.line}: {found.problem}")
+                    if isinstance(row, BadRow):
+                        problems.append(f"{self._of.describe(file)}:{row.line}: {row.problem}")
                         self._raise_problems(problems, at_least=_PROBLEMS_SHOWN)
                     elif not problems:
+                        found = decide(row, index)
                         in_scope += found.decision is not SkipReason.OUT_OF_SCOPE
                         yield found
         self._raise_problems(problems, at_least=1)
@@ -80,12 +80,11 @@ class RowKeys:
         start = int(key_range.after or 0)
         file, bucket = _file_of(key_range), self._job.source.bucket
         for row in parse_rows(Lines(blocks, start), self._of, bucket, from_start=start == 0):
-            found = self._decider.decide(row, file) if isinstance(row, Row) else row
-            if isinstance(found, BadRow):  # the file is the same: its ETag was checked
+            if isinstance(row, BadRow):  # the file is the same: its ETag was checked
                 where = self._of.describe(self._of.files[file])
-                msg = f"{where}: row after byte {start}: {found.problem}"
+                msg = f"{where}: row after byte {start}: {row.problem}"
                 raise ConfigError(msg, code=Code.INVALID_LIST)
-            yield found
+            yield self._decider.decide(row, file)
 
     def _raise_problems(self, problems: list[str], *, at_least: int) -> None:
         if len(problems) >= at_least:

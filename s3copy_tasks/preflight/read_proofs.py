@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from s3copy_tasks.core.decide import Named
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.row_decider import RowDecider
-from s3copy_tasks.core.rows import BadRow
 from s3copy_tasks.errors import Code, CopyError, MissingError
 from s3copy_tasks.preflight.first_rows import read_first_rows
 from s3copy_tasks.preflight.list_bucket import ListBucket
@@ -170,7 +169,7 @@ class RowProof:
         heads: dict[tuple[str, bool], Readable] = {}
         for row in self._rows:
             found = decider.decide(row, 0)
-            if isinstance(found, BadRow) or isinstance(found.decision, SkipReason):
+            if isinstance(found.decision, SkipReason):
                 continue
             kind = (self._name_keys(found), row.version_id is not None)
             readable = Readable(kind[0], row.key, row.version_id)

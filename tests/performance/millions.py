@@ -7,6 +7,7 @@ import json
 import logging
 import resource
 import time
+from dataclasses import replace
 from pathlib import Path
 from threading import active_count
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,13 @@ import structlog
 from botocore.config import Config
 
 from s3copy_tasks.core.job import EffectiveJob, Overwrite, PrefixEntry
+from s3copy_tasks.core.key_list import Column, KeyList
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.core.store import Stores
 from s3copy_tasks.dag.xcom import dump
 from s3copy_tasks.engine.garbage import collect_garbage_rarely
+from s3copy_tasks.engine.local_files import find_list_file
 from s3copy_tasks.engine.loop import event_loop
 from s3copy_tasks.engine.paced_store import PacedStore
 from s3copy_tasks.engine.sender import Sender
@@ -82,6 +85,24 @@ class Millions:
             "xcom_kb": len(json.dumps(batches)) / 1_000,
             "batches": len(batches),
             "ranges": sum(len(batch["ranges"]) for batch in batches),
+            "to_copy": plan.entries[0].objects,
+        }
+
+    def plan_list(self, *, path: str, columns: list[str]) -> Figures:
+        """Plan what a list names. The memory is that beyond a plan of its first row."""
+        one = Path(path).with_name("one.csv")
+        with Path(path).open("rb") as file:
+            one.write_bytes(file.readline())
+        stores = Stores(source=None, destination=None)  # type: ignore[arg-type] # a plan of a list sends nothing
+        plan_job(_list_job(str(one), columns), stores)
+        before, measure = _peak_mb(), _start_measuring()
+        plan = plan_job(_list_job(path, columns), stores)
+        batches = [dump(batch) for batch in plan.batches]
+        return {
+            **measure(),
+            "added_mb": _peak_mb() - before,
+            "xcom_kb": len(json.dumps(batches)) / 1_000,
+            "batches": len(batches),
             "to_copy": plan.entries[0].objects,
         }
 
@@ -163,6 +184,13 @@ def _job(
         transfer=TransferOptions(batch_objects=batch_objects),
         overwrite=overwrite,
     )
+
+
+def _list_job(path: str, columns: list[str]) -> EffectiveJob:
+    keys_from = KeyList(
+        location=None, key=path, columns=tuple(map(Column, columns)), files=(find_list_file(path),)
+    )
+    return replace(_job(overwrite=Overwrite.ALWAYS), keys_from=keys_from)
 
 
 if __name__ == "__main__":

@@ -88,14 +88,31 @@ def install() -> dict[str, str]:
     }
 
 
-def s3copy(asked: Asked, **transfer: Any) -> Spent:
-    """Run s3copy as its users do."""
+def s3copy(
+    asked: Asked,
+    *,
+    overwrite: str = "changed",
+    listed: dict[str, Any] | None = None,
+    manifest: Path | None = None,
+    **transfer: Any,
+) -> Spent:
+    """Run s3copy as its users do.
+
+    Args:
+        asked: what to copy.
+        overwrite: of the job.
+        listed: its `from`; None lists the prefix.
+        manifest: a file that replaces that list.
+        transfer: of the job.
+    """
     document = {
         "version": 1,
         "source": {"bucket": asked.source[0], "connection": "aws_source"},
         "destination": {"bucket": asked.destination[0], "connection": "aws_destination"},
         "prefixes": [{"source": asked.source[1], "destination": asked.destination[1]}],
         "transfer": transfer,
+        "overwrite": overwrite,
+        "from": listed,
     }
     job = asked.home / "bench.yaml"
     job.write_text(yaml.safe_dump(document))
@@ -105,7 +122,8 @@ def s3copy(asked: Asked, **transfer: Any) -> Spent:
         "AIRFLOW_CONN_AWS_SOURCE": _connection(asked, READER),
         "AIRFLOW_CONN_AWS_DESTINATION": _connection(asked, WRITER),
     }
-    return run([_S3COPY, "run", job, "--json"], environment)
+    options = () if manifest is None else ("--manifest", manifest)
+    return run([_S3COPY, "run", job, "--json", *options], environment)
 
 
 def s5cmd(asked: Asked, workers: int = 256) -> Spent:
