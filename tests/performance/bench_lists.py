@@ -34,10 +34,10 @@ COLUMNS = ("key", "etag", "size", "storage_class", "last_modified")
 CASES: dict[str, tuple[int, str]] = {
     "key, etag, size, storage_class; always": (4, "always"),
     "key; always": (1, "always"),
-    "key, ..., last_modified; changed": (5, "changed"),
-    "key; changed": (1, "changed"),
+    "key, ..., last_modified; unchanged": (5, "changed"),
+    "key; unchanged": (1, "changed"),
 }
-"""Number of columns that a list has, and `overwrite`."""
+"""Number of columns that a list has, and `overwrite`; what is unchanged is checked and not copied."""
 
 
 def main() -> None:
@@ -103,7 +103,7 @@ def _copy_list(columns: int, overwrite: str, asked: peers.Asked) -> Spent:
     file = asked.home / "list.csv"
     cells = (ETAG, SIZE, "STANDARD", "2026-11-01T12:34:56Z")[: columns - 1]
     count = next(n for n in (1, OBJECTS) if bucket_of(n) == asked.source[0])
-    _write(file, ([f"{PREFIX}{number:08}", *cells] for number in range(count)))
+    _write(file, ([f"{PREFIX}part-{number:08}", *cells] for number in range(count)))
     listed = {"manifest": "s3://lists/list.csv", "columns": list(COLUMNS[:columns])}
     return peers.s3copy(asked, overwrite=overwrite, listed=listed, manifest=file, **UNLIMITED)
 

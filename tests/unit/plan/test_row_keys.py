@@ -261,9 +261,14 @@ def test_a_compressed_list() -> None:
     assert bench.run(job, plan).files_copied_successfully == 50
 
 
-@pytest.mark.parametrize(
-    "content", [gzip.compress(b"in/a\n" * 100)[:-9], b"in/a\n", gzip.compress(b"in/a\n") + b"rest"]
-)
+BROKEN = {
+    "cut off": gzip.compress(b"in/a\n" * 100)[:-9],
+    "not compressed": b"in/a\n",
+    "more after the end": gzip.compress(b"in/a\n") + b"rest",
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
 def test_a_broken_compressed_list(content: bytes) -> None:
     """A file that is cut off, or not compressed at all, is refused."""
     bench = ListBench()
