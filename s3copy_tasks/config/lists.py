@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from s3copy_tasks.config.check.lists import find_address_problem
 from s3copy_tasks.config.duration import parse_duration
-from s3copy_tasks.core.bucket_names import split_address
+from s3copy_tasks.core.bucket_names import find_address_problem, split_address
 from s3copy_tasks.core.key_list import Column, KeyList, ListFile, ResultsPlace
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ _ACCESS_POINT = re.compile(
     r"arn:aws[a-z-]*:s3:(?P<region>[a-z0-9-]+):[0-9]{12}:accesspoint[:/](?P<name>[a-z0-9-]{3,50})", re.ASCII
 )
 _ARN = "arn:"
+_SHOWN_MAX = 80
 _OTHERS = {
     "--x-s3": "is a directory bucket (--x-s3), whose listings are not sorted",
     "--xa-s3": "is an access point of a directory bucket, whose listings are not sorted",
@@ -80,6 +81,26 @@ def find_bucket_problem(bucket: str) -> str | None:
     return service or (
         "is not the ARN of an access point, such as arn:aws:s3:us-west-2:111122223333:accesspoint/ops"
     )
+
+
+def find_address_problem(address: str, *, may_be_bucket: bool = False) -> str | None:
+    """Return why a text is not the address of a list, or of a prefix of lists; None if it is.
+
+    Args:
+        address: without templates.
+        may_be_bucket: the prefix may be empty.
+    """
+    if not address.startswith("s3://"):
+        return "must be the address of a list, or of a prefix of lists, such as s3://bucket/lists/today.csv"
+    bucket, key = split_address(address)
+    words = find_bucket_problem(bucket)
+    if words is not None:
+        return f"the bucket {bucket[:_SHOWN_MAX]!r} {words}"
+    if not key and not may_be_bucket:
+        return "has no key after the bucket"
+    if "*" in key or "?" in key:
+        return "globs are not expanded here. Write a prefix that ends with `/` for all below it"
+    return None
 
 
 def is_legacy_name(bucket: str) -> bool:

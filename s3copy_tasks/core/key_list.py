@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.objects import ForeignObject, S3Object
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Column(StrEnum):
@@ -31,6 +36,9 @@ class Column(StrEnum):
     IS_DELETE_MARKER = "is_delete_marker"
 
 
+_OF_INVENTORIES = {Column.IS_LATEST, Column.IS_DELETE_MARKER}
+MANIFEST_COLUMNS = tuple(column for column in Column if column not in _OF_INVENTORIES)
+"""What the columns of a manifest may hold."""
 FAILED_COLUMNS = (
     Column.BUCKET,
     Column.KEY,
@@ -43,6 +51,17 @@ FAILED_COLUMNS = (
 """Of the lists of failed objects that a run writes, and of a manifest by default."""
 
 _NO_DATE = datetime.fromtimestamp(0, UTC)
+
+
+def find_columns_problem(columns: Sequence[object]) -> str | None:
+    """Return why these can't be the columns of a manifest; None if they can."""
+    unknown = [column for column in columns if column not in MANIFEST_COLUMNS]
+    if unknown:
+        return f"unknown column {unknown[0]!r}. Columns: {', '.join(MANIFEST_COLUMNS)}"
+    if Column.KEY not in columns:
+        return "needs 'key': the column that holds the keys"
+    twice = [name for name, count in Counter(columns).items() if count > 1 and name != Column.IGNORED]
+    return f"has {twice[0]!r} twice. Write 'ignored' for a column that is not read" if twice else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

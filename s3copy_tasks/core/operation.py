@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from s3copy_tasks.core.bucket_names import find_bucket_problem
+from s3copy_tasks.core.bucket_names import find_address_problem, find_bucket_problem, split_address
 from s3copy_tasks.core.job import (
     KEY_BYTES_MAX,
     EffectiveJob,
@@ -17,6 +17,7 @@ from s3copy_tasks.core.job import (
     compute_digest,
     key_bytes,
 )
+from s3copy_tasks.core.key_list import FAILED_COLUMNS, Column, KeyList, find_columns_problem
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.errors import ConfigError
@@ -66,6 +67,8 @@ class S3CopyOperation:
         dest_aws_conn_id: the same for the destination, which also signs the copies.
         batch_size: objects per batch, 1 to 1,000; progress is reported per batch.
         overwrite: True replaces objects that exist at the destination; False keeps them.
+        manifest: address of a list of keys below source_key, or of a prefix of lists; None lists source_key.
+        manifest_columns: what each column of the list holds; None means those of a list of failed objects.
         state: how far it has come.
 
     Raises:
@@ -88,6 +91,8 @@ class S3CopyOperation:
     dest_aws_conn_id: str | None = None
     batch_size: int = 100
     overwrite: bool = True
+    manifest: str | None = None
+    manifest_columns: Sequence[str] | None = None
     state: OperationState = OperationState.INITIALIZED
 
     def __post_init__(self) -> None:
@@ -98,17 +103,22 @@ class S3CopyOperation:
             *_check_lengths(inputs),
             *_check_connections(inputs),
             *_check_options(inputs),
+            *_check_manifest(inputs),
         ]
         if not problems:
-            try:
-                self.job("", "")
-            except ConfigError:
-                source = f"s3://{self.source_bucket}/{self.source_key}"
-                problems = [
-                    f"destination_key: {self.destination_key!r} overlaps the source {source}; choose another"
-                ]
+            problems = self._find_overlaps()
         if problems:
             raise ValueError("\n".join(problems))
+
+    def _find_overlaps(self) -> list[str]:
+        try:
+            self.job("", "")
+        except ConfigError as error:
+            if error.message.startswith("from: "):
+                return [error.message.replace("from: ", "manifest: ", 1)]
+            source = f"s3://{self.source_bucket}/{self.source_key}"
+            return [f"destination_key: {self.destination_key!r} overlaps the source {source}; choose another"]
+        return []
 
     def moved_to(self, state: OperationState) -> S3CopyOperation:
         """Return the operation in its next state.
@@ -128,19 +138,36 @@ class S3CopyOperation:
             name: for people.
             operation_id: the id of the run.
         """
-        inputs = {field: value for field, value in asdict(self).items() if field != "state"}
+        inputs = {
+            field: value
+            for field, value in asdict(self).items()
+            if field != "state" and not (field.startswith("manifest") and value is None)
+        }
         source, destination = self.source_key, self.destination_key
         return EffectiveJob(
             name=name,
             run_id=operation_id,
             digest=compute_digest(inputs),
-            source=Location(bucket=self.source_bucket, connection=self.source_aws_conn_id),
+            source=self._source,
             destination=Location(bucket=self.destination_bucket, connection=self.dest_aws_conn_id),
             prefixes=(PrefixEntry(source=source, destination=destination),) if self.recursive else (),
             objects=() if self.recursive else (ObjectEntry(source=source, destination=destination),),
             overwrite=Overwrite.ALWAYS if self.overwrite else Overwrite.NEVER,
             transfer=TransferOptions(batch_objects=self.batch_size),
+            keys_from=self._key_list,
         )
+
+    @property
+    def _source(self) -> Location:
+        return Location(bucket=self.source_bucket, connection=self.source_aws_conn_id)
+
+    @property
+    def _key_list(self) -> KeyList | None:
+        if self.manifest is None:
+            return None
+        bucket, key = split_address(self.manifest)
+        columns = FAILED_COLUMNS if self.manifest_columns is None else self.manifest_columns
+        return KeyList(location=self._source.reach(bucket), key=key, columns=tuple(map(Column, columns)))
 
 
 def _check_buckets(inputs: Mapping[str, Any]) -> list[str]:
@@ -201,4 +228,23 @@ def _check_options(inputs: Mapping[str, Any]) -> list[str]:
     size = inputs["batch_size"]
     if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= BATCH_SIZE_MAX:
         problems.append(f"batch_size: must be a whole number from 1 to {BATCH_SIZE_MAX}, not {size!r}")
+    return problems
+
+
+def _check_manifest(inputs: Mapping[str, Any]) -> list[str]:
+    manifest, columns = inputs["manifest"], inputs["manifest_columns"]
+    problems = []
+    if manifest is not None:
+        words = find_address_problem(manifest) if isinstance(manifest, str) else "is not a text"
+        if words is None and not inputs["recursive"]:
+            words = "needs recursive=True: source_key and destination_key are the prefixes of its keys"
+        problems += [f"manifest: {manifest!r}: {words}"] if words else []
+    if columns is not None:
+        if manifest is None:
+            words = "needs manifest"
+        elif isinstance(columns, list | tuple):
+            words = find_columns_problem(columns)
+        else:
+            words = f"must be a list of names, not {columns!r}"
+        problems += [f"manifest_columns: {words}"] if words else []
     return problems

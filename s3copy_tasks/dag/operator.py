@@ -11,23 +11,21 @@ import structlog
 from airflow.sdk import BaseOperator
 
 from s3copy_tasks.config.check.template import refuse_missing_values
-from s3copy_tasks.copy.single import copy_single, require_object
+from s3copy_tasks.copy.single import copy_single
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.collector import MetricsCollector
-from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.operation import OperationState, S3CopyOperation
 from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.airflow_versions import AirflowFailException
 from s3copy_tasks.dag.memory import recall_attempts
+from s3copy_tasks.dag.objects_to_copy import find_objects_to_copy
 from s3copy_tasks.dag.outcome import airflow_errors, judge, report_run, will_retry
 from s3copy_tasks.dag.storable import escape
 from s3copy_tasks.dag.telemetry.lineage import list_entries, report_lineage
-from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError, as_copy_error
 from s3copy_tasks.plan.ahead import ListingAhead
-from s3copy_tasks.plan.listing import Listing
 from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import report, without_job, without_plan
 from s3copy_tasks.run import InProcessRun
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.location import Location
-    from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.engine.sender import Sender
     from s3copy_tasks.interfaces import CopyResult, ListedObject, RunDetails
     from s3copy_tasks.s3.connections import Sides
@@ -65,6 +62,10 @@ class S3CrossAccountCopyOperator(BaseOperator):
             read the source, too. Templated.
         batch_size: objects per batch, 1 to 1,000: the unit of progress in the log.
         overwrite: True replaces objects at the destination, False leaves them.
+        manifest: copy what this list names instead of all below `source_key`: s3://bucket/key, or a prefix of
+            lists that ends with "/". Its reader is the source's connection. Needs `recursive`. Templated.
+        manifest_columns: what each column of the list holds, such as ["key", "etag", "size"]: docs/lists.md;
+            None means those of a list of failed objects. Keys are percent-encoded.
         **kwargs: arguments of any Airflow operator.
 
     Attributes:
@@ -92,6 +93,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
         "destination_key",
         "source_aws_conn_id",
         "dest_aws_conn_id",
+        "manifest",
     )
 
     shallow_copy_attrs: Sequence[str] = ("_known", "_sender")
@@ -108,6 +110,8 @@ class S3CrossAccountCopyOperator(BaseOperator):
         dest_aws_conn_id: str | None = None,
         batch_size: int = 100,
         overwrite: bool = True,
+        manifest: str | None = None,
+        manifest_columns: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -120,11 +124,13 @@ class S3CrossAccountCopyOperator(BaseOperator):
         self.dest_aws_conn_id = dest_aws_conn_id
         self.batch_size = batch_size
         self.overwrite = overwrite
+        self.manifest = manifest
+        self.manifest_columns = manifest_columns
         self.operation: S3CopyOperation | None = None
         self._templates = {name: getattr(self, name) for name in self.template_fields}
         self._digest: str | None = None
         self._sender: Sender | None = None
-        self._known: dict[tuple[Location, Location], Sides] = {}
+        self._known: dict[tuple[Location, ...], Sides] = {}
 
     def execute(self, context: Context) -> RunDetails:
         """Check, plan and copy; return the metrics: docs/metrics.md.
@@ -164,17 +170,17 @@ class S3CrossAccountCopyOperator(BaseOperator):
         return True
 
     def get_s3_objects_to_copy(self) -> list[ListedObject]:
-        """Return the source objects that a run would copy now, in key order; writes nothing.
+        """Return the source objects that a run would copy now; writes nothing.
+
+        They are in key order; those of a manifest in the order of its rows, with a HEAD of each side.
 
         Raises:
             ValueError: an input is wrong.
-            MissingError: the object does not exist, and the operation is not recursive.
-            CopyError: a listing failed.
+            MissingError: the object does not exist, and the operation is not recursive; or the list does not.
+            CopyError: a listing or a HEAD failed, or the list is not valid.
         """
         job = self._operation().job(self.task_id, "listing")
-        listing = Listing(job, pace_stores(self._sides(job).stores, make_sender(job.transfer)))
-        found = list(listing.list_prefix(0)) if self.recursive else [require_object(listing, job)]
-        return [_to_listed(item.source) for item in found if not isinstance(item.decision, SkipReason)]
+        return [*find_objects_to_copy(job, self._sides(job))]
 
     def copy_single_object(
         self, source_bucket: str, source_key: str, dest_bucket: str, dest_key: str
@@ -218,15 +224,16 @@ class S3CrossAccountCopyOperator(BaseOperator):
             dest_aws_conn_id=self.dest_aws_conn_id,
             batch_size=self.batch_size,
             overwrite=self.overwrite,
+            manifest=None if places else self.manifest,
+            manifest_columns=None if places else self.manifest_columns,
         )
 
     def _sides(self, job: EffectiveJob) -> Sides:
         from s3copy_tasks.s3.connections import Sides  # noqa: PLC0415 - boto3 stays out of parsing
 
-        places = (job.source, job.destination)
-        if places not in self._known:
-            self._known[places] = Sides.from_job(job)
-        return self._known[places]
+        if job.locations not in self._known:
+            self._known[job.locations] = Sides.from_job(job)
+        return self._known[job.locations]
 
     def _check_inputs(
         self, operation_id: str, sender: Sender, ending: ExitStack
@@ -246,6 +253,7 @@ class S3CrossAccountCopyOperator(BaseOperator):
         sides = self._sides(job)
         ahead = ending.enter_context(ListingAhead(job, sides.stores, sender))
         proven = preflight(job, sides, on_listed=ahead.begin)
+        events.list_found(proven.job, proven.on_list)
         events.preflight_passed(job, proven.not_proven, proven.relay)
         return proven.job, sides, ahead
 
@@ -289,13 +297,3 @@ def _operation_id(context: Context) -> str:
     ti = context["ti"]
     index = "" if (ti.map_index or 0) < 0 or ti.map_index is None else f"[{ti.map_index}]"
     return f"{ti.run_id}.{ti.task_id}{index}"
-
-
-def _to_listed(found: S3Object) -> ListedObject:
-    return {
-        "bucket": found.bucket,
-        "key": found.key,
-        "size": found.size,
-        "last_modified": found.last_modified,
-        "etag": found.etag,
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -15,7 +15,9 @@ from s3copy_tasks import OperationState, S3CopyOperation, S3Object, TransferMetr
 from s3copy_tasks.config.check.rules import check_rules
 from s3copy_tasks.config.check.schema import findings_of_schema
 from s3copy_tasks.core.bucket_names import find_bucket_problem
-from s3copy_tasks.core.job import Overwrite
+from s3copy_tasks.core.job import Overwrite, compute_digest
+from s3copy_tasks.core.key_list import FAILED_COLUMNS, Column, KeyList
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.metrics import Errors
 from s3copy_tasks.core.objects import SkipReason
 
@@ -74,6 +76,7 @@ BAD_BUCKETS: dict[str, Any] = {
 }
 
 
+LISTED: dict[str, Any] = ALL | {"manifest": "s3://lists/a.csv"}
 GOOD_OPERATIONS: dict[str, dict[str, Any]] = {
     "one object": ONE,
     "a prefix": ALL,
@@ -87,6 +90,12 @@ GOOD_OPERATIONS: dict[str, dict[str, Any]] = {
     "the longest keys": ONE | {"source_key": "é" * 512, "destination_key": "k" * 1_024},
     "another key of one bucket": ONE | {"destination_bucket": "ops-granules"},
     "another prefix of one bucket": ALL | {"destination_bucket": "ops-granules"},
+    "a list": LISTED,
+    "all lists below a prefix": ALL | {"manifest": "s3://lists/today/"},
+    "a list before it is rendered": ALL | {"manifest": "s3://lists/{{ ds }}.csv"},
+    "a list of keys alone": LISTED | {"manifest_columns": ["key"]},
+    "a list with columns that are not read": LISTED | {"manifest_columns": ("ignored", "key", "ignored")},
+    "a list in the source": ALL | {"manifest": "s3://ops-granules/daily/a.csv"},
 }
 BAD_OPERATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "no source key": (ONE | {"source_key": ""}, "source_key"),
@@ -112,6 +121,21 @@ BAD_OPERATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "overwrite as None": (ONE | {"overwrite": None}, "overwrite"),
     "an empty connection": (ONE | {"source_aws_conn_id": ""}, "source_aws_conn_id"),
     "a connection that is not text": (ONE | {"dest_aws_conn_id": 5}, "dest_aws_conn_id"),
+    "a list for one object": (ONE | {"manifest": "s3://lists/a.csv"}, "manifest"),
+    "a list without an address": (ALL | {"manifest": "/etc/passwd"}, "manifest"),
+    "an empty list": (ALL | {"manifest": ""}, "manifest"),
+    "a list in a bucket that can't be": (ALL | {"manifest": "s3://ab/a.csv"}, "manifest"),
+    "a bucket as a list": (ALL | {"manifest": "s3://lists/"}, "manifest"),
+    "a list that is not text": (ALL | {"manifest": ["s3://lists/a.csv"]}, "manifest"),
+    "a list among the copies": (ALL | {"manifest": "s3://partner-granules/backup/a.csv"}, "manifest"),
+    "columns without a list": (ALL | {"manifest_columns": ["key"]}, "manifest_columns"),
+    "columns without the key": (LISTED | {"manifest_columns": ["size"]}, "manifest_columns"),
+    "no columns": (LISTED | {"manifest_columns": []}, "manifest_columns"),
+    "columns as text": (LISTED | {"manifest_columns": "key"}, "manifest_columns"),
+    "an unknown column": (LISTED | {"manifest_columns": ["key", "name"]}, "manifest_columns"),
+    "a column of inventories": (LISTED | {"manifest_columns": ["key", "is_latest"]}, "manifest_columns"),
+    "a column that is not text": (LISTED | {"manifest_columns": ["key", 5]}, "manifest_columns"),
+    "a column twice": (LISTED | {"manifest_columns": ["key", "key"]}, "manifest_columns"),
 }
 OVERLAPS: dict[str, dict[str, Any]] = {
     "the same key": ONE | {"destination_key": ONE["source_key"]},
@@ -135,6 +159,8 @@ class TestOperation:
             "dest_aws_conn_id": None,
             "batch_size": 100,
             "overwrite": True,
+            "manifest": None,
+            "manifest_columns": None,
             "state": OperationState.INITIALIZED,
         }
 
@@ -200,6 +226,23 @@ class TestOperation:
         ]
         assert (below.objects, below.overwrite) == ((), Overwrite.NEVER)
         assert below.digest != one.digest
+
+    def test_the_job_of_a_list(self) -> None:
+        """A list is read in the source's way, as a list of failed objects unless its columns are said."""
+        operation = S3CopyOperation(**LISTED | {"source_aws_conn_id": "reader"})
+        of = operation.job("copy", "op-1").keys_from
+        lists = Location(bucket="lists", connection="reader")
+        assert of == KeyList(location=lists, key="a.csv", columns=FAILED_COLUMNS)
+        named = replace(operation, manifest_columns=["key", "size"]).job("copy", "op-1").keys_from
+        assert named is not None
+        assert named.columns == (Column.KEY, Column.SIZE)
+
+    def test_the_digest_of_an_operation_without_a_list_stays(self) -> None:
+        """An attempt after an upgrade continues the one before: its digest is the same."""
+        inputs = ONE | {"recursive": False, "source_aws_conn_id": None, "dest_aws_conn_id": None}
+        inputs |= {"batch_size": 100, "overwrite": True}
+        assert S3CopyOperation(**ONE).job("copy", "op-1").digest == compute_digest(inputs)
+        assert S3CopyOperation(**LISTED).job("a", "b").digest != S3CopyOperation(**ALL).job("a", "b").digest
 
     def test_the_digest_depends_on_the_inputs_only(self) -> None:
         """The state of an operation does not change what it copies."""

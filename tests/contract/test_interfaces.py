@@ -73,12 +73,14 @@ def test_constructor() -> None:
         ("dest_aws_conn_id", None),
         ("batch_size", 100),
         ("overwrite", True),
+        ("manifest", None),
+        ("manifest_columns", None),
     ]
     assert rest.kind is inspect.Parameter.VAR_KEYWORD
 
 
 def test_templated() -> None:
-    """The four places and both connection ids are templated, and nothing else."""
+    """The four places, both connection ids and the list are templated, and nothing else."""
     assert S3CrossAccountCopyOperator.template_fields == (
         "source_bucket",
         "source_key",
@@ -86,6 +88,7 @@ def test_templated() -> None:
         "destination_key",
         "source_aws_conn_id",
         "dest_aws_conn_id",
+        "manifest",
     )
 
 

@@ -8,8 +8,7 @@ from s3copy_tasks.config.check.document import find_list, find_section, find_tex
 from s3copy_tasks.config.check.keys import fill_expressions, find_odd_form
 from s3copy_tasks.config.check.schema import schema
 from s3copy_tasks.config.problem import Code, Finding
-from s3copy_tasks.config.read.hints import SHOWN_MAX
-from s3copy_tasks.core.bucket_names import find_bucket_problem, split_address
+from s3copy_tasks.core.bucket_names import find_address_problem, split_address
 from s3copy_tasks.core.job import KEY_BYTES_MAX, key_bytes
 from s3copy_tasks.core.key_list import FAILED_COLUMNS, Column, KeyList, ResultsPlace
 from s3copy_tasks.core.location import Location
@@ -27,26 +26,6 @@ _RESULTS: Parts = ("results", "to")
 _SIDES = {MANIFEST: "source", _INVENTORY: "source", _RESULTS: "destination"}
 _COLUMNS = [*Column]
 _OF_MANIFESTS = ("columns", "keys", "header")
-
-
-def find_address_problem(address: str, *, may_be_bucket: bool = False) -> str | None:
-    """Return why a text is not the address of a list, or of a prefix of lists; None if it is.
-
-    Args:
-        address: without templates.
-        may_be_bucket: the prefix may be empty.
-    """
-    if not address.startswith("s3://"):
-        return "must be the address of a list, or of a prefix of lists, such as s3://bucket/lists/today.csv"
-    bucket, key = split_address(address)
-    words = find_bucket_problem(bucket)
-    if words is not None:
-        return f"the bucket {bucket[:SHOWN_MAX]!r} {words}"
-    if not key and not may_be_bucket:
-        return "has no key after the bucket"
-    if "*" in key or "?" in key:
-        return "globs are not expanded here. Write a prefix that ends with `/` for all below it"
-    return None
 
 
 def check_lists(

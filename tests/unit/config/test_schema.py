@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from s3copy_tasks.config.check.schema import findings_of_schema, schema, with_defaults
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.scalar import Misread
+from s3copy_tasks.core.key_list import FAILED_COLUMNS, MANIFEST_COLUMNS
 from tests.support.builders.documents import MINIMAL
 
 Part = dict[str, Any]
@@ -107,6 +108,13 @@ def test_defaults_fill_every_level() -> None:
         fields = schema()["properties"][name]["properties"]
         assert set(full[name]) == {field for field, part in fields.items() if not part.get("deprecated")}
     assert full["prefixes"] == [{"source": "daily/", "destination": "backup/daily/", "recursive": True}]
+
+
+def test_the_columns_of_a_list_are_those_that_rows_are_read_by() -> None:
+    """A column that the schema offers is one that the code knows, and both have the same default."""
+    columns = schema()["properties"]["from"]["properties"]["columns"]
+    assert set(columns["items"]["enum"]) == set(MANIFEST_COLUMNS)
+    assert columns["default"] == [*FAILED_COLUMNS]
 
 
 def test_filling_leaves_the_document_alone() -> None:
