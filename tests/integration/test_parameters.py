@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3copy_tasks.core.job import PrefixEntry
+from s3copy_tasks.core.key_list import ResultsPlace
 from s3copy_tasks.dag.factory import build_dag
 from tests.support.builders.documents import document, job_of, write
+from tests.support.builders.lists import make_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +65,60 @@ def test_what_the_job_does_not_have_is_refused(
     """A typing error copies nothing, and the summary says what was meant."""
     (error,) = why(run_dag(build_dag(job), conf))
     assert error.startswith("(preflight): InvalidParameters")
+    assert words in error
+
+
+def test_a_job_without_lists_has_no_parameter_for_one(job: CopyJob, run_dag: RunDag) -> None:
+    """Its Dag does not change, and a list is refused like any other unknown name."""
+    (error,) = why(run_dag(build_dag(job), {"manifest": "s3://lists/a.csv"}))
+    assert "unknown parameter 'manifest'" in error
+
+
+@pytest.fixture
+def listed(job: CopyJob, sides: Sides) -> CopyJob:
+    """The job with results, so that a run may name a list; the source has two more objects."""
+    for key in ("daily/b", "daily/c"):
+        sides.put(key, key.encode())
+    sides.destination.create_bucket(Bucket=f"results-{sides.source_bucket}")
+    location = sides.job().destination.reach(f"results-{sides.source_bucket}")
+    return replace(job, results=ResultsPlace(location=location, prefix="copies/"))
+
+
+def test_a_run_copies_what_its_list_names(listed: CopyJob, run_dag: RunDag, sides: Sides) -> None:
+    """A list below the results is one of failed objects; the rest of the job's prefix is not copied."""
+    place, rows = listed.results, make_rows([(sides.source_bucket, "daily/b", "", "", "", "", "out/b")])
+    assert place is not None
+    sides.destination.put_object(Bucket=place.location.bucket, Key="copies/x/failed/1.csv", Body=rows)
+    done = run_dag(build_dag(listed), {"manifest": f"{place}x/failed/"})
+    assert done.state == "success"
+    assert done.xcom("summarize", "metrics")["total_files_found"] == 1
+    assert sides.copied() == {"out/b": b"daily/b"}
+
+
+def test_without_a_list_all_is_copied(listed: CopyJob, run_dag: RunDag, sides: Sides) -> None:
+    """The parameter is null by default, and may be written so."""
+    assert run_dag(build_dag(listed), {"manifest": None}).state == "success"
+    assert set(sides.copied()) == {"out/a", "out/b", "out/c"}
+
+
+NO_LISTS: dict[str, tuple[dict[str, Any], str]] = {
+    "a path": ({"manifest": "/etc/passwd"}, "must be the address of a list"),
+    "a bucket": ({"manifest": "s3://lists/"}, "has no key"),
+    "beside prefixes": (
+        {"manifest": "s3://lists/a.csv", "prefixes": ["daily/"]},
+        "can't be used with prefixes",
+    ),
+    "among the copies": ({"manifest": "s3://{destination}/out/a.csv"}, "where the job may overwrite it"),
+}
+
+
+@pytest.mark.parametrize(("conf", "words"), NO_LISTS.values(), ids=NO_LISTS)
+def test_a_list_that_can_not_be_is_refused(
+    listed: CopyJob, run_dag: RunDag, sides: Sides, conf: dict[str, Any], words: str
+) -> None:
+    """Nothing is read on the worker, and nothing is copied."""
+    filled = conf | {"manifest": conf["manifest"].format(destination=sides.destination_bucket)}
+    (error,) = why(run_dag(build_dag(listed), filled))
     assert words in error
 
 
