@@ -14,6 +14,7 @@ from s3copy_tasks.cli.runs import quiet, valid_job
 from s3copy_tasks.config.check.template import literal_parts
 from s3copy_tasks.core.bucket_names import is_alias
 from s3copy_tasks.core.job import list_entries
+from s3copy_tasks.core.key_list import Column
 from s3copy_tasks.errors import AccessError
 from s3copy_tasks.iam.least_privileges import Side, least_privileges
 from s3copy_tasks.iam.sizes import fit_policies
@@ -22,9 +23,14 @@ from s3copy_tasks.s3.identity import UNKNOWN
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Literal
 
     from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.core.location import Location
+    from s3copy_tasks.iam.least_privileges import Pattern
+    from s3copy_tasks.iam.trust import Trust
+    from s3copy_tasks.s3.side_connection import SideName
 
 _STORES_UPLOADS = (3, 3)
 """The first Airflow version that stores the open uploads of a task."""
@@ -35,9 +41,17 @@ def policy(options: argparse.Namespace) -> int:
     with quiet():
         job = valid_job(options)
         source, destination = _side(job, "source"), _side(job, "destination")
-    listing = lists_uploads(version("apache-airflow-core"))
-    found = least_privileges(source, destination, job.options, lists_uploads=listing)
+        key_list, results = _key_list_side(job, source, destination), _results_side(job, source, destination)
+    found = least_privileges(
+        source,
+        destination,
+        job.options,
+        lists_uploads=lists_uploads(version("apache-airflow-core")),
+        key_list=key_list,
+        results=results,
+    )
     fitted, remarks = fit_policies(found)
+    remarks += _remark_unknown_owners(source, destination, {"from": key_list, "results": results})
     sys.stderr.write("".join(f"{remark}\n" for remark in remarks))
     sys.stdout.write(json.dumps(fitted, indent=2) + "\n")
     return DONE
@@ -48,9 +62,55 @@ def lists_uploads(airflow: str) -> bool:
     return Version(airflow).release[:2] < _STORES_UPLOADS
 
 
-def _side(job: CopyJob, side: Literal["source", "destination"]) -> Side:
-    location = getattr(job, side)
-    manager = AwsConnectionManager(location, side, job.transfer)
+def _side(job: CopyJob, name: Literal["source", "destination"]) -> Side:
+    patterns = [
+        [*literal_parts(getattr(entry, name)), *([None] if field == "prefixes" else [])]
+        for field, _, entry in list_entries(job.prefixes, job.objects)
+    ]
+    location: Location = getattr(job, name)
+    role, trust = _find_role(location, name, job)
+    versions = _version_patterns(job, patterns) if name == "source" else []
+    return Side(location=location, role=role, trust=trust, patterns=patterns, versions=versions)
+
+
+def _version_patterns(job: CopyJob, patterns: Sequence[Pattern]) -> Sequence[Pattern]:
+    """Return the patterns of keys that are read by their version: any that a list may name, or objects."""
+    of = job.keys_from
+    if of is not None and Column.VERSION in of.columns and not of.inventory:
+        return patterns
+    return [list(literal_parts(one.source)) for one in job.objects if one.version_id]
+
+
+def _key_list_side(job: CopyJob, *known: Side) -> Side | None:
+    of = job.keys_from
+    if of is None or of.location is None:
+        return None
+    parts = [of.key] if of.inventory else literal_parts(of.key)
+    pattern = [*parts, *([None] if of.is_prefix else [])]
+    return _other_side(job, "from", of.location, pattern, known)
+
+
+def _results_side(job: CopyJob, *known: Side) -> Side | None:
+    place = job.results
+    if place is None:
+        return None
+    return _other_side(job, "results", place.location, [place.prefix, None], known)
+
+
+def _other_side(
+    job: CopyJob, name: SideName, location: Location, pattern: Pattern, known: Sequence[Side]
+) -> Side:
+    """Return what is used beside both sides; by the role of one of them if it is reached in the same way."""
+    for side in known:
+        if (side.location.connection, side.location.role_arn) == (location.connection, location.role_arn):
+            return Side(location=location, role=side.role, trust=side.trust, patterns=[pattern])
+    role, trust = _find_role(location, name, job)
+    return Side(location=location, role=role, trust=trust, patterns=[pattern])
+
+
+def _find_role(location: Location, name: SideName, job: CopyJob) -> tuple[str, Trust]:
+    """Return the role that a bucket is reached with, and how it is assumed; a name to replace if unknown."""
+    manager = AwsConnectionManager(location, name, job.transfer)
     try:
         identity = manager.identity()
     except AccessError:  # the connection is elsewhere, perhaps on the workers
@@ -58,17 +118,23 @@ def _side(job: CopyJob, side: Literal["source", "destination"]) -> Side:
     role = identity.role
     if role is None:
         partition = manager.partition()
-        role = f"arn:{partition}:iam::{location.account or '0' * 12}:role/THE-{side.upper()}-ROLE"
-        sys.stderr.write(f"{side}: unknown role: replace {role} with its ARN\n")
+        role = f"arn:{partition}:iam::{location.account or '0' * 12}:role/THE-{name.upper()}-ROLE"
+        sys.stderr.write(f"{name}: unknown role: replace {role} with its ARN\n")
     if is_alias(location.bucket):
         sys.stderr.write(
-            f"{side}: {location.bucket} is an access point's alias: policies need its ARN as bucket\n"
+            f"{name}: {location.bucket} is an access point's alias: policies need its ARN as bucket\n"
         )
-    patterns = [
-        [*literal_parts(getattr(entry, side)), *([None] if field == "prefixes" else [])]
-        for field, _, entry in list_entries(job.prefixes, job.objects)
-    ]
-    versions = [list(literal_parts(one.source)) for one in job.objects if one.version_id and side == "source"]
-    return Side(
-        location=location, role=role, trust=identity.trust(role), patterns=patterns, versions=versions
-    )
+    return role, identity.trust(role)
+
+
+def _remark_unknown_owners(
+    source: Side, destination: Side, others: Mapping[str, Side | None]
+) -> Iterator[str]:
+    """Yield what to do where a bucket may belong to another account than the role that uses it."""
+    known = {side.location.bucket for side in (source, destination)}
+    for name, side in others.items():
+        if side is not None and side.location.bucket not in known:
+            yield (
+                f"{name}: the account of {side.location} is not known. If it is not that of {side.role}, the "
+                "policy of that bucket needs the same statements about it, with the role as Principal"
+            )

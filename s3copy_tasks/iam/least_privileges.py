@@ -20,6 +20,8 @@ from s3copy_tasks.iam.statements import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from s3copy_tasks.iam.trust import Trust
 
 _VERSION = "2012-10-17"
@@ -64,7 +66,13 @@ class Side:
 
 
 def least_privileges(
-    source: Side, destination: Side, options: ObjectOptions, *, lists_uploads: bool = False
+    source: Side,
+    destination: Side,
+    options: ObjectOptions,
+    *,
+    lists_uploads: bool = False,
+    key_list: Side | None = None,
+    results: Side | None = None,
 ) -> dict[str, Any]:
     """Return every policy that a job needs, and no other, by what it is attached to.
 
@@ -72,49 +80,57 @@ def least_privileges(
     that and, in another account, the policy of the source bucket.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/copy-object.html
 
+    The owner of a bucket of lists or results is known only if that bucket is the source or the destination:
+    elsewhere, what its policy must have is not returned.
+
     Args:
         source: lists and reads.
         destination: compares and copies.
         options: of the copies.
         lists_uploads: a retry lists open uploads to find those that earlier attempts left behind.
+        key_list: reads the list that names the keys; None if prefixes are listed.
+        results: writes results, and reads lists of failed objects among them; None if none are written.
     """
     lists, reads = _list_statement("ListSource", source), _read_statements(source, options)
     writes = _write_statements(destination, options, lists_uploads=lists_uploads)
     keys = _kms_statements(options, destination)
     readers, writers = [source.role, destination.role], [destination.role]
-    found = (
-        _one_role(source, [lists, *reads, *writes, *keys])
-        if source.role == destination.role
-        else _two_roles(source, [lists, *reads], destination, [*reads, *writes, *keys])
+    more = {} if key_list is None else {"from": (key_list, _key_list_statements(key_list))}
+    more |= {} if results is None else {"results": (results, _results_statements(results))}
+    found = _role_policies(
+        {
+            "source": (source, [lists, *reads]),
+            "destination": (destination, [*reads, *writes, *keys]),
+            **more,
+        }
     )
-    read_by = [(lists, [source.role]), *((statement, readers) for statement in reads)]
-    found |= _bucket_policy("source", source, read_by)
-    found |= _bucket_policy("destination", destination, [(statement, writers) for statement in writes])
+    needs = {
+        "source": [(lists, [source.role]), *((statement, readers) for statement in reads)],
+        "destination": [(statement, writers) for statement in writes],
+    }
+    for name, side in (("source", source), ("destination", destination)):
+        there = [other for other in more.values() if other[0].location.bucket == side.location.bucket]
+        own = [(statement, [other.role]) for other, statements in there for statement in statements]
+        found |= _bucket_policy(name, side, [*needs[name], *own])
     if options.kms_key_id:
         found["kms_key_policy_statements"] = [_add_principal(statement, writers) for statement in keys]
     found["destination_lifecycle"] = _lifecycle()
     return found
 
 
-def _one_role(side: Side, statements: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "role_policy": _policy(statements),
-        "trust_policy": _policy([side.trust.statement()]),
-    }
-
-
-def _two_roles(
-    source: Side,
-    source_statements: list[dict[str, Any]],
-    destination: Side,
-    destination_statements: list[dict[str, Any]],
-) -> dict[str, Any]:
-    return {
-        "source_role_policy": _policy(source_statements),
-        "source_trust_policy": _policy([source.trust.statement()]),
-        "destination_role_policy": _policy(destination_statements),
-        "destination_trust_policy": _policy([destination.trust.statement()]),
-    }
+def _role_policies(users: Mapping[str, tuple[Side, list[dict[str, Any]]]]) -> dict[str, Any]:
+    """Return the policies of each role, named after its first user; without a name if both sides use it."""
+    by_role: dict[str, list[str]] = {}
+    for name, (side, _) in users.items():
+        by_role.setdefault(side.role, []).append(name)
+    found = {}
+    for names in by_role.values():
+        prefix = "" if {"source", "destination"} <= set(names) else f"{names[0]}_"
+        statements = [statement for name in names for statement in users[name][1]]
+        unique = [statement for i, statement in enumerate(statements) if statement not in statements[:i]]
+        found[f"{prefix}role_policy"] = _policy(unique)
+        found[f"{prefix}trust_policy"] = _policy([users[names[0]][0].trust.statement()])
+    return found
 
 
 def _lifecycle() -> dict[str, Any]:
@@ -150,6 +166,24 @@ def _write_statements(
     if lists_uploads:
         statements.append(_list_uploads_statement(destination))
     return statements
+
+
+def _key_list_statements(side: Side) -> list[dict[str, Any]]:
+    """Return what finding and reading a list requires; without listing, S3 hides that it does not exist."""
+    return [
+        _list_statement("ListKeyList", side),
+        _allow("ReadKeyList", ["s3:GetObject"], side.arns(side.patterns)),
+    ]
+
+
+def _results_statements(side: Side) -> list[dict[str, Any]]:
+    """Return what writing results requires, and reading the lists of failed objects among them."""
+    keys = side.arns(side.patterns)
+    return [
+        _allow("WriteResults", ["s3:PutObject", "s3:AbortMultipartUpload"], keys),
+        _list_statement("ListResults", side),
+        _allow("ReadResults", ["s3:GetObject"], keys),
+    ]
 
 
 def _list_statement(sid: str, side: Side) -> dict[str, Any]:
