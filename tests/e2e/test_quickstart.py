@@ -22,8 +22,8 @@ import pytest
 from s3copy_tasks.errors import Code
 from s3copy_tasks.s3.errors import _CLASS_OF_CODE
 from tests.support.airflow.databases import copy_sqlite
-from tests.support.s3.iam import Access, Document, Policies, accesses, grants, key_id_of, service_of
-from tests.support.s3.proxy import Proxy, Reply, Request
+from tests.support.s3.iam import Access, Document, Policies, grants
+from tests.support.s3.recorder import Recorder
 from tests.support.s3.servers import DESTINATION_ACCOUNT, READER, SOURCE_ACCOUNT, WRITER, Endpoint, contents
 
 ROOT = Path(__file__).parent.parent.parent
@@ -106,24 +106,6 @@ SHOWN = {
     for i, shown in enumerate(BLOCKS[1:])
     if shown.language == "text"
 }
-
-
-class Recorder(Proxy):
-    """Records the status of each request, and the role of each access key."""
-
-    def __init__(self, upstream: str, roles: dict[str, str]) -> None:
-        super().__init__(upstream)
-        self.roles = roles
-        self.answered: list[tuple[Request, int]] = []
-
-    def forward(self, request: Request) -> Reply:
-        reply = super().forward(request)
-        self.answered.append((request, reply.status))
-        if service_of(request) == "sts" and b"Action=AssumeRole" in request.body:
-            (needed,) = accesses(request, "")
-            (key_id,) = re.findall(r"<AccessKeyId>(\w+)<", reply.body.decode())
-            self.roles[key_id] = needed.resource
-        return reply
 
 
 @dataclass(frozen=True)
@@ -315,17 +297,11 @@ def outcome(server: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Itera
     worker = Account.of(server, AIRFLOW, SOURCE)
     with two_accounts(server) as admins, Recorder(server.url, {worker.key_id: AIRFLOW}) as recorder:
         code = follow(folder, environment(folder, recorder.url, worker, admins))
-        others = {admin.key_id for admin in admins.values()}
-        needed = {
-            str(access): access
-            for request, status in recorder.answered
-            if key_id_of(request) not in others
-            for access in accesses(request, recorder.roles[key_id_of(request)], found=status != 404)
-        }
+        needed = recorder.needed(leave_out={admin.key_id for admin in admins.values()})
         yield Outcome(
             code=code,
             outputs={int(file.stem): file.read_text() for file in sorted(folder.glob("*.out"))},
-            needed=list(needed.values()),
+            needed=needed,
             policies=in_force(admins) if code == 0 else Policies({}, {}, OWNERS),
             copied={key: body for key, (body, _) in contents(DESTINATION_ACCOUNT, DESTINATION).items()},
             originals={key: body for key, (body, _) in contents(SOURCE_ACCOUNT, SOURCE).items()},

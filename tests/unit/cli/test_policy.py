@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import airflow
 import pytest
@@ -42,3 +43,90 @@ def test_an_alias_has_no_policy(tmp_path: Path, capsys: pytest.CaptureFixture[st
     file = write(tmp_path, document(source={"bucket": "ops-ew7gnfbyawesf3hyi2vk8ccvfs1ydusw2a-s3alias"}))
     assert main(["policy", str(file)]) == 0
     assert "-s3alias is an access point's alias: policies need its ARN" in capsys.readouterr().err
+
+
+READER, WRITER = "arn:aws:iam::111122223333:role/reader", "arn:aws:iam::444455556666:role/writer"
+ROLES = {
+    "source": {"bucket": "ops", "account": "111122223333", "role_arn": READER},
+    "destination": {"bucket": "pub", "account": "444455556666", "role_arn": WRITER},
+}
+INVENTORY = {"inventory": "s3://lists/ops/daily/"}
+MANIFEST = {"manifest": "s3://lists/{{ ds }}.csv"}
+
+
+def print_policies(
+    folder: Path, capsys: pytest.CaptureFixture[str], **changes: Any
+) -> tuple[dict[str, Any], str]:
+    """Return what the command prints, and its remarks."""
+    assert main(["policy", str(write(folder, document(**ROLES | changes)))]) == 0
+    out, err = capsys.readouterr()
+    return json.loads(out), err
+
+
+def resources(policy: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the resources of a policy's statements by their ids."""
+    return {statement["Sid"]: statement["Resource"] for statement in policy["Statement"]}
+
+
+# What a job has in `from` -> the keys that its role may read, and the prefix that it may list.
+LISTS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "one list": ({"manifest": "s3://lists/today.csv"}, "today.csv", "today.csv"),
+    "a list for each day": (MANIFEST, "*.csv", "*.csv"),
+    "a prefix": ({"manifest": "s3://lists/{{ ds }}/"}, "*/*", "*/*"),
+    "an inventory": (INVENTORY, "ops/daily/*", "ops/daily/*"),
+}
+
+
+@pytest.mark.parametrize(("of", "keys", "prefix"), LISTS.values(), ids=LISTS)
+def test_a_list_is_read_by_the_role_of_the_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], of: dict[str, Any], keys: str, prefix: str
+) -> None:
+    """Of the bucket of lists it may read and list what the job names, and nothing else."""
+    found, err = print_policies(tmp_path, capsys, **{"from": of})
+    policy = found["source_role_policy"]
+    assert resources(policy)["ReadKeyList"] == [f"arn:aws:s3:::lists/{keys}"]
+    (listing,) = [one for one in policy["Statement"] if one["Sid"] == "ListKeyList"]
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": [prefix]}}
+    assert f"from: the account of s3://lists is not known. If it is not that of {READER}, " in err
+
+
+def test_results_are_written_by_the_role_of_the_destination(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the destination's bucket, whose owner is known, nothing more is needed."""
+    found, err = print_policies(tmp_path, capsys, results={"to": "s3://pub/results/"})
+    of_role = resources(found["destination_role_policy"])
+    assert of_role["WriteResults"] == of_role["ReadResults"] == ["arn:aws:s3:::pub/results/*"]
+    assert err == ""
+
+
+def test_a_connection_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its role has policies of its own; if it is not known here, a name to replace."""
+    results = {"to": "s3://results/", "connection": "elsewhere"}
+    found, err = print_policies(tmp_path, capsys, results=results)
+    assert resources(found["results_role_policy"])["WriteResults"] == ["arn:aws:s3:::results/*"]
+    assert "results_trust_policy" in found
+    role = "arn:aws:iam::000000000000:role/THE-RESULTS-ROLE"
+    assert f"results: unknown role: replace {role} with its ARN" in err
+
+
+@pytest.mark.parametrize(
+    ("of", "has_versions"),
+    [
+        (MANIFEST, True),
+        (MANIFEST | {"columns": ["key", "version"]}, True),
+        (MANIFEST | {"columns": ["key"]}, False),
+        (INVENTORY, False),
+    ],
+    ids=["default columns", "versions", "no versions", "inventory"],
+)
+def test_a_list_may_name_versions(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    of: dict[str, Any],
+    has_versions: bool,  # noqa: FBT001
+) -> None:
+    """Then any object below the prefixes may be read by its version, which is an action of its own."""
+    found, _ = print_policies(tmp_path, capsys, **{"from": of})
+    of_role = resources(found["destination_role_policy"])
+    assert of_role.get("ReadSourceVersions") == (of_role["ReadSource"] if has_versions else None)

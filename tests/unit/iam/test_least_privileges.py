@@ -220,6 +220,78 @@ def test_one_role_for_both_sides() -> None:
     assert "trust_policy" in found
 
 
+LISTER = "arn:aws:iam::222222222222:role/lister"
+KEY_LIST = replace(SOURCE, location=Location(bucket="lists"), patterns=[["daily/", None, ".csv"]])
+RESULTS = replace(DESTINATION, location=Location(bucket="results"), patterns=[["copies/", None]])
+
+
+def allow(sid: str, action: str | list[str], resource: str, prefix: str | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": [action] if isinstance(action, str) else action,
+        "Resource": [f"arn:aws:s3:::{resource}"],
+    }
+    return found if prefix is None else found | {"Condition": {"StringLike": {"s3:prefix": [prefix]}}}
+
+
+OF_KEY_LIST = [
+    allow("ListKeyList", "s3:ListBucket", "lists", "daily/*.csv"),
+    allow("ReadKeyList", "s3:GetObject", "lists/daily/*.csv"),
+]
+OF_RESULTS = [
+    allow("WriteResults", ["s3:PutObject", "s3:AbortMultipartUpload"], "results/copies/*"),
+    allow("ListResults", "s3:ListBucket", "results", "copies/*"),
+    allow("ReadResults", "s3:GetObject", "results/copies/*"),
+]
+
+
+def test_lists_and_results_join_the_role_that_uses_them() -> None:
+    """Their statements are added to its policy; all else is the same. Their buckets' owners are not known."""
+    plain = least_privileges(SOURCE, DESTINATION, PLAIN)
+    found = least_privileges(SOURCE, DESTINATION, PLAIN, key_list=KEY_LIST, results=RESULTS)
+    plain["source_role_policy"]["Statement"] += OF_KEY_LIST
+    plain["destination_role_policy"]["Statement"] += OF_RESULTS
+    assert found == plain
+    assert list(found) == list(plain)
+
+
+def test_lists_and_results_of_one_role_for_both_sides() -> None:
+    """It has one policy with all statements."""
+    one = replace(DESTINATION, role=READER)
+    plain = least_privileges(SOURCE, one, PLAIN)
+    found = least_privileges(SOURCE, one, PLAIN, key_list=KEY_LIST, results=replace(RESULTS, role=READER))
+    plain["role_policy"]["Statement"] += [*OF_KEY_LIST, *OF_RESULTS]
+    assert found == plain
+
+
+def test_roles_of_their_own() -> None:
+    """A role that only reads lists, or only writes results, has its own policy and trust."""
+    trust = trust_workers(LISTER, "lists")
+    key_list = replace(KEY_LIST, role=LISTER, trust=trust)
+    writer = LISTER.replace("lister", "results")
+    results = replace(RESULTS, role=writer)
+    found = least_privileges(SOURCE, DESTINATION, PLAIN, key_list=key_list, results=results)
+    assert found["from_role_policy"]["Statement"] == OF_KEY_LIST
+    assert found["from_trust_policy"]["Statement"] == [trust.statement()]
+    assert found["results_role_policy"]["Statement"] == OF_RESULTS
+    assert "results_trust_policy" in found
+    plain = least_privileges(SOURCE, DESTINATION, PLAIN)
+    assert {name: found[name] for name in plain} == plain
+
+
+def test_lists_and_results_in_the_buckets_of_the_job() -> None:
+    """There the owner is known: a role of another account needs the policy of that bucket, too."""
+    key_list = replace(KEY_LIST, location=SOURCE.location, role=WRITER)
+    results = replace(RESULTS, location=DESTINATION.location)
+    found = least_privileges(SOURCE, DESTINATION, PLAIN, key_list=key_list, results=results)
+    shared = statements(found["source_bucket_policy"])
+    assert set(shared) == {"ReadSource", "ListKeyList", "ReadKeyList"}
+    assert shared["ReadKeyList"]["Principal"] == {"AWS": WRITER}
+    assert shared["ReadKeyList"]["Resource"] == ["arn:aws:s3:::ops/daily/*.csv"]
+    assert "destination_bucket_policy" not in found, "the writer is of its account"
+
+
 def test_external_id_is_required() -> None:
     """The trust policy of a role with an external id requires it."""
     named = replace(SOURCE, trust=trust_workers(READER, "granules"))
