@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from s3copy_tasks.core.job import entry_number
+from s3copy_tasks.core.key_list import READ_BYTES
 from s3copy_tasks.core.multipart import LIMITS, RELAY_LIMITS, count_parts
 from s3copy_tasks.core.objects import Action, SkipReason
 from s3copy_tasks.core.request_counts import PRICES_USD
@@ -19,6 +20,8 @@ PAGE_KEYS = 1_000
 """Keys in a page of a listing."""
 BY_KEY = "(by key)"
 """Shown in place of a prefix: the single objects have none in common."""
+_READ_TWICE = 2
+"""A list is read by the plan, and again by the batches."""
 _COMPARED = frozenset({Action.COMPARE, Action.CHECK})
 _FAILING = frozenset({Action.ARCHIVED, Action.KEY_TOO_LONG, Action.UNSEEN})
 
@@ -158,7 +161,10 @@ def make_entry_plans(job: EffectiveJob) -> dict[EntryId, EntryPlan]:
     }
     number = entry_number(None)
     if job.keys_from is not None:
-        plans[None] = EntryPlan("from", str(job.keys_from), BY_KEY, number, listed=False)
+        reads = sum(-(-file.size // READ_BYTES) for file in job.keys_from.files)
+        plans[None] = EntryPlan(
+            "from", str(job.keys_from), BY_KEY, number, listed=False, get_requests=_READ_TWICE * reads
+        )
     elif job.objects:
         plans[None] = EntryPlan("objects", BY_KEY, BY_KEY, number, listed=False)
     return plans

@@ -14,6 +14,9 @@ from s3copy_tasks.core.objects import ForeignObject, S3Object
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+READ_BYTES = 8 * 2**20
+"""Bytes of a request that reads a list."""
+
 
 class Column(StrEnum):
     """What a column of a list holds. The values are part of the config format."""

@@ -134,10 +134,12 @@ class Planner:
 
     def _skip(self, cut: Cut, position: str | int, reason: SkipReason) -> None:
         if not cut.leaves_gaps:
-            if not cut.is_open:
+            most = LISTED_PER_COPY * self._objects_max
+            if not cut.is_open and (not cut.ranges or cut.ranges[-1].listed >= most):
                 self._open(cut, position)
             cut.ranges[-1].skip(position, reason)
-            self._close_if_full(cut)
+            if cut.is_open:
+                self._close_if_full(cut)
             return
         cut.pending[reason] += 1
         cut.pending_found += 1

@@ -10,6 +10,7 @@ from contextlib import closing
 from gzip import BadGzipFile, GzipFile
 from typing import TYPE_CHECKING, Protocol
 
+from s3copy_tasks.core.key_list import READ_BYTES
 from s3copy_tasks.engine.loop import event_loop
 from s3copy_tasks.errors import Code, ConditionError, ConfigError, MissingError
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.key_list import KeyList, ListFile
     from s3copy_tasks.core.objects import S3Object
 
-READ_BYTES = 8 * 2**20
-"""Bytes of a request to read a list; one more block is requested ahead."""
 _BLOCK_BYTES = 2**20
 _COMPRESSED = ".gz"
 

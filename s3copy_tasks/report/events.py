@@ -37,6 +37,7 @@ def operation_started(job: EffectiveJob) -> None:
         destination=str(job.destination),
         prefixes=len(job.prefixes),
         objects=len(job.objects),
+        keys_from=None if job.keys_from is None else str(job.keys_from),
         overwrite=str(job.overwrite),
         dry_run=job.dry_run,
     )

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.estimate import BY_KEY, EntryPlan
+from s3copy_tasks.core.estimate import EntryPlan, make_entry_plans
 from s3copy_tasks.core.job import entry_number
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, sum_metrics
 from s3copy_tasks.core.objects import SkipReason
@@ -176,20 +176,14 @@ def details(
 
 
 def _entries(job: EffectiveJob, metrics: TransferMetrics) -> list[EntryReport]:
-    named = [
-        (number, f"prefixes[{number}]", entry.source, entry.destination)
-        for number, entry in enumerate(job.prefixes)
-    ]
-    if job.objects:
-        named.append((entry_number(None), "objects", BY_KEY, BY_KEY))
     return [
         {
-            "entry": path,
-            "source": source,
-            "destination": destination,
-            **metrics.entries.get(number, TransferMetrics()).counts(),
+            "entry": entry.path,
+            "source": entry.source,
+            "destination": entry.destination,
+            **metrics.entries.get(entry.number, TransferMetrics()).counts(),
         }
-        for number, path, source, destination in named
+        for entry in make_entry_plans(job).values()
     ]
 
 

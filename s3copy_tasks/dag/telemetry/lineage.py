@@ -36,7 +36,13 @@ def list_entries(job: EffectiveJob) -> list[PrefixEntry | ObjectEntry]:
 
 
 def find_entries(job: EffectiveJob, ranges: Iterable[KeyRange]) -> Iterator[PrefixEntry | ObjectEntry]:
-    """Yield the entries of ranges: whole prefixes, and the single objects that are in a range."""
+    """Yield the entries of ranges: whole prefixes, and the single objects that are in a range.
+
+    The rows of a list may be of any entry.
+    """
+    if job.keys_from is not None:
+        yield from list_entries(job)
+        return
     prefixes: set[int] = set()
     for key_range in ranges:
         if key_range.entry is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from s3copy_tasks.core.batch import KeyRange
 from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
 from s3copy_tasks.dag.telemetry.lineage import find_entries, list_entries, report_lineage
 from tests.support.builders.bench import make_job
+from tests.support.builders.lists import make_list
 from tests.support.builders.logs import log_lines
 
 PREFIXES = tuple(PrefixEntry(source=f"in/{n}/", destination=f"out/{n}/") for n in range(3))
@@ -34,6 +36,13 @@ CASES: dict[str, tuple[list[KeyRange], list[Any]]] = {
 def test_entries_of_a_batch(ranges: list[KeyRange], entries: list[Any]) -> None:
     """A batch's lineage has each of its prefixes once, and the single objects that it copies."""
     assert list(find_entries(JOB, ranges)) == entries
+
+
+def test_rows_of_a_list_may_be_of_any_entry() -> None:
+    """A batch of rows has all entries of its job."""
+    job = replace(JOB, keys_from=make_list())
+    rows = KeyRange(entry=None, after=None, through=4_000, found=1, objects=1, bytes=1, file=0)
+    assert list(find_entries(job, [rows])) == [*PREFIXES, *OBJECTS]
 
 
 def test_list_entries() -> None:

@@ -16,7 +16,7 @@ from s3copy_tasks.core.key_list import Column
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 from s3copy_tasks.errors import ConfigError, CopyError, MissingError
-from s3copy_tasks.report.summary import verdict
+from s3copy_tasks.report.summary import details, outside_metrics, run_metrics, verdict
 from tests.support.builders.bench import SOURCE, Bench
 from tests.support.builders.lists import LISTS, encode_key, make_list, make_rows, put_list
 from tests.support.s3.memory import MemoryStore, threaded
@@ -112,6 +112,34 @@ def test_what_a_row_costs(columns: tuple[Column, ...], overwrite: Overwrite, hea
     assert sum(entry.head_requests for entry in plan.entries) == heads
     assert bench.run(job, plan).files_copied_successfully == 1
     assert bench.server.count("head_object") == heads
+
+
+def test_reading_the_list_is_priced() -> None:
+    """The plan and the batches read it."""
+    bench = ListBench()
+    bench.put("in/a")
+    plan = bench.plan(bench.listed(b"in/a\n"))
+    assert [entry.get_requests for entry in plan.entries] == [0, 2]
+    assert plan.entries[1].source == "s3://the-lists/list-0.csv"
+
+
+def test_entries_add_up_to_the_run() -> None:
+    """The report of a run has the rows of each prefix, and those of none, also if a batch was lost."""
+    bench = ListBench()
+    bench.put("in/a", "in/b/c")
+    job = bench.listed(b"in/a\n", b"in/b/c\nx\n", prefixes=TWO, transfer=TransferOptions(batch_objects=1))
+    plan = bench.plan(job)
+    first, lost = plan.batches
+    by_batch = {first.id: bench.copy(job, first)}
+    now = bench.clock()
+    metrics = run_metrics(job, outside_metrics(job, plan, now, now), plan.batches, by_batch)
+    reported = details(job, metrics, plan.batches, by_batch)
+    assert reported["files_unknown"] == lost.found == 2
+    assert [(entry["entry"], entry["total_files_found"]) for entry in reported["entries"]] == [
+        ("prefixes[0]", 1),
+        ("prefixes[1]", 0),
+        ("from", 2),
+    ]
 
 
 def test_changed_compares_both_sides() -> None:
