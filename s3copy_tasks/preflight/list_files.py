@@ -9,7 +9,7 @@ from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.core.key_list import ListFile
 from s3copy_tasks.errors import Code, MissingError
 from s3copy_tasks.preflight.inventory import find_inventory
-from s3copy_tasks.preflight.list_bucket import SIDE, ListBucket
+from s3copy_tasks.preflight.list_bucket import ListBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.engine.sender import Sender
     from s3copy_tasks.s3.connections import Sides
+
+_CHECK = "Check its address, and that it has been written"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ def find_list(
 def _find_one(of: KeyList, bucket: ListBucket) -> KeyList:
     (found,) = bucket.head([of.key], allowed_keys=of.key)
     if found is None:
-        msg = f"the list {of} does not exist. Check {SIDE}.manifest, and that the list has been written"
+        msg = f"the list {of} does not exist. {_CHECK}"
         raise MissingError(msg, code=Code.NOTHING_FOUND)
     return replace(of, files=(_pin(found),))
 
@@ -81,8 +83,7 @@ def _find_below(of: KeyList, bucket: ListBucket, *, may_be_empty: bool) -> tuple
     )
     words = f"no file of a list below {of}"
     if not files and not may_be_empty:
-        msg = f"{words}. Check {SIDE}.manifest, and that the list has been written"
-        raise MissingError(msg, code=Code.NOTHING_FOUND)
+        raise MissingError(f"{words}. {_CHECK}", code=Code.NOTHING_FOUND)
     return replace(of, files=files), [] if files else [f"nothing to copy: {words}"]
 
 

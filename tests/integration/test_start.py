@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from s3copy_tasks.core.key_list import Column, KeyList, ResultsPlace
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import AccessError
 from s3copy_tasks.plan.ahead import ListingAhead
@@ -72,6 +74,37 @@ def test_what_does_not_depend_on_each_other_goes_side_by_side(sides: Sides, prox
     assert not listings.broken
     assert not checks.broken
     assert sides.open_uploads() == []
+
+
+def test_a_list_takes_no_round_trips_of_its_own(sides: Sides, proxy: Proxy) -> None:
+    """It is found beside the first listings, and its rows are read beside the other checks."""
+    lists, results = f"lists-{sides.source_bucket}", f"results-{sides.source_bucket}"
+    for bucket in (lists, results):
+        sides.source.create_bucket(Bucket=bucket)
+    sides.source.put_object(Bucket=lists, Key="today.csv", Body=b"data/a\n")
+    sides.put("data/a")
+    source, destination = sides.source_bucket, sides.destination_bucket
+    listings, checks, reads = Barrier(3), Barrier(4), Barrier(2)
+    waiting_together(
+        proxy,
+        {
+            f"ListObjectsV2 {source}": listings,
+            f"ListObjectsV2 {destination}": listings,
+            f"HeadObject {lists}": listings,
+            f"GetObject {lists}": checks,
+            f"CreateMultipartUpload {destination}": checks,
+            f"CreateMultipartUpload {results}": checks,
+            f"HeadObject {destination}": checks,
+            f"GetObject {source}": reads,
+            f"HeadObject {source}": reads,
+        },
+    )
+    place = Location(bucket=lists, connection="aws_source")
+    of = KeyList(location=place, key="today.csv", columns=(Column.KEY,))
+    written = ResultsPlace(location=Location(bucket=results, connection="aws_source"), prefix="")
+    job = sides.job(keys_from=of, results=written)
+    assert preflight(job, sides.connected(job)).not_proven == ()
+    assert not any(barrier.broken for barrier in (listings, checks, reads))
 
 
 def test_nothing_is_asked_twice(sides: Sides, proxy: Proxy) -> None:
