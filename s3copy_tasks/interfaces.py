@@ -49,11 +49,15 @@ class OperationMetrics(Counts):
 
 
 class RunReport(OperationMetrics):
-    """The metrics of a run, and what ran; job and digest are None if they are not known."""
+    """The metrics of a run, and what ran; job and digest are None if they are not known.
+
+    `results` is the address of the folder with a row for each object; None if none were written.
+    """
 
     job: str | None
     config_digest: str | None
     dry_run: bool
+    results: str | None
 
 
 class EntryReport(Counts):

@@ -34,7 +34,14 @@ from s3copy_tasks.preflight.apart import explain_two_servers
 from s3copy_tasks.preflight.list_files import find_list
 from s3copy_tasks.preflight.preflight import preflight
 from s3copy_tasks.report.summary import report, verdict, without_job, without_plan
-from s3copy_tasks.report.tables import error_lines, metrics_table, plan_as_dict, plan_table, title
+from s3copy_tasks.report.tables import (
+    error_lines,
+    metrics_table,
+    plan_as_dict,
+    plan_table,
+    results_lines,
+    title,
+)
 from s3copy_tasks.run import InProcessRun, Watch
 from s3copy_tasks.s3.airflow_connection import needs_airflow
 from s3copy_tasks.s3.connections import Sides
@@ -91,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(summary, indent=2) + "\n")
     elif started.run is not None and isinstance(error, RunFailedError | KeyboardInterrupt | None):
         _console().print(title(summary), metrics_table(summary), sep="\n")
-        for line in error_lines(summary):
+        for line in [*error_lines(summary), *results_lines(summary, options.job)]:
             _console().print(line, soft_wrap=True)
     if error is not None:
         raise error

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
 
 FAILED = "failed/"
-"""Of the lists of failed objects, below the folder of a plan: a list of keys, for another run."""
+"""Of the lists of failed objects, below the folder of a plan: together a list of keys, for another run."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _HASH_CHARACTERS = 8
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.bottleneck import Bottleneck
+from s3copy_tasks.core.results_folder import FAILED
 from s3copy_tasks.errors import Code
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ _SSE_C = (
     "The object may be encrypted with a key that only its writer has (SSE-C): exclude it, or write it again "
     f"without SSE-C. Then {_FROM_PREFLIGHT}."
 )
+_RESULTS = f"The metrics are exact, but rows are missing. Fix what the error says, then {_FAILED}."
 _OTHERWISE = f"The log of the failed task has the reason. When that is fixed, {_FAILED}."
 _ADVICE = {
     "400": _SSE_C,
@@ -100,6 +103,7 @@ _ADVICE = {
     Code.PLAN_MISMATCH: _MISMATCH,
     Code.RELAY_NEEDED: _CONFIG,
     Code.RELAY_TOO_LARGE: _CONFIG,
+    Code.RESULTS_NOT_WRITTEN: _RESULTS,
     Code.SOURCE_CHANGED: _CHANGED,
     Code.VERIFICATION_FAILED: _OTHERS,
     Code.WRONG_ACCOUNT: _ACCESS,
@@ -131,6 +135,32 @@ def advice(code: str, job: str) -> str:
         job: the job's name.
     """
     return _ADVICE.get(code, _OTHERWISE).format(job=job)
+
+
+def advise_rerun(failed: int, results: str | None, job: str) -> str | None:
+    """Return how to copy only the failed objects of a run again; None if no list has them.
+
+    Args:
+        failed: how many failed.
+        results: address of the folder with the run's results; None if it has none.
+        job: the job's name.
+    """
+    if not failed or not results:
+        return None
+    return (
+        f"{failed:,} failed. To run only these again: `{make_rerun_command(results, job)}`; "
+        f"or trigger the job with the parameter `manifest: {results}{FAILED}`."
+    )
+
+
+def make_rerun_command(results: str, job: str) -> str:
+    """Return the command that copies only the failed objects of a run again.
+
+    Args:
+        results: address of the folder with the run's results.
+        job: the job's name, or its file.
+    """
+    return shlex.join(["s3copy", "run", job, "--manifest", f"{results}{FAILED}"])
 
 
 def advise(errors_by_code: Mapping[str, int], job: str) -> list[str]:

@@ -12,7 +12,7 @@ from rich.filesize import decimal
 
 from s3copy_tasks.core.job import EffectiveJob, list_entries
 from s3copy_tasks.core.text import printable
-from s3copy_tasks.report.advice import advise
+from s3copy_tasks.report.advice import advise, advise_rerun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +88,7 @@ def describe_success(run: Run, metrics: Mapping[str, Any] | None) -> Message:
         words = f"dry run, {metrics['files_skipped'].get('dry_run', 0):,} of {_objects(metrics)} to copy"
     if metrics and metrics["files_failed"]:
         words += f", {metrics['files_failed']:,} failed, within the limit"
-    return _message(run, "success", f"succeeded: {words}", metrics, [])
+    return _message(run, "success", f"succeeded: {words}", metrics, _advise_rerun(run, metrics))
 
 
 def describe_lateness(run: Run, after: timedelta, queued_at: str) -> Message:
@@ -134,6 +134,8 @@ def _counts(metrics: Mapping[str, Any]) -> Iterator[str]:
     yield f"Skipped: {skipped or 0}"
     for name in ("failed", "vanished", "unknown"):
         yield f"{name.capitalize()}: {metrics[f'files_{name}']:,}"
+    if metrics.get("results"):
+        yield f"Results: {metrics['results']}"
 
 
 def _errors(metrics: Mapping[str, Any]) -> Iterator[str]:
@@ -169,4 +171,10 @@ def _advise(run: Run, metrics: Mapping[str, Any] | None) -> list[str]:
     """Return what to do about the most frequent codes."""
     if metrics is None:
         return ["The log of the task `summarize` has the reason. Clear that task to get the numbers."]
-    return advise(metrics["errors_by_code"], run.job)
+    return [*advise(metrics["errors_by_code"], run.job), *_advise_rerun(run, metrics)]
+
+
+def _advise_rerun(run: Run, metrics: Mapping[str, Any] | None) -> list[str]:
+    """Return how to copy only the failed objects again, if there is a list of them."""
+    rerun = advise_rerun(metrics["files_failed"], metrics.get("results"), run.job) if metrics else None
+    return [] if rerun is None else [rerun]

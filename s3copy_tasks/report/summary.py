@@ -11,6 +11,7 @@ from s3copy_tasks.core.job import entry_number
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, sum_metrics
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.request_counts import Requests, Tally
+from s3copy_tasks.core.results_folder import find_results_folder
 from s3copy_tasks.errors import Code, CopyError
 
 if TYPE_CHECKING:
@@ -143,10 +144,29 @@ def verdict(metrics: TransferMetrics, max_failed_objects: int) -> str | None:
 
 
 def report(
-    metrics: TransferMetrics, *, job: str | None, config_digest: str | None, dry_run: bool
+    metrics: TransferMetrics,
+    *,
+    job: str | None,
+    config_digest: str | None,
+    dry_run: bool,
+    results: str | None = None,
 ) -> RunReport:
-    """Return a run's metrics, with the name and digest of its config if they are known."""
-    return {**metrics.as_dict(), "job": job, "config_digest": config_digest, "dry_run": dry_run}
+    """Return a run's metrics, with the name and digest of its config if they are known.
+
+    Args:
+        metrics: of the run.
+        job: name of the job.
+        config_digest: of its config.
+        dry_run: whether it only planned.
+        results: address of the folder with its results; None if it has none.
+    """
+    return {
+        **metrics.as_dict(),
+        "job": job,
+        "config_digest": config_digest,
+        "dry_run": dry_run,
+        "results": results,
+    }
 
 
 def without_job(report: RunReport) -> RunDetails:
@@ -168,8 +188,15 @@ def details(
         batches: all that were planned.
         metrics_by_batch: by batch id.
     """
+    folder = find_results_folder(job, batches) if metrics.total_files_found else None
     return {
-        **report(metrics, job=job.name, config_digest=job.digest, dry_run=job.dry_run),
+        **report(
+            metrics,
+            job=job.name,
+            config_digest=job.digest,
+            dry_run=job.dry_run,
+            results=None if folder is None else str(folder),
+        ),
         "entries": _entries(job, metrics),
         "batches": [_batch(batch, batch_metrics(job, batch, metrics_by_batch)) for batch in batches],
     }

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from s3copy_tasks.core.text import printable
+from s3copy_tasks.report.advice import make_rerun_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -142,6 +143,23 @@ def metrics_table(report: Mapping[str, Any]) -> Table:
 def title(report: Mapping[str, Any]) -> Text:
     """Return the line above a plan's or a run's table."""
     return Text(printable(" ".join(filter(None, (report["job"], report.get("operation_id"))))), style="bold")
+
+
+def results_lines(report: Mapping[str, Any], job: str) -> list[Text]:
+    """Return where the results of a run are, and the command that copies only its failed objects again.
+
+    Args:
+        report: of the run, from `summary.report`.
+        job: the job's name or file, as the command needs it.
+    """
+    results, failed = report["results"], report["files_failed"]
+    if results is None:
+        return []
+    lines = [Text(f"results: {printable(results)}")]
+    if failed:
+        lines.append(Text(f"{failed:,} failed; to run only these again:"))
+        lines.append(Text(f"  {printable(make_rerun_command(results, job))}"))
+    return lines
 
 
 def error_lines(report: Mapping[str, Any]) -> list[Text]:

@@ -15,7 +15,7 @@ from s3copy_tasks.dag.page.rows import Run, Task
 from s3copy_tasks.dag.page.settings import Setting, list_explained_settings
 from s3copy_tasks.dag.page.shapes import mappings
 from s3copy_tasks.dag.xcom import BATCHES, CONFIG, ENTRIES
-from s3copy_tasks.report.advice import advise, advise_faster
+from s3copy_tasks.report.advice import advise, advise_faster, advise_rerun
 
 RUNS_SHOWN = 30
 STEPS = ("preflight", "plan", "copy_batch", "summarize", "publish")
@@ -178,7 +178,6 @@ def run_view(
         now: the end of batches under way.
     """
     found = batches(tasks, summarized.get(BATCHES), pushed, now, is_over=row.run.end is not None)
-    codes = row.figures.errors_by_code if row.figures else {}
     begun = [(batch.start, batch.end) for batch in found if batch.start and batch.end]
     span = (max(e for _, e in begun) - min(s for s, _ in begun)).total_seconds() if begun else 0.0
     bars = lanes(
@@ -193,11 +192,19 @@ def run_view(
         height=max((bar.y + LANE_HEIGHT for bar in bars), default=0),
         ticks=tuple(ticks(span)),
         entries=tuple(entries(summarized.get(ENTRIES))),
-        advice=tuple(advise(codes, row.run.job)) if row.run.end else (),
+        advice=_advise(row) if row.run.end else (),
         errors=find_whole_errors(row.figures.errors, pushed) if row.figures else (),
         faster=advise_faster(next(iter(row.figures.limited_milliseconds), "")) if row.figures else "",
         settings=tuple(list_explained_settings(summarized.get(CONFIG))),
     )
+
+
+def _advise(row: RunRow) -> tuple[str, ...]:
+    """Return what to do about failures: about the most frequent codes, and how to run only these objects."""
+    if row.figures is None:
+        return ()
+    rerun = advise_rerun(row.figures.failed, row.figures.results, row.run.job)
+    return (*advise(row.figures.errors_by_code, row.run.job), *([] if rerun is None else [rerun]))
 
 
 def entries(pushed: Any) -> list[Entry]:

@@ -12,6 +12,7 @@ from s3copy_tasks.dag.page.shapes import items, mapping, mappings
 
 ERRORS_SHOWN = 100
 _ERROR_CHARACTERS_MAX = 20_000
+_ADDRESS_CHARACTERS_MAX = 2_000
 _GREATEST = 2**63
 
 
@@ -45,6 +46,7 @@ class Figures:
         dollars: cost of the requests; None if unknown.
         errors_by_code: exact counts.
         errors: the first failures as text, with keys; a reason may have several lines.
+        results: address of the folder with a row for each object; empty if there is none.
         dry_run: whether the run only planned.
         under_way: whether these are figures so far; what a batch skips and verifies is added at its end.
         batches: of a run without a summary: how many batches it has; None if it has a summary.
@@ -76,6 +78,7 @@ class Figures:
     dollars: float | None = None
     errors_by_code: Mapping[str, int] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
+    results: str = ""
     dry_run: bool = False
     under_way: bool = False
     batches: int | None = None
@@ -140,6 +143,7 @@ def parse_figures(value: Any) -> Figures | None:
         errors_by_code=_counts(errors if isinstance(errors, dict) else value, "by_code")
         or _counts(value, "errors_by_code"),
         errors=_texts(value.get("errors")) or _failures(errors),
+        results=_address(value.get("results")),
         dry_run=value.get("dry_run") is True,
     )
 
@@ -214,6 +218,10 @@ def _limited(value: Mapping[str, Any]) -> dict[str, int]:
     found = mapping(value.get("limited_by"))
     summarized = {name: round(1_000 * (_number(found, name) or 0.0)) for name in found}
     return _counts(mapping(value.get("requests")), "limited_milliseconds") or _counts({"": summarized}, "")
+
+
+def _address(value: Any) -> str:
+    return value[:_ADDRESS_CHARACTERS_MAX] if isinstance(value, str) else ""
 
 
 def _texts(value: Any) -> tuple[str, ...]:

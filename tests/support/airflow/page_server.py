@@ -152,6 +152,7 @@ def _fill(folder: Path) -> None:
                 files_skipped={"unchanged": 55, HOSTILE: 1},
                 errors=[f"{HOSTILE}: AccessDenied after 1 attempt: <b>no</b>"],
                 errors_by_code={HOSTILE: 2},
+                results=f"s3://ops-results/{HOSTILE}/",
             ),
             summarize__entries=[
                 metrics(9) | {"entry": "prefixes[0]", "source": HOSTILE, "destination": "s3://b/"}

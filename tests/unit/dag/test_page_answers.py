@@ -97,7 +97,7 @@ def test_no_answer_is_active(answer: Answer) -> None:
 def test_untrusted_text_is_escaped(page: Page) -> None:
     """Keys, labels, codes and run ids are escaped; characters that turn or hide text become visible."""
     reply = page.get(JOB, run_id=RUN_ID)
-    assert reply.text.count("&lt;script&gt;alert(1)&lt;/script&gt;\\u202egnp.exe\\x1b[31m\\n") >= 5
+    assert reply.text.count("&lt;script&gt;alert(1)&lt;/script&gt;\\u202egnp.exe\\x1b[31m\\n") >= 7
     assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f]", reply.text)
     assert "&#34;&gt;&lt;img src=x onerror" in reply.text
 

@@ -73,6 +73,14 @@ def test_one_run_in_full(page: Page) -> None:
     assert re.search(r"overwrite changed default", text)
 
 
+def test_where_the_rows_of_a_run_are(page: Page) -> None:
+    """The tab shows the folder of a run's results, and how to run only its failed objects again."""
+    text = words(page.get(JOB))
+    assert "A row for each object of this run is in s3://ops-results/" in text
+    assert re.search(r"2 failed\. To run only these again: s3copy run page_mine --manifest .*/failed/", text)
+    assert "A row for each object" not in words(page.get(JOB, run_id="first"))
+
+
 def test_a_run_can_be_chosen(page: Page) -> None:
     """Each run is a link; a run without known XComs shows dashes instead of numbers."""
     text = words(page.get(JOB, run_id="first"))

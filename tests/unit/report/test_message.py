@@ -11,7 +11,7 @@ from s3copy_tasks.core.bottleneck import Bottleneck
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.errors import Code
-from s3copy_tasks.report.advice import advice, advise_faster
+from s3copy_tasks.report.advice import advice, advise_faster, make_rerun_command
 from s3copy_tasks.report.message import (
     Run,
     describe_failure,
@@ -85,6 +85,37 @@ need. \
 Then clear the failed tasks of this run: only what is missing is copied.
 """
     )
+
+
+RESULTS = "s3://ops-results/copies/demo/manual__1/20260131T020000Z-1b4b16b5/"
+
+
+def test_a_run_with_results() -> None:
+    """The text has their folder, and how to run only the failed objects again: by command and by trigger."""
+    for message in (
+        describe_failure(RUN, metrics(denied=1_200) | {"results": RESULTS}),
+        describe_success(RUN, metrics(denied=1_200) | {"results": RESULTS}),
+    ):
+        assert f"Unknown: 0\nResults: {RESULTS}\n" in message.text
+        assert message.text.endswith(
+            "- 1,200 failed. To run only these again: "
+            f"`s3copy run demo --manifest {RESULTS}failed/`; "
+            f"or trigger the job with the parameter `manifest: {RESULTS}failed/`.\n"
+        )
+        assert message.facts["metrics"]["results"] == RESULTS
+
+
+@pytest.mark.parametrize("results", [RESULTS, None])
+def test_nothing_to_run_again(results: str | None) -> None:
+    """Without failed objects, or without results, no list of failed objects is named."""
+    failed = 0 if results else 3
+    assert "--manifest" not in describe_success(RUN, metrics(denied=failed) | {"results": results}).text
+
+
+def test_a_command_is_quoted_for_the_shell() -> None:
+    """A folder or a file with a space can be copied into a terminal."""
+    command = make_rerun_command("s3://ops-results/all copies/", "my jobs/demo.yaml")
+    assert command == "s3copy run 'my jobs/demo.yaml' --manifest 's3://ops-results/all copies/failed/'"
 
 
 SUBJECTS: dict[str, tuple[str, str]] = {

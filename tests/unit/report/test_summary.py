@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,11 @@ from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, sum_metr
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.planner import Plan
 from s3copy_tasks.core.request_counts import Tally
+from s3copy_tasks.core.results_folder import find_results_folder
 from s3copy_tasks.errors import TransientError
 from s3copy_tasks.report.summary import details, outside_metrics, run_metrics, verdict, without_plan
 from tests.support.builders.bench import make_job
+from tests.support.builders.results import PLACE
 from tests.support.s3.memory import DAY_ONE
 
 LATER = DAY_ONE + timedelta(seconds=9)
@@ -158,6 +161,30 @@ def test_report() -> None:
     plain = json.loads(json.dumps(details(make_job(), failed(1), [], {})))
     assert (plain["job"], plain["config_digest"], plain["dry_run"]) == ("demo", make_job().digest, False)
     assert plain["errors_by_code"] == {"AccessDenied": 1}
+    assert plain["results"] is None
+
+
+NOTHING: dict[str, tuple[dict[str, Any], TransferMetrics]] = {
+    "no place": ({}, failed(1)),
+    "dry run": ({"results": PLACE, "dry_run": True}, failed(1)),
+    "nothing found": ({"results": PLACE}, without_plan("manual__1", "plan")),
+}
+
+
+@pytest.mark.parametrize(("changes", "metrics"), NOTHING.values(), ids=NOTHING)
+def test_a_report_names_no_folder_where_nothing_was_written(
+    changes: dict[str, Any], metrics: TransferMetrics
+) -> None:
+    """The address of results is null for a run that wrote none."""
+    assert details(make_job(**changes), metrics, [], {})["results"] is None
+
+
+def test_a_report_names_the_folder_of_its_results() -> None:
+    """Whoever reads the metrics finds the rows: those of the plan, if nothing is to be copied."""
+    job = make_job(results=PLACE)
+    folder = find_results_folder(job, [])
+    assert details(job, failed(1), [], {})["results"] == str(folder)
+    assert str(folder).startswith("s3://the-results/copies/demo/manual__1/")
 
 
 def batch_metrics(found: dict[int, int], seconds: float) -> TransferMetrics:

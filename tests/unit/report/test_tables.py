@@ -10,7 +10,7 @@ from rich.console import Console
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.report.summary import report
-from s3copy_tasks.report.tables import error_lines, metrics_table, plan_table
+from s3copy_tasks.report.tables import error_lines, metrics_table, plan_table, results_lines
 
 ENTRY = {
     "source": "daily/2026-01-31/",
@@ -48,6 +48,29 @@ def test_a_run_shows_what_limited_it() -> None:
     Console(file=shown, width=80).print(metrics_table(run))
     rows = [" ".join(line.split()) for line in shown.getvalue().splitlines()]
     assert rows[-4:-1] == ["peak in flight 1,050", "limited by: rate 12.5 s", "limited by: listing 1.5 s"]
+
+
+RESULTS = "s3://ops-results/copies/demo/manual__1/20260131T020000Z-1b4b16b5/"
+LINES: dict[str, tuple[str | None, int, list[str]]] = {
+    "no results": (None, 3, []),
+    "none failed": (RESULTS, 0, [f"results: {RESULTS}"]),
+    "some failed": (
+        RESULTS,
+        1_200,
+        [
+            f"results: {RESULTS}",
+            "1,200 failed; to run only these again:",
+            f"  s3copy run jobs/demo.yaml --manifest {RESULTS}failed/",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("results", "failed", "lines"), LINES.values(), ids=LINES)
+def test_where_results_are(results: str | None, failed: int, lines: list[str]) -> None:
+    """Their folder is below the table, and the command for the failed objects, in a line of its own."""
+    found = results_lines({"results": results, "files_failed": failed}, "jobs/demo.yaml")
+    assert [line.plain for line in found] == lines
 
 
 @pytest.mark.parametrize(("failed", "last"), [(3, "  c/2: AccessDenied"), (2_000, "  ... 1,990 more")])
