@@ -143,7 +143,7 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--manifest",
         metavar="FILE_OR_URL",
-        help="what this list names: a local file, s3://bucket/key, or a prefix of lists, s3://bucket/prefix/",
+        help="only what this list names: a local file, s3://bucket/key, or a prefix of lists, s3://bucket/prefix/",
     )
 
 
