@@ -96,15 +96,18 @@ class Transfer:
         return await self._upload_parts(request, details, tags)
 
     async def _head_source(self, request: CopyRequest) -> ObjectDetails:
-        """Head the source for the details that a multipart copy must set itself."""
+        """Head the source for the details that a multipart copy must set itself.
+
+        A size that is wrong, as a list may have it, would cut the copy.
+        """
         origin = request.source
         details = await self._source.head_object(
             origin.key, version_id=origin.version_id, entry=request.entry
         )
         if details is None:
             raise make_missing_error(origin)
-        if not same_etag(details.object.etag, origin.etag):
-            msg = "the source has another ETag than when it was listed"
+        if not same_etag(details.object.etag, origin.etag) or details.object.size != origin.size:
+            msg = "the source has another ETag or size than when it was listed"
             raise ConditionError(msg, code="PreconditionFailed")
         return details
 

@@ -7,36 +7,36 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
 from s3copy_tasks.core.bucket_names import is_access_point, is_alias
-from s3copy_tasks.core.job import KEY_BYTES_MAX, key_bytes
 from s3copy_tasks.core.key_list import Column
-from s3copy_tasks.core.text import printable
+from s3copy_tasks.core.row_cells import (
+    RowError,
+    check_header,
+    check_key,
+    parse_etag,
+    parse_moment,
+    parse_size,
+    show_cell,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from s3copy_tasks.core.key_list import KeyList
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_SIZE_DIGITS_MAX = 19
 _KEY_HEADERS = frozenset({"key", "object_key"})
 _LINE_BYTES_MAX = 2**20
-_QUOTED = ('"', "W/")
 _NO_CELL = ""
 _DECODED_TOGETHER = 500
 """Rows whose keys are decoded at once."""
-_SHOWN = 80
-
-
-class RowError(ValueError):
-    """A row that can't be read; the message says why, and what would fix it."""
 
 
 class NotTextError(RowError):
@@ -233,16 +233,16 @@ class _RowParser:
         if cells[self._bucket_at] != self._bucket:
             raise RowError(self._explain_bucket(cells))
         size, moment, destination = cells[self._size_at], cells[self._date_at], cells[self._destination_at]
-        etag = cells[self._etag_at]
+        etag, storage_class = cells[self._etag_at], cells[self._class_at]
         return Row(
             position,
             line,
-            self._decode_key(cells[self._key_at]) if key is None else _check_key(key),
+            self._decode_key(cells[self._key_at]) if key is None else check_key(key),
             self._decode_version(cells[self._version_at]) or None,
-            etag if not etag or etag.startswith(_QUOTED) else f'"{etag}"',
-            _parse_size(size) if size else None,
-            cells[self._class_at] or None,
-            _parse_moment(moment) if moment else None,
+            parse_etag(etag) if etag else "",
+            parse_size(size) if size else None,
+            check_header("storage class", storage_class) if storage_class else None,
+            parse_moment(moment) if moment else None,
             self._decode_key(destination) if destination else None,
         )
 
@@ -250,55 +250,27 @@ class _RowParser:
         name = cells[self._key_at].strip().lower().replace(" ", "_")
         if name in _KEY_HEADERS:
             return "names of columns. Set from.header: true"
-        found = _show(cells[self._bucket_at])
+        found = show_cell(cells[self._bucket_at])
         return f"the bucket {found} is not the job's source bucket {self._bucket!r}"
 
     def _decode_key(self, text: str) -> str:
         key = text
         if self._url_encoded and ("%" in text or "+" in text):
             if _NOT_ENCODED.search(text):
-                msg = f"the key {_show(text)} is not percent-encoded. Set from.keys: plain"
+                msg = f"the key {show_cell(text)} is not percent-encoded. Set from.keys: plain"
                 raise RowError(msg)
             try:
                 key = unquote_plus(text, errors="surrogatepass")
             except UnicodeDecodeError:
-                raise RowError(f"the key {_show(text)} is not UTF-8") from None
-        return _check_key(key)
+                raise RowError(f"the key {show_cell(text)} is not UTF-8") from None
+        return check_key(key)
 
     def _decode_version(self, text: str) -> str:
         """Return a version; S3's own lists do not encode it, because no version has a `%`."""
-        return unquote(text) if "%" in text and self._url_encoded else text
+        return check_header("version", unquote(text) if "%" in text and self._url_encoded else text)
 
     def _explain_columns(self, cells: list[str]) -> str:
         count = len(cells)
         has = "1 column" if count == 1 else f"{count} columns"
         said = ", ".join(self._columns)
         return f"has {has}, but from.columns says {len(self._columns)}: {said}"
-
-
-def _check_key(key: str) -> str:
-    if not key:
-        raise RowError("the key is empty")
-    if len(key) * 4 > KEY_BYTES_MAX and key_bytes(key) > KEY_BYTES_MAX:
-        raise RowError(f"the key {_show(key)} has {key_bytes(key)} bytes; an S3 key has at most 1,024")
-    return key
-
-
-def _parse_size(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _SIZE_DIGITS_MAX):
-        raise RowError(f"the size {_show(text)} is not a number of bytes")
-    return int(text)
-
-
-def _parse_moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise RowError(f"the date {_show(text)} is not an ISO 8601 time with its zone")
-    return moment
-
-
-def _show(text: str) -> str:
-    return repr(printable(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."))

@@ -74,12 +74,13 @@ class Workplace:
         source: S3Object | None = None,
         sender: Sender | None = None,
         key: str = "out/a",
+        limits: Limits = LIMITS,
     ) -> TransferMetrics:
         """Carry out a decision and return its metrics."""
         metrics = self.bench.collector(self.job)
         decided = self.decided(decision, source or self.listed, key)
         self.server.calls.clear()
-        wait_for(self.carry_out_and_count(decided, metrics, sender or impatient(4)))
+        wait_for(self.carry_out_and_count(decided, metrics, sender or impatient(4), limits))
         assert self.server.open_uploads(DESTINATION) == []
         return metrics.metrics()
 
@@ -90,11 +91,11 @@ class Workplace:
         return Decided(entry=0, position="a", source=source, key=key, decision=decision, replaces=replaces)
 
     async def carry_out_and_count(
-        self, decided: Decided, metrics: MetricsCollector, sender: Sender
+        self, decided: Decided, metrics: MetricsCollector, sender: Sender, limits: Limits = LIMITS
     ) -> Outcome:
         """Carry out a decision, count the outcome, and compare checksums if the job asks for it."""
         stores = pace_stores(self.bench.stores, sender)
-        copier = Copier(self.job, stores, Transfer(self.job, stores, NoRecord(), LIMITS))
+        copier = Copier(self.job, stores, Transfer(self.job, stores, NoRecord(), limits))
         outcome = await copier.carry_out(decided)
         outcomes = Outcomes(metrics)
         unproven = outcomes.count(decided, outcome)
@@ -453,6 +454,19 @@ def test_source_shrinks() -> None:
     assert metrics.total_bytes_transferred == len(SMALL)
     assert place.server.count("copy_object") == 1
     assert place.server.count("create_multipart_upload") == 0
+
+
+@pytest.mark.parametrize("said", [4, 18, 25], ids=["smaller than a part", "smaller", "larger"])
+@pytest.mark.parametrize("relayed", [False, True], ids=["copied by S3", "relayed"])
+def test_a_size_that_a_list_has_wrong_cuts_no_copy(said: int, relayed: bool) -> None:  # noqa: FBT001
+    """The object says how large it is: parts that a wrong size describes are never written."""
+    place = Workplace(LARGE, relayed=relayed)
+    limits = replace(LIMITS, single_copy_bytes=3)
+    metrics = place.carry_out(source=replace(place.listed, size=said), limits=limits)
+    assert place.copied == LARGE
+    assert metrics.files_copied_successfully == 1
+    assert metrics.total_bytes_transferred == len(LARGE)
+    assert place.server.count("create_multipart_upload") == 1
 
 
 def test_source_changes_while_the_reply_is_lost() -> None:

@@ -101,6 +101,42 @@ WRONG: dict[str, tuple[bytes, list[Column], dict[str, Any], int, str]] = {
         1,
         "ISO 8601 time with its zone",
     ),
+    "a size that no object has": (
+        b"a,53687091200001\n",
+        [Column.KEY, Column.SIZE],
+        {},
+        1,
+        "the size '53687091200001' is more than S3 allows",
+    ),
+    "an ETag of nothing but quotes": (
+        b'a,""""""\n',
+        [Column.KEY, Column.ETAG],
+        {},
+        1,
+        "the ETag '\"\"' is empty",
+    ),
+    "an ETag with a line break": (
+        b'a,"b\r\nc: d"\n',
+        [Column.KEY, Column.ETAG],
+        {},
+        1,
+        "the ETag '\"b\\\\r\\\\nc: d\"' has characters that",
+    ),
+    "an ETag that is not Unicode": (b"a,\xed\xa0\x80\n", [Column.KEY, Column.ETAG], {}, 1, "the ETag "),
+    "a storage class with a NUL": (
+        b"a,A\0\n",
+        [Column.KEY, Column.STORAGE_CLASS],
+        {},
+        1,
+        "the storage class 'A\\\\x00' has",
+    ),
+    "a version with an encoded line break": (
+        b"a,b%0A\n",
+        [Column.KEY, Column.VERSION],
+        {},
+        1,
+        "the version 'b\\\\n' has",
+    ),
     "a row after a row of two lines": (b'"a\nb",\n,\n', [Column.KEY, Column.SIZE], {}, 3, "the key is empty"),
 }
 
