@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks.cli import main
+from tests.support.airflow.stack import BIN
 from tests.support.builders.documents import document, write
 from tests.support.builders.inventories import FOLDER, make_inventory, make_row
 from tests.support.s3.iam import Policies
@@ -94,15 +95,22 @@ def is_about_lists(access: Access) -> bool:
     return any(f":::{bucket}" in access.resource for bucket in (LISTS, RESULTS))
 
 
+def s3copy(*arguments: str) -> str:
+    """Run the command in a process of its own, because it configures the log; return its stdout."""
+    command: list[str | Path] = [BIN / "s3copy", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return str(done.stdout)
+
+
 def test_the_printed_policies_are_enough_and_needed(
-    recorded: Sides, recorder: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recorded: Sides, recorder: Recorder, tmp_path: Path
 ) -> None:
     """A run of an inventory that writes results, and a run of a list among those results."""
     job = write_job(tmp_path, recorded)
-    assert main(["policy", job]) == 0
-    policies = read_policies(json.loads(capsys.readouterr().out), recorded)
-    assert main(["run", job]) == 0
-    assert main(["run", job, "--manifest", f"s3://{RESULTS}/copies/failed/"]) == 0
+    policies = read_policies(json.loads(s3copy("policy", job)), recorded)
+    s3copy("run", job)
+    s3copy("run", job, "--manifest", f"s3://{RESULTS}/copies/failed/")
     needed = [access for access in recorder.needed() if access.action != "sts:AssumeRole"]
     assert [str(access) for access in needed if not policies.allow(access)] == []
     about_lists = list(filter(is_about_lists, needed))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from s3copy_tasks.copy.runner import copy_batch, count_batch
 from s3copy_tasks.core.job import Filters, ObjectEntry
@@ -18,6 +17,7 @@ from s3copy_tasks.core.results_folder import find_results_folder
 from s3copy_tasks.errors import AccessError, CopyError, MissingError, RequestError, TransientError
 from s3copy_tasks.report.summary import verdict
 from tests.support.builders.bench import DESTINATION, Bench, impatient_for
+from tests.support.builders.logs import log_lines
 from tests.support.builders.results import RESULTS, check_rows, find_prefix, read_failed, read_rows
 from tests.support.s3.memory import fails, on
 
@@ -190,7 +190,7 @@ def test_results_that_can_not_be_written_fail_the_batch(error: CopyError, transi
     """The metrics stay exact; the run fails for it, and says where, why, and whether a retry may help."""
     place = Place()
     place.bench.server.before.append(on("put_bytes", fails(error), times=9))
-    with capture_logs() as logs:
+    with log_lines() as logs:
         metrics = place.copy()
     assert metrics.files_copied_successfully == metrics.total_files_found == 5
     assert metrics.errors_encountered.by_code == {"ResultsNotWritten": 1}
@@ -206,7 +206,7 @@ def test_what_is_written_is_counted_and_logged() -> None:
     """The requests are the batch's, counted for its first entry; the log has the addresses."""
     place = Place()
     place.fail("out/c", DENIED)
-    with capture_logs() as logs:
+    with log_lines() as logs:
         metrics = place.copy()
     assert metrics.requests.by_kind["PutObject"] == 2
     assert metrics.entries[0].requests.by_kind["PutObject"] == 2
