@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks import __version__
 from s3copy_tasks.cli import configs, dag_files
-from s3copy_tasks.cli.jobs import FAILED, USAGE_ERROR, UsageError
+from s3copy_tasks.cli.jobs import FAILED, USAGE_ERROR, UsageError, default_folder
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.errors import CopyError
@@ -124,7 +124,7 @@ def _add_folder(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--config-dir",
         type=Path,
-        default=Path(os.environ.get("AIRFLOW__S3COPY__CONFIG_DIR") or "copy_configs"),
+        default=default_folder(),
         help="folder of configs (default: AIRFLOW__S3COPY__CONFIG_DIR if set, or copy_configs)",
     )
 

@@ -11,6 +11,7 @@ from s3copy_tasks.config.layers import DEFAULTS_STEM, ENDINGS
 from s3copy_tasks.errors import Code, ConfigError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable
 
 _DEFAULTS = {DEFAULTS_STEM + ending for ending in ENDINGS}
@@ -19,6 +20,11 @@ DONE, FAILED, USAGE_ERROR = 0, 1, 2
 
 class UsageError(Exception):
     """A usage error: the command can't run with these arguments."""
+
+
+def default_folder() -> Path:
+    """Return the folder of configs, unless an option says another one."""
+    return Path(os.environ.get("AIRFLOW__S3COPY__CONFIG_DIR") or "copy_configs")
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -58,3 +64,10 @@ def job_file(named: str, folder: Path) -> Path:
         return same[0]
     known = ", ".join(sorted(file.stem for file in files)) or "none"
     raise UsageError(f"no job {named!r} in {folder}. Jobs there: {known}")
+
+
+def same_prefixes(options: argparse.Namespace) -> list[str]:
+    """Return the options with which another run has the same config, and renders the same prefixes."""
+    folder = [] if options.config_dir == default_folder() else ["--config-dir", str(options.config_dir)]
+    date = options.logical_date
+    return folder if date is None else [*folder, "--logical-date", date.isoformat()]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from s3copy_tasks.cli.jobs import DONE, FAILED, job_file
+from s3copy_tasks.cli.jobs import DONE, FAILED, job_file, same_prefixes
 from s3copy_tasks.cli.log import LEVEL_VARIABLE, configure_log
 from s3copy_tasks.config.check.dates import run_names
 from s3copy_tasks.config.check.schedule import first_run, interval_from
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(summary, indent=2) + "\n")
     elif started.run is not None and isinstance(error, RunFailedError | KeyboardInterrupt | None):
         _console().print(title(summary), metrics_table(summary), sep="\n")
-        for line in [*error_lines(summary), *results_lines(summary, options.job)]:
+        for line in [*error_lines(summary), *results_lines(summary, options.job, same_prefixes(options))]:
             _console().print(line, soft_wrap=True)
     if error is not None:
         raise error

@@ -156,7 +156,7 @@ class Copier:
                 decided = outcome
             except AccessError:
                 # Without permission to list the bucket, S3 answers 403 for an object that is gone.
-                if await self._head_source(decided.source, decided.entry) is None:
+                if await self._is_gone(decided):
                     return None
                 raise
             else:
@@ -168,6 +168,13 @@ class Copier:
             bytes=decided.source.size,
         )
         return _make_copied(decided, confirmed, ambiguous=ambiguous)
+
+    async def _is_gone(self, decided: Decided) -> bool:
+        """Say whether the source has no such object; a refused HEAD has no reason, and proves nothing."""
+        try:
+            return await self._head_source(decided.source, decided.entry) is None
+        except AccessError:
+            return False
 
     async def checksums_agree(self, copied: Copied) -> bool | None:
         """Compare a copy's checksums with the source's; None if that proves nothing."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob, EntryId
     from s3copy_tasks.core.rows import Row
 
+_NOWHERE = ""
+"""Key of the copy of what is out of scope."""
 _NO_DATE = datetime.fromtimestamp(0, UTC)
 """Date of an object whose list has none: older than any copy, and never compared otherwise."""
 
@@ -50,7 +52,7 @@ class RowDecider:
             return self._name(row, file, None, None, row.destination)
         mapped = self._find_entry(row)
         if mapped is None:
-            return self._decide(row, file, None, row.key, SkipReason.OUT_OF_SCOPE)
+            return self._decide(row, file, None, _NOWHERE, SkipReason.OUT_OF_SCOPE)
         entry, suffix, key = mapped
         reason = self._left_out(suffix, _NO_DATE) if self._is_filtered else None
         if reason is None and not key:

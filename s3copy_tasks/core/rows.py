@@ -13,6 +13,7 @@ from urllib.parse import unquote, unquote_plus
 
 from s3copy_tasks.core.bucket_names import is_access_point, is_alias
 from s3copy_tasks.core.key_list import Column
+from s3copy_tasks.core.objects import is_md5
 from s3copy_tasks.core.row_cells import (
     RowError,
     check_header,
@@ -34,6 +35,8 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _KEY_HEADERS = frozenset({"key", "object_key"})
 _LINE_BYTES_MAX = 2**20
+_RESULTS = ["key", "destination_key"]
+"""The first columns of a run's results."""
 _NO_CELL = ""
 _DECODED_TOGETHER = 500
 """Rows whose keys are decoded at once."""
@@ -135,7 +138,7 @@ def _split_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _drop_bom(raw: bytes) -> bytes:
     if raw.startswith(_UTF16):
-        raise NotTextError("UTF-16 text. Save the list as UTF-8")
+        raise NotTextError("is UTF-16 text. Save the list as UTF-8")
     return raw.removeprefix(_BOM)
 
 
@@ -149,7 +152,11 @@ def parse_rows(lines: Lines, of: KeyList, bucket: str, *, from_start: bool = Tru
         from_start: the lines begin with the first one of the file, which may be a header.
     """
     parser = _RowParser(of.columns, bucket, url_encoded=of.url_encoded)
-    raw = _read_rows(lines, skips_one=of.header and from_start)
+    raw = _read_rows(lines)
+    if of.header and from_start:
+        header = next(raw, None)
+        if header is not None and parser.is_data(header):
+            yield BadRow(lines.number, "is not a row of column names. Remove from.header, or set it to false")
     while chunk := list(islice(raw, _DECODED_TOGETHER)):
         for row, key in zip(chunk, parser.decode_keys(chunk), strict=True):
             if isinstance(row, BadRow):
@@ -164,7 +171,7 @@ def parse_rows(lines: Lines, of: KeyList, bucket: str, *, from_start: bool = Tru
                     yield parsed
 
 
-def _read_rows(lines: Lines, *, skips_one: bool) -> Iterator[_RawRow | BadRow]:
+def _read_rows(lines: Lines) -> Iterator[_RawRow | BadRow]:
     reader = csv.reader(iter(lines), strict=True)
     while True:
         line = lines.number + 1
@@ -178,9 +185,7 @@ def _read_rows(lines: Lines, *, skips_one: bool) -> Iterator[_RawRow | BadRow]:
             continue
         if cells is None:
             return
-        if skips_one:
-            skips_one = False
-        elif cells:
+        if cells:
             yield lines.position, line, cells
 
 
@@ -205,6 +210,14 @@ class _RowParser:
     def _find(self, column: Column) -> int:
         """Return the index of a column; that of an empty cell after all others if there is none."""
         return self._columns.index(column) if column in self._columns else -1
+
+    def is_data(self, row: _RawRow | BadRow) -> bool:
+        """Say whether a row can't be one of column names: it has the bucket, a size, or an MD5 as ETag."""
+        if isinstance(row, BadRow) or len(row[2]) != self._count:
+            return False
+        cells = [*row[2], _NO_CELL]
+        has_bucket = self._bucket != _NO_CELL and cells[self._bucket_at] == self._bucket
+        return has_bucket or cells[self._size_at].isdigit() or is_md5(cells[self._etag_at])
 
     def decode_keys(self, chunk: Sequence[_RawRow | BadRow]) -> list[str | None]:
         """Return the keys of rows; None for those that have to be decoded one by one, which is slower."""
@@ -249,7 +262,7 @@ class _RowParser:
     def _explain_bucket(self, cells: list[str]) -> str:
         name = cells[self._key_at].strip().lower().replace(" ", "_")
         if name in _KEY_HEADERS:
-            return "names of columns. Set from.header: true"
+            return "is a row of column names. Set from.header: true"
         found = show_cell(cells[self._bucket_at])
         return f"the bucket {found} is not the job's source bucket {self._bucket!r}"
 
@@ -270,7 +283,13 @@ class _RowParser:
         return check_header("version", unquote(text) if "%" in text and self._url_encoded else text)
 
     def _explain_columns(self, cells: list[str]) -> str:
-        count = len(cells)
+        count, said = len(cells), ", ".join(self._columns)
         has = "1 column" if count == 1 else f"{count} columns"
-        said = ", ".join(self._columns)
-        return f"has {has}, but from.columns says {len(self._columns)}: {said}"
+        problem = f"has {has}, but from.columns says {self._count}: {said}"
+        if cells[: len(_RESULTS)] == _RESULTS:
+            return f"{problem}. These are results: the lists of failed objects are below them, in failed/"
+        if count == 1 and ("\t" in cells[0] or ";" in cells[0]):
+            return f"{problem}. Separate columns by commas"
+        if count > self._count:
+            return f"{problem}. A key with commas needs quotes"
+        return problem

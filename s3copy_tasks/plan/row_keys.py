@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.plan.list_file import ReadsBytes
 
 _PROBLEMS_SHOWN = 10
+_PREFIXES_SHOWN = 3
 
 
 class RowKeys:
@@ -50,7 +51,7 @@ class RowKeys:
             CopyError: a file can't be read.
         """
         problems: list[str] = []
-        in_scope, decide = 0, self._decider.decide
+        in_scope, decide, outside = 0, self._decider.decide, ""
         for index, file in enumerate(self._of.files):
             with closing(ListBlocks(self._store, self._of, file)) as blocks:
                 for row in parse_rows(Lines(blocks), self._of, self._job.source.bucket):
@@ -59,12 +60,24 @@ class RowKeys:
                         self._raise_problems(problems, at_least=_PROBLEMS_SHOWN)
                     elif not problems:
                         found = decide(row, index)
-                        in_scope += found.decision is not SkipReason.OUT_OF_SCOPE
+                        if found.decision is not SkipReason.OUT_OF_SCOPE:
+                            in_scope += 1
+                        elif not outside:
+                            outside = row.key
                         yield found
         self._raise_problems(problems, at_least=1)
         if not in_scope and self._job.on_empty == "fail":
-            msg = f"no key of {self._of} is below a prefix of the job. Check the prefixes, and the list"
-            raise MissingError(msg, code=Code.NOTHING_FOUND)
+            raise MissingError(self._explain_nothing(outside), code=Code.NOTHING_FOUND)
+
+    def _explain_nothing(self, outside: str) -> str:
+        """Return why nothing is in scope, with the first key that is not."""
+        if not outside:
+            return f"{self._of} names no key. Check that it is complete"
+        prefixes = ", ".join(repr(entry.source) for entry in self._job.prefixes[:_PREFIXES_SHOWN])
+        words = f"no key of {self._of} is below a prefix of the job ({prefixes}): the first is {outside!r}"
+        if self._of.names_destinations:
+            words += ", or the job does not copy it to the destination that its row names"
+        return f"{words}. Check the list and from.columns, and the day of the run if prefixes have dates"
 
     def find_range(self, key_range: KeyRange) -> _RowRange:
         """Return the objects of a batch's range of rows."""

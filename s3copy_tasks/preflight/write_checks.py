@@ -15,7 +15,7 @@ from s3copy_tasks.core.options import ObjectOptions
 from s3copy_tasks.core.store import ABSENT, CopyRequest
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import PacedStore
-from s3copy_tasks.errors import AccessError, CopyError, UnsupportedError
+from s3copy_tasks.errors import AccessError, CopyError, MissingError, UnsupportedError
 from s3copy_tasks.iam.statements import write_actions
 from s3copy_tasks.preflight.denial import describe_denial
 from s3copy_tasks.preflight.hints import name_side
@@ -69,6 +69,9 @@ class WriteChecks:
             upload_id = wait_for(self._sender.send("CreateMultipartUpload", start))
         except AccessError as error:
             return self._denied(side, manager, write_actions(options), error, keys)
+        except MissingError as error:
+            msg = f"{side}: bucket {manager.location.bucket!r} does not exist ({error.code})"
+            return MissingError(msg, code=error.code)
         except CopyError as error:
             return name_side(side, error)
         return self._can_abort(side, manager, keys, key, upload_id)

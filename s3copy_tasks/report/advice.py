@@ -10,7 +10,7 @@ from s3copy_tasks.core.results_folder import FAILED
 from s3copy_tasks.errors import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _CODES_SHOWN = 3
 _FAILED = "clear the failed tasks of this run: only what is missing is copied"
@@ -149,18 +149,20 @@ def advise_rerun(failed: int, results: str | None, job: str) -> str | None:
         return None
     return (
         f"{failed:,} failed. To run only these again: `{make_rerun_command(results, job)}`; "
-        f"or trigger the job with the parameter `manifest: {results}{FAILED}`."
+        f"or trigger the job with the parameter `manifest: {results}{FAILED}`. If its prefixes have dates, "
+        "both need the logical date of this run (`--logical-date`)."
     )
 
 
-def make_rerun_command(results: str, job: str) -> str:
+def make_rerun_command(results: str, job: str, options: Sequence[str] = ()) -> str:
     """Return the command that copies only the failed objects of a run again.
 
     Args:
         results: address of the folder with the run's results.
         job: the job's name, or its file.
+        options: of the run, which render the same prefixes.
     """
-    return shlex.join(["s3copy", "run", job, "--manifest", f"{results}{FAILED}"])
+    return shlex.join(["s3copy", "run", job, *options, "--manifest", f"{results}{FAILED}"])
 
 
 def advise(errors_by_code: Mapping[str, int], job: str) -> list[str]:

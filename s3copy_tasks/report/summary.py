@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from s3copy_tasks.core.estimate import EntryPlan, make_entry_plans
 from s3copy_tasks.core.job import entry_number
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, sum_metrics
-from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.objects import LEFT_OUT, SkipReason
 from s3copy_tasks.core.request_counts import Requests, Tally
 from s3copy_tasks.core.results_folder import find_results_folder
 from s3copy_tasks.errors import Code, CopyError
@@ -76,7 +76,26 @@ def run_metrics(
         batches: all that were planned.
         metrics_by_batch: by batch id; if one is missing, its objects are unknown, never copied.
     """
-    return sum_metrics([outside, *(batch_metrics(job, batch, metrics_by_batch) for batch in batches)])
+    whole = sum_metrics([outside, *(batch_metrics(job, batch, metrics_by_batch) for batch in batches)])
+    return replace(whole, errors_encountered=whole.errors_encountered + _find_no_object(job, whole))
+
+
+def _find_no_object(job: EffectiveJob, metrics: TransferMetrics) -> Errors:
+    """Return the error of a list none of whose objects exists: most likely it is read in a wrong way."""
+    left_out = sum(metrics.files_skipped.get(reason, 0) for reason in LEFT_OUT)
+    gone = metrics.files_vanished
+    if (
+        job.keys_from is None
+        or job.on_empty != "fail"
+        or not 0 < gone == metrics.total_files_found - left_out
+    ):
+        return Errors()
+    msg = (
+        f"{job.source} has none of the {gone} objects that {job.keys_from} names. Check `from.keys` and "
+        "`from.columns`, and that the data has arrived"
+    )
+    failure = Failure.of(entry=None, key="(list)", code=Code.NOTHING_FOUND, message=msg, attempts=0)
+    return Errors(by_code={failure.code: 1}, first=(failure,))
 
 
 def batch_metrics(

@@ -14,7 +14,7 @@ from s3copy_tasks.core.text import printable
 from s3copy_tasks.report.advice import make_rerun_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from s3copy_tasks.core.planner import Plan
 
@@ -145,12 +145,13 @@ def title(report: Mapping[str, Any]) -> Text:
     return Text(printable(" ".join(filter(None, (report["job"], report.get("operation_id"))))), style="bold")
 
 
-def results_lines(report: Mapping[str, Any], job: str) -> list[Text]:
+def results_lines(report: Mapping[str, Any], job: str, options: Sequence[str] = ()) -> list[Text]:
     """Return where the results of a run are, and the command that copies only its failed objects again.
 
     Args:
         report: of the run, from `summary.report`.
         job: the job's name or file, as the command needs it.
+        options: of the run that render the same prefixes.
     """
     results, failed = report["results"], report["files_failed"]
     if results is None:
@@ -158,7 +159,7 @@ def results_lines(report: Mapping[str, Any], job: str) -> list[Text]:
     lines = [Text(f"results: {printable(results)}")]
     if failed:
         lines.append(Text(f"{failed:,} failed; to run only these again:"))
-        lines.append(Text(f"  {printable(make_rerun_command(results, job))}"))
+        lines.append(Text(f"  {printable(make_rerun_command(results, job, options))}"))
     return lines
 
 

@@ -81,6 +81,8 @@ _CLASSES: dict[type[CopyError], frozenset[str]] = {
     ),
 }
 _CLASS_OF_CODE = {code: cls for cls, codes in _CLASSES.items() for code in codes}
+_ALSO_ARCHIVED = {"ObjectNotInActiveTierError": Code.ARCHIVED}
+"""What S3's model calls the refusal of a CopyObject, and servers that follow it."""
 _DELETE_MARKER = "x-amz-delete-marker"
 _REQUEST_ID = "x-amz-request-id"
 _SERVER_SIDE_ENCRYPTION = "a form of Server Side Encryption"
@@ -119,6 +121,7 @@ def from_reply(
         return MissingError(f"{operation}: there is only a delete marker", code=Code.DELETE_MARKER)
     is_head = operation.startswith("Head")
     code = str(code or status or "Unknown")
+    code = str(_ALSO_ARCHIVED.get(code, code))
     cls = _CLASS_OF_CODE.get(code) or _CLASS_OF_CODE.get(str(status))
     if status == _NOT_IMPLEMENTED:
         cls = UnsupportedError

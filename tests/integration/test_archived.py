@@ -48,14 +48,15 @@ def test_failed_without_a_request(archive: Sides, proxy: Proxy) -> None:
 
 
 @pytest.mark.needs("storage_classes")
+@pytest.mark.parametrize("code", ["InvalidObjectState", "ObjectNotInActiveTierError"])
 @pytest.mark.parametrize(("archived", "skipped", "failed"), [("skip", 1, 0), ("fail", 0, 1)])
 def test_an_archive_that_no_listing_shows(
-    sides: Sides, proxy: Proxy, archived: str, skipped: int, failed: int
+    sides: Sides, proxy: Proxy, code: str, archived: str, skipped: int, failed: int
 ) -> None:
     """A refused copy is the first sign of an archive tier of Intelligent-Tiering: it counts like others."""
     sides.put("data/a", StorageClass="INTELLIGENT_TIERING")
     sides.put("data/b")
-    tier = Reply.error(403, "InvalidObjectState", "not valid for the object's access tier")
+    tier = Reply.error(403, code, "not valid for the object's access tier")
     proxy.answer = lambda request: tier if request.kind == "CopyObject" and request.key == "copy/a" else None
     metrics = sides.run(sides.job(options=ObjectOptions(archived=archived)))
     assert metrics.files_skipped == ({SkipReason.ARCHIVED: skipped} if skipped else {})

@@ -388,6 +388,15 @@ def test_refused_completion_is_a_failure() -> None:
     assert place.carry_out().errors_encountered.by_code == {"AccessDenied": 1}
 
 
+def test_a_refused_copy_keeps_its_reason() -> None:
+    """A HEAD that finds out whether the object is gone may be refused, too, but without a reason."""
+    place = Workplace(SMALL)
+    place.server.before.append(on("copy_object", fails(DENIED)))
+    refused = AccessError("Forbidden", code="403")
+    place.server.before.append(on("head_object", fails(refused), bucket=SOURCE, times=99))
+    assert place.carry_out().errors_encountered.by_code == {"AccessDenied": 1}
+
+
 def test_no_abort_overtakes_a_part() -> None:
     """An upload is aborted after its last part has ended: a later part would stay, and cost money."""
     place, running, aborted = Workplace(LARGE), threading.Event(), threading.Event()

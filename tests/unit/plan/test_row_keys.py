@@ -236,11 +236,33 @@ def test_many_wrong_rows_are_cut_short() -> None:
 def test_a_list_out_of_scope_is_not_a_success() -> None:
     """A typo in a prefix, or the list of another job, must not look like a run without changes."""
     bench = ListBench()
-    job = bench.listed(b"elsewhere/a\n")
-    with pytest.raises(MissingError, match=r"no key of s3://the-lists/list-0\.csv is below a prefix"):
+    job = bench.listed(b"elsewhere/a\nelsewhere/b\n")
+    with pytest.raises(MissingError) as caught:
         bench.plan(job)
+    assert "no key of s3://the-lists/list-0.csv is below a prefix of the job ('in/')" in caught.value.message
+    assert "the first is 'elsewhere/a'" in caught.value.message
     allowed = bench.run(replace(job, on_empty="succeed"))
-    assert allowed.files_skipped == {SkipReason.OUT_OF_SCOPE: 1}
+    assert allowed.files_skipped == {SkipReason.OUT_OF_SCOPE: 2}
+
+
+def test_a_list_without_keys_is_not_a_success() -> None:
+    """An empty list is more likely an accident than a day without changes."""
+    bench = ListBench()
+    with pytest.raises(MissingError, match=r"names no key\. Check that it is complete"):
+        bench.plan(bench.listed(b"\n"))
+
+
+def test_a_list_of_which_nothing_exists_is_not_a_success() -> None:
+    """Keys that are read in a wrong way are keys of no object: the run is red, and says what to check."""
+    bench = ListBench()
+    bench.put("in/a+b")
+    metrics = bench.run(bench.listed(b"in/a+b\n"))
+    assert metrics.files_vanished == 1
+    assert metrics.errors_encountered.by_code == {"NothingFound": 1}
+    assert "Check `from.keys`" in metrics.errors_encountered.first[0].message
+    assert verdict(metrics, 0) is not None
+    allowed = bench.run(bench.listed(b"in/a+b\n", on_empty="succeed"))
+    assert verdict(allowed, 0) is None
 
 
 def test_a_list_that_changes_before_the_plan_is_refused() -> None:

@@ -76,7 +76,7 @@ def test_members_of_a_compressed_file(tmp_path: Path) -> None:
 WRONG: dict[str, tuple[bytes, str, str]] = {
     "columns": (rows(2, end="a,b,c\n"), "list.csv", ":3: has 3 columns, but from.columns says 2"),
     "another bucket": (b"other,a\n", "list.csv", ":1: the bucket 'other' is not the job's source bucket"),
-    "a header": (b"bucket,key\n", "list.csv", ":1: names of columns. Set from.header: true"),
+    "a header": (b"bucket,key\n", "list.csv", ":1: is a row of column names. Set from.header: true"),
     "not text": (b"\xff\n" * START_BYTES, "list.csv", ":1: not UTF-8 text"),
     "compressed, by another name": (gzip.compress(rows(9)), "list.csv", "not UTF-8 text"),
     "not compressed": (rows(1), "list.csv.gz", "is not a valid gzip file"),

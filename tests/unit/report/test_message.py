@@ -100,7 +100,8 @@ def test_a_run_with_results() -> None:
         assert message.text.endswith(
             "- 1,200 failed. To run only these again: "
             f"`s3copy run demo --manifest {RESULTS}failed/`; "
-            f"or trigger the job with the parameter `manifest: {RESULTS}failed/`.\n"
+            f"or trigger the job with the parameter `manifest: {RESULTS}failed/`. "
+            "If its prefixes have dates, both need the logical date of this run (`--logical-date`).\n"
         )
         assert message.facts["metrics"]["results"] == RESULTS
 
