@@ -34,9 +34,10 @@ _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _KEY_HEADERS = frozenset({"key", "object_key"})
-_LINE_BYTES_MAX = 2**20
+_ROW_BYTES_MAX = 2**20
 _RESULTS = ["key", "destination_key"]
 """The first columns of a run's results."""
+_LONE_RETURN = "a lone carriage return, which ends no line. Save the list with line ends of Unix or Windows"
 _NO_CELL = ""
 _DECODED_TOGETHER = 500
 """Rows whose keys are decoded at once."""
@@ -98,23 +99,26 @@ class Lines:
     Attributes:
         position: the byte where the last line ended.
         number: of the last line, from 1, counted from `start`.
+        row_start: the byte where the row of the next line begins.
     """
 
     def __init__(self, blocks: Iterable[bytes], start: int = 0) -> None:
         self._blocks = blocks
-        self.position = start
+        self.position = self.row_start = start
         self.number = 0
 
     def __iter__(self) -> Iterator[str]:
         """Yield each line with its end.
 
         Raises:
-            NotTextError: a line is not UTF-8.
+            NotTextError: a line is not UTF-8, or too long, or its row is.
         """
         for raw in _split_lines(self._blocks):
             is_first = self.position == 0
             self.position += len(raw)
             self.number += 1
+            if self.position - self.row_start > _ROW_BYTES_MAX:
+                raise NotTextError(f"a row of more than {_ROW_BYTES_MAX:,} bytes: not a list")
             try:
                 yield (_drop_bom(raw) if is_first else raw).decode("utf-8", "surrogatepass")
             except UnicodeDecodeError:
@@ -130,8 +134,8 @@ def _split_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
         rest = lines.pop()
         for line in lines:
             yield line + b"\n"
-        if len(rest) > _LINE_BYTES_MAX:
-            raise NotTextError(f"a line of more than {_LINE_BYTES_MAX:,} bytes: not a CSV file")
+        if len(rest) > _ROW_BYTES_MAX:
+            raise NotTextError(f"a line of more than {_ROW_BYTES_MAX:,} bytes: not a CSV file")
     if rest:
         yield rest
 
@@ -155,7 +159,9 @@ def parse_rows(lines: Lines, of: KeyList, bucket: str, *, from_start: bool = Tru
     raw = _read_rows(lines)
     if of.header and from_start:
         header = next(raw, None)
-        if header is not None and parser.is_data(header):
+        if isinstance(header, BadRow):
+            yield header
+        elif header is not None and parser.is_data(header):
             yield BadRow(lines.number, "is not a row of column names. Remove from.header, or set it to false")
     while chunk := list(islice(raw, _DECODED_TOGETHER)):
         for row, key in zip(chunk, parser.decode_keys(chunk), strict=True):
@@ -174,14 +180,15 @@ def parse_rows(lines: Lines, of: KeyList, bucket: str, *, from_start: bool = Tru
 def _read_rows(lines: Lines) -> Iterator[_RawRow | BadRow]:
     reader = csv.reader(iter(lines), strict=True)
     while True:
-        line = lines.number + 1
+        line, lines.row_start = lines.number + 1, lines.position
         try:
             cells = next(reader, None)
         except NotTextError as error:
             yield BadRow(line, str(error))
             return
         except csv.Error as error:
-            yield BadRow(line, f"not valid CSV: {error}")
+            words = _LONE_RETURN if "new-line" in str(error) else error
+            yield BadRow(line, f"not valid CSV: {words}")
             continue
         if cells is None:
             return
@@ -211,9 +218,9 @@ class _RowParser:
         """Return the index of a column; that of an empty cell after all others if there is none."""
         return self._columns.index(column) if column in self._columns else -1
 
-    def is_data(self, row: _RawRow | BadRow) -> bool:
+    def is_data(self, row: _RawRow) -> bool:
         """Say whether a row can't be one of column names: it has the bucket, a size, or an MD5 as ETag."""
-        if isinstance(row, BadRow) or len(row[2]) != self._count:
+        if len(row[2]) != self._count:
             return False
         cells = [*row[2], _NO_CELL]
         has_bucket = self._bucket != _NO_CELL and cells[self._bucket_at] == self._bucket
