@@ -43,8 +43,8 @@ def find_ties(keys_from: KeyList | None, entries: Entries) -> Iterator[tuple[Whe
         relation = "equal to" if destination == top[0] else "below"
         words = (
             f"{destination!r} is {relation} the destination of prefixes[{top[1]}]: two rows of a list that "
-            "write the same key would not be found. Choose destinations apart, or a list with the column "
-            "`destination`"
+            "write the same key would not be found. Choose destinations that do not overlap, or a list with "
+            "the column `destination`"
         )
         yield ("prefixes", index, "destination"), words
 

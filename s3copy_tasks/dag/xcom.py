@@ -103,7 +103,7 @@ def _advise_smaller(job: EffectiveJob) -> str:
         if of.inventory
         else "Join them to fewer files, or divide them among several prefixes,"
     )
-    return f"Most of it are the names of the {len(of.files):,} files of {of}. {fewer} and give each a job"
+    return f"Most of it is the names of the {len(of.files):,} files of {of}. {fewer} and give each a job"
 
 
 def dump_batch_metrics(batch: Batch, metrics: TransferMetrics) -> dict[str, Any]:

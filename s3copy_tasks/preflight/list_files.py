@@ -81,7 +81,7 @@ def _find_below(of: KeyList, bucket: ListBucket, *, may_be_empty: bool) -> tuple
         for found in page.objects
         if not found.key.endswith("/")
     )
-    words = f"no file of a list below {of}"
+    words = f"no list below {of}"
     if not files and not may_be_empty:
         raise MissingError(f"{words}. {_CHECK}", code=Code.NOTHING_FOUND)
     return replace(of, files=files), [] if files else [f"nothing to copy: {words}"]

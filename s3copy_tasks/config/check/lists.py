@@ -47,9 +47,7 @@ def check_lists(
         yield from _check_fields(section)
         yield from _check_columns(section)
         if find_list(document, "objects"):
-            words = (
-                "`from` names the objects by a list. Write `prefixes`, which say where its keys are copied to"
-            )
+            words = "with `from`, a list names the objects. Write `prefixes`: where its keys are copied to"
             yield Finding(parts=("objects",), code=Code.EXCLUSIVE_FIELDS, message=words, at_name=True)
     yield from _check_places(document, entries, buckets)
 
@@ -85,7 +83,7 @@ def _check_fields(section: dict[str, Any]) -> Iterator[Finding]:
         if name == "max_age" and has_manifest and not has_inventory:
             words = "`max_age` needs `inventory`: only an inventory says how old it is"
         elif name != "max_age" and has_inventory and not has_manifest:
-            words = f"`{name}` needs `manifest`: an inventory says itself what its files hold"
+            words = f"`{name}` needs `manifest`: an inventory itself says what its files hold"
         else:
             continue
         yield Finding(parts=("from", name), code=Code.EXCLUSIVE_FIELDS, message=words, at_name=True)

@@ -124,7 +124,7 @@ def test_a_job_may_allow_a_prefix_without_lists(bucket: Bucket) -> None:
     """As it may allow that its prefixes are empty. A list that is named must exist in any case."""
     found = bucket.find(make_list("failed/"), on_empty="succeed")
     assert _list_of(found).files == ()
-    assert found.remarks == ("nothing to copy: no file of a list below s3://lists/failed/",)
+    assert found.remarks == ("nothing to copy: no list below s3://lists/failed/",)
     with pytest.raises(MissingError):
         bucket.find(make_list("today.csv"), on_empty="succeed")
 
