@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,6 +14,7 @@ from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.key_list import Column, KeyList, ListFile
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import DEFAULT_TRANSFER
+from s3copy_tasks.core.results_folder import find_results_folder
 from s3copy_tasks.core.store import Stores
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.sender import Sender
@@ -26,11 +28,12 @@ from s3copy_tasks.s3.fast.client import CurlClient
 from tests.faults.kinds import meanwhile
 from tests.support.builders.bench import impatient_for, make_job
 from tests.support.builders.lists import encode_key, make_list, make_rows
+from tests.support.builders.results import RESULTS, check_failed, check_rows, read_failed, read_rows
 from tests.support.s3.small_objects import Stored
 from tests.support.s3.small_s3 import SmallS3
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from mypy_boto3_s3.client import S3Client
@@ -127,6 +130,7 @@ class FaultBench:
             source=BucketStore(self._s3, SOURCE, SOURCE_ACCOUNT),
             destination=BucketStore(self._s3, DESTINATION, DESTINATION_ACCOUNT),
             lists=BucketStore(self._s3, LISTS, None),
+            results=BucketStore(self._s3, RESULTS, None),
         )
 
     def _connect(self, *, renew: bool = False) -> S3Client:
@@ -222,9 +226,9 @@ class FaultBench:
         sender: Sender | None = None,
         metrics: MetricsCollector | None = None,
     ) -> TransferMetrics:
-        """Carry out a batch and return its metrics."""
+        """Carry out a batch and return its metrics; however it ends, its results must agree with them."""
         collector = metrics or MetricsCollector()
-        with count_batch(job, batch, collector):
+        with self._checking_results(job, batch, collector), count_batch(job, batch, collector):
             copy_batch(
                 job,
                 batch,
@@ -235,6 +239,23 @@ class FaultBench:
                 sender=sender or impatient_for(job),
             )
         return collector.metrics()
+
+    @contextmanager
+    def _checking_results(
+        self, job: EffectiveJob, batch: Batch, collector: MetricsCollector
+    ) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            folder, metrics = find_results_folder(job, [batch]), collector.metrics()
+            if folder is not None and "ResultsNotWritten" not in metrics.errors_encountered.by_code:
+                check_rows(read_rows(self._read(folder.name_batch(batch)) or b""), metrics)
+                check_failed(read_failed(self._read(folder.name_failed(batch)) or b""), metrics)
+
+    def _read(self, key: str) -> bytes | None:
+        """Return the content of an object of the results; None if there is none."""
+        found = self.server.contents(RESULTS).get(key)
+        return None if found is None else self.server.writes.read(found.spans)
 
     def run(
         self, job: EffectiveJob, plan: Plan | None = None, *, limits: Limits | None = None

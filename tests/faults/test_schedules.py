@@ -20,6 +20,7 @@ from tests.faults.bench import DESTINATION, FaultBench
 from tests.faults.kinds import FAULTS, meanwhile
 from tests.faults.oracle import Oracle
 from tests.support.builders.bench import impatient_for
+from tests.support.builders.results import PLACE
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -34,6 +35,8 @@ LIMITS = Limits(single_copy_bytes=100, unproven_copy_bytes=99, part_bytes=64)
 """Above 100 bytes an object is a large one; one of 100 is copied in parts if it was uploaded in parts."""
 ENOUGH = (Column.KEY, Column.ETAG, Column.SIZE, Column.STORAGE_CLASS)
 OTHERS = ("changes", "deletes", "overwrites", "clears")
+ANY = (("", "ListObjectsV2"), ("", "PutObject"))
+"""Of any key: pages of listings, and results."""
 HEADS = (("in/", "HeadObject"), ("out/", "HeadObject"))
 SMALL = (("out/", "CopyObject"),)
 SMALL_RELAYED = (("in/", "GetObjectTagging"), ("in/", "GetObject"), ("out/", "PutObject"))
@@ -114,7 +117,7 @@ def strikes(draw: st.DrawFn, objects: tuple[One, ...], *, relayed: bool) -> Stri
     in_parts = relayed or takes_parts(one.size, LIMITS, is_multipart=bool(one.parts))
     in_one = relayed or one.size <= LIMITS.single_copy_bytes
     wanted = (large if in_parts else ()) + (small if in_one else ())
-    side, kind = draw(st.sampled_from([*wanted, *wanted, *HEADS, ("", "ListObjectsV2")]))
+    side, kind = draw(st.sampled_from([*wanted, *wanted, *HEADS, *ANY]))
     nth = draw(st.integers(1, 4 if side else 8))
     return Strike(draw(NAMES), one.suffix, side, kind, nth, draw(TIMES))
 
@@ -232,7 +235,12 @@ def test_any_faults_end_in_exact_metrics(
 def judge(schedule: Schedule, bench: FaultBench) -> None:
     """Carry out a schedule, and compare what is reported with what happened."""
     transfer = TransferOptions(concurrency=schedule.concurrency, batch_objects=schedule.batch_objects)
-    options = {"overwrite": schedule.overwrite, "verify": schedule.verify, "relayed": schedule.relayed}
+    options: dict[str, Any] = {
+        "overwrite": schedule.overwrite,
+        "verify": schedule.verify,
+        "relayed": schedule.relayed,
+        "results": PLACE,
+    }
     keys_from = bench.put_list(schedule.columns) if schedule.columns else None
     job = bench.started(transfer=transfer, keys_from=keys_from, **options)
     plan = bench.plan(job)

@@ -85,3 +85,11 @@ def check_rows(rows: Iterable[Mapping[str, str]], metrics: TransferMetrics) -> N
     assert Counter(row["verified"] for row in rows)["true"] == metrics.files_verified
     copied = [int(row["size"]) for row in rows if row["outcome"] == "copied"]
     assert sum(copied) == metrics.total_bytes_transferred
+
+
+def check_failed(rows: Iterable[Mapping[str, str]], metrics: TransferMetrics) -> None:
+    """Fail the test unless a list of failed objects has those that the metrics name."""
+    listed = Counter(row["key"] for row in rows)
+    assert listed.total() == metrics.files_failed
+    named = Counter(failure.key for failure in metrics.errors_encountered.first if failure.attempts)
+    assert listed <= named, f"{listed} in the list, {named} in metrics"
