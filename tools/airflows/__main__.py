@@ -36,6 +36,7 @@ _AIRFLOW = (
     "tests/integration/test_left_uploads.py",
     "tests/integration/test_operator.py",
     "tests/integration/test_operator_and_dag.py",
+    "tests/integration/test_operator_lists.py",
     "tests/integration/test_options_in_airflow.py",
     "tests/integration/test_parameters.py",
 )
