@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from s3copy_tasks.core.objects import LEFT_OUT
 from s3copy_tasks.core.pages import PageTrail
 from s3copy_tasks.core.store import UploadMarker
 from s3copy_tasks.core.uploads import EarlierUploads, RowSource, UploadOwner, find_upload_spans
@@ -119,6 +120,7 @@ class ListedUploads(NoRecord):
             found.key: RowSource(found.entry, found.source_key, found.version_id)
             for key_range in batch.ranges
             for found in keys.find_range(key_range)
+            if found.decision not in LEFT_OUT
         }
 
     async def _list_spans(

@@ -66,6 +66,7 @@ class Planner:
         self._gap_max = PAGE_KEYS  # leaving out a page without copies is cheaper than to list it again
         self._objects_max: float = job.transfer.batch_objects
         self._bytes_max = job.transfer.batch_bytes
+        self._is_joined = False
         self._ranges = 0
         self._json_bytes = 0
 
@@ -174,8 +175,11 @@ class Planner:
         cut.is_open = False
         self._ranges += 1
         self._json_bytes += cut.ranges[-1].json_bytes
+        if self._is_joined and len(cut.closed) == 1:
+            return
         while self._ranges > RANGES_MAX or self._json_bytes > PLAN_BYTES_MAX:
-            if not any(len(cut.closed) > 1 for cut in self._cuts.values()):
+            self._is_joined = not any(len(cut.closed) > 1 for cut in self._cuts.values())
+            if self._is_joined:
                 return  # each entry has one range: nothing is left to join
             before = self._ranges
             self._gap_max *= 2

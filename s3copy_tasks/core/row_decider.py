@@ -37,8 +37,9 @@ class RowDecider:
         filters = replace(job.filters, modified_since=None)
         self._is_filtered = bool(filters.include or filters.exclude)
         self._left_out = build_filter(filters)
-        self._checks_destination = retried or job.overwrite is Overwrite.CHANGED
-        self._needs_date = self._checks_destination or job.filters.modified_since is not None
+        self._checks_destination = retried or job.overwrite is not Overwrite.ALWAYS
+        compares = retried or job.overwrite is Overwrite.CHANGED
+        self._needs_date = compares or job.filters.modified_since is not None
         self._needs_class = job.options.storage_class == "preserve"
 
     def decide(self, row: Row, file: int) -> Found:
