@@ -85,7 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer("", "", 200 if is_bucket else 404)
 
     def do_PUT(self) -> None:
-        self._answer("", "")
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._answer("", "", ETag=f'"{ETAG}"')
 
     def do_DELETE(self) -> None:
         self._answer("", "", 204)
@@ -106,13 +107,15 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         return parts.path[1:].partition("/")[0], dict(parse_qsl(parts.query, keep_blank_values=True))
 
-    def _answer(self, name: str, text: str, status: int = 200) -> None:
+    def _answer(self, name: str, text: str, status: int = 200, **headers: str) -> None:
         body = f"<{name} {XMLNS}>{text}</{name}>".encode() if name else b""
         delay = float(self.headers.get(DELAY_HEADER, 0))
         time.sleep(max(self._began + delay - time.monotonic(), 0.0))
         self.send_response(status)
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(body)))
+        for header, value in headers.items():
+            self.send_header(header, value)
         self.end_headers()
         self.wfile.write(body)
 

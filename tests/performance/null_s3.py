@@ -46,12 +46,12 @@ daemon off; master_process off; worker_processes 1; pid {home}/pid; error_log {h
 events {{ worker_connections 16384; multi_accept on; }}
 http {{
   access_log off; log_format requests escape=json '{log_format}'; tcp_nodelay on;
-  keepalive_requests 1000000000; keepalive_timeout 300s;
+  keepalive_requests 1000000000; keepalive_timeout 300s; client_max_body_size 0;
   more_clear_input_headers If-None-Match If-Match; # nginx would compare its own ETag
   default_type application/xml; etag off; merge_slashes off; root {home};
   client_body_temp_path {home}; proxy_temp_path {home}; fastcgi_temp_path {home}; uwsgi_temp_path {home};
   scgi_temp_path {home}; ssl_certificate {certificate}; ssl_certificate_key {certificate};
-  add_header x-amz-request-id 0123456789ABCDEF; add_header x-amz-id-2 abcdefghijklmnopqrstuvwxyz0123456789;
+  add_header x-amz-request-id $request_id; add_header x-amz-id-2 abcdefghijklmnopqrstuvwxyz0123456789;
   map "$request_method:$uri" $is_head {{ default ""; "~^HEAD:.*/part-" 1; }}
   server {{ listen 127.0.0.1:{status}; location / {{ stub_status; }} }}
   {servers}

@@ -94,6 +94,7 @@ def s3copy(
     overwrite: str = "changed",
     listed: dict[str, Any] | None = None,
     manifest: Path | None = None,
+    results: str | None = None,
     **transfer: Any,
 ) -> Spent:
     """Run s3copy as its users do.
@@ -103,6 +104,7 @@ def s3copy(
         overwrite: of the job.
         listed: its `from`; None lists the prefix.
         manifest: a file that replaces that list.
+        results: address of a prefix for results; None for none.
         transfer: of the job.
     """
     document = {
@@ -113,6 +115,7 @@ def s3copy(
         "transfer": transfer,
         "overwrite": overwrite,
         "from": listed,
+        "results": None if results is None else {"to": results},
     }
     job = asked.home / "bench.yaml"
     job.write_text(yaml.safe_dump(document))
