@@ -121,7 +121,7 @@ class PlanResults:
         except OSError as error:
             msg = (
                 "results need space in the folder for temporary files for the rows of objects that need no "
-                f"copy, some 50 bytes for each: {error.strerror}. Free some, or set TMPDIR"
+                f"copy, some 40 bytes for each: {error.strerror}. Free some, or set TMPDIR"
             )
             raise TransientError(msg, code=Code.RESULTS_NOT_WRITTEN) from error
         self._blocks.append(_Block(entry, waiting[0][0], waiting[-1][0], self._end, len(packed)))
