@@ -85,7 +85,10 @@ class EntryPlan:
     def count(self, size: int, decision: Decision) -> None:
         """Count one object."""
         self.found += 1
-        if isinstance(decision, SkipReason):
+        if decision is Action.COPY:  # first, because a plan may have millions
+            self.objects += 1
+            self.bytes += size
+        elif isinstance(decision, SkipReason):
             self.skipped[decision] += 1
         elif decision in _FAILING:
             self.failing += 1

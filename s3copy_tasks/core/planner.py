@@ -158,7 +158,8 @@ class Planner:
         last.through = position
         last.objects += 1
         last.bytes += size
-        self._close_if_full(cut)
+        if last.objects >= self._objects_max or last.listed or last.bytes >= self._bytes_max:
+            self._close_if_full(cut)
 
     def _open(self, cut: Cut, position: str | int) -> None:
         cut.ranges.append(GrowingRange(cut.last, position, cut.pending))

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.job import KEY_BYTES_MAX, key_bytes
 from s3copy_tasks.core.multipart import OBJECT_BYTES_MAX
 from s3copy_tasks.core.text import printable
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _SIZE_DIGITS_MAX = 19
 _QUOTED = ('"', "W/")
 _SHOWN = 80
+_RESULTS = ["key", "destination_key"]
+"""The first columns of a run's results."""
 
 
 class RowError(ValueError):
@@ -35,6 +41,8 @@ def check_header(name: str, text: str) -> str:
 
 def parse_etag(text: str) -> str:
     """Return an ETag in quotes."""
+    if text.isalnum() and text.isascii():  # as almost all are
+        return f'"{text}"'
     if not text.strip('"'):
         raise RowError(f"the ETag {show_cell(text)} is empty: leave out its quotes if it is not known")
     return check_header("ETag", text if text.startswith(_QUOTED) else f'"{text}"')
@@ -64,3 +72,17 @@ def parse_moment(text: str) -> datetime:
 def show_cell(text: str) -> str:
     """Return the beginning of a text for a message."""
     return repr(printable(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."))
+
+
+def explain_columns(cells: Sequence[str], columns: Sequence[str]) -> str:
+    """Return what is wrong with the number of a row's cells, and what would fix it."""
+    count, said = len(cells), ", ".join(columns)
+    has = "1 column" if count == 1 else f"{count} columns"
+    problem = f"has {has}, but from.columns says {len(columns)}: {said}"
+    if cells[: len(_RESULTS)] == _RESULTS:
+        return f"{problem}. These are results: the lists of failed objects are below them, in failed/"
+    if count == 1 and ("\t" in cells[0] or ";" in cells[0]):
+        return f"{problem}. Separate columns by commas"
+    if count > len(columns):
+        return f"{problem}. A key with commas needs quotes"
+    return problem

@@ -18,6 +18,7 @@ from s3copy_tasks.core.row_cells import (
     RowError,
     check_header,
     check_key,
+    explain_columns,
     parse_etag,
     parse_moment,
     parse_size,
@@ -35,8 +36,6 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _KEY_HEADERS = frozenset({"key", "object_key"})
 _ROW_BYTES_MAX = 2**20
-_RESULTS = ["key", "destination_key"]
-"""The first columns of a run's results."""
 _LONE_RETURN = "a lone carriage return, which ends no line. Save the list with line ends of Unix or Windows"
 _NO_CELL = ""
 _DECODED_TOGETHER = 500
@@ -213,6 +212,7 @@ class _RowParser:
         self._destination_at = self._find(Column.DESTINATION)
         self._latest_at = self._find(Column.IS_LATEST)
         self._marker_at = self._find(Column.IS_DELETE_MARKER)
+        self._checked_class = ""
 
     def _find(self, column: Column) -> int:
         """Return the index of a column; that of an empty cell after all others if there is none."""
@@ -246,7 +246,7 @@ class _RowParser:
         """Return a row; None for a delete marker, and for a version that is not the current one."""
         position, line, cells = row
         if len(cells) != self._count:
-            raise RowError(self._explain_columns(cells))
+            raise RowError(explain_columns(cells, self._columns))
         cells.append(_NO_CELL)
         if cells[self._latest_at] == "false" or cells[self._marker_at] == "true":
             return None
@@ -261,10 +261,16 @@ class _RowParser:
             self._decode_version(cells[self._version_at]) or None,
             parse_etag(etag) if etag else "",
             parse_size(size) if size else None,
-            check_header("storage class", storage_class) if storage_class else None,
+            self._check_class(storage_class) if storage_class else None,
             parse_moment(moment) if moment else None,
             self._decode_key(destination) if destination else None,
         )
+
+    def _check_class(self, text: str) -> str:
+        """Return a storage class; most rows have the one that was checked last."""
+        if text != self._checked_class:
+            self._checked_class = check_header("storage class", text)
+        return text
 
     def _explain_bucket(self, cells: list[str]) -> str:
         name = cells[self._key_at].strip().lower().replace(" ", "_")
@@ -288,15 +294,3 @@ class _RowParser:
     def _decode_version(self, text: str) -> str:
         """Return a version; S3's own lists do not encode it, because no version has a `%`."""
         return check_header("version", unquote(text) if "%" in text and self._url_encoded else text)
-
-    def _explain_columns(self, cells: list[str]) -> str:
-        count, said = len(cells), ", ".join(self._columns)
-        has = "1 column" if count == 1 else f"{count} columns"
-        problem = f"has {has}, but from.columns says {self._count}: {said}"
-        if cells[: len(_RESULTS)] == _RESULTS:
-            return f"{problem}. These are results: the lists of failed objects are below them, in failed/"
-        if count == 1 and ("\t" in cells[0] or ";" in cells[0]):
-            return f"{problem}. Separate columns by commas"
-        if count > self._count:
-            return f"{problem}. A key with commas needs quotes"
-        return problem
