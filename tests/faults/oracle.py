@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.core.metrics import Failure, TransferMetrics
+    from s3copy_tasks.core.metrics import TransferMetrics
     from tests.faults.bench import FaultBench
     from tests.faults.proxy import Exchange
     from tests.support.s3.small_objects import Stored
 
 Fate: TypeAlias = tuple[str, int]
 """A possible outcome of an object, and the bytes that are counted for it."""
+_LISTING = "ListObjectsV2"
 SKIPPED, VANISHED, UNKNOWN, UNSEEN, FAILED = (
     (name, 0) for name in ("skipped", "vanished", "unknown", "unseen", "failed")
 )
@@ -74,13 +75,7 @@ class Oracle:
             if failure.key.startswith("in/"):
                 suffix = failure.key.removeprefix("in/")
                 has_reason = self._struck(suffix) or any(name == suffix for _, name in self.bench.deeds)
-                assert has_reason or self._asked_why(failure), f"{failure} without any fault"
-
-    def _asked_why(self, failure: Failure) -> bool:
-        """Say whether a listing was struck that should have said why a HEAD found nothing."""
-        kind = "ListObjectsV2"
-        struck = any(one.fault for one in self.bench.proxy.exchanges if one.request.kind == kind)
-        return failure.message.startswith(kind) and struck
+                assert has_reason or self._struck_listings(), f"{failure} without any fault"
 
     def _check_counts(self, metrics: TransferMetrics, *, retried: bool) -> None:
         failed = Counter(
@@ -112,7 +107,7 @@ class Oracle:
         """Return the possible outcomes of an object that was not reported as failed."""
         never = self.job.overwrite is Overwrite.NEVER
         deleted = self._did("source deleted", suffix)
-        said_gone = bool({"NoSuchKey", "NoSuchUpload"} & self._struck(suffix))
+        said_gone = bool({"NoSuchKey", "NoSuchUpload"} & (self._struck(suffix) | self._struck_listings()))
         written = self._counted_writes(suffix, retried=retried)
         fates = {("copied", one.size) for one in written}
         is_known = any(one.is_known for one in self._writes_of(suffix))
@@ -158,6 +153,11 @@ class Oracle:
         """Return the faults that struck requests for an object."""
         keys = {f"in/{suffix}", f"out/{suffix}"}
         return {one.fault for one in self.bench.proxy.exchanges if one.fault and one.request.key in keys}
+
+    def _struck_listings(self) -> set[str]:
+        """Return the faults that struck listings: also those that say why a HEAD found nothing."""
+        exchanges = self.bench.proxy.exchanges
+        return {one.fault for one in exchanges if one.fault and one.request.kind == _LISTING}
 
     def _did(self, deed: str, suffix: str) -> bool:
         return (deed, suffix) in self.bench.deeds
