@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tests.support.s3.proxy import Proxy
     from tests.support.s3.sides import Sides
 
+pytestmark = pytest.mark.needs("any_bucket")
+
 DENIED = Reply.error(403, "AccessDenied", "Access Denied")
 BUCKET_AND_KEY = (Column.BUCKET, Column.KEY)
 

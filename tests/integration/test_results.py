@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.integration.conftest import RunDag
     from tests.support.s3.sides import Sides
 
+pytestmark = pytest.mark.needs("any_bucket")
+
 LIMITS = Limits(single_copy_bytes=2**20, part_bytes=5 * 2**20)
 
 
