@@ -190,9 +190,9 @@ def chain(cron: str, zone: str, first_day: tuple[int, int, int]) -> list[datetim
     """Return the logical dates of Airflow's runs around a day, from some days before it."""
     day = datetime(*first_day, tzinfo=UTC)
     start = day - timedelta(days=2)
-    count = 24 * 6 if cron == "@hourly" else 60
+    count = 24 * 7 if cron == "@hourly" else 60
     runs = airflow_intervals(cron, zone, (start.year, start.month, start.day), count)
-    return [begin for begin, _ in runs if day <= begin < day + timedelta(days=3)]
+    return [begin for begin, _ in runs if day <= begin < day + timedelta(days=4)]
 
 
 @pytest.mark.parametrize(("zone", "first_day"), CHANGES.values(), ids=CHANGES)
