@@ -14,8 +14,8 @@ from s3copy_tasks.core.objects import ForeignObject, S3Object
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-READ_BYTES = 8 * 2**20
-"""Bytes of a request that reads a list."""
+FIRST_READ_BYTES, READ_BYTES = 2**20, 8 * 2**20
+"""Bytes of the requests that read a list. The first ones of many files may be sent together."""
 
 
 class Column(StrEnum):
@@ -80,6 +80,11 @@ class ListFile:
     key: str
     size: int
     etag: str
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether it has to be unpacked."""
+        return self.key.endswith(".gz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

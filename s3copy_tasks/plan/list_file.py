@@ -10,7 +10,7 @@ from contextlib import closing
 from gzip import BadGzipFile, GzipFile
 from typing import TYPE_CHECKING, Protocol
 
-from s3copy_tasks.core.key_list import READ_BYTES
+from s3copy_tasks.core.key_list import FIRST_READ_BYTES, READ_BYTES
 from s3copy_tasks.engine.loop import event_loop
 from s3copy_tasks.errors import Code, ConditionError, ConfigError, MissingError
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.objects import S3Object
 
 _BLOCK_BYTES = 2**20
-_COMPRESSED = ".gz"
 
 
 class ReadsBytes(Protocol):
@@ -34,7 +33,7 @@ class ReadsBytes(Protocol):
 
 
 class ListBlocks:
-    """The content of a list's file in blocks, from one position up to another.
+    """The content of a list's file in blocks, from one position up to another; it is read once.
 
     Args:
         store: has the file.
@@ -49,10 +48,9 @@ class ListBlocks:
     ) -> None:
         self._of, self._file = of, file
         self._after, self._through = after, through
-        self._is_compressed = file.key.endswith(_COMPRESSED)
-        whole = self._is_compressed
-        end = file.size if whole or through is None else through
-        self._raw = _RawFile(store, of.pin(file), 0 if whole else after, end)
+        is_whole = file.is_compressed
+        end = file.size if is_whole or through is None else through
+        self._raw = _RawFile(store, of.pin(file), 0 if is_whole else after, end)
 
     def begin(self) -> None:
         """Request the first bytes; then either iterate or `close`."""
@@ -83,8 +81,9 @@ class ListBlocks:
 
     def _read(self) -> Iterator[bytes]:
         with closing(self._raw):
-            unpacked = GzipFile(fileobj=io.BufferedReader(self._raw)) if self._is_compressed else self._raw
-            position = 0 if self._is_compressed else self._after
+            is_compressed = self._file.is_compressed
+            unpacked = GzipFile(fileobj=io.BufferedReader(self._raw)) if is_compressed else self._raw
+            position = 0 if is_compressed else self._after
             while self._through is None or position < self._through:
                 block = unpacked.read(_BLOCK_BYTES)
                 if not block:
@@ -102,13 +101,15 @@ class _RawFile(io.RawIOBase):
     def __init__(self, store: ReadsBytes, pinned: S3Object, first: int, end: int) -> None:
         self._store = store
         self._pinned = pinned
-        self._next, self._end = first, end
+        self._first = self._next = first
+        self._end = end
         self._waiting: Future[bytes] | None = None
         self._block = memoryview(b"")
 
     def request_next(self) -> None:
         if self._waiting is None and self._next < self._end:
-            last = min(self._next + READ_BYTES, self._end) - 1
+            size = FIRST_READ_BYTES if self._next == self._first else READ_BYTES
+            last = min(self._next + size, self._end) - 1
             call = self._store.get_bytes(self._pinned, self._next, last)
             self._waiting = asyncio.run_coroutine_threadsafe(call, event_loop())
             self._next = last + 1

@@ -12,6 +12,7 @@ from s3copy_tasks.core.rows import BadRow, Lines, parse_rows
 from s3copy_tasks.engine.local_files import LocalFiles
 from s3copy_tasks.errors import Code, ConfigError, MissingError
 from s3copy_tasks.plan.list_file import ListBlocks
+from s3copy_tasks.plan.listing import begin_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.batch import KeyRange
     from s3copy_tasks.core.decide import Found
     from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.rows import Row
     from s3copy_tasks.engine.paced_store import PacedStores
     from s3copy_tasks.plan.list_file import ReadsBytes
 
@@ -52,11 +54,12 @@ class RowKeys:
         """
         problems: list[str] = []
         in_scope, decide, outside = 0, self._decider.decide, ""
-        for index, file in enumerate(self._of.files):
-            with closing(ListBlocks(self._store, self._of, file)) as blocks:
-                for row in parse_rows(Lines(blocks), self._of, self._job.source.bucket):
+        with closing(self._open_files()) as files:
+            for index, rows in files:
+                for row in rows:
                     if isinstance(row, BadRow):
-                        problems.append(f"{self._of.describe(file)}:{row.line}: {row.problem}")
+                        where = self._of.describe(self._of.files[index])
+                        problems.append(f"{where}:{row.line}: {row.problem}")
                         self._raise_problems(problems, at_least=_PROBLEMS_SHOWN)
                     elif not problems:
                         found = decide(row, index)
@@ -68,6 +71,14 @@ class RowKeys:
         self._raise_problems(problems, at_least=1)
         if not in_scope and self._job.on_empty == "fail":
             raise MissingError(self._explain_nothing(outside), code=Code.NOTHING_FOUND)
+
+    def _open_files(self) -> Generator[tuple[int, Iterator[Row | BadRow]]]:
+        """Yield the index and the rows of each file; the next files are requested ahead."""
+        opened = (ListBlocks(self._store, self._of, file) for file in self._of.files)
+        with closing(begin_ahead(opened)) as files:
+            for index, blocks in enumerate(files):
+                with closing(blocks):
+                    yield index, parse_rows(Lines(blocks), self._of, self._job.source.bucket)
 
     def _explain_nothing(self, outside: str) -> str:
         """Return why nothing is in scope, with the first key that is not."""
@@ -105,7 +116,7 @@ class RowKeys:
 
 
 class _RowRange:
-    """The objects of a range of rows; each iteration reads it."""
+    """The objects of a range of rows; it is read once."""
 
     def __init__(self, keys: RowKeys, key_range: KeyRange) -> None:
         self._keys = keys

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 START_BYTES = 64 * 2**10
 """Bytes that are read of the first file, and unpacked of it."""
-_COMPRESSED = ".gz"
 _GZIP = 16 + zlib.MAX_WBITS
 _SHOWN = 10
 
@@ -38,7 +37,7 @@ def read_first_rows(of: KeyList, bucket: ListBucket | None, source_bucket: str) 
         return []
     start = _read_start(of, file, bucket)
     is_whole = len(start) == file.size
-    if file.key.endswith(_COMPRESSED):
+    if file.is_compressed:
         start, is_whole = _unpack(start, of.describe(file), is_whole=is_whole)
     rows: list[Row] = []
     problems: list[str] = []

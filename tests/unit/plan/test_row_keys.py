@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections import Counter
 from dataclasses import replace
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,7 @@ from s3copy_tasks.errors import ConfigError, CopyError, MissingError
 from s3copy_tasks.report.summary import details, outside_metrics, run_metrics, verdict
 from tests.support.builders.bench import SOURCE, Bench
 from tests.support.builders.lists import LISTS, encode_key, make_list, make_rows, put_list
-from tests.support.s3.memory import MemoryStore, threaded
+from tests.support.s3.memory import Call, MemoryStore, threaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -222,6 +223,22 @@ def test_a_destination_says_which_entry_is_meant() -> None:
     metrics = bench.run(job)
     assert set(bench.written) == {"out/b/c", "single"}
     assert metrics.files_skipped == {SkipReason.OUT_OF_SCOPE: 1}
+
+
+def test_many_files_are_requested_together() -> None:
+    """A list of many small files, as those of failed objects are, does not take a round trip for each."""
+    bench = ListBench()
+    job = bench.listed(*(f"in/{n}\n".encode() for n in range(20)))
+    last = Event()
+
+    def wait_for_another(call: Call) -> None:
+        if call.verb == "get_bytes" and call.key == "list-0.csv":
+            assert last.wait(10)
+        if call.verb == "get_bytes" and call.key == "list-15.csv":
+            last.set()
+
+    bench.server.before.append(wait_for_another)
+    assert sum(entry.found for entry in bench.plan(job).entries) == 20
 
 
 def test_wrong_rows_stop_the_plan() -> None:
