@@ -82,12 +82,7 @@ class Copier:
         if source is None:
             return None
         replaces = existing.object if existing else None
-        decide = self._decide_first
-        decision = (
-            decide.decide_named(source, replaces, named.key)
-            if named.suffix is None
-            else decide.decide_listed(source, replaces, named.suffix, named.key)
-        )
+        decision = self._decide_first.decide_listed(source, replaces, named.suffix, named.key)
         return Decided(
             entry=named.entry,
             position=named.position,

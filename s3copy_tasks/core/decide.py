@@ -209,9 +209,11 @@ class Decider:
         self._run_started = job.run_started if retried else None
 
     def decide_listed(
-        self, source: S3Object, destination: S3Object | None, suffix: str, destination_key: str
+        self, source: S3Object, destination: S3Object | None, suffix: str | None, destination_key: str
     ) -> Decision:
-        """Decide for an object that was listed below a prefix."""
+        """Decide for an object below a prefix; without a suffix, for one that the job names."""
+        if suffix is None:
+            return self.decide_named(source, destination, destination_key)
         reason = self._left_out(suffix, source.last_modified)
         if not destination_key:
             return reason or SkipReason.FOLDER_MARKER

@@ -77,11 +77,8 @@ class RowDecider:
     def _name(self, row: Row, file: int, entry: EntryId, suffix: str | None, key: str) -> Found:
         listed = _describe(row, self._job.source.bucket) if self._says_enough(row) else None
         if listed is not None and not self._checks_destination:
-            decision = (
-                self._decider.decide_named(listed, None, key)
-                if suffix is None or not self._needs_date
-                else self._decider.decide_listed(listed, None, suffix, key)
-            )
+            judged = suffix if self._needs_date else None  # else its filters have passed already
+            decision = self._decider.decide_listed(listed, None, judged, key)
             return Decided(
                 entry=entry, position=row.position, source=listed, key=key, decision=decision, file=file
             )
