@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.support.airflow.stack import BIN
+from tests.support.command import run_command
 from tests.support.s3.proxy import Proxy, Reply
 from tests.support.s3.servers import READER, WRITER
 from tests.support.s3.servers.endpoint import REGION, WORKER
@@ -27,12 +27,9 @@ COMMANDS = ("plan", "run", "audit", "policy")
 
 def s3copy(folder: Path, *arguments: str) -> tuple[int, str, str]:
     """Return exit code, stdout and stderr; a traceback or a secret is never an answer."""
-    command: list[str | Path] = [BIN / "s3copy", *arguments, "--config-dir", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    for output in (done.stdout, done.stderr):
-        assert "Traceback" not in output
-        assert SECRET not in output
-    return done.returncode, done.stdout, done.stderr
+    code, out, err = run_command("s3copy", *arguments, "--config-dir", folder)
+    assert SECRET not in out + err
+    return code, out, err
 
 
 def write(folder: Path, sides: Sides, **changes: Any) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.airflow.stack import BIN
 from tests.support.builders import documents
+from tests.support.command import run_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,18 +42,7 @@ def write(sides: Sides, folder: Path, **changes: Any) -> None:
 
 
 def s3copy(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    """Return exit code, stdout and stderr; a traceback is never an answer."""
-    done = subprocess.run(
-        [BIN / "s3copy", *arguments, "--config-dir", str(folder)],
-        env={**os.environ},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    return done.returncode, done.stdout, done.stderr
+    return run_command("s3copy", *arguments, "--config-dir", folder, cwd=folder)
 
 
 def test_the_list_of_the_job(sides: Sides, folder: Path) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import os
 import shlex
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.airflow.stack import BIN
 from tests.support.builders import documents
+from tests.support.command import run_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,18 +35,9 @@ def folder(sides: Sides, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Return what a command printed; a traceback is never an answer."""
-    done = subprocess.run(
-        [BIN / arguments[0], *arguments[1:], "--config-dir", str(folder)],
-        env={**os.environ},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
+def s3copy(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Return exit code and stdout."""
+    return run_command("s3copy", *arguments, "--config-dir", folder)[:2]
 
 
 def read_rows(sides: Sides, address: str) -> list[dict[str, str]]:
@@ -65,9 +54,9 @@ def read_rows(sides: Sides, address: str) -> list[dict[str, str]]:
 
 def test_the_printed_command_copies_what_failed(sides: Sides, folder: Path) -> None:
     """The folder and the command are printed; once the cause is gone, the command copies just that object."""
-    done = call(folder, "s3copy", "run", "daily")
-    assert done.returncode == 1
-    *_, address, words, command = done.stdout.splitlines()
+    code, out = s3copy(folder, "run", "daily")
+    assert code == 1
+    *_, address, words, command = out.splitlines()
     assert address.startswith(f"results: s3://{sides.destination_bucket}/results/daily/manual__")
     assert words == "1 failed; to run only these again:"
     rows = read_rows(sides, address.removeprefix("results: "))
@@ -78,9 +67,9 @@ def test_the_printed_command_copies_what_failed(sides: Sides, folder: Path) -> N
     }
 
     sides.put("data/=b, é", b"restored")
-    again = call(folder, *shlex.split(command), "--json")
-    report = json.loads(again.stdout)
-    assert (again.returncode, report["total_files_found"], report["files_copied_successfully"]) == (0, 1, 1)
+    code, out, _ = run_command(*shlex.split(command), "--json")
+    report = json.loads(out)
+    assert (code, report["total_files_found"], report["files_copied_successfully"]) == (0, 1, 1)
     assert sides.copied()["copy/=b, é"] == b"restored"
     (row,) = read_rows(sides, report["results"])
     assert (row["key"], row["outcome"], row["verified"]) == ("data/%3Db%2C%20%C3%A9", "copied", "true")
@@ -89,8 +78,8 @@ def test_the_printed_command_copies_what_failed(sides: Sides, folder: Path) -> N
 def test_a_second_run_has_rows_of_what_it_skips(sides: Sides, folder: Path) -> None:
     """A run that copies nothing has a row for each object, in the plan's own file or its batch's."""
     sides.source.delete_object(Bucket=sides.source_bucket, Key="data/=b, é")
-    assert call(folder, "s3copy", "run", "daily").returncode == 0
-    report = json.loads(call(folder, "s3copy", "run", "daily", "--json").stdout)
+    assert s3copy(folder, "run", "daily")[0] == 0
+    report = json.loads(s3copy(folder, "run", "daily", "--json")[1])
     assert report["files_skipped"] == {"unchanged": 2}
     rows = read_rows(sides, report["results"])
     assert [(row["outcome"], row["reason"]) for row in rows] == [("skipped", "unchanged")] * 2
@@ -98,5 +87,5 @@ def test_a_second_run_has_rows_of_what_it_skips(sides: Sides, folder: Path) -> N
 
 def test_a_dry_run_writes_nothing(sides: Sides, folder: Path) -> None:
     """Neither copies nor rows; its report names no folder."""
-    report = json.loads(call(folder, "s3copy", "run", "daily", "--dry-run", "--json").stdout)
+    report = json.loads(s3copy(folder, "run", "daily", "--dry-run", "--json")[1])
     assert (report["results"], sides.copied()) == (None, {})

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.airflow.stack import BIN
 from tests.support.builders.documents import document, write
 from tests.support.builders.inventories import FOLDER, make_inventory, make_row
+from tests.support.command import run_command
 from tests.support.s3.iam import Policies
 from tests.support.s3.recorder import Recorder
 from tests.support.s3.servers import DESTINATION_ACCOUNT, READER, SOURCE_ACCOUNT, WRITER, Endpoint
@@ -97,10 +96,9 @@ def is_about_lists(access: Access) -> bool:
 
 def s3copy(*arguments: str) -> str:
     """Run the command in a process of its own, because it configures the log; return its stdout."""
-    command: list[str | Path] = [BIN / "s3copy", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return str(done.stdout)
+    code, out, err = run_command("s3copy", *arguments)
+    assert code == 0, err
+    return out
 
 
 def test_the_printed_policies_are_enough_and_needed(
