@@ -136,5 +136,5 @@ def _remark_unknown_owners(
         if side is not None and side.location.bucket not in known:
             yield (
                 f"{name}: the account of {side.location} is not known. If it is not that of {side.role}, the "
-                "policy of that bucket needs the same statements about it, with the role as Principal"
+                "bucket's policy also needs the statements about it, with this role as Principal"
             )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.core.job import Filters
     from s3copy_tasks.core.key_list import KeyList, ListFile
 
 _SHOWN = 10
@@ -47,13 +48,11 @@ def render_job(
         manifest: a list for this run only: its address, or a file of this machine; not with `prefixes`.
 
     Raises:
-        ConfigError: a template has no value in this run, or renders to an invalid value; or the job has no
-            such prefix, or the list is not valid.
+        ConfigError: a template has no valid value in this run; the job has no such prefix; the list is wrong.
     """
     rendered = _rendered(job, names, leave_out=None if manifest is None else _MANIFEST)
     keys_from = _choose_key_list(job, rendered, manifest, prefixes)
     chosen = _chosen(job, prefixes)
-    since = rendered.get("filters.modified_since")
     try:
         return EffectiveJob(
             name=job.name,
@@ -63,9 +62,7 @@ def render_job(
             destination=job.destination,
             prefixes=_entries("prefixes", job.prefixes, chosen, rendered),
             objects=_entries("objects", job.objects, range(0 if prefixes else len(job.objects)), rendered),
-            filters=replace(
-                job.filters, modified_since=None if since is None else parse_moment(since, job.timezone)
-            ),
+            filters=_filters(job, rendered),
             overwrite=Overwrite.ALWAYS if force and job.overwrite is Overwrite.CHANGED else job.overwrite,
             verify=job.verify,
             on_empty=job.on_empty,
@@ -79,6 +76,12 @@ def render_job(
         )
     except ConfigError as error:
         raise _refused(job, error.message.splitlines()) from None
+
+
+def _filters(job: CopyJob, rendered: Mapping[str, str]) -> Filters:
+    since = rendered.get("filters.modified_since")
+    moment = None if since is None else parse_moment(since, job.timezone)
+    return replace(job.filters, modified_since=moment)
 
 
 def _choose_key_list(

@@ -97,10 +97,10 @@ def copy_batch(
     on_counted: Callable[[int], None] | None = None,
     sender: Sender | None = None,
 ) -> None:
-    """List the batch's ranges again, decide again, copy, and count every object inside.
+    """Find the keys of the batch's ranges again, decide again, copy, and count every object inside.
 
-    Ranges whose decisions the attempt's own plan has kept are not listed again. A failed object never stops
-    the others; a listing that fails leaves the rest of its range unknown.
+    Ranges whose decisions the attempt's own plan has kept are not read again. A failed object never stops
+    the others; a listing or a list that fails leaves the rest of its range unknown.
 
     Args:
         job: the run.
@@ -110,8 +110,7 @@ def copy_batch(
         attempt: which attempt of this batch it is; None means the first and only one.
         limits: None means the usual ones.
         on_counted: called after each object with the number of objects counted so far.
-        sender: the budget of requests, stopped when the batch is aborted; None makes one with the job's
-            concurrency.
+        sender: the budget of requests, stopped when the batch is aborted; None makes one of the job's.
 
     Raises:
         ConfigError: the batch belongs to another plan.
@@ -120,26 +119,33 @@ def copy_batch(
     sender = sender or Sender(job.transfer.in_flight)
     attempt = attempt or Attempt()
     metrics.record_earlier_requests(attempt.requests or Requests(at_least=attempt.retried))
+    retried = attempt.retried
     sides = pace_stores(stores, sender, source_behind_seconds=job.source_behind_seconds)
-    transfer = Transfer(job, sides, attempt.uploads, limits)
-    copier = Copier(job, sides, transfer, retried=attempt.retried)
-    listing = Listing(job, sides, retried=attempt.retried)
-    source = open_key_source(job, sides, listing, retried=attempt.retried)
-    results = open_results(job, batch, sides, retried=attempt.retried)
+    copier = Copier(job, sides, Transfer(job, sides, attempt.uploads, limits), retried=retried)
+    listing = Listing(job, sides, retried=retried)
+    source = open_key_source(job, sides, listing, retried=retried)
+    results = open_results(job, batch, sides, retried=retried)
     outcomes = Outcomes(metrics, results)
     verifier = Verifier(listing, outcomes, limits or LIMITS)
     work = _BatchWork(job, copier, outcomes, verifier, sender, on_counted)
     try:
-        attempt.abort_left(sides.destination, batch)
-        _copy_ranges(batch, partial(_find_range, attempt.kept, source), verifier, work, outcomes)
-    except BaseException:
-        sender.stop()
-        work.abandon()
-        raise
+        with _abandon_on_error(work, sender):
+            attempt.abort_left(sides.destination, batch)
+            _copy_ranges(batch, partial(_find_range, attempt.kept, source), verifier, work, outcomes)
     finally:
         outcomes.settle()
         results.write(metrics)
         metrics.record_requests(sender.counted())
+
+
+@contextmanager
+def _abandon_on_error(work: _BatchWork, sender: Sender) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        sender.stop()
+        work.abandon()
+        raise
 
 
 def _find_range(kept: KeptDecisions, source: KeySource, key_range: KeyRange) -> FoundRange:

@@ -271,14 +271,11 @@ class MetricsCollector:
     def find_missing(self, planned: Mapping[EntryId, int]) -> dict[EntryId, int]:
         """Return how many objects were not counted yet, by entry; `expect` corrects what was planned."""
         with self._lock:
-            numbers = {entry_number(entry): (entry, count) for entry, count in planned.items()}
-            for number in self._parts.keys() - numbers.keys():
-                numbers[number] = (None if number < 0 else number), 0
-            parts = {number: self._parts.get(number, _Part()) for number in numbers}
-            return {
-                entry: max(count + parts[number].unplanned - parts[number].found, 0)
-                for number, (entry, count) in numbers.items()
-            }
+            counts = dict(planned)
+            for number in self._parts:
+                counts.setdefault(None if number < 0 else number, 0)
+            parts = {entry: self._parts.get(entry_number(entry), _Part()) for entry in counts}
+            return {entry: max(counts[entry] + one.unplanned - one.found, 0) for entry, one in parts.items()}
 
     def finish_operation(self) -> OperationMetrics:
         """Return what was counted, as `TransferMetrics.as_dict` does."""

@@ -97,13 +97,8 @@ def least_privileges(
     readers, writers = [source.role, destination.role], [destination.role]
     more = {} if key_list is None else {"from": (key_list, _key_list_statements(key_list))}
     more |= {} if results is None else {"results": (results, _results_statements(results))}
-    found = _role_policies(
-        {
-            "source": (source, [lists, *reads]),
-            "destination": (destination, [*reads, *writes, *keys]),
-            **more,
-        }
-    )
+    users = {"source": (source, [lists, *reads]), "destination": (destination, [*reads, *writes, *keys])}
+    found = _role_policies(users | more)
     needs = {
         "source": [(lists, [source.role]), *((statement, readers) for statement in reads)],
         "destination": [(statement, writers) for statement in writes],

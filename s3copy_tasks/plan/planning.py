@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.planner import Plan
     from s3copy_tasks.core.store import Stores
+    from s3copy_tasks.engine.paced_store import PacedStores
     from s3copy_tasks.plan.ahead import ListingAhead
+    from s3copy_tasks.plan.key_source import KeySource
 
 
 @collect_garbage_rarely()
@@ -55,15 +57,9 @@ def plan_job(
         ConfigError: two sources would be written to one destination key, or a list has invalid rows.
         CopyError: a listing failed, a list can't be read, or results can't be written.
     """
-    sides = pace_stores(
-        stores,
-        sender or Sender(job.transfer.in_flight),
-        source_behind_seconds=job.source_behind_seconds,
-    )
-    if ahead is not None and job.source_behind_seconds:  # its dates are not corrected
-        ahead.close()
-    listing = Listing(job, sides, retried=retried, reach=WHOLE, ahead=ahead)
-    source = open_key_source(job, sides, listing, retried=retried)
+    sender = sender or Sender(job.transfer.in_flight)
+    sides = pace_stores(stores, sender, source_behind_seconds=job.source_behind_seconds)
+    source = _open_source(job, sides, ahead, retried=retried)
     planner = Planner(job, batches_max)
     kept = KeptDecisions(0) if kept is None else kept
     seen = 0
@@ -81,6 +77,15 @@ def plan_job(
         plan = planner.finish()
         results.write(plan.batches)
     return plan
+
+
+def _open_source(
+    job: EffectiveJob, sides: PacedStores, ahead: ListingAhead | None, *, retried: bool
+) -> KeySource:
+    if ahead is not None and job.source_behind_seconds:  # its dates are not corrected
+        ahead.close()
+    listing = Listing(job, sides, retried=retried, reach=WHOLE, ahead=ahead)
+    return open_key_source(job, sides, listing, retried=retried)
 
 
 def _add(planner: Planner, found: Found) -> None:
