@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from tests.support.s3.proxy import Proxy
     from tests.support.s3.sides import Sides
 
-pytestmark = pytest.mark.needs("any_bucket")
-
 DENIED = Reply.error(403, "AccessDenied", "Access Denied")
 BUCKET_AND_KEY = (Column.BUCKET, Column.KEY)
 
@@ -45,8 +43,8 @@ class Lists:
     results: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.bucket = f"lists-{self.sides.source_bucket}"
-        self.results = f"results-{self.sides.source_bucket}"
+        self.bucket = f"{self.sides.source_bucket}-lists"
+        self.results = f"{self.sides.destination_bucket}-results"
         self.sides.source.create_bucket(Bucket=self.bucket)
         self.sides.destination.create_bucket(Bucket=self.results)
 
@@ -274,7 +272,7 @@ def test_a_relay_is_found_by_the_keys_of_a_list(lists: Lists, proxy: Proxy) -> N
 DENIED_LISTS = {
     "file": ("HeadObject", "today.csv", "today.csv", "s3:GetObject", "/today.csv"),
     "its rows": ("GetObject", "today.csv", "today.csv", "s3:GetObject", "/today.csv"),
-    "prefix": ("ListObjectsV2", "lists-", "failed/", "s3:ListBucket", ""),
+    "prefix": ("ListObjectsV2", "-lists", "failed/", "s3:ListBucket", ""),
     "rows below it": ("GetObject", "failed/", "failed/", "s3:GetObject", "/failed/*"),
     "manifest.json": ("GetObject", "manifest.json", FOLDER, "s3:GetObject", f"/{FOLDER}*"),
     "file of an inventory": ("HeadObject", "csv.gz", FOLDER, "s3:GetObject", f"/{FOLDER}*"),

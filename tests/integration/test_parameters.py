@@ -79,8 +79,8 @@ def listed(job: CopyJob, sides: Sides) -> CopyJob:
     """The job with results, so that a run may name a list; the source has two more objects."""
     for key in ("daily/b", "daily/c"):
         sides.put(key, key.encode())
-    sides.destination.create_bucket(Bucket=f"results-{sides.source_bucket}")
-    location = sides.job().destination.reach(f"results-{sides.source_bucket}")
+    sides.destination.create_bucket(Bucket=f"{sides.destination_bucket}-results")
+    location = sides.job().destination.reach(f"{sides.destination_bucket}-results")
     return replace(job, results=ResultsPlace(location=location, prefix="copies/"))
 
 

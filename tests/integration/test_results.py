@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tests.integration.conftest import RunDag
     from tests.support.s3.sides import Sides
 
-pytestmark = pytest.mark.needs("any_bucket")
-
 LIMITS = Limits(single_copy_bytes=2**20, part_bytes=5 * 2**20)
 
 
@@ -40,6 +38,7 @@ def written(sides: Sides) -> dict[str, bytes]:
     return {key: content for key, content in sides.copied().items() if key.startswith("results/")}
 
 
+@pytest.mark.needs("parts_by_role")
 @pytest.mark.parametrize("client", ["fast", "boto3"])
 def test_rows_have_what_s3_said(sides: Sides, client: Literal["fast", "boto3"]) -> None:
     """A row of a small and of a large copy has the version that was made, and its ETag."""

@@ -74,12 +74,6 @@ def any_key(probe: Probe) -> bool:
     return not is_refused(probe.server.client_of(Keys("AKIAANYBODY000000000", "any")).list_buckets)
 
 
-def any_bucket(probe: Probe) -> bool:
-    bucket = f"{probe.sides.source_bucket}-other"
-    probe.sides.source.create_bucket(Bucket=bucket)
-    return not is_refused(probe.writer.list_objects_v2, Bucket=bucket)
-
-
 def accounts(probe: Probe) -> bool:
     found = {probe.server.reader.split(":")[4], probe.server.writer.split(":")[4]}
     return len(found) == len(found - {""}) == 2
@@ -201,7 +195,6 @@ PROBES = {
     probe.__name__: probe
     for probe in (
         any_key,
-        any_bucket,
         accounts,
         signatures,
         denial,

@@ -21,7 +21,7 @@ def only_the_source_may_read(sides: Sides, proxy: Proxy) -> Callable[[Request], 
     listed: set[str] = set()
 
     def answer(request: Request) -> Reply | None:
-        if request.target.startswith(f"/{sides.source_bucket}"):
+        if request.target.startswith((f"/{sides.source_bucket}/", f"/{sides.source_bucket}?")):
             if request.kind == "ListObjectsV2":
                 listed.add(_signer(request))
             elif _signer(request) not in listed:

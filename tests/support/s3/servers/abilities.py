@@ -7,7 +7,6 @@ from __future__ import annotations
 
 ABILITIES = {
     "back_door": "tests write and read objects behind the server's back",
-    "any_bucket": "roles may use a bucket that no policy lets them use",
     "any_key": "every access key is accepted, so that a test may invent one",
     "accounts": "the ARNs of both roles contain their accounts",
     "signatures": "a request that is signed with a wrong secret is refused",

@@ -39,7 +39,6 @@ COPIER = Keys("AKIACOPIER0000000000", "not-a-secret-of-anybody")
 
 LACKS: Mapping[str, str] = {
     "back_door": "it runs in processes of its own",
-    "any_bucket": "a role may only use the buckets of its policies",
     "any_key": "a key that the administrator did not make is refused",
     "accounts": "it has users in their place, and the ARNs of roles have none",
     "caller_identity": "GetCallerIdentity answers 405",
