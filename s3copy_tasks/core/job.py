@@ -21,6 +21,8 @@ from s3copy_tasks.core.options import DEFAULT_OPTIONS, DEFAULT_TRANSFER, ObjectO
 from s3copy_tasks.core.places import find_clashes, find_ties
 from s3copy_tasks.errors import Code, ConfigError
 
+DELETED_OBJECTS_MAX = 100_000
+"""Highest limit of deletes in one run: its plan has a hash of 8 bytes for each key."""
 KEY_BYTES_MAX = 1024
 """Longest key in bytes of UTF-8. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
@@ -87,6 +89,26 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """What a job may delete of what its sources no longer have: docs/design/deleting.md.
+
+    Attributes:
+        max_deleted_objects: limit of deletes in one run, at most 100,000; 0 only reports what is extraneous.
+        max_deleted_percent: limit in percent of the destination's objects in scope: of each group of entries,
+            and of the run.
+        allows_unversioned: delete where versioning is not enabled, and so nothing can be undone.
+        prefixes: all of the job's prefixes, rendered, whichever of them the run copies.
+        objects: all of the job's single objects, rendered: their destinations are never deleted.
+    """
+
+    max_deleted_objects: int
+    max_deleted_percent: float
+    allows_unversioned: bool = False
+    prefixes: tuple[PrefixEntry, ...] = ()
+    objects: tuple[ObjectEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EffectiveJob:
     """One run of a job: what `preflight` returns and every later task takes.
 
@@ -104,6 +126,7 @@ class EffectiveJob:
         assets: URIs of the destination folders that are the same in every run.
         keys_from: the list that names the keys; None means that the prefixes are listed.
         results: where a row for each object is written; None means nowhere.
+        mirror: what the run may delete; None means nothing.
 
     Raises:
         ConfigError: two entries write one key, a destination overlaps a source, a key is empty or too long,
@@ -132,6 +155,7 @@ class EffectiveJob:
     assets: tuple[str, ...] = ()
     keys_from: KeyList | None = None
     results: ResultsPlace | None = None
+    mirror: Mirror | None = None
 
     def __post_init__(self) -> None:
         entries = list_entries(self.prefixes, self.objects)
