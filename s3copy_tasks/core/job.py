@@ -97,6 +97,8 @@ class Mirror:
         max_deleted_percent: limit in percent of the destination's objects in scope: of each group of entries,
             and of the run.
         allows_unversioned: delete where versioning is not enabled, and so nothing can be undone.
+        on_aws: preflight found that the destination is AWS's S3: it compares the ETags of DeleteObjects, and
+            two names are never one key.
         prefixes: all of the job's prefixes, rendered, whichever of them the run copies.
         objects: all of the job's single objects, rendered: their destinations are never deleted.
     """
@@ -104,6 +106,7 @@ class Mirror:
     max_deleted_objects: int
     max_deleted_percent: float
     allows_unversioned: bool = False
+    on_aws: bool = False
     prefixes: tuple[PrefixEntry, ...] = ()
     objects: tuple[ObjectEntry, ...] = ()
 

@@ -22,9 +22,9 @@ def merge(
     Raises:
         RequestError: a listing is not in that order; those of directory buckets are not.
     """
-    cut, existing = len(destination_prefix), _check_sorted(destination)
+    cut, existing = len(destination_prefix), check_sorted(destination)
     candidate = next(existing, None)
-    for source_object in _check_sorted(source):
+    for source_object in check_sorted(source):
         suffix = source_object.key[len(source_prefix) :]
         while candidate is not None and candidate.key[cut:] < suffix:
             candidate = next(existing, None)
@@ -32,7 +32,12 @@ def merge(
         yield suffix, source_object, match
 
 
-def _check_sorted(listing: Iterable[S3Object]) -> Iterator[S3Object]:
+def check_sorted(listing: Iterable[S3Object]) -> Iterator[S3Object]:
+    """Yield a listing unchanged.
+
+    Raises:
+        RequestError: it is not in S3's order.
+    """
     last = ""
     for listed in listing:
         if listed.key <= last:

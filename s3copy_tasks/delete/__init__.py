@@ -1,0 +1,1 @@
+"""Deletes what a mirror found extraneous: judged once for a run, and proven just before each delete."""

@@ -1,0 +1,176 @@
+"""Judges once, before any delete, whether a run may delete what its plan found extraneous.
+
+If it may not, nothing at all is deleted: docs/design/deleting.md has the reason for each rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.deletions import DeleteCounts, DeleteMetrics, KeptReason
+from s3copy_tasks.core.metrics import Errors, Failure
+from s3copy_tasks.core.text import printable
+from s3copy_tasks.errors import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from s3copy_tasks.core.deletions import DeleteBatch, DeletePlan
+    from s3copy_tasks.core.job import EffectiveJob, Mirror
+    from s3copy_tasks.core.metrics import TransferMetrics
+
+VALID_FOR = timedelta(hours=24)
+"""How long after the verdict a batch may delete."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What else decides whether a run may delete.
+
+    Attributes:
+        metrics: of its plan and its copies.
+        is_versioned: the destination's versioning is enabled now.
+        digest: of the config that the Dag has now; the run was rendered from another one if it differs.
+        is_backfill: the run is one of a backfill: its source may be as it was long ago.
+        other_runs: runs of the same job that are running now.
+        overlap: what another job writes in the scope of this one; None if there is none.
+    """
+
+    metrics: TransferMetrics
+    is_versioned: bool
+    digest: str
+    is_backfill: bool = False
+    other_runs: int = 0
+    overlap: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether a run deletes what its plan found extraneous.
+
+    Attributes:
+        kept: why everything is kept; None if it is deleted.
+        reason: for people, with the numbers; None unless the run is refused to delete.
+    """
+
+    kept: KeptReason | None = None
+    reason: str | None = None
+
+
+def judge_deletes(job: EffectiveJob, plan: DeletePlan, circumstances: Circumstances) -> Verdict:
+    """Return whether a run may delete. There is nothing to refuse if nothing would be deleted."""
+    mirror = job.mirror
+    if mirror is None or not plan.to_delete:
+        return Verdict()
+    if job.dry_run:
+        return Verdict(kept=KeptReason.DRY_RUN)
+    if not mirror.max_deleted_objects:
+        return Verdict(kept=KeptReason.REPORT_ONLY)
+    reasons = [
+        *_find_unfinished(circumstances.metrics),
+        *_find_empty_sources(job, plan),
+        *_find_caps_exceeded(job, mirror, plan),
+        *_find_other_clients(job, mirror, circumstances),
+    ]
+    if not reasons:
+        return Verdict()
+    would = f"would delete {plan.to_delete:,} of {plan.in_scope:,}, limit {mirror.max_deleted_objects:,}"
+    reason = f"{would}; deletes nothing: {'; '.join(reasons)}"
+    return Verdict(kept=KeptReason.REFUSED, reason=reason)
+
+
+def _find_unfinished(metrics: TransferMetrics) -> Iterator[str]:
+    if metrics.files_failed or not metrics.is_complete:
+        yield (
+            f"{metrics.files_failed:,} objects were not copied, and {metrics.files_unknown:,} are unknown. "
+            "Repair the copies first; the next run deletes"
+        )
+
+
+def _find_empty_sources(job: EffectiveJob, plan: DeletePlan) -> Iterator[str]:
+    empty = [prefix for group in plan.groups for prefix in group.empty_sources]
+    if empty:
+        names = ", ".join(printable(f"{job.source}/{prefix}") for prefix in empty[:3])
+        yield (
+            f"{names} {'has' if len(empty) == 1 else 'have'} no object, which is more often a mistake than "
+            "meant. If it is meant, delete the destination by hand"
+        )
+
+
+def _find_caps_exceeded(job: EffectiveJob, mirror: Mirror, plan: DeletePlan) -> Iterator[str]:
+    if plan.to_delete > mirror.max_deleted_objects:
+        yield (
+            f"more than {mirror.max_deleted_objects:,} are extraneous. `s3copy plan {job.name} --json` lists "
+            "them: raise mirror.max_deleted_objects for a run if that is meant"
+        )
+    limit = mirror.max_deleted_percent
+    for name, to_delete, in_scope in (
+        ("the run", plan.to_delete, plan.in_scope),
+        *((group.prefix or "the bucket", group.to_delete, group.in_scope) for group in plan.groups),
+    ):
+        if to_delete * 100 > limit * in_scope:
+            yield (
+                f"{to_delete:,} of {in_scope:,} in {printable(name)} are {to_delete * 100 / in_scope:.4g} %, "
+                f"and the limit is {limit:g} %. Raise mirror.max_deleted_percent for a run if that is meant"
+            )
+            return
+
+
+def _find_other_clients(job: EffectiveJob, mirror: Mirror, circumstances: Circumstances) -> Iterator[str]:
+    if not circumstances.is_versioned and not mirror.allows_unversioned:
+        yield (
+            f"versioning of {job.destination} is not enabled, so that nothing could be undone. Enable it, or "
+            "write mirror.unversioned: allow"
+        )
+    if circumstances.digest != job.digest:
+        yield "the config has changed since the run was prepared. Run again"
+    if circumstances.is_backfill:
+        yield "a backfill never deletes. Start a run by itself"
+    if circumstances.other_runs:
+        yield f"{circumstances.other_runs} other runs of the job are running. Run again when they have ended"
+    if circumstances.overlap is not None:
+        yield circumstances.overlap
+
+
+def add_up_deletes(
+    plan: DeletePlan, verdict: Verdict, by_batch: Mapping[int, DeleteMetrics]
+) -> DeleteMetrics:
+    """Return the account of a run's extraneous objects.
+
+    Args:
+        plan: of the run.
+        verdict: on the plan.
+        by_batch: the accounts of batches by id; if one is missing, its objects are unknown, never deleted.
+    """
+    whole = DeleteMetrics(
+        groups={
+            group.prefix: DeleteCounts(kept=_count_kept(group.same_name, group.to_delete, verdict))
+            for group in plan.groups
+        }
+    )
+    if verdict.kept is not None:
+        return whole
+    parts = (by_batch.get(batch.id) or lose_batch(batch) for batch in plan.batches)
+    return sum(parts, start=whole)
+
+
+def _count_kept(same_name: int, to_delete: int, verdict: Verdict) -> dict[KeptReason, int]:
+    kept = {KeptReason.SAME_NAME: same_name}
+    if verdict.kept is not None:
+        kept[verdict.kept] = to_delete
+    return {reason: number for reason, number in kept.items() if number}
+
+
+def lose_batch(batch: DeleteBatch) -> DeleteMetrics:
+    """Return the account of a batch that reported nothing."""
+    failure = Failure.of(
+        entry=None,
+        key=f"(deletes {batch.label})",
+        code=Code.BATCH_LOST,
+        message="its task ended and reported nothing; the next run deletes what is left",
+        attempts=0,
+    )
+    errors = Errors(by_code={Code.BATCH_LOST: batch.extraneous}, first=(failure,))
+    return DeleteMetrics.of_unknown(batch, errors)
