@@ -31,6 +31,9 @@ Kind: TypeAlias = Literal[
     "CompleteMultipartUpload",
     "AbortMultipartUpload",
     "ListMultipartUploads",
+    "GetBucketVersioning",
+    "DeleteObject",
+    "DeleteObjects",
 ]
 """The kinds of requests that a run sends, by S3's names."""
 
@@ -48,6 +51,9 @@ PRICES_USD: Final[Mapping[str, float]] = {
     "CompleteMultipartUpload": _EXPENSIVE,
     "AbortMultipartUpload": 0.0,
     "ListMultipartUploads": _EXPENSIVE,
+    "GetBucketVersioning": _CHEAP,
+    "DeleteObject": 0.0,
+    "DeleteObjects": 0.0,
 }
 """Price of one request of each kind in us-east-1, storage class STANDARD. https://aws.amazon.com/s3/pricing/"""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
     from s3copy_tasks.core.options import ObjectOptions
     from s3copy_tasks.core.verify import Confirmation
+    from s3copy_tasks.errors import CopyError
 
 ABSENT = "*"
 """The guard of a copy to a key that does not exist at the destination."""
@@ -102,6 +103,33 @@ class CopyRequest:
     entry: EntryId = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteRequest:
+    """One object to delete, if it still is the one that was listed.
+
+    Attributes:
+        key: whole key.
+        etag: as it was listed, with or without quotes; an object that has another one now is kept.
+    """
+
+    key: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleted:
+    """What S3 confirmed of a delete.
+
+    Attributes:
+        marker_version_id: version of the delete marker that was made; "null" where versioning is suspended;
+            None if none was made, as in a bucket without versioning.
+        was_absent: the object was gone before. AWS says so; a server that ignores the ETag may not.
+    """
+
+    marker_version_id: str | None = None
+    was_absent: bool = False
+
+
 class Store(Protocol):
     """An S3 bucket with one set of credentials. Every method is one request, without retries."""
 
@@ -159,6 +187,29 @@ class Store(Protocol):
 
     async def put_part(self, request: CopyRequest, upload_id: str, number: int, body: bytes) -> str:
         """Write a part; return its ETag."""
+
+    async def is_versioned(self) -> bool:
+        """Return whether the bucket's versioning is enabled; suspended is not enabled."""
+
+    async def delete_object(self, request: DeleteRequest) -> Deleted:
+        """Delete the current version of an object, with `If-Match`.
+
+        Raises:
+            ConditionError: it is another one now (412), or is being written (409), or its ETag is weak or
+                missing, so that no condition can name it: then nothing is sent.
+        """
+
+    async def delete_objects(self, requests: Sequence[DeleteRequest]) -> Mapping[str, Deleted | CopyError]:
+        """Delete at most 1,000 objects, each with its ETag; return what became of each by its key.
+
+        A key that the reply lacks is a `TransientError`, and may be deleted. A key that `can_be_in_xml`
+        refuses is a `RequestError`, and is not sent: delete it by `delete_object`. So is a `ConditionError`
+        for an ETag that is weak or missing.
+
+        Raises:
+            CopyError: S3 refused the whole request, or did not reply, or its reply has a key that was not
+                sent. Any of the objects may be deleted if the error's `may_be_done` says so.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

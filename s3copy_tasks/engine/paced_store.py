@@ -13,14 +13,24 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.engine.head_sender import HeadSender
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
     from datetime import datetime
 
     from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
-    from s3copy_tasks.core.store import CopyRequest, Page, Store, Stores, UploadMarker, UploadPage
+    from s3copy_tasks.core.store import (
+        CopyRequest,
+        Deleted,
+        DeleteRequest,
+        Page,
+        Store,
+        Stores,
+        UploadMarker,
+        UploadPage,
+    )
     from s3copy_tasks.core.verify import Confirmation
     from s3copy_tasks.engine.sender import Sender
+    from s3copy_tasks.errors import CopyError
 
 
 class PacedStore:
@@ -154,6 +164,20 @@ class PacedStore:
         """Write a part; return its ETag."""
         call = partial(self._store.put_part, request, upload_id, number, body)
         return self._send("UploadPart", call, entry=request.entry, size=len(body))
+
+    def is_versioned(self) -> Coroutine[Any, Any, bool]:
+        """Return whether the bucket's versioning is enabled; suspended is not enabled."""
+        return self._send("GetBucketVersioning", self._store.is_versioned)
+
+    def delete_object(self, request: DeleteRequest, *, entry: EntryId = None) -> Coroutine[Any, Any, Deleted]:
+        """Delete the current version of an object, if it still has its ETag."""
+        return self._send("DeleteObject", partial(self._store.delete_object, request), entry=entry)
+
+    def delete_objects(
+        self, requests: Sequence[DeleteRequest], *, entry: EntryId = None
+    ) -> Coroutine[Any, Any, Mapping[str, Deleted | CopyError]]:
+        """Delete at most 1,000 objects, each if it still has its ETag; return what became of each."""
+        return self._send("DeleteObjects", partial(self._store.delete_objects, requests), entry=entry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

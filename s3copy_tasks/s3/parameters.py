@@ -85,7 +85,12 @@ def option_params(options: ObjectOptions) -> dict[str, Any]:
 
 def body_params(body: bytes) -> dict[str, Any]:
     """Return a body with its MD5, so that S3 refuses a corrupted body."""
-    return {"Body": body, "ContentMD5": b64encode(md5(body, usedforsecurity=False).digest()).decode()}
+    return {"Body": body, "ContentMD5": hash_md5(body)}
+
+
+def hash_md5(body: bytes) -> str:
+    """Return a body's MD5 as the header Content-MD5 has it."""
+    return b64encode(md5(body, usedforsecurity=False).digest()).decode()
 
 
 def _with_class(request: CopyRequest) -> dict[str, Any]:

@@ -29,6 +29,8 @@ _ROOTS = {
     "CompleteMultipartUpload": "CompleteMultipartUploadResult",
     "CopyObject": "CopyObjectResult",
     "CreateMultipartUpload": "InitiateMultipartUploadResult",
+    "DeleteObjects": "DeleteResult",
+    "GetBucketVersioning": "VersioningConfiguration",
     "GetObjectTagging": "Tagging",
     "ListMultipartUploads": "ListMultipartUploadsResult",
     "ListObjectsV2": "ListBucketResult",

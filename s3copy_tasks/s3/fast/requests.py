@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape
 from botocore.utils import parse_to_aware_datetime
 
 from s3copy_tasks.errors import RequestError
+from s3copy_tasks.s3.parameters import hash_md5
 
 if TYPE_CHECKING:
     from botocore.model import ServiceModel, Shape
@@ -26,11 +27,13 @@ INVALID = "ParamValidationError"
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_REPEATABLE = frozenset({"GET", "HEAD", "DELETE"})
-_NOT_REPEATABLE = frozenset({"CompleteMultipartUpload", "CreateMultipartUpload"})
+_REPEATABLE = frozenset({"GET", "HEAD"})
+_NOT_REPEATABLE = frozenset({"CompleteMultipartUpload", "CreateMultipartUpload", "DeleteObjects"})
 _UNRESERVED = "-_.~"
 _UNRESERVED_IN_PATHS = "/-_.~"
 _PLAIN = re.compile(r"[0-9A-Za-z_.~-]*")
+_LINE_BREAKS = {"\r": "&#xD;", "\n": "&#xA;"}
+"""Or a parser reads each as a line feed: the key of another object."""
 _NEED_HASHES = ("SSECustomerKey", "CopySourceSSECustomerKey")
 
 
@@ -75,6 +78,7 @@ class _Table(NamedTuple):
     flag: str
     places: Mapping[str, _Place]
     required: frozenset[str]
+    needs_md5: bool
 
 
 _NEWER = {
@@ -135,6 +139,7 @@ class Serializer:
             flag=next((name for name, value in pairs if not value), ""),
             places=places,
             required=frozenset(shape.required_members),
+            needs_md5=model.http_checksum.get("requestChecksumRequired", False),
         )
         return table
 
@@ -157,9 +162,9 @@ def _request(operation: str, table: _Table, params: Mapping[str, Any]) -> Reques
             headers |= _metadata(operation, place.name, value)
         elif location != "uri":
             body = value if location == "blob" else place.write(value).encode()
-    for name in table.required:
-        if not params.get(name):  # an empty key would address the bucket
-            raise _invalid(operation, f"{name} must not be left out or empty")
+    _check_required(operation, table, params)
+    if table.needs_md5:
+        headers["content-md5"] = hash_md5(body)
     return Request(
         operation,
         table.method,
@@ -171,6 +176,12 @@ def _request(operation: str, table: _Table, params: Mapping[str, Any]) -> Reques
         body,
         _is_once(operation, table.method, headers),
     )
+
+
+def _check_required(operation: str, table: _Table, params: Mapping[str, Any]) -> None:
+    for name in table.required:
+        if not params.get(name):  # an empty key would address the bucket
+            raise _invalid(operation, f"{name} must not be left out or empty")
 
 
 def quote_path(path: str) -> str:
@@ -268,6 +279,10 @@ def _copy_source(source: Mapping[str, str]) -> str:
     return f"{named}?versionId={version}" if version else named
 
 
+def _xml_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _xml(shape: Any, value: Any, name: str) -> str:
     if shape.type_name == "list":
         if shape.serialization.get("flattened"):
@@ -275,7 +290,7 @@ def _xml(shape: Any, value: Any, name: str) -> str:
         inner = shape.member.serialization.get("name", "member")
         return f"<{name}>{''.join(_xml(shape.member, member, inner) for member in value)}</{name}>"
     if shape.type_name != "structure":
-        return f"<{name}>{escape(str(value))}</{name}>"
+        return f"<{name}>{escape(_xml_text(value), _LINE_BREAKS)}</{name}>"
     namespace = shape.serialization.get("xmlNamespace", {}).get("uri")
     inside = "".join(
         _xml(shape.members[member], content, shape.members[member].serialization.get("name", member))

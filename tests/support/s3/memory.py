@@ -11,20 +11,23 @@ import zlib
 from base64 import b64encode
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from s3copy_tasks.core.objects import ObjectDetails, S3Object
-from s3copy_tasks.core.store import ABSENT, ListedUpload, Page, UploadMarker, UploadPage
+from s3copy_tasks.core.store import ABSENT, Deleted, ListedUpload, Page, UploadMarker, UploadPage
+from s3copy_tasks.core.text import can_be_in_xml
 from s3copy_tasks.core.verify import Confirmation
-from s3copy_tasks.errors import ConditionError, MissingError, RequestError
+from s3copy_tasks.errors import ConditionError, CopyError, MissingError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-    from s3copy_tasks.core.store import CopyRequest, Store
+    from s3copy_tasks.core.store import CopyRequest, DeleteRequest, Store
 
+DELETES_MAX = 1_000
 DAY_ONE = datetime(2026, 1, 1, tzinfo=UTC)
 WRITER = "arn:aws:iam::444455556666:role/writer"
 """The principal that starts the uploads of a store."""
@@ -96,12 +99,15 @@ class MemoryServer:
         self.page_keys = page_keys
         self.single_copy_bytes = single_copy_bytes
         self.buckets: dict[str, dict[str, Stored]] = {}
+        self.versioning: dict[str, str] = {}
+        self.markers: dict[tuple[str, str], str] = {}
         self.uploads: dict[str, Upload] = {}
         self.before: list[Hook] = []
         self.after: list[Hook] = []
         self.calls: list[Call] = []
         self.lock = threading.RLock()
         self._upload_ids = itertools.count(1)
+        self._version_ids = itertools.count(1)
 
     def put(  # noqa: PLR0913 - an object has so many properties
         self,
@@ -150,6 +156,17 @@ class MemoryServer:
         """Return the keys of the multipart uploads that were neither completed nor aborted."""
         with self.lock:
             return sorted(upload.key for upload in self.uploads.values() if upload.bucket == bucket)
+
+    def delete(self, bucket: str, key: str) -> str | None:
+        """Delete an object, if it is there; return the version of the marker that a versioned bucket gets."""
+        with self.lock:
+            self.buckets[bucket].pop(key, None)
+            state = self.versioning.get(bucket)
+            if state is None:
+                return None
+            marker = "null" if state == "Suspended" else f"v{next(self._version_ids)}"
+            self.markers[bucket, key] = marker
+            return marker
 
     def new_upload_id(self) -> str:
         return f"upload-{next(self._upload_ids)}"
@@ -310,6 +327,42 @@ class MemoryStore:
             self._upload(upload_id).parts[number] = body
             return _etag(body)
 
+    def is_versioned(self) -> bool:
+        with _Request(self._server, Call(verb="is_versioned", bucket=self.bucket, key="")):
+            self._objects()
+            return self._server.versioning.get(self.bucket) == "Enabled"
+
+    def delete_object(self, request: DeleteRequest) -> Deleted:
+        with _Request(self._server, Call(verb="delete_object", bucket=self.bucket, key=request.key)):
+            return self._delete(request)
+
+    def delete_objects(self, requests: Sequence[DeleteRequest]) -> Mapping[str, Deleted | CopyError]:
+        assert len(requests) <= DELETES_MAX
+        outcomes: dict[str, Deleted | CopyError] = {}
+        with _Request(self._server, Call(verb="delete_objects", bucket=self.bucket, key=""), atomic=False):
+            self._objects()
+            for request in requests:
+                try:
+                    outcomes[request.key] = self._delete_among_others(request)
+                except CopyError as error:
+                    outcomes[request.key] = error
+        return outcomes
+
+    def _delete_among_others(self, request: DeleteRequest) -> Deleted:
+        """Delete one of many objects: hooks get each as a request of its own."""
+        if not can_be_in_xml(request.key):
+            raise RequestError("XML can't carry the key", code="ParamValidationError")
+        with _Request(self._server, Call(verb="delete_in_objects", bucket=self.bucket, key=request.key)):
+            return self._delete(request)
+
+    def _delete(self, request: DeleteRequest) -> Deleted:
+        held = self._objects().get(request.key)
+        if held is None:
+            return Deleted(was_absent=True)
+        if held.etag != request.etag:
+            raise ConditionError("the object has another ETag", code="PreconditionFailed")
+        return Deleted(marker_version_id=self._server.delete(self.bucket, request.key))
+
     def _rows(self, prefix: str, start: str | None, recursive: bool) -> Iterator[tuple[str, bool]]:  # noqa: FBT001
         """Yield keys and common prefixes, and whether each is a key; with recursive, there are only keys."""
         last = None
@@ -387,21 +440,22 @@ class MemoryStore:
 
 
 class _Request:
-    """One request: the hooks before it, the server's lock while it acts, the hooks after it."""
+    """One request: the hooks before it, the server's lock if it is atomic, the hooks after it."""
 
-    def __init__(self, server: MemoryServer, call: Call) -> None:
+    def __init__(self, server: MemoryServer, call: Call, *, atomic: bool = True) -> None:
         self._server = server
         self._call = call
+        self._lock = server.lock if atomic else nullcontext()
 
     def __enter__(self) -> None:
         with self._server.lock:
             self._server.calls.append(self._call)
         for hook in self._server.before:
             hook(self._call)
-        self._server.lock.acquire()
+        self._lock.__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._server.lock.release()
+        self._lock.__exit__(None, None, None)
         if kind is None:
             for hook in self._server.after:
                 hook(self._call)

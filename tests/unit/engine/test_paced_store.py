@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3copy_tasks.core.options import ObjectOptions
-from s3copy_tasks.core.store import CopyRequest, Store, UploadMarker
+from s3copy_tasks.core.store import CopyRequest, DeleteRequest, Store, UploadMarker
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import PacedStore
 from s3copy_tasks.errors import TransientError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ENTRY = 3
 SOURCE = make_object()
 REQUEST = CopyRequest(source=SOURCE, source_account=None, key="k", options=ObjectOptions(), entry=ENTRY)
+DELETE = DeleteRequest(key="k", etag='"e"')
+OF_NO_ENTRY = {"is_versioned", "server_time"}
 
 VERBS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "list_page": ("ListObjectsV2", ("p/",), {"after": None, "token": "t", "recursive": True}),
@@ -36,6 +38,9 @@ VERBS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "put_bytes": ("PutObject", ("k", b"x", "text/csv"), {}),
     "put_part": ("UploadPart", (REQUEST, "u", 1, b"x"), {}),
     "server_time": ("ListObjectsV2", ("p/",), {}),
+    "is_versioned": ("GetBucketVersioning", (), {}),
+    "delete_object": ("DeleteObject", (DELETE,), {}),
+    "delete_objects": ("DeleteObjects", ([DELETE],), {}),
 }
 """Kind, arguments and keywords by method."""
 
@@ -70,10 +75,10 @@ def test_a_verb_is_sent_retried_and_counted(verb: str) -> None:
     kind, args, keywords = VERBS[verb]
     recorded: Any = Recorded()
     sender = impatient(1)
-    by_request = REQUEST in args or verb == "server_time"
+    by_request = REQUEST in args or verb in OF_NO_ENTRY
     entry = {} if by_request else {"entry": ENTRY}
     done = wait_for(getattr(PacedStore(recorded, sender), verb)(*args, **keywords, **entry))
     assert done == (verb, args, keywords)
     tally = sender.counted()
     assert tally.requests().by_kind == {kind: 2}
-    assert list(tally.by_entry()) == [-1 if verb == "server_time" else ENTRY]
+    assert list(tally.by_entry()) == [-1 if verb in OF_NO_ENTRY else ENTRY]

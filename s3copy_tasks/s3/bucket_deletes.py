@@ -1,0 +1,104 @@
+"""Deletes in one bucket: each object only if it still has the ETag that was listed.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.objects import is_weak
+from s3copy_tasks.core.text import can_be_in_xml
+from s3copy_tasks.errors import AccessError, ConditionError, CopyError, RequestError
+from s3copy_tasks.iam.statements import (
+    add_remedy,
+    bucket_arn,
+    build_remedy,
+    build_statement,
+    escape_wildcards,
+)
+from s3copy_tasks.s3.bucket_requests import BucketRequests
+from s3copy_tasks.s3.delete_results import parse_deleted, parse_deleted_objects, parse_refusal
+from s3copy_tasks.s3.fast.requests import INVALID
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from s3copy_tasks.core.store import Deleted, DeleteRequest
+
+_ENABLED = "Enabled"
+_DELETE = ["s3:DeleteObject", "s3:GetObject"]
+"""S3 needs the second for a condition on the ETag."""
+_NO_CONDITION = frozenset({"", "*"})
+"""In place of an ETag, these would match any object."""
+
+
+class BucketDeletes(BucketRequests):
+    """Deletes objects of one bucket, and says whether deleted ones are kept as versions."""
+
+    async def is_versioned(self) -> bool:
+        """Return whether the bucket's versioning is enabled; suspended is not enabled."""
+        try:
+            reply = await self._call("GetBucketVersioning", self._asked)
+        except AccessError as error:
+            raise self._add_statement(error, ["s3:GetBucketVersioning"], None) from None
+        return reply.get("Status") == _ENABLED
+
+    async def delete_object(self, request: DeleteRequest) -> Deleted:
+        """Delete the current version of an object, if it still has its ETag; see `Store`."""
+        _check_etag(request)
+        asked = {**self._asked, "Key": request.key, "IfMatch": request.etag}
+        try:
+            return parse_deleted(await self._call("DeleteObject", asked))
+        except CopyError as error:
+            outcome = self._judge(error, request.key)
+        if isinstance(outcome, CopyError):
+            raise outcome
+        return outcome
+
+    async def delete_objects(self, requests: Sequence[DeleteRequest]) -> Mapping[str, Deleted | CopyError]:
+        """Delete at most 1,000 objects, each if it still has its ETag; see `Store`."""
+        outcomes: dict[str, Deleted | CopyError] = {}
+        rows: list[dict[str, str]] = []
+        for request in requests:
+            try:
+                _check_key(request)
+                _check_etag(request)
+            except CopyError as error:
+                outcomes[request.key] = error
+            else:
+                rows.append({"Key": request.key, "ETag": request.etag})
+        if not rows:
+            return outcomes
+        asked = {**self._asked, "Delete": {"Objects": rows, "Quiet": False}}
+        try:
+            reply = await self._call("DeleteObjects", asked)
+        except AccessError as error:
+            raise self._add_statement(error, _DELETE, "*") from None
+        found = parse_deleted_objects(reply, {row["Key"] for row in rows})
+        for key, outcome in found.items():
+            outcomes[key] = self._judge(outcome, key) if isinstance(outcome, CopyError) else outcome
+        return outcomes
+
+    def _judge(self, error: CopyError, key: str) -> Deleted | CopyError:
+        """Return what a refusal says of an object; for lack of rights, with the statement that allows it."""
+        if isinstance(error, AccessError):
+            return self._add_statement(error, _DELETE, escape_wildcards(key))
+        return parse_refusal(error)
+
+    def _add_statement(self, error: AccessError, actions: list[str], key: str | None) -> CopyError:
+        allowed = build_statement(actions, bucket_arn(self._partition(), self.bucket, key))
+        return add_remedy(error, build_remedy("the policy of the role that deletes", allowed))
+
+
+def _check_key(request: DeleteRequest) -> None:
+    if not can_be_in_xml(request.key):
+        msg = "DeleteObjects: XML can't carry this key as it is: it must be deleted by DeleteObject"
+        raise RequestError(msg, code=INVALID)
+
+
+def _check_etag(request: DeleteRequest) -> None:
+    """Check that an ETag is a condition: a delete without one could take an object that was not listed."""
+    if is_weak(request.etag) or request.etag.strip('"') in _NO_CONDITION:
+        msg = f"the ETag {request.etag!r} names no object, so this one is kept"
+        raise ConditionError(msg, code="PreconditionFailed")
