@@ -33,6 +33,8 @@ class Code(StrEnum):
     NOT_S3 = "ListingNotS3"
     NOT_SORTED = "ListingNotSorted"
     NOTHING_FOUND = "NothingFound"
+    NOT_DELETED = "NotDeleted"
+    NOT_PROVEN = "DeleteNotProven"
     PLAN_FAILED = "PlanFailed"
     PLAN_MISMATCH = "PlanMismatch"
     RELAY_NEEDED = "RelayNeeded"

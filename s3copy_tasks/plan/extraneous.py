@@ -75,7 +75,7 @@ class GroupListing:
         """
         is_in_scope = build_scope(self.job, self.group)
         named = {entry.destination for entry in self.job.mirror.objects} if self.job.mirror else set()
-        with closing(self._list_destination()) as destination, closing(self.map_sources()) as mapped:
+        with closing(self.list_destination()) as destination, closing(self.map_sources()) as mapped:
             source = next(mapped, None)
             for found in check_sorted(destination):
                 while source is not None and source < found.key:
@@ -88,7 +88,8 @@ class GroupListing:
             for _ in mapped:  # what no destination has yet: whether a source has any object
                 pass
 
-    def _list_destination(self) -> Generator[S3Object]:
+    def list_destination(self) -> Generator[S3Object]:
+        """Yield the destination's objects, whether they are in scope or not."""
         group, prefix = self.group, self.group.prefix
         after = None if self.after is None else self.after[len(prefix) :]
         through = None if self.through is None else self.through[len(prefix) :]
@@ -96,7 +97,7 @@ class GroupListing:
         yield from self._make_stream(listed, after, through)
 
     def map_sources(self) -> Generator[str]:
-        """Yield the destination keys that the sources are copied to, in order."""
+        """Yield the destination keys that the sources' objects are copied to, in order."""
         with ExitStack() as opened:
             yield from heapq.merge(
                 *(opened.enter_context(closing(self._map_source(entry))) for entry in self.group.entries)

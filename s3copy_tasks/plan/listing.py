@@ -90,7 +90,7 @@ class EntryListing:
             CopyError: a listing failed; the objects before that were yielded.
         """
         entry, prefixes, decide = self._entry, self._prefixes, self._decider.decide_listed
-        with closing(_read(self._source)) as source, closing(_read(self._destination)) as destination:
+        with closing(read(self._source)) as source, closing(read(self._destination)) as destination:
             for suffix, found, existing in merge(source, destination, prefixes.source, prefixes.destination):
                 key = prefixes.destination + suffix
                 decision = decide(found, existing, suffix, key)
@@ -99,7 +99,8 @@ class EntryListing:
                 )
 
 
-def _read(stream: KeyStream) -> Generator[S3Object]:
+def read(stream: KeyStream) -> Generator[S3Object]:
+    """Yield the keys of a stream; closing this stops the listing."""
     yield from stream
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.deletions import DeleteBatch, DeleteMetrics, KeptReason
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import Failure, TransferMetrics
     from s3copy_tasks.core.planner import Plan
@@ -162,3 +163,55 @@ def operation_completed(report: OperationMetrics) -> None:
 def operation_failed(report: OperationMetrics) -> None:
     """Log the metrics of a run that failed."""
     log.error("operation failed", **report)
+
+
+def deletes_started(job: EffectiveJob, batch: DeleteBatch) -> None:
+    """Log which batch of deletes starts, and how many there are; numbers start at 1."""
+    log.info(
+        "deletes started",
+        operation_id=job.run_id,
+        batch=batch.id + 1,
+        of=batch.of,
+        label=batch.label,
+        objects=batch.extraneous,
+    )
+
+
+def deletes_finished(job: EffectiveJob, batch: DeleteBatch, metrics: DeleteMetrics) -> None:
+    """Log what became of the objects of a batch."""
+    total = metrics.total
+    log.info(
+        "deletes finished",
+        operation_id=job.run_id,
+        batch=batch.id + 1,
+        deleted=total.deleted,
+        gone=total.gone,
+        kept={str(reason): number for reason, number in total.kept.items()},
+        failed=total.failed,
+        unknown=total.unknown,
+    )
+
+
+def deleting(key: str, etag: str) -> None:
+    """Log that an object is about to be deleted."""
+    log.info("deleting object", key=key, etag=etag)
+
+
+def object_deleted(key: str, marker_version_id: str | None) -> None:
+    """Log that an object is deleted, and the delete marker whose removal brings it back."""
+    log.info("object deleted", key=key, marker_version_id=marker_version_id)
+
+
+def object_kept(key: str, reason: KeptReason) -> None:
+    """Log why an extraneous object is kept."""
+    log.info("object kept", key=key, reason=str(reason))
+
+
+def delete_failed(key: str, error: CopyError) -> None:
+    """Log that S3 refused to delete an object, or that it did not answer."""
+    log.error("delete failed", key=key, code=error.code, error=error.message, attempts=error.attempts)
+
+
+def deletes_abandoned(batch: DeleteBatch, error: CopyError) -> None:
+    """Log why a batch deletes nothing, or nothing more."""
+    log.error("deletes abandoned", batch=batch.id + 1, code=error.code, error=error.message)

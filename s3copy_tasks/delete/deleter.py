@@ -1,0 +1,99 @@
+"""Deletes objects that are proven to be extraneous, each only if it still has its listed ETag."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeAlias
+
+from s3copy_tasks.core.objects import same_etag
+from s3copy_tasks.core.store import Deleted, DeleteRequest
+from s3copy_tasks.core.text import can_be_in_xml
+from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.errors import AccessError, Code, ConditionError, CopyError, MissingError, RequestError
+from s3copy_tasks.report import events
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from s3copy_tasks.engine.paced_store import PacedStore
+
+KEYS_AT_ONCE = 1_000
+"""The limit of DeleteObjects. https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
+_SUSPICIOUS_KEYS = 10
+
+Outcome: TypeAlias = Deleted | CopyError
+"""S3's confirmation, or why there is none."""
+
+
+class Deleter:
+    """Sends the deletes of a batch, and stops where going on makes no sense.
+
+    Args:
+        destination: the store of the destination.
+        many_at_once: the server compares the ETags of DeleteObjects. Else each object is checked by
+            a HEAD, and deleted by a request of its own.
+
+    Attributes:
+        outcomes: by key; a key that was not attempted has none.
+    """
+
+    def __init__(self, destination: PacedStore, *, many_at_once: bool) -> None:
+        self._destination = destination
+        self._many_at_once = many_at_once
+        self.outcomes: dict[str, Outcome] = {}
+
+    def delete(self, requests: Sequence[DeleteRequest]) -> None:
+        """Delete objects.
+
+        Raises:
+            CopyError: no more were attempted: the first ones were all denied, or all have other ETags.
+            InterruptedError: the sender was stopped.
+        """
+        for first in range(0, len(requests), KEYS_AT_ONCE):
+            chunk = requests[first : first + KEYS_AT_ONCE]
+            for request in chunk:
+                events.deleting(request.key, request.etag)
+            wait_for(self._delete_chunk(chunk))
+            if not first:
+                self._check_first([self.outcomes[request.key] for request in chunk])
+
+    async def _delete_chunk(self, chunk: Sequence[DeleteRequest]) -> None:
+        together = [each for each in chunk if self._many_at_once and can_be_in_xml(each.key)]
+        if together:
+            await self._delete_together(together)
+        alone = [each for each in chunk if each.key not in self.outcomes]
+        stopped = await asyncio.gather(*map(self._delete_one, alone), return_exceptions=True)
+        for error in filter(None, stopped):
+            raise error
+
+    async def _delete_together(self, requests: Sequence[DeleteRequest]) -> None:
+        try:
+            self.outcomes |= await self._destination.delete_objects(requests)
+        except CopyError as error:
+            self.outcomes |= dict.fromkeys((each.key for each in requests), error)
+
+    async def _delete_one(self, request: DeleteRequest) -> None:
+        self.outcomes[request.key] = await self._try_delete(request)
+
+    async def _try_delete(self, request: DeleteRequest) -> Outcome:
+        try:
+            there = await self._destination.head_object(request.key)
+            if there is None:
+                return MissingError("it is gone", code="NoSuchKey")
+            if not same_etag(there.object.etag, request.etag):
+                return ConditionError("it was written again", code="PreconditionFailed")
+            return await self._destination.delete_object(request)
+        except CopyError as error:
+            return error
+
+    @staticmethod
+    def _check_first(outcomes: Sequence[Outcome]) -> None:
+        if all(isinstance(outcome, AccessError) for outcome in outcomes):
+            raise outcomes[0]  # type: ignore[misc]
+        changed = all(isinstance(outcome, ConditionError) for outcome in outcomes)
+        if changed and len(outcomes) >= _SUSPICIOUS_KEYS:
+            msg = (
+                f"all of the first {len(outcomes)} objects have other ETags than listed: the server may "
+                "write ETags in another form"
+            )
+            raise RequestError(msg, code=Code.NOT_PROVEN)

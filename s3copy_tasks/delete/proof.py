@@ -1,0 +1,106 @@
+"""Proves by HEADs that no source has an object before it is deleted; listings alone may be late, or lie."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.deletions import KeptReason
+from s3copy_tasks.core.pages import Listed
+from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.engine.workers import Workers
+from s3copy_tasks.errors import Code, CopyError, MissingError, TransientError
+from s3copy_tasks.plan.listing import RANGE, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from s3copy_tasks.core.mirror_group import MirrorGroup
+    from s3copy_tasks.delete.candidates import Candidate
+    from s3copy_tasks.engine.paced_store import PacedStore
+    from s3copy_tasks.engine.sender import Sender
+    from s3copy_tasks.plan.listing import Listing
+
+
+class Proof:
+    """Which of a batch's candidates no source has.
+
+    A HEAD's 404 has no body: the bucket may be gone, or the endpoint may lead elsewhere. So a witness, a key
+    that a listing of the source has just shown, must be there before the first HEAD and after the last.
+
+    Args:
+        source: the store of the source.
+        sender: of its requests.
+        witness: key of the source.
+
+    Attributes:
+        kept: why candidates are kept, by their keys.
+        refused: errors of candidates whose HEAD was refused, by their keys.
+    """
+
+    def __init__(self, source: PacedStore, sender: Sender, witness: str) -> None:
+        self._source = source
+        self._sender = sender
+        self._witness = witness
+        self.kept: dict[str, KeptReason] = {}
+        self.refused: dict[str, CopyError] = {}
+        self._is_answered = True
+
+    def prove(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Return the candidates that no source has.
+
+        Raises:
+            CopyError: the witness is missing, or a HEAD was not answered: nothing may be deleted.
+            InterruptedError: the sender was stopped.
+        """
+        self._check_witness()
+        workers = Workers(self._head_sources, lambda: self._sender.in_flight_limit)
+        try:
+            for candidate in candidates:
+                workers.add(candidate)
+            workers.finish()
+        except BaseException:
+            workers.abandon()
+            raise
+        self._check_witness()
+        return [each for each in candidates if each.found.key not in self.kept]
+
+    async def _head_sources(self, candidate: Candidate) -> None:
+        key = candidate.found.key
+        if not self._is_answered:
+            return
+        try:
+            for source_key in candidate.group.find_sources(key):
+                if await self._source.head_object(source_key, entry=candidate.group.number) is not None:
+                    self.kept[key] = KeptReason.SOURCE_EXISTS
+                    return
+        except (MissingError, TransientError):
+            self._is_answered = False
+            raise
+        except CopyError as error:
+            self.kept[key] = KeptReason.NOT_PROVEN
+            self.refused[key] = error
+
+    def _check_witness(self) -> None:
+        if wait_for(self._source.head_object(self._witness)) is None:
+            msg = (
+                f"{self._witness!r} was listed in the source, but a HEAD does not find it: HEADs do not "
+                "prove that anything is gone"
+            )
+            raise MissingError(msg, code=Code.NOT_PROVEN)
+
+
+def find_witness(listing: Listing, groups: Iterable[MirrorGroup]) -> str:
+    """Return a key that the source has now.
+
+    Raises:
+        CopyError: a listing failed, or the source has no object below any prefix of the groups.
+    """
+    for group in groups:
+        for entry in group.entries:
+            listed = Listed("source", entry.source, entry.recursive)
+            with closing(read(listing.make_stream(group.number, listed, None, None, RANGE))) as keys:
+                for found in keys:
+                    return found.key
+    msg = "the source has no object: HEADs would not prove that anything is gone"
+    raise MissingError(msg, code=Code.NOT_PROVEN)

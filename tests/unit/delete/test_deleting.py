@@ -1,0 +1,224 @@
+"""A mirror deletes what its sources no longer have, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from s3copy_tasks.core.deletions import KeptReason
+from s3copy_tasks.core.job import Filters, ObjectEntry
+from s3copy_tasks.errors import AccessError, ConfigError, TransientError
+from tests.support.builders.bench import DESTINATION, SOURCE
+from tests.support.builders.mirror import MirrorBench, entries, make_mirror
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.s3.memory import Call
+
+
+@pytest.fixture(params=[True, False], ids=["aws", "other server"])
+def mirror(request: pytest.FixtureRequest) -> MirrorBench:
+    """Three copies, one of which has lost its source."""
+    made = MirrorBench(make_mirror(on_aws=request.param))
+    made.bench.put("in/a", "in/b")
+    made.put_copies("out/a", "out/b", "out/gone", "elsewhere/z")
+    return made
+
+
+def refuse(verb: str, bucket: str, error: Exception, key: str | None = None) -> Callable[[Call], None]:
+    def hook(call: Call) -> None:
+        if (call.verb, call.bucket) == (verb, bucket) and key in {None, call.key}:
+            raise error
+
+    return hook
+
+
+def test_what_the_source_lost_is_deleted(mirror: MirrorBench) -> None:
+    """Only below the destination prefix, and once."""
+    total = mirror.run().total
+    assert (total.extraneous, total.deleted) == (1, 1)
+    assert sorted(mirror.bench.written) == ["elsewhere/z", "out/a", "out/b"]
+    assert mirror.run().total.extraneous == 0
+
+
+def test_an_object_that_comes_back_is_kept(mirror: MirrorBench) -> None:
+    """Its HEAD finds it, although the listing before it did not."""
+    plan = mirror.plan()
+    mirror.bench.server.before.append(
+        lambda call: mirror.bench.put("in/gone") if call.verb == "head_object" else None
+    )
+    total = mirror.delete(plan.batches[0]).total
+    assert total.kept == {KeptReason.SOURCE_EXISTS: 1}
+    assert "out/gone" in mirror.bench.written
+
+
+def test_an_object_that_is_written_again_is_kept(mirror: MirrorBench) -> None:
+    """After the plan or between the last request and the delete: its ETag is another one."""
+    plan = mirror.plan()
+    mirror.put_copies("out/gone", content=b"new")
+    assert mirror.delete(plan.batches[0]).total.kept == {KeptReason.CHANGED: 1}
+    again = mirror.plan()
+    server = mirror.bench.server
+    server.before.append(
+        lambda call: mirror.put_copies("out/gone", content=b"newer") if "delete" in call.verb else None
+    )
+    assert mirror.delete(again.batches[0]).total.kept == {KeptReason.CHANGED: 1}
+    assert mirror.bench.written["out/gone"] == b"newer"
+
+
+def test_only_what_was_planned_is_deleted(mirror: MirrorBench) -> None:
+    """What is extraneous since then waits for the next run, also in a second attempt."""
+    plan = mirror.plan()
+    mirror.put_copies("out/late", "out/gond")
+    mirror.delete(plan.batches[0])
+    total = mirror.delete(plan.batches[0]).total
+    assert (total.deleted, total.gone) == (0, 1)
+    assert {"out/late", "out/gond"} < set(mirror.bench.written)
+
+
+@pytest.mark.parametrize("bucket", [SOURCE, DESTINATION])
+def test_a_listing_that_fails_keeps_all(mirror: MirrorBench, bucket: str) -> None:
+    """Nothing is deleted, and the error is counted."""
+    plan = mirror.plan()
+    mirror.bench.server.before.append(refuse("list_page", bucket, TransientError("down", code="503")))
+    metrics = mirror.delete(plan.batches[0])
+    assert metrics.total.kept == {KeptReason.NOT_PROVEN: 1}
+    assert metrics.errors.by_code == {"503": 1}
+    assert "out/gone" in mirror.bench.written
+
+
+@pytest.mark.parametrize(
+    ("error", "key"),
+    [
+        (AccessError("no", code="AccessDenied"), "in/gone"),
+        (TransientError("down", code="503"), "in/gone"),
+        (AccessError("no", code="AccessDenied"), "in/a"),
+    ],
+    ids=["denied", "not answered", "witness denied"],
+)
+def test_a_head_that_proves_nothing_keeps_the_object(mirror: MirrorBench, error: Exception, key: str) -> None:
+    """Only a 404 proves that a source is gone, and only while the witness is there."""
+    plan = mirror.plan()
+    mirror.bench.server.before.append(refuse("head_object", SOURCE, error, key))
+    metrics = mirror.delete(plan.batches[0])
+    assert metrics.total.kept == {KeptReason.NOT_PROVEN: 1}
+    assert metrics.errors.total == 1
+    assert "out/gone" in mirror.bench.written
+
+
+def test_a_bucket_that_is_no_longer_versioned_keeps_all(mirror: MirrorBench) -> None:
+    """A batch reads the versioning again."""
+    plan = mirror.plan()
+    mirror.bench.server.versioning[DESTINATION] = "Suspended"
+    assert mirror.delete(plan.batches[0]).total.kept == {KeptReason.NOT_PROVEN: 1}
+    assert "out/gone" in mirror.bench.written
+
+
+def test_a_lost_reply_is_settled_by_a_listing(mirror: MirrorBench) -> None:
+    """The delete was carried out, and is counted as such."""
+    plan = mirror.plan()
+    down = TransientError("reset", code="ConnectionReset")
+    mirror.bench.server.after += [
+        refuse("delete_object", DESTINATION, down),
+        refuse("delete_objects", DESTINATION, down),
+    ]
+    assert mirror.delete(plan.batches[0]).total.deleted == 1
+
+
+def test_a_denied_delete_fails(mirror: MirrorBench) -> None:
+    """It is named, with the code of S3."""
+    plan = mirror.plan()
+    denied = AccessError("no", code="AccessDenied")
+    mirror.bench.server.before += [
+        refuse("delete_object", DESTINATION, denied),
+        refuse("delete_objects", DESTINATION, denied),
+    ]
+    metrics = mirror.delete(plan.batches[0])
+    assert metrics.total.failed == 1
+    assert metrics.errors.by_code["AccessDenied"] >= 1
+
+
+def test_a_part_of_the_job_asks_all_of_its_entries() -> None:
+    """A run of `a/` alone does not take what `b/` writes below its destination for extraneous."""
+    every = entries(("a/", "out/"), ("b/", "out/sub/"))
+    mirror = MirrorBench(make_mirror(prefixes=every[:1], all_prefixes=every))
+    mirror.bench.put("a/1", "b/2")
+    mirror.put_copies("out/1", "out/sub/2", "out/sub/3")
+    assert mirror.run().total.deleted == 1
+    assert sorted(mirror.bench.written) == ["out/1", "out/sub/2"]
+
+
+def test_a_run_of_the_nested_entry_deletes_only_below_it() -> None:
+    """And what the outer entry copies there has a source."""
+    every = entries(("a/", "out/"), ("b/", "out/sub/"))
+    mirror = MirrorBench(make_mirror(prefixes=every[1:], all_prefixes=every))
+    mirror.bench.put("a/sub/1", "b/2")
+    mirror.put_copies("out/x", "out/sub/1", "out/sub/2", "out/sub/3")
+    assert mirror.run().total.deleted == 1
+    assert sorted(mirror.bench.written) == ["out/sub/1", "out/sub/2", "out/x"]
+
+
+def test_filters_narrow_the_scope_only() -> None:
+    """A copy that is filtered out is never deleted; one whose source is filtered out has a source."""
+    filters = Filters(include=("*.nc",), exclude=("tmp/*",))
+    mirror = MirrorBench(make_mirror(filters=filters))
+    mirror.bench.put("in/a.nc", "in/tmp/b.nc")
+    mirror.put_copies("out/a.nc", "out/c.nc", "out/c.txt", "out/tmp/b.nc", "out/tmp/d.nc")
+    assert mirror.run().total.deleted == 1
+    assert "out/c.nc" not in mirror.bench.written
+
+
+def test_destinations_of_single_objects_are_kept() -> None:
+    """Whether they are copied in this run or not."""
+    single = (ObjectEntry(source="x", destination="out/single"),)
+    mirror = MirrorBench(make_mirror(all_objects=single))
+    mirror.bench.put("in/a")
+    mirror.put_copies("out/a", "out/single")
+    assert mirror.run().total.extraneous == 0
+
+
+def test_direct_children_only() -> None:
+    """An entry that is not recursive has nothing below a folder of its destination in scope."""
+    mirror = MirrorBench(make_mirror(prefixes=entries(("in/", "out/"), recursive=False)))
+    mirror.bench.put("in/a", "in/sub/b")
+    mirror.put_copies("out/a", "out/c", "out/sub/b", "out/sub/c")
+    assert mirror.run().total.deleted == 1
+    assert sorted(mirror.bench.written) == ["out/a", "out/sub/b", "out/sub/c"]
+
+
+@pytest.mark.parametrize(("on_aws", "deleted"), [(True, 1), (False, 0)], ids=["aws", "other server"])
+def test_a_name_that_a_server_may_confuse_is_kept(*, on_aws: bool, deleted: int) -> None:
+    """A server that ignores case lists the copy of `Readme` as `README`; AWS's S3 does not."""
+    mirror = MirrorBench(make_mirror(on_aws=on_aws))
+    mirror.bench.put("in/Readme", "in/a")
+    mirror.put_copies("out/README", "out/a")
+    total = mirror.run().total
+    assert (total.extraneous, total.deleted) == (1, deleted)
+
+
+def test_keys_that_xml_can_not_carry_are_deleted_alone() -> None:
+    """A line break that arrives as another would delete another object."""
+    mirror = MirrorBench()
+    mirror.bench.put("in/a")
+    mirror.put_copies("out/a", "out/b\rc", "out/b\nc")
+    mirror.bench.put("in/b\nc")
+    assert mirror.run().total.deleted == 1
+    assert sorted(mirror.bench.written) == ["out/a", "out/b\nc"]
+
+
+def test_many_keys(mirror: MirrorBench) -> None:
+    """More than one request of DeleteObjects holds, and in more than one range."""
+    mirror.put_copies(*(f"out/x{number:05}" for number in range(2_500)))
+    mirror.job = make_mirror(max_deleted_objects=3_000)
+    assert mirror.run().total.deleted == 2_501
+    assert sorted(mirror.bench.written) == ["elsewhere/z", "out/a", "out/b"]
+
+
+def test_another_plans_batch_is_refused(mirror: MirrorBench) -> None:
+    """Its hashes are of keys that this run did not find."""
+    (batch,) = mirror.plan().batches
+    with pytest.raises(ConfigError, match="belongs to another plan"):
+        mirror.delete(replace(batch, plan_id="other/x"))
