@@ -51,11 +51,13 @@ class PrefixEntry:
         source: prefix, empty for the whole bucket, else ending in "/".
         destination: prefix that replaces it.
         recursive: False takes direct children only.
+        folder: what the run has appended to both prefixes; filters apply to a key from there on.
     """
 
     source: str
     destination: str
     recursive: bool = True
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,7 +81,7 @@ def _make_group(job: EffectiveJob, prefix: str) -> MirrorGroup:
 def _cut(entry: PrefixEntry, prefix: str) -> PrefixEntry | None:
     """Return the part of an entry that writes below a prefix; None if none does."""
     if entry.destination.startswith(prefix):
-        return entry
+        return replace(entry, folder="")
     if not prefix.startswith(entry.destination) or not entry.recursive:
         return None
     below = prefix[len(entry.destination) :]
@@ -98,8 +98,8 @@ def build_scope(job: EffectiveJob, group: MirrorGroup) -> Callable[[str, datetim
     leave_out = build_filter(replace(job.filters, modified_since=None))
 
     def is_in_scope(key: str, date: datetime) -> bool:
-        suffixes = filter(None, (_find_suffix(entry, key) for entry in group.scope))
-        return any(leave_out(suffix, date) is None for suffix in suffixes)
+        suffixes = ((entry.folder, _find_suffix(entry, key)) for entry in group.scope)
+        return any(suffix and leave_out(folder + suffix, date) is None for folder, suffix in suffixes)
 
     return is_in_scope
 

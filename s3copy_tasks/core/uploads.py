@@ -193,7 +193,7 @@ class EarlierUploads:
         return (
             key.startswith(entry.destination)
             and (entry.recursive or "/" not in suffix)
-            and self._left_out(suffix, _ANY_DATE) is None
+            and self._left_out(entry.folder + suffix, _ANY_DATE) is None
         )
 
 

@@ -93,7 +93,7 @@ class EntryListing:
         with closing(read(self._source)) as source, closing(read(self._destination)) as destination:
             for suffix, found, existing in merge(source, destination, prefixes.source, prefixes.destination):
                 key = prefixes.destination + suffix
-                decision = decide(found, existing, suffix, key)
+                decision = decide(found, existing, prefixes.folder + suffix, key)
                 yield Decided(
                     entry=entry, position=suffix, source=found, key=key, decision=decision, replaces=existing
                 )

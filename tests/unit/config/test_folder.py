@@ -1,0 +1,63 @@
+"""The folder of a run: which texts are refused, and what one narrows."""
+
+from __future__ import annotations
+
+import pytest
+
+from s3copy_tasks.config.folder import append_folder, find_folder_problem
+from s3copy_tasks.core.job import Filters, PrefixEntry
+from tests.support.builders.bench import Bench, make_job
+from tests.support.builders.mirror import MirrorBench, make_mirror
+
+REFUSED = {
+    "empty": ("", "is empty"),
+    "leading slash": ("/a/", "begins with `/`"),
+    "only a slash": ("/", "begins with `/`"),
+    "no slash at its end": ("a", "does not end with `/`"),
+    "parent": ("a/../b/", "`.` or `..`"),
+    "parent first": ("../", "`.` or `..`"),
+    "this folder": ("a/./", "`.` or `..`"),
+    "an empty part": ("a//b/", "an empty part"),
+    "NUL": ("a\0/", "control characters"),
+    "half a character": ("a\ud800/", "control characters"),
+    "too long": ("a" * 2_000 + "/", "2,001 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused(name: str) -> None:
+    """The words say what is wrong, and what to write."""
+    folder, words = REFUSED[name]
+    assert words in (find_folder_problem(folder) or "")
+
+
+@pytest.mark.parametrize("folder", ["a/", "2026/01/", "é ü/", "..a/b../", ".hidden/", "a%2F/"])
+def test_what_is_taken(folder: str) -> None:
+    """Any other text that ends in `/`."""
+    assert find_folder_problem(folder) is None
+
+
+ENTRIES = (
+    PrefixEntry(source="in/", destination="out/"),
+    PrefixEntry(source="flat/", destination="flat/", recursive=False),
+)
+FILTERS = Filters(include=("x/*",), exclude=("x/tmp/*",))
+
+
+def test_filters_hold_in_a_folder() -> None:
+    """They apply to the key below the prefix of the job, of which the folder is a part."""
+    bench = Bench()
+    bench.put("in/x/a", "in/x/tmp/b", "in/y/c", "flat/x/d")
+    bench.run(make_job(prefixes=append_folder(ENTRIES, "x/"), filters=FILTERS))
+    assert sorted(bench.written) == ["out/x/a"]
+
+
+def test_a_folder_narrows_what_is_deleted() -> None:
+    """And nothing else: filters hold, and other entries still have their sources."""
+    nested = (*ENTRIES, PrefixEntry(source="b/", destination="out/x/sub/"))
+    job = make_mirror(prefixes=append_folder(nested[:1], "x/"), all_prefixes=nested, filters=FILTERS)
+    mirror = MirrorBench(job)
+    mirror.bench.put("in/x/a", "b/1")
+    mirror.put_copies("out/x/a", "out/x/gone", "out/x/tmp/b", "out/y/gone", "out/x/sub/1")
+    assert mirror.run().total.deleted == 1
+    assert "out/x/gone" not in mirror.bench.written
