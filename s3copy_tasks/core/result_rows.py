@@ -96,6 +96,21 @@ def describe_vanished(found: Found) -> str:
     return _describe(found, "vanished")
 
 
+def describe_delete(found: S3Object, outcome: str, reason: str = "", marker: str | None = None) -> str:
+    """Return the row of an extraneous object, which has no source key.
+
+    Args:
+        found: as the destination listed it.
+        outcome: `deleted`, `kept`, `gone` or `failed`.
+        reason: why it was kept, or the code it failed with.
+        marker: version of its delete marker.
+    """
+    etag = found.etag.strip('"')
+    return join_cells(
+        ("", found.key, "", marker or "", "", etag, str(found.size), outcome, reason, "", "", "")
+    )
+
+
 def describe_to_retry(bucket: str, failed: Settled) -> str:
     """Return the row of a failed object for a list of keys: see `FAILED_COLUMNS`.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.deletions import DeleteBatch
     from s3copy_tasks.core.job import EffectiveJob
 
 FAILED = "failed/"
@@ -45,6 +46,10 @@ class ResultsFolder:
         """Return the key of the list of a batch's failed objects."""
         return f"{self.prefix}{FAILED}batch-{batch.id + 1:04}.csv"
 
+    def name_deletes(self, batch: DeleteBatch) -> str:
+        """Return the key of the rows of a batch of deletes; the number is the one of its label."""
+        return f"{self.prefix}deletes-{batch.id + 1:04}.csv.gz"
+
     def name_plan(self, number: int) -> str:
         """Return the key of a file of the plan's own rows, numbered from 1."""
         return f"{self.prefix}plan-{number:04}.csv.gz"
@@ -54,8 +59,10 @@ class ResultsFolder:
         return f"{self.bucket}/{key}"
 
 
-def find_results_folder(job: EffectiveJob, batches: Sequence[Batch]) -> ResultsFolder | None:
-    """Return the folder of a plan's results; None if the run writes none.
+def find_results_folder(
+    job: EffectiveJob, batches: Sequence[Batch] | Sequence[DeleteBatch]
+) -> ResultsFolder | None:
+    """Return the folder of a plan's results; None if the run writes none. A plan of deletes has its own.
 
     Args:
         job: the run.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.mirror_group import MirrorGroup
     from s3copy_tasks.core.objects import S3Object
-    from s3copy_tasks.delete.counting import DeleteCollector
+    from s3copy_tasks.delete.account import Account
     from s3copy_tasks.plan.listing import Listing
 
 
@@ -87,34 +87,35 @@ class FoundObjects:
         self._ranges = ranges
         self.candidates = [candidate for part in ranges for candidate in part.candidates]
 
-    def count(self, counted: DeleteCollector) -> None:
+    def count(self, account: Account) -> None:
         """Count the objects that may not be deleted, or are gone."""
         for part in self._ranges:
-            part.count(counted)
+            part.count(account)
 
 
 class _FoundRange:
     """What a range has now of the objects that were planned."""
 
     def __init__(self, planned: DeleteRange, ranged: GroupListing) -> None:
-        self._prefix = planned.prefix
-        self._kept: list[KeptReason] = []
+        self._group = ranged.group
+        self._kept: list[tuple[Candidate, KeptReason]] = []
         self.candidates: list[Candidate] = []
         hashes = PlannedHashes(planned.hashes)
         for each in ranged:
             known = hashes.take(each.found.key, each.found.etag)
             if not known:
                 continue
+            candidate = Candidate(ranged.group, each.found)
             if known is KeptReason.CHANGED:
-                self._kept.append(KeptReason.CHANGED)
+                self._kept.append((candidate, KeptReason.CHANGED))
             elif each.is_extraneous:
-                self.candidates.append(Candidate(ranged.group, each.found))
+                self.candidates.append(candidate)
             else:
-                self._kept.append(KeptReason.SOURCE_EXISTS)
+                self._kept.append((candidate, KeptReason.SOURCE_EXISTS))
         self._gone = len(hashes)
 
-    def count(self, counted: DeleteCollector) -> None:
+    def count(self, account: Account) -> None:
         """Count what may not be deleted."""
-        counted.record_gone(self._prefix, self._gone)
-        for reason in self._kept:
-            counted.record_kept(self._prefix, reason)
+        account.count_gone(self._group.prefix, self._gone)
+        for candidate, reason in self._kept:
+            account.keep(candidate, reason)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.core.deletions import KeptReason
 from s3copy_tasks.core.store import Deleted, DeleteRequest
+from s3copy_tasks.delete.account import Account
 from s3copy_tasks.delete.candidates import BatchListing
 from s3copy_tasks.delete.deleter import Deleter
 from s3copy_tasks.delete.proof import Proof, find_witness
+from s3copy_tasks.delete.results import DeleteResults
 from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.engine.loop import wait_for
-from s3copy_tasks.engine.paced_store import PacedStores, pace_stores
+from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import Code, ConditionError, ConfigError, CopyError, MissingError, RequestError
 from s3copy_tasks.plan.listing import Listing
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.delete.candidates import Candidate
     from s3copy_tasks.delete.counting import DeleteCollector
     from s3copy_tasks.delete.deleter import Outcome
+    from s3copy_tasks.engine.paced_store import PacedStores
     from s3copy_tasks.engine.sender import Sender
 
 
@@ -91,16 +95,16 @@ def delete_batch(
         raise ConfigError(msg, code=Code.NOT_PROVEN)
     at_once = min(batch.of, job.transfer.max_active_batches)
     reader = reader or make_sender(job.transfer, batches_at_once=at_once)
-    sides = PacedStores(
-        source=pace_stores(stores, reader).source, destination=pace_stores(stores, sender).destination
-    )
-    work = _BatchWork(job, job.mirror, batch, sides, counted)
+    sides = replace(pace_stores(stores, sender), source=pace_stores(stores, reader).source)
+    results = DeleteResults(job, batch, sides.results)
+    work = _BatchWork(job, job.mirror, batch, sides, Account(batch, counted, results))
     try:
         if work.is_allowed(clock()):
             proven = work.find_proven(reader)
             sender.check_running()
             work.delete(proven)
     finally:
+        results.write(counted)
         counted.record_requests(sender.counted())
         counted.record_requests(reader.counted())
 
@@ -114,12 +118,12 @@ class _BatchWork:
         mirror: Mirror,
         batch: DeleteBatch,
         sides: PacedStores,
-        counted: DeleteCollector,
+        account: Account,
     ) -> None:
         self._mirror = mirror
         self._batch = batch
         self._sides = sides
-        self._counted = counted
+        self._account = account
         self._lister = Listing(job, sides)
         self._listing = BatchListing(job, batch, self._lister)
 
@@ -127,16 +131,16 @@ class _BatchWork:
         """Return whether the batch is not too late, and its deletes can be undone, or need not be."""
         if self._batch.not_after is None or now > self._batch.not_after:
             msg = "the plan is too old, or nothing allowed its deletes. Run again from the start"
-            self._keep_all(RequestError(msg, code=Code.NOT_PROVEN))
+            self._account.keep_all(RequestError(msg, code=Code.NOT_PROVEN))
             return False
         try:
             if self._mirror.allows_unversioned or wait_for(self._sides.destination.is_versioned()):
                 return True
         except CopyError as error:
-            self._keep_all(error)
+            self._account.keep_all(error)
             return False
         msg = "versioning of the destination is not enabled. Enable it, or write mirror.unversioned: allow"
-        self._keep_all(RequestError(msg, code=Code.NOT_PROVEN))
+        self._account.keep_all(RequestError(msg, code=Code.NOT_PROVEN))
         return False
 
     def find_proven(self, reader: Sender) -> Sequence[Candidate]:
@@ -144,21 +148,21 @@ class _BatchWork:
         try:
             found = self._listing.take()
             if not found.candidates:
-                found.count(self._counted)
+                found.count(self._account)
                 return []
             witness = find_witness(self._lister, self._listing.groups)
             proof = Proof(self._sides.source, reader, witness)
             proven = proof.prove(found.candidates)
         except CopyError as error:
-            self._keep_all(error)
+            self._account.keep_all(error)
             return []
-        found.count(self._counted)
+        found.count(self._account)
         for candidate in found.candidates:
             key = candidate.found.key
             if key in proof.kept:
-                self._keep(candidate, proof.kept[key])
+                self._account.keep(candidate, proof.kept[key])
             if key in proof.refused:
-                self._counted.note(key, proof.refused[key])
+                self._account.note(candidate, proof.refused[key])
         return proven
 
     def delete(self, proven: Sequence[Candidate]) -> None:
@@ -169,7 +173,7 @@ class _BatchWork:
         try:
             deleter.delete([DeleteRequest(key=each.found.key, etag=each.found.etag) for each in proven])
         except CopyError as error:
-            self._abandon(error)
+            self._account.abandon(error)
         finally:
             self._settle(proven, deleter.outcomes)
 
@@ -179,13 +183,13 @@ class _BatchWork:
         try:
             left = self._listing.list_left(set(outcomes))
         except CopyError as error:
-            self._abandon(error)
+            self._account.abandon(error)
         except InterruptedError:  # the confirmations have to do
             pass
         for candidate in proven:
             outcome = outcomes.get(candidate.found.key)
             if outcome is None:
-                self._keep(candidate, KeptReason.NOT_PROVEN)
+                self._account.keep(candidate, KeptReason.NOT_PROVEN)
             elif isinstance(outcome, Deleted):
                 self._settle_deleted(candidate, outcome, left)
             else:
@@ -194,52 +198,30 @@ class _BatchWork:
     def _settle_deleted(
         self, candidate: Candidate, deleted: Deleted, left: Mapping[str, S3Object] | None
     ) -> None:
-        found, group = candidate.found, candidate.group.prefix
+        found = candidate.found
         there = None if left is None else left.get(found.key)
         if there is not None and (there.etag, there.last_modified) == (found.etag, found.last_modified):
             msg = "S3 confirmed that it is deleted, but still lists it"
-            self._fail(candidate, RequestError(msg, code=Code.NOT_DELETED))
+            self._account.fail(candidate, RequestError(msg, code=Code.NOT_DELETED))
         elif deleted.was_absent:
-            self._counted.record_gone(group)
+            self._account.lose(candidate)
         else:
-            events.object_deleted(found.key, deleted.marker_version_id)
-            self._counted.record_deleted(group)
+            self._account.delete(candidate, deleted.marker_version_id)
 
     def _settle_error(
         self, candidate: Candidate, error: CopyError, left: Mapping[str, S3Object] | None
     ) -> None:
         """Count an object that S3 did not confirm: a request that failed may have been carried out."""
-        found, group = candidate.found, candidate.group.prefix
-        if left is not None and found.key not in left:
+        if left is not None and candidate.found.key not in left:
             if error.may_be_done:
-                events.object_deleted(found.key, None)
-                self._counted.record_deleted(group)
+                self._account.delete(candidate, None)
             else:
-                self._counted.record_gone(group)
+                self._account.lose(candidate)
         elif isinstance(error, ConditionError):
-            self._keep(candidate, KeptReason.CHANGED)
+            self._account.keep(candidate, KeptReason.CHANGED)
         elif isinstance(error, MissingError) and left is None:
-            self._counted.record_gone(group)
+            self._account.lose(candidate)
         elif left is None and error.may_be_done:
-            events.delete_failed(found.key, error)
-            self._counted.note(found.key, error)  # and it is unknown
+            self._account.note(candidate, error)  # and it is unknown
         else:
-            self._fail(candidate, error)
-
-    def _keep(self, candidate: Candidate, reason: KeptReason) -> None:
-        events.object_kept(candidate.found.key, reason)
-        self._counted.record_kept(candidate.group.prefix, reason)
-
-    def _fail(self, candidate: Candidate, error: CopyError) -> None:
-        events.delete_failed(candidate.found.key, error)
-        self._counted.record_failed(candidate.group.prefix, candidate.found.key, error)
-
-    def _keep_all(self, error: CopyError) -> None:
-        """Count all objects of the batch as kept, and say why."""
-        self._abandon(error)
-        for group, objects in self._batch.extraneous_by_group.items():
-            self._counted.record_kept(group, KeptReason.NOT_PROVEN, objects)
-
-    def _abandon(self, error: CopyError) -> None:
-        events.deletes_abandoned(self._batch, error)
-        self._counted.note(f"(deletes {self._batch.label})", error)
+            self._account.fail(candidate, error)

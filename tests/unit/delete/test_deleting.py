@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 
@@ -12,6 +13,7 @@ from s3copy_tasks.core.job import Filters, ObjectEntry
 from s3copy_tasks.errors import AccessError, ConfigError, TransientError
 from tests.support.builders.bench import DESTINATION, SOURCE
 from tests.support.builders.mirror import MirrorBench, entries, make_mirror
+from tests.support.builders.results import PLACE, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -222,3 +224,20 @@ def test_another_plans_batch_is_refused(mirror: MirrorBench) -> None:
     (batch,) = mirror.plan().batches
     with pytest.raises(ConfigError, match="belongs to another plan"):
         mirror.delete(replace(batch, plan_id="other/x"))
+
+
+def test_each_delete_has_a_row() -> None:
+    """With the version of its marker, whose removal brings the object back; keys are encoded."""
+    mirror = MirrorBench(make_mirror(results=PLACE))
+    mirror.bench.put("in/a", "in/back")
+    mirror.put_copies("out/a", "out/=gone", "out/back2")
+    plan = mirror.plan()
+    mirror.bench.put("in/back2")
+    (batch,) = plan.batches
+    mirror.delete(batch)
+    (content,) = mirror.bench.results.values()
+    rows = {unquote(row["destination_key"]): row for row in read_rows(content)}
+    assert {key: row["outcome"] for key, row in rows.items()} == {"out/=gone": "deleted", "out/back2": "kept"}
+    marker = mirror.bench.server.markers[DESTINATION, "out/=gone"]
+    assert rows["out/=gone"]["destination_version_id"] == marker
+    assert rows["out/back2"]["reason"] == "source_exists"
