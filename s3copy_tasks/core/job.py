@@ -18,7 +18,7 @@ from s3copy_tasks.core.abilities import ALL_ABILITIES, Abilities
 from s3copy_tasks.core.key_list import KeyList, ResultsPlace
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import DEFAULT_OPTIONS, DEFAULT_TRANSFER, ObjectOptions, TransferOptions
-from s3copy_tasks.core.places import find_clashes, find_ties
+from s3copy_tasks.core.places import find_clashes, find_ties, find_unsafe_deletes
 from s3copy_tasks.errors import Code, ConfigError
 
 DELETED_OBJECTS_MAX = 100_000
@@ -103,6 +103,9 @@ class Mirror:
             two names are never one key.
         prefixes: all of the job's prefixes, rendered, whichever of them the run copies.
         objects: all of the job's single objects, rendered: their destinations are never deleted.
+
+    Raises:
+        ConfigError: a limit is out of its range.
     """
 
     max_deleted_objects: int
@@ -111,6 +114,12 @@ class Mirror:
     on_aws: bool = False
     prefixes: tuple[PrefixEntry, ...] = ()
     objects: tuple[ObjectEntry, ...] = ()
+
+    def __post_init__(self) -> None:
+        objects, percent = self.max_deleted_objects, self.max_deleted_percent
+        if not 0 <= objects <= DELETED_OBJECTS_MAX or not 0 < percent <= 100:  # noqa: PLR2004 - all of them
+            msg = f"mirror: limits out of range: {objects} objects, {percent} percent"
+            raise ConfigError(msg, code=Code.INVALID_CONFIG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +144,8 @@ class EffectiveJob:
 
     Raises:
         ConfigError: two entries write one key, a destination overlaps a source, a key is empty or too long,
-            or the list or the results are in a place that the job copies to. The message names the fields.
+            the list or the results are in a place that the job copies to, or the mirror would delete what it
+            must not. The message names the fields.
     """
 
     name: str
@@ -163,9 +173,10 @@ class EffectiveJob:
     mirror: Mirror | None = None
 
     def __post_init__(self) -> None:
-        entries = list_entries(self.prefixes, self.objects)
+        whole = self.mirror or self  # a mirror needs the entries that the run leaves out, too
+        entries = list_entries(whole.prefixes, whole.objects)
         found = [
-            *find_bad_keys(entries),
+            *find_bad_keys(list_entries(self.prefixes, self.objects)),
             *find_overlaps(self.source, self.destination, entries),
             *find_written_twice(entries),
             *find_ties(self.keys_from, entries),
@@ -173,6 +184,7 @@ class EffectiveJob:
         clashes = find_clashes(self.source, self.destination, entries, self.keys_from, self.results)
         problems = [f"{field}[{index}].{side}: {words}" for (field, index, side), words in found]
         problems += [f"{field}: {words}" for field, _, words in clashes]
+        problems += [f"mirror: {words}" for words in find_unsafe_deletes(self)]
         if problems:
             raise ConfigError("\n".join(problems), code=Code.INVALID_CONFIG)
 

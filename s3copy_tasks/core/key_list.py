@@ -150,5 +150,9 @@ class ResultsPlace:
     location: Location
     prefix: str
 
+    def name_folder(self, job: str) -> str:
+        """Return the prefix of all results of a job."""
+        return f"{self.prefix}{job}/"
+
     def __str__(self) -> str:
         return f"{self.location}/{self.prefix}"

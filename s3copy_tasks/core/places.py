@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from s3copy_tasks.core.job import Entries, Where
+    from s3copy_tasks.core.job import EffectiveJob, Entries, PrefixEntry, Where
     from s3copy_tasks.core.key_list import KeyList, ResultsPlace
     from s3copy_tasks.core.location import Location
 
@@ -77,6 +78,37 @@ def find_clashes(
     if above is not None:
         words = f"the results in {results} are below {above}, among the copies. Write them elsewhere"
         yield Clash("results", is_read=False, words=words)
+
+
+def find_unsafe_deletes(job: EffectiveJob) -> Iterator[str]:
+    """Yield why a run must not delete as its mirror says; nothing for a run without a mirror.
+
+    Its destinations were compared with its sources: `find_overlaps`.
+    """
+    mirror, results = job.mirror, job.results
+    if mirror is None:
+        return
+    if job.keys_from is not None:
+        yield "a run by a list does not know what the source no longer has"
+    if not mirror.prefixes:
+        yield "needs prefixes: only what is below a destination prefix can be extraneous"
+    prefixes = map(_drop_folder, job.prefixes)
+    if not ({*prefixes} <= {*mirror.prefixes} and {*job.objects} <= {*mirror.objects}):
+        yield "lacks entries that the run copies: it would delete their copies"
+    if results is not None and results.location.bucket == job.destination.bucket:
+        folder = results.name_folder(job.name)
+        for entry in mirror.prefixes:
+            if folder.startswith(entry.destination) or entry.destination.startswith(folder):
+                yield (
+                    f"would delete the job's own results in {results.location}/{folder}: they are not apart "
+                    f"from {job.destination}/{entry.destination}. Write them elsewhere"
+                )
+
+
+def _drop_folder(entry: PrefixEntry) -> PrefixEntry:
+    """Return an entry without the folder that its run has appended."""
+    source, destination = (prefix.removesuffix(entry.folder) for prefix in (entry.source, entry.destination))
+    return replace(entry, source=source, destination=destination, folder="")
 
 
 def _find_prefix_above(

@@ -73,5 +73,5 @@ def find_results_folder(
     plan_id = batches[0].plan_id if batches else make_plan_id(job, [])
     plan = hashlib.sha256(plan_id.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_CHARACTERS]
     started = f"{job.run_started.astimezone(UTC):%Y%m%dT%H%M%SZ}-" if job.run_started else ""
-    folder = f"{job.name}/{_UNSAFE.sub('_', job.run_id)}/{started}{plan}/"
-    return ResultsFolder(bucket=str(job.results.location), prefix=job.results.prefix + folder)
+    folder = f"{job.results.name_folder(job.name)}{_UNSAFE.sub('_', job.run_id)}/{started}{plan}/"
+    return ResultsFolder(bucket=str(job.results.location), prefix=folder)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
+from s3copy_tasks.core.job import EffectiveJob, Mirror, ObjectEntry, PrefixEntry
+from s3copy_tasks.core.key_list import KeyList, ResultsPlace
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.errors import ConfigError
 from tests.support.builders.bench import make_job
@@ -166,3 +167,42 @@ def test_an_access_point_has_its_region() -> None:
     assert Location(bucket=point).region == "cn-north-1"
     assert Location(bucket=point, region="eu-west-1").region == "eu-west-1"
     assert Location(bucket="ops").region is None
+
+
+ENTRY, OTHER = PrefixEntry(source="a/", destination="out/"), PrefixEntry(source="out/b/", destination="c/")
+BUCKET = Location(bucket="one-bucket")
+UNSAFE: dict[str, tuple[dict[str, Any], tuple[PrefixEntry, ...], str]] = {
+    "no-prefix": ({"prefixes": ()}, (), "needs prefixes"),
+    "entry-that-the-mirror-lacks": ({}, (OTHER,), "lacks entries that the run copies"),
+    "object-that-the-mirror-lacks": (
+        {"objects": (ObjectEntry(source="x", destination="y"),)},
+        (ENTRY,),
+        "lacks entries that the run copies",
+    ),
+    "list": ({"keys_from": KeyList(location=BUCKET, key="list.csv")}, (ENTRY,), "a run by a list"),
+    "own-results": (
+        {"name": "out", "results": ResultsPlace(location=BUCKET, prefix="")},
+        (ENTRY,),
+        "the job's own results in s3://one-bucket/out/",
+    ),
+    "source-of-an-entry-that-the-run-leaves-out": ({}, (ENTRY, OTHER), "overlaps s3://one-bucket/out/b/"),
+}
+
+
+@pytest.mark.parametrize(("changes", "prefixes", "words"), UNSAFE.values(), ids=UNSAFE)
+def test_unsafe_mirrors(changes: dict[str, Any], prefixes: tuple[PrefixEntry, ...], words: str) -> None:
+    """A run that could delete its own source, list, results, or copies of its job can't be made."""
+    mirror = Mirror(max_deleted_objects=1, max_deleted_percent=10, prefixes=prefixes)
+    sides = {"source": BUCKET, "destination": BUCKET, "prefixes": (ENTRY,), "mirror": mirror}
+    with pytest.raises(ConfigError) as refused:
+        make_job(**sides | changes)
+    assert words in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("objects", "percent"), [(-1, 10), (100_001, 10), (1, 0), (1, 100.5), (1, float("nan"))]
+)
+def test_limits_of_deletes(objects: int, percent: float) -> None:
+    """There are at most 100,000 deletes in a run, and never more than all objects."""
+    with pytest.raises(ConfigError, match="limits out of range"):
+        Mirror(max_deleted_objects=objects, max_deleted_percent=percent)
