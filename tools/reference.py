@@ -266,6 +266,7 @@ _TYPES = {
     "boolean": "`true` or `false`",
     "integer": "whole number",
     "null": "`null`",
+    "number": "number",
     "object": "mapping",
     "string": "text",
 }
@@ -376,6 +377,8 @@ def _bounds(part: dict[str, Any]) -> str:
     low, high = part.get("minimum"), part.get("maximum")
     if low is not None and high is not None:
         words.append(f"{low:,} to {high:,}")
+    if "exclusiveMinimum" in part:
+        words.append(f"more than {part['exclusiveMinimum']}, at most {high}")
     if "maxItems" in part:
         words.append(f"{part['minItems']} to {part['maxItems']:,} entries")
     if part.get("minLength") == 1:

@@ -1,7 +1,8 @@
 """Rules across jobs: jobs that write the same place, or one below the other, and jobs that copy in a loop.
 
 Only what is certain in every run is a problem: templates are compared unrendered. That one job writes below
-another is certain, that it writes the same keys is not: that is a warning.
+another is certain, that it writes the same keys is not: that is a warning. Mirrors have a stricter rule, in
+place of that: `other_writers`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, TypeAlias
 
 from s3copy_tasks.config.check.template import literal_parts
+from s3copy_tasks.config.other_writers import find_other_writers
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import written
 from s3copy_tasks.core.globs import can_pass
@@ -53,6 +55,7 @@ def problems_across(loaded: Sequence[tuple[CopyJob, Layers]]) -> Iterator[Proble
         *_written_below(jobs, layers, prefixes),
         *_results_below(jobs, layers, prefixes),
         *_loops(jobs),
+        *((job.name, finding) for job in jobs for finding in find_other_writers(job, jobs)),
     ]:
         yield layers[name].problem(finding)
 
@@ -92,7 +95,8 @@ def _results_below(
         parts, prefix, server = ("results", "to"), job.results.prefix, _server(job.results.location)
         place = _Target(job, parts, server, prefix, PrefixEntry(source="", destination=prefix))
         above = (one for key in (prefix, *_prefixes_of(prefix)) for one in prefixes.get((server, key), ()))
-        outer = next((one for one in above if one.job is not job and _reaches(one, place)), None)
+        others = (one for one in above if one.job is not job and one.job.mirror is None)
+        outer = next((one for one in others if _reaches(one, place)), None)
         if outer is not None:
             words = (
                 f"the job {outer.job.name!r} copies to {outer.job.destination}/{outer.key} "
@@ -105,9 +109,10 @@ def _written_below(
     jobs: Sequence[CopyJob], layers: dict[str, Layers], prefixes: _Prefixes
 ) -> Iterator[tuple[str, Finding]]:
     """Yield each place below the destination prefix of another job that may write the same keys there."""
-    for target in _targets(jobs):
+    for target in _targets([job for job in jobs if job.mirror is None]):
         above = (one for key in _prefixes_of(target.key) for one in prefixes.get((target.bucket, key), ()))
-        outer = next((one for one in above if one.job is not target.job and _reaches(one, target)), None)
+        others = (one for one in above if one.job is not target.job and one.job.mirror is None)
+        outer = next((one for one in others if _reaches(one, target)), None)
         if outer is not None:
             words = (
                 f"the job {outer.job.name!r} writes to {outer.job.destination}/{outer.key} "

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from s3copy_tasks.config.between_jobs import problems_across
 from s3copy_tasks.config.layers import DEFAULTS_STEM, ENDINGS, Layers, find_defaults, read_layers
 from s3copy_tasks.config.load import judge_job, split_warnings
-from s3copy_tasks.config.problem import Code, Problem
+from s3copy_tasks.config.other_writers import find_other_writers
+from s3copy_tasks.config.problem import Code, Problem, json_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,6 +120,25 @@ def load_folder(folder: Path, executors: AbstractSet[str] | None = None) -> Cata
         unread = Problem(file=str(folder), code=Code.FILE_UNREADABLE, message=words)
         return Catalog(jobs=(), problems=(unread,))
     return load_files(files, executors)
+
+
+def explain_other_writer(job: CopyJob) -> str | None:
+    """Return why a mirror must not delete: what else is kept there, as the configs of its folder are now.
+
+    Args:
+        job: of a run; one that is not a mirror never has such a reason.
+
+    Returns:
+        None if nothing else is kept there, as far as valid configs say. A file that can't be read is one.
+    """
+    if job.mirror is None:
+        return None
+    catalog = load_folder(job.file.parent)
+    unread = [str(one) for one in catalog.problems if one.code == Code.FILE_UNREADABLE]
+    found = [
+        f"{job.file}: {json_path(one.parts)}: {one.message}" for one in find_other_writers(job, catalog.jobs)
+    ]
+    return next(iter([*unread, *found]), None)
 
 
 def name_taken(file: Path, same: Iterable[Path]) -> Problem:

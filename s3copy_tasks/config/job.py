@@ -13,6 +13,7 @@ from s3copy_tasks.config.lists import build_key_list, build_results
 from s3copy_tasks.config.notify import Notify
 from s3copy_tasks.core.job import (
     Filters,
+    Mirror,
     ObjectEntry,
     Overwrite,
     PrefixEntry,
@@ -33,7 +34,7 @@ _UNITS: dict[str, int] = {"B": 1} | {
     for infix, base in (("", 1000), ("i", 1024))
     for power, letter in enumerate("KMGT", start=1)
 }
-_LATER_SECTIONS = frozenset({"from", "results"})
+_LATER_SECTIONS = frozenset({"from", "mirror", "results"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class CopyJob:
         filters: without `modified_since`.
         modified_since: template of a date.
         results: where a row for each object is written; None means nowhere.
+        mirror: what a run may delete, without entries, which `render_job` fills in; None means nothing.
         retries: of a task, by Airflow.
         airflow: how Airflow runs the tasks.
         notify: who is notified of how a run ended.
@@ -110,6 +112,7 @@ class CopyJob:
     max_failed_objects: int
     retries: int
     results: ResultsPlace | None
+    mirror: Mirror | None
     airflow: AirflowOptions
     notify: Notify
     config: str
@@ -154,6 +157,7 @@ class CopyJob:
             max_failed_objects=failure["max_failed_objects"],
             retries=failure["retries"],
             results=build_results(document["results"], destination),
+            mirror=_build_mirror(document["mirror"]),
             airflow=AirflowOptions.of(airflow),
             notify=Notify.of(document["notify"]),
             config=canonical(effective),
@@ -179,6 +183,17 @@ def _drop_later_fields(document: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value for name, value in document.items() if value is not None or name not in _LATER_SECTIONS
     }
+
+
+def _build_mirror(section: dict[str, Any] | None) -> Mirror | None:
+    """Return the limits of deletes; None without the section."""
+    if section is None:
+        return None
+    return Mirror(
+        max_deleted_objects=section["max_deleted_objects"],
+        max_deleted_percent=section["max_deleted_percent"],
+        allows_unversioned=section["unversioned"] == "allow",
+    )
 
 
 def parse_bytes(text: str | int) -> int:

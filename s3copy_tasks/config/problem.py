@@ -70,6 +70,8 @@ class Code(StrEnum):
     JOBS_LOOP = "jobs-loop"
     JOBS_WRITE_SAME = "jobs-write-same"
     KEY_TOO_LONG = "key-too-long"
+    MIRROR_OTHER_RUNS = "mirror-other-runs"
+    MIRROR_OTHER_WRITER = "mirror-other-writer"
     WRITTEN_TWICE = "written-twice"
 
 
@@ -85,7 +87,7 @@ _WARNINGS = frozenset(
 """Codes of what should be changed, but leaves the job valid."""
 
 
-BETWEEN_JOBS = frozenset({Code.JOBS_LOOP, Code.JOBS_WRITE_SAME})
+BETWEEN_JOBS = frozenset({Code.JOBS_LOOP, Code.JOBS_WRITE_SAME, Code.MIRROR_OTHER_WRITER})
 """Codes of problems between valid jobs: each of these jobs stays a Dag, and runs."""
 
 

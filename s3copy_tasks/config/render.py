@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from s3copy_tasks.config.job import CopyJob
-    from s3copy_tasks.core.job import Filters
+    from s3copy_tasks.core.job import Filters, Mirror
     from s3copy_tasks.core.key_list import KeyList, ListFile
 
 _SHOWN = 10
@@ -46,6 +46,7 @@ def render_job(
         force: copy unchanged objects again; `overwrite: never` still applies.
         dry_run: copy nothing.
         manifest: a list for this run only: its address, or a file of this machine; not with `prefixes`.
+            Such a run deletes nothing: the list does not say what the source no longer has.
 
     Raises:
         ConfigError: a template has no valid value in this run; the job has no such prefix; the list is wrong.
@@ -73,6 +74,7 @@ def render_job(
             assets=_assets(job, chosen, objects=not prefixes),
             keys_from=keys_from,
             results=job.results,
+            mirror=_mirror(job, rendered) if keys_from is None else None,
         )
     except ConfigError as error:
         raise _refused(job, error.message.splitlines()) from None
@@ -82,6 +84,17 @@ def _filters(job: CopyJob, rendered: Mapping[str, str]) -> Filters:
     since = rendered.get("filters.modified_since")
     moment = None if since is None else parse_moment(since, job.timezone)
     return replace(job.filters, modified_since=moment)
+
+
+def _mirror(job: CopyJob, rendered: Mapping[str, str]) -> Mirror | None:
+    """Return what the run may delete, with all entries of the job, whichever of them the run copies."""
+    if job.mirror is None:
+        return None
+    return replace(
+        job.mirror,
+        prefixes=_entries("prefixes", job.prefixes, range(len(job.prefixes)), rendered),
+        objects=_entries("objects", job.objects, range(len(job.objects)), rendered),
+    )
 
 
 def _choose_key_list(

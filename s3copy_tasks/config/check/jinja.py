@@ -82,16 +82,16 @@ def _parsed(template: str) -> list[nodes.Node]:
     return found
 
 
-def split_template(template: str) -> list[str | None]:
-    """Return literal texts, and None for other parts; see `literal_parts`."""
-    parts: list[str | None] = []
+def split_template(template: str) -> list[str | nodes.Node]:
+    """Return literal texts, and a node for each other part; see `template_parts`."""
+    parts: list[str | nodes.Node] = []
     try:
         body = _environment().parse(template).body
     except TemplateError as error:
         raise UnknownNameError(str(error)) from None
     for node in body:
         pieces = node.nodes if isinstance(node, nodes.Output) else [node]
-        parts += [piece.data if isinstance(piece, nodes.TemplateData) else None for piece in pieces]
+        parts += [piece.data if isinstance(piece, nodes.TemplateData) else piece for piece in pieces]
     return parts
 
 

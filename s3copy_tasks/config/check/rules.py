@@ -15,6 +15,7 @@ from s3copy_tasks.config.check.document import find_entries, find_list, find_tex
 from s3copy_tasks.config.check.filters import check_filters
 from s3copy_tasks.config.check.keys import check_keys
 from s3copy_tasks.config.check.lists import MANIFEST, check_lists
+from s3copy_tasks.config.check.mirror import check_mirror
 from s3copy_tasks.config.check.schedule import check_asset, resolve_cron
 from s3copy_tasks.config.check.template import DATE_NAMES, UnknownNameError, names_in
 from s3copy_tasks.config.problem import Code, Finding
@@ -50,6 +51,7 @@ def check_rules(document: dict[str, Any]) -> Iterator[Finding]:
     yield from check_filters(document, entries, buckets["source"])
     yield from check_keys(entries, buckets)
     yield from check_lists(document, entries, buckets)
+    yield from check_mirror(document, entries)
     yield from _check_former_pool(document)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SCHEMA_FILE = Path(__file__).parents[1] / "copy_job.schema.json"
 
 _BOUNDS = {
+    "exclusiveMinimum": (Code.OUT_OF_RANGE, "must be more than {}"),
     "maxItems": (Code.WRONG_LENGTH, "must have at most {} entries"),
     "maxLength": (Code.WRONG_LENGTH, "must have at most {} characters"),
     "maximum": (Code.OUT_OF_RANGE, "must be at most {}"),
@@ -44,6 +45,7 @@ _TYPES = {
     "boolean": "true or false",
     "integer": "a whole number",
     "null": "null",
+    "number": "a number",
     "object": "a mapping",
     "string": "text",
 }
@@ -185,6 +187,8 @@ def _as_type(part: dict[str, Any], value: Any, text: str | None) -> str | None:
     if "integer" in names:
         digits = str(text if isinstance(value, Misread) else value).replace("_", "").replace(",", "")
         return str(int(digits)) if re.fullmatch(r"[0-9]{1,18}", digits) else None
+    if "number" in names and isinstance(value, str):
+        return value.rstrip(" %") if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})? ?%?", value) else None
     if "array" in names and isinstance(value, str) and part["items"].get("type") == "string":
         return written([value.lstrip("-").strip(" \"'")])  # perhaps the space after a dash is missing
     return None
@@ -229,6 +233,6 @@ def _filled(value: Any, part: dict[str, Any]) -> Any:
         }
     if isinstance(value, list) and "items" in part:
         return [_filled(item, referred(part["items"])) for item in value]
-    if isinstance(value, float):
+    if isinstance(value, float) and value.is_integer():
         return int(value)  # JSON has one kind of number, so 64.0 is a valid integer
     return value

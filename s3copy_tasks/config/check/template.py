@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from jinja2 import nodes
     from jinja2.sandbox import SandboxedEnvironment
 
 DATE_NAMES = frozenset(
@@ -64,11 +65,23 @@ def literal_parts(template: str) -> list[str | None]:
     Raises:
         UnknownNameError: it is not valid Jinja.
     """
+    return [part if isinstance(part, str) else None for part in template_parts(template)]
+
+
+@lru_cache(maxsize=4096)  # hundreds of jobs share a few templates
+def template_parts(template: str) -> tuple[str | nodes.Node, ...]:
+    """Return a template's literal texts in order, with a node for each part that only a run can render.
+
+    Two nodes are equal if they are written alike, but for spaces.
+
+    Raises:
+        UnknownNameError: it is not valid Jinja.
+    """
     if "{" not in template:
-        return [template] if template else []
+        return (template,) if template else ()
     from s3copy_tasks.config.check.jinja import split_template  # noqa: PLC0415 - slow
 
-    return split_template(template)
+    return tuple(split_template(template))
 
 
 def refuse_missing_values(templates: Mapping[str, Any], rendered: Mapping[str, Any]) -> None:

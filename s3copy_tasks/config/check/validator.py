@@ -1,7 +1,8 @@
-"""The package jsonschema, with three keywords checked in another way; only a document's check imports it."""
+"""The package jsonschema, with some checks of its own; only a document's check imports it."""
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,8 +15,17 @@ if TYPE_CHECKING:
 
 def make_validator(schema: dict[str, Any]) -> Draft202012Validator:
     """Return a validator for documents of a schema, JSON Schema draft 2020-12."""
-    kind = extend(Draft202012Validator, {"anyOf": _any_of, "pattern": _pattern, "uniqueItems": _unique_items})  # type: ignore[no-untyped-call] # as published
+    kind = extend(  # type: ignore[no-untyped-call] # as published
+        Draft202012Validator,
+        {"anyOf": _any_of, "pattern": _pattern, "uniqueItems": _unique_items},
+        type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number),
+    )
     return cast("Draft202012Validator", kind(schema))
+
+
+def _is_number(_: Any, value: object) -> bool:
+    """Return whether a value is a number that JSON has: not `.nan`, which no bound refuses."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _any_of(validator: Any, parts: list[Any], value: Any, _: Any) -> Iterator[ValidationError]:

@@ -132,6 +132,9 @@ NAMES = st.sampled_from(
         "header",
         "inventory",
         "max_age",
+        "max_deleted_objects",
+        "max_deleted_percent",
+        "unversioned",
         "to",
     ]
 )
@@ -156,6 +159,7 @@ FIELDS = st.sampled_from(
         "prefixes",
         "objects",
         "from",
+        "mirror",
         "filters",
         "results",
         "overwrite",

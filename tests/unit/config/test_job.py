@@ -12,7 +12,7 @@ import pytest
 
 from s3copy_tasks.config.check.schema import with_defaults
 from s3copy_tasks.config.job import AirflowOptions, parse_bytes
-from s3copy_tasks.core.job import Filters, ObjectEntry, Overwrite, PrefixEntry
+from s3copy_tasks.core.job import Filters, Mirror, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.core.key_list import FAILED_COLUMNS, Column, KeyList, ResultsPlace
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import ObjectOptions, TransferOptions
@@ -90,6 +90,7 @@ def test_every_field_of_the_file_reaches_the_job(tmp_path: Path) -> None:
         },
         failure={"max_failed_objects": 8, "retries": 9},
         results={"to": "s3://ops-results/copies/", "connection": "aws_results"},
+        mirror={"max_deleted_objects": 10, "max_deleted_percent": 0.5, "unversioned": "allow"},
     )
     job = job_of(write(tmp_path, full))
     assert (job.description, job.owner, job.tags) == ("Publish", "data-ops", ("uat", "daily"))
@@ -128,6 +129,7 @@ def test_every_field_of_the_file_reaches_the_job(tmp_path: Path) -> None:
     assert job.results == ResultsPlace(
         location=Location(bucket="ops-results", connection="aws_results"), prefix="copies/"
     )
+    assert job.mirror == Mirror(max_deleted_objects=10, max_deleted_percent=0.5, allows_unversioned=True)
     assert job.keys_from is None
 
 
@@ -224,10 +226,11 @@ def test_results_are_written_as_the_destination_is(tmp_path: Path) -> None:
 def test_a_job_without_later_sections_keeps_its_digest(tmp_path: Path) -> None:
     """A Dag's version changes with its config, so a new optional section is in it only if it is written."""
     plain, spelled = (
-        job_of(write(tmp_path, document(**sections))) for sections in ({}, {"from": None, "results": None})
+        job_of(write(tmp_path, document(**sections)))
+        for sections in ({}, {"from": None, "mirror": None, "results": None})
     )
     assert (plain.digest, plain.config) == (spelled.digest, spelled.config)
-    assert not {"from", "results"} & set(json.loads(plain.config))
+    assert not {"from", "mirror", "results"} & set(json.loads(plain.config))
     with_results = job_of(write(tmp_path, document(results={"to": "s3://ops-results/"})))
     assert json.loads(with_results.config)["results"] == {"to": "s3://ops-results/", "connection": None}
 
@@ -320,6 +323,10 @@ CHANGES: dict[str, dict[str, Any]] = {
     "columns": {"from": {"manifest": "s3://ops-lists/a.csv", "columns": ["key"]}},
     "inventory": {"from": {"inventory": "s3://ops-lists/a/"}},
     "results": {"results": {"to": "s3://ops-results/"}},
+    "mirror": {"mirror": {"max_deleted_objects": 0}},
+    "limit of deletes": {"mirror": {"max_deleted_objects": 1}},
+    "limit of deletes in percent": {"mirror": {"max_deleted_objects": 1, "max_deleted_percent": 10.5}},
+    "deletes that can't be undone": {"mirror": {"max_deleted_objects": 1, "unversioned": "allow"}},
 }
 
 

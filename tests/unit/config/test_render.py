@@ -12,7 +12,7 @@ import pytest
 from s3copy_tasks.config.check.dates import RunDates, date_names
 from s3copy_tasks.config.job import CopyJob
 from s3copy_tasks.config.render import render_job
-from s3copy_tasks.core.job import EffectiveJob, Filters, ObjectEntry, Overwrite, PrefixEntry
+from s3copy_tasks.core.job import EffectiveJob, Filters, Mirror, ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.core.key_list import Column, KeyList, ListFile
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.errors import Code, ConfigError
@@ -86,6 +86,23 @@ def test_picked_prefixes_keep_the_order_of_the_file(two: CopyJob) -> None:
     """The order and number of picks changes nothing."""
     picked = ["static/", "daily/{{ ds }}/", "static/"]
     assert rendered(two, prefixes=picked).prefixes == rendered(two).prefixes
+
+
+def test_a_mirror_knows_all_entries_whatever_the_run_copies(tmp_path: Path) -> None:
+    """What another entry copies is not extraneous, even if the run leaves that entry out."""
+    job = job_of(write(tmp_path, document(**TWO, mirror={"max_deleted_objects": 5})))
+    whole = rendered(job)
+    assert whole.mirror == Mirror(
+        max_deleted_objects=5, max_deleted_percent=10, prefixes=whole.prefixes, objects=whole.objects
+    )
+    assert rendered(job, prefixes=["static/"]).mirror == whole.mirror
+
+
+def test_a_run_by_a_list_deletes_nothing(tmp_path: Path) -> None:
+    """It may copy again what failed: the list does not say what the source no longer has."""
+    job = job_of(write(tmp_path, document(results={"to": "s3://ops/"}, mirror={"max_deleted_objects": 5})))
+    run = rendered(job, manifest="s3://ops/job/failed/")
+    assert (run.mirror, run.keys_from is None, rendered(job).mirror is None) == (None, False, False)
 
 
 def test_an_unknown_prefix_is_refused_with_those_there_are(two: CopyJob) -> None:

@@ -152,6 +152,10 @@ IN_WORDS: dict[str, Callable[[Path], object]] = {
         write(folder, document(**prefix("a/", "out/")), "a.yaml"),
         write(folder, document(**prefix("b/", "out/deep/")), "b.yaml"),
     ],
+    Code.MIRROR_OTHER_WRITER: lambda folder: [
+        write(folder, document(**prefix("a/", "out/"), mirror={"max_deleted_objects": 1}), "a.yaml"),
+        write(folder, document(**prefix("b/", "out/daily/"), filters={"exclude": ["x"]}), "b.yaml"),
+    ],
     Code.KEY_TOO_LONG: lambda folder: write(
         folder, document(objects=[{"source": "a", "destination": "x" * 1_025}])
     ),
