@@ -46,6 +46,13 @@ class RequestRate:
         """Whether S3 has lowered the rate below the limit."""
         return self.gap_seconds > self._least_gap
 
+    def seconds_of(self, weight: int) -> float:
+        """Return how long after a request the next one may start, if it counts as `weight` requests.
+
+        However far S3 has lowered the rate, that is at most a second.
+        """
+        return max(weight * self._least_gap, min(weight * self.gap_seconds, _GAP_SECONDS_MAX))
+
     def limit(self, per_second: float | None) -> None:
         """Change the limit; a rate that S3 has lowered below it stays as it is."""
         lowered = self.is_lowered
@@ -53,10 +60,10 @@ class RequestRate:
         self._first_gap_most = max(_ROUND_TRIP_SECONDS / self._in_flight, self._least_gap / _LOWERED)
         self.gap_seconds = max(self.gap_seconds, self._least_gap) if lowered else self._least_gap
 
-    def answered(self, now: float) -> None:
-        """Note a request that was not throttled."""
+    def answered(self, now: float, weight: int = 1) -> None:
+        """Note a request that was not throttled; `weight` is how many it counts as."""
         self._end_span(now)
-        self._answered += 1
+        self._answered += weight
 
     def throttled(self, generation: int, now: float) -> None:
         """Note a throttled request that was sent at `generation`."""

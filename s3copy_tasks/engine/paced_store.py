@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.engine.head_sender import HeadSender
+from s3copy_tasks.engine.many_deletes import ManyDeletes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -47,6 +48,7 @@ class PacedStore:
 
     def __init__(self, store: Store, sender: Sender, *, behind_seconds: int = 0) -> None:
         self._store = store
+        self._sender = sender
         self._behind = timedelta(seconds=behind_seconds)
         self._send = sender.send
         self._count_sent = sender.count_sent
@@ -176,8 +178,11 @@ class PacedStore:
     def delete_objects(
         self, requests: Sequence[DeleteRequest], *, entry: EntryId = None
     ) -> Coroutine[Any, Any, Mapping[str, Deleted | CopyError]]:
-        """Delete at most 1,000 objects, each if it still has its ETag; return what became of each."""
-        return self._send("DeleteObjects", partial(self._store.delete_objects, requests), entry=entry)
+        """Delete at most 1,000 objects, each if it still has its ETag; return what became of each.
+
+        For the rate, each of them counts as a request. Those that S3 asks to slow down are sent again.
+        """
+        return ManyDeletes(self._store, requests).send(self._sender, entry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

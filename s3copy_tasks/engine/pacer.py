@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import deque
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from s3copy_tasks.core.bottleneck import Bottleneck
 from s3copy_tasks.core.in_flight import InFlightLimit
@@ -26,6 +26,13 @@ _BEHIND_SECONDS = 0.005
 """How much of a delay is made up for, because the loop also does other things."""
 _OPENED_PER_SECOND, _OPENING_SECONDS_MAX = 2_000, 0.1
 """More connections, if more are needed: each takes 0.6 ms of CPU for its handshake."""
+
+
+class _Turn(NamedTuple):
+    """A request that waits: what is awaited, and how much of the rate it takes."""
+
+    called: asyncio.Future[None]
+    weight: int
 
 
 class Pacer:
@@ -62,7 +69,7 @@ class Pacer:
         )
         self._rate = RequestRate(in_flight, per_second)
         self._stopping = Event()
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[_Turn] = deque()
         self._sleepers: set[asyncio.Future[None]] = set()
         self._pausing = 0
         self._called = 0  # were in the queue, and start as soon as the loop runs them
@@ -90,27 +97,28 @@ class Pacer:
         """Whether a request has to wait for its turn."""
         return self.in_flight + self._called >= self.in_flight_limit.current or bool(self._rate.gap_seconds)
 
-    async def wait_for_turn(self, *, urgent: bool) -> None:
+    async def wait_for_turn(self, *, urgent: bool, weight: int = 1) -> None:
         """Wait for a slot and for the time to start, or for `stop`.
 
         Args:
             urgent: before all others that wait.
+            weight: the next request starts as much later as after this many.
         """
         if self._stopping.is_set():
             return
         if self._timer is None and self._count_startable():
-            self._use_time(1)
+            self._use_time(self._rate.seconds_of(weight))
             return
-        turn = event_loop().create_future()
+        turn = _Turn(event_loop().create_future(), weight)
         if urgent:
             self._queue.appendleft(turn)
         else:
             self._queue.append(turn)
         self._keep_pace()
         try:
-            await turn
+            await turn.called
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it was called already: the next one gets its slot
+            if not turn.called.cancelled():  # it was called already: the next one gets its slot
                 self._called -= 1
                 self._wake_next()
             raise
@@ -122,25 +130,34 @@ class Pacer:
         self.in_flight_limit.started(self.in_flight)
         return self._rate.generation
 
-    def throttled(self, generation: int) -> None:
-        """Lower the rate, once for all requests that were started at the same rate."""
+    def throttled(self, generation: int, *, accepted: int = 0) -> None:
+        """Lower the rate, once for all requests that were started at the same rate.
+
+        Args:
+            generation: of the rate that the request was started at.
+            accepted: how much of its weight S3 accepted.
+        """
+        now = self.clock()
         self._ahead_seconds = _AHEAD_THROTTLED_SECONDS
-        self._rate.throttled(generation, self.clock())
+        if accepted:
+            self._rate.answered(now, accepted)
+        self._rate.throttled(generation, now)
         self.in_flight_limit.throttled()
 
-    def failed(self) -> None:
+    def failed(self, weight: int = 1) -> None:
         """Let the rate recover after an error that asks for no other rate."""
-        self._rate.answered(self.clock())
+        self._rate.answered(self.clock(), weight)
 
-    def answered(self, start: float, *, copied: int | None) -> float:
+    def answered(self, start: float, *, copied: int | None, weight: int = 1) -> float:
         """Learn from a successful answer; return its latency in seconds.
 
         Args:
             start: of the request, by the clock.
             copied: bytes that the request wrote; None if it wrote none.
+            weight: of the request.
         """
         now = self.clock()
-        self._rate.answered(now)
+        self._rate.answered(now, weight)
         self.in_flight_limit.answered(now, now - start, self.in_flight - 1, copied=copied)
         return now - start
 
@@ -193,17 +210,19 @@ class Pacer:
 
     def _wake_next(self) -> None:
         """Wake the requests that may start."""
-        startable, called = self._count_startable(), 0
-        while self._queue and called < startable:
-            called += _wake(self._queue.popleft())
+        startable, called, weight, seconds = self._count_startable(), 0, 0, 0.0
+        while self._queue and (weight if self._rate.gap_seconds else called) < startable:
+            turn = self._queue.popleft()
+            if _wake(turn.called):
+                called, weight = called + 1, weight + turn.weight
+                seconds += self._rate.seconds_of(turn.weight)
         self._called += called
-        self._use_time(called)
+        self._use_time(seconds)
         self._keep_pace()
 
-    def _use_time(self, requests: int) -> None:
-        """Put off the next start for the requests that start now."""
-        earliest = max(self.clock() - _BEHIND_SECONDS, self._next_start)
-        self._next_start = earliest + requests * self._rate.gap_seconds
+    def _use_time(self, seconds: float) -> None:
+        """Put off the next start, by what the requests that start now take of the rate."""
+        self._next_start = max(self.clock() - _BEHIND_SECONDS, self._next_start) + seconds
 
     def _keep_pace(self) -> None:
         """Set a timer for requests that wait for their time; an answer wakes those that wait for a slot."""
@@ -221,7 +240,7 @@ class Pacer:
         self._wake_next()
 
     def _wake_all(self) -> None:
-        self._called += sum(_wake(turn) for turn in self._queue)
+        self._called += sum(_wake(turn.called) for turn in self._queue)
         self._queue.clear()
         for alarm in self._sleepers:
             _wake(alarm)

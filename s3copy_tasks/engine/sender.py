@@ -134,6 +134,7 @@ class Sender:
         entry: EntryId = None,
         size: int | None = None,
         cleans_up: bool = False,
+        objects: Callable[[], int] = lambda: 1,
     ) -> T:
         """Return what `call` returns, retried as its errors deserve.
 
@@ -144,6 +145,8 @@ class Sender:
             entry: for the counts: index of a prefix; None for the job's `objects`.
             size: bytes that the request copies; None if it copies none.
             cleans_up: send it even after `stop`, as is needed for an abort.
+            objects: returns how many objects the next attempt is for, those included that the last one did
+                not settle. Each takes as much of the rate as a request does.
 
         Raises:
             CopyError: of the last attempt; it has the number of attempts, and whether any may be done.
@@ -154,7 +157,13 @@ class Sender:
         while True:
             try:
                 return await self._send_once(
-                    kind, call, entry=entry, size=size, cleans_up=cleans_up, again=attempts is not None
+                    kind,
+                    call,
+                    entry=entry,
+                    size=size,
+                    cleans_up=cleans_up,
+                    objects=objects,
+                    again=attempts is not None,
                 )
             except CopyError as error:
                 throttled = isinstance(error, ThrottledError)
@@ -178,11 +187,12 @@ class Sender:
         entry: EntryId,
         size: int | None,
         cleans_up: bool,
+        objects: Callable[[], int],
         again: bool,
     ) -> T:
-        pacer = self._pacer
+        pacer, weight = self._pacer, objects()
         if pacer.must_wait:
-            await pacer.wait_for_turn(urgent=kind == _URGENT)
+            await pacer.wait_for_turn(urgent=kind == _URGENT, weight=weight)
         if pacer.is_stopped and not cleans_up:
             raise InterruptedError(_STOPPED)
         generation, start = pacer.start(), pacer.clock()
@@ -191,13 +201,13 @@ class Sender:
             result = await call()
         except ThrottledError:
             self._tally.throttled(entry)
-            pacer.throttled(generation)
+            pacer.throttled(generation, accepted=weight - objects())
             raise
         except BaseException:
-            pacer.failed()
+            pacer.failed(weight)
             raise
         else:
-            self._tally.answered(kind, pacer.answered(start, copied=size))
+            self._tally.answered(kind, pacer.answered(start, copied=size, weight=weight))
             return result
         finally:
             pacer.end()

@@ -22,6 +22,11 @@ _ON_UPLOADS = {
     "POST": "CompleteMultipartUpload",
     "PUT": "UploadPart",
 }
+_OF_BUCKETS = {
+    "list-type": "ListObjectsV2",
+    "uploads": "ListMultipartUploads",
+    "versioning": "GetBucketVersioning",
+}
 _ON_OBJECTS = {"DELETE": "DeleteObject", "GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}
 
 
@@ -48,12 +53,11 @@ class Request:
         """S3's name of the operation."""
         query, copies = self.query, "x-amz-copy-source" in self.headers
         if self.method == "GET" and not self.key:
-            lists = {"list-type": "ListObjectsV2", "uploads": "ListMultipartUploads"}
-            return next((kind for name, kind in lists.items() if name in query), self.method)
+            return next((kind for name, kind in _OF_BUCKETS.items() if name in query), self.method)
         if self.method == "PUT" and copies:
             return "UploadPartCopy" if "partNumber" in query else "CopyObject"
-        if self.method == "POST" and "uploads" in query:
-            return "CreateMultipartUpload"
+        if self.method == "POST" and query.keys() & {"delete", "uploads"}:
+            return "DeleteObjects" if "delete" in query else "CreateMultipartUpload"
         if "tagging" in query:
             return {"GET": "GetObjectTagging"}.get(self.method, self.method)
         if "uploadId" in query:

@@ -13,6 +13,7 @@ import time
 from base64 import b64encode
 from bisect import bisect_left, bisect_right
 from collections import Counter
+from dataclasses import replace
 from hashlib import md5
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from tests.support.s3.proxy import Reply, Request
+from tests.support.s3.small_deletes import deleted_row, error_row, parse_deletes
 from tests.support.s3.small_objects import Part, Spans, Stored, Upload, Writes, cut, joined, size_of
 from tests.support.s3.small_wire import (
     Refused,
@@ -43,6 +45,7 @@ GIB = 2**30
 SINGLE_COPY_BYTES = 5 * GIB
 PART_BYTES_MIN, PART_BYTES_MAX, PARTS_MAX = 5 * 2**20, 5 * GIB, 10_000
 _KEY_BYTES_MAX = 1_024
+_MARKER = "x-amz-delete-marker"
 _ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _STS = {
     "AssumeRole": "<Credentials><AccessKeyId>ASIAMADEUP0000000000</AccessKeyId><SecretAccessKey>made-up"
@@ -73,6 +76,8 @@ class SmallS3:
         self.delay = 0.0
         self.clock = clock
         self.owners: dict[str, str] = {}
+        self.versioning: dict[str, str] = {}
+        self.markers: dict[tuple[str, str], list[str]] = {}
         self.uploads: dict[str, Upload] = {}
         self.writes = Writes()
         self._page_keys = page_keys
@@ -145,11 +150,17 @@ class SmallS3:
                 kept["checksum"] = self.writes.checksum(spans)
             return self._put(bucket, key, spans, **kept)
 
-    def delete(self, bucket: str, key: str) -> None:
-        """Delete an object, if it is there."""
+    def delete(self, bucket: str, key: str) -> str | None:
+        """Delete an object, if it is there; return the version of the marker that a versioned bucket gets."""
         with self._lock:
             if self._buckets.get(bucket, {}).pop(key, None):
                 self._sorted.pop(bucket, None)
+            state = self.versioning.get(bucket)
+            if state is None:
+                return None
+            marker = "null" if state == "Suspended" else f"v{next(self._numbers)}"
+            self.markers.setdefault((bucket, key), []).append(marker)
+            return marker
 
     def contents(self, bucket: str) -> dict[str, Stored]:
         """Return every object of a bucket by key."""
@@ -184,7 +195,9 @@ class SmallS3:
                 return getattr(self, _VERBS[kind])(bucket, key, request)  # type: ignore[no-any-return]
             except Refused as refusal:
                 status, code = refusal.args
-                return Reply(status) if request.method == "HEAD" else Reply.error(status, code, "refused")
+                reply = Reply(status) if request.method == "HEAD" else Reply.error(status, code, "refused")
+                hidden = code == "NoSuchKey" and (bucket, key) in self.markers
+                return replace(reply, headers={**reply.headers, _MARKER: "true"}) if hidden else reply
 
     def _put(self, bucket: str, key: str, spans: Spans, **kept: Any) -> Stored:
         made = Stored(
@@ -332,6 +345,27 @@ class SmallS3:
         made = self._put(bucket, key, one.spans, by=request.kind, checksum=checksum, **kept)
         return xml("CopyObjectResult", result_of(made))
 
+    def _get_versioning(self, bucket: str, _: str, __: Request) -> Reply:
+        state = self.versioning.get(bucket)
+        return xml("VersioningConfiguration", f"<Status>{state}</Status>" if state else "")
+
+    def _delete_object(self, bucket: str, key: str, request: Request) -> Reply:
+        marker = self._delete(bucket, key, request.headers.get("if-match"))
+        return Reply(204, b"", {_MARKER: "true", "x-amz-version-id": marker} if marker else {})
+
+    def _delete_objects(self, bucket: str, _: str, request: Request) -> Reply:
+        rows = []
+        for key, etag in parse_deletes(request):
+            try:
+                rows.append(deleted_row(key, self._delete(bucket, key, etag)))
+            except Refused as refusal:
+                rows.append(error_row(key, refusal.args[1]))
+        return xml("DeleteResult", "".join(rows))
+
+    def _delete(self, bucket: str, key: str, etag: str | None) -> str | None:
+        self._check_writable(bucket, key, {} if etag is None else {"if-match": etag})
+        return self.delete(bucket, key)
+
     def _create_upload(self, bucket: str, key: str, request: Request) -> Reply:
         if self._denied & {key, "*"}:
             raise Refused(403, "AccessDenied")
@@ -438,6 +472,9 @@ _VERBS = {
     "CompleteMultipartUpload": "_complete_upload",
     "CopyObject": "_copy_object",
     "CreateMultipartUpload": "_create_upload",
+    "DeleteObject": "_delete_object",
+    "DeleteObjects": "_delete_objects",
+    "GetBucketVersioning": "_get_versioning",
     "GetObject": "_get_object",
     "GetObjectTagging": "_get_tags",
     "HeadObject": "_head_object",

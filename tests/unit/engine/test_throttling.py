@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from copy import copy
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from s3copy_tasks.core.store import Deleted, DeleteRequest
 from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.engine.paced_store import PacedStore
 from s3copy_tasks.engine.sender import Sender
 from s3copy_tasks.errors import ThrottledError
 from tests.support.builders.virtual import VirtualTime
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 SLOW = ThrottledError("slow down", code="SlowDown")
 
@@ -102,3 +109,39 @@ def test_a_limit_is_found_and_kept(server: Limited) -> None:
     used = trial.settled[True] / (server.seconds - server.settled_after) / server.rate
     assert used > 0.9
     assert trial.settled[False] / trial.settled.total() < 0.05
+
+
+def test_a_limit_of_keys_is_found_and_kept() -> None:
+    """S3 refuses some of a request's keys: the rate falls to what it accepts, counted by keys."""
+    time, rate, burst = VirtualTime(), 3_500, 1_000.0
+    sender = Sender(16, wait=time.sleep, jitter=random.Random(5).random, clock=lambda: time.now)
+    tokens, filled, found = burst, 0.0, Counter[bool]()
+
+    class Store:
+        async def delete_objects(
+            self, requests: Sequence[DeleteRequest]
+        ) -> Mapping[str, Deleted | ThrottledError]:
+            nonlocal tokens, filled
+            tokens, filled = min(burst, tokens + (time.now - filled) * rate), time.now
+            accepted = min(int(tokens), len(requests))
+            tokens -= accepted
+            if 10.0 <= time.now < 30.0:
+                found.update({True: accepted, False: len(requests) - accepted})
+            await time.sleep(0.1)
+            return {
+                request.key: Deleted() if index < accepted else copy(SLOW)
+                for index, request in enumerate(requests)
+            }
+
+    store: Any = Store()
+    paced = PacedStore(store, sender)
+
+    async def worker(number: int) -> None:
+        while time.now < 30.0:
+            requests = [DeleteRequest(key=f"{number}/{key}", etag="e") for key in range(1_000)]
+            outcomes = await paced.delete_objects(requests)
+            assert set(outcomes.values()) == {Deleted()}
+
+    wait_for(time.run(*map(worker, range(16))))
+    assert found[True] / 20.0 / rate > 0.9
+    assert found[False] / found.total() < 0.05

@@ -82,6 +82,9 @@ PARAMS: dict[str, dict[str, Any]] = {
     "UploadPart": {**UPLOAD, "PartNumber": 1},
     "ListObjectsV2": {"Bucket": "bucket"},
     "ListMultipartUploads": {"Bucket": "bucket"},
+    "GetBucketVersioning": {"Bucket": "bucket"},
+    "DeleteObject": OBJECT,
+    "DeleteObjects": {"Bucket": "bucket", "Delete": {"Objects": [{"Key": "k"}]}},
 }
 RESULT_IN_BODY = (
     "CopyObject",
@@ -89,6 +92,8 @@ RESULT_IN_BODY = (
     "CompleteMultipartUpload",
     "ListObjectsV2",
     "ListMultipartUploads",
+    "GetBucketVersioning",
+    "DeleteObjects",
 )
 ORACLE = Oracle()
 REPLIES = Replies(ORACLE.client.meta.service_model)
@@ -316,6 +321,35 @@ def test_uploads_as_botocore_reads_them(
     assert_same("ListMultipartUploads", Reply(200, {}, body.encode()))
 
 
+DELETES = st.lists(
+    st.fixed_dictionaries(
+        {"Key": texts}, optional={"DeleteMarkerVersionId": words, "DeleteMarker": st.just("true")}
+    )
+    | st.fixed_dictionaries({"Key": texts, "Code": words, "Message": texts}),
+    max_size=4,
+)
+
+
+@given(rows=DELETES, between=st.sampled_from(["", "\n  "]))
+@settings(max_examples=100)
+def test_deletes_as_botocore_reads_them(rows: list[dict[str, str]], between: str) -> None:
+    """What became of each key is read in any order, and keys are not decoded."""
+    inside = between.join(
+        f"<{tag}>{''.join(element(name, text) for name, text in row.items())}</{tag}>"
+        for row in rows
+        for tag in ["Error" if "Code" in row else "Deleted"]
+    )
+    body = f"{DECLARED}<DeleteResult {XMLNS}>{between}{inside}{between}</DeleteResult>"
+    assert_same("DeleteObjects", Reply(200, {}, body.encode()))
+
+
+@pytest.mark.parametrize("inside", ["/>", "><Status>Enabled</Status></VersioningConfiguration>"])
+def test_versioning(inside: str) -> None:
+    """A bucket that never had versions has no status: its element is empty."""
+    body = f"{DECLARED}<VersioningConfiguration {XMLNS}{inside}"
+    assert_same("GetBucketVersioning", Reply(200, {}, body.encode()))
+
+
 def test_tags() -> None:
     """Tags are a list in order, which is empty if there are none."""
     tags = "".join(f"<Tag>{element('Key', key)}{element('Value', key * 2)}</Tag>" for key in ("b", "a", "&"))
@@ -331,6 +365,8 @@ def test_tags() -> None:
         ("PutObject", {"etag": f'"{ETAG}"', "x-amz-checksum-crc32": "AAAA"}, b""),
         ("UploadPart", {"etag": f'"{ETAG}"'}, b""),
         ("AbortMultipartUpload", {}, b""),
+        ("DeleteObject", {"x-amz-delete-marker": "true", "x-amz-version-id": "v"}, b""),
+        ("DeleteObject", {}, b""),
         (
             "CreateMultipartUpload",
             {"x-amz-abort-date": "Wed, 12 Oct 2009 17:50:00 GMT"},

@@ -1,0 +1,78 @@
+"""Deletes of many objects by one request: S3 may answer each of them differently."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import TYPE_CHECKING
+
+from s3copy_tasks.core.retry import may_be_done
+from s3copy_tasks.errors import CopyError, ThrottledError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from s3copy_tasks.core.job import EntryId
+    from s3copy_tasks.core.store import Deleted, DeleteRequest, Store
+    from s3copy_tasks.engine.sender import Sender
+
+
+class ManyDeletes:
+    """One call of DeleteObjects. It is sent again for the objects, and only those, that are worth a retry.
+
+    Args:
+        store: of the bucket.
+        requests: at most 1,000, each with a key of its own.
+    """
+
+    def __init__(self, store: Store, requests: Sequence[DeleteRequest]) -> None:
+        self._store = store
+        self._left = {request.key: request for request in requests}
+        self._unclear: set[str] = set()
+        self._outcomes: dict[str, Deleted | CopyError] = {}
+        self._attempts = 0
+        self._is_answered = False
+
+    async def send(self, sender: Sender, entry: EntryId) -> Mapping[str, Deleted | CopyError]:
+        """Return what became of each object; an error says whether any attempt may have deleted it.
+
+        Raises:
+            CopyError: no attempt was answered; see `Sender.send`.
+            InterruptedError: the sender was stopped before the first answer.
+        """
+        try:
+            await sender.send("DeleteObjects", self._attempt, entry=entry, objects=lambda: len(self._left))
+        except InterruptedError:
+            if not self._outcomes:
+                raise
+        except CopyError as error:
+            if not self._outcomes:
+                raise
+            if not self._is_answered:  # else each has its own error
+                for key in self._left:
+                    self._note(key, copy(error))
+        return self._outcomes
+
+    async def _attempt(self) -> None:
+        self._attempts += 1
+        self._is_answered = False
+        try:
+            found = await self._store.delete_objects(list(self._left.values()))
+        except CopyError as error:
+            if may_be_done(error):
+                self._unclear |= self._left.keys()
+            raise
+        self._is_answered = True
+        for key, outcome in found.items():
+            self._note(key, outcome)
+        again = {key: outcome for key, outcome in found.items() if isinstance(outcome, TransientError)}
+        self._left = {key: self._left[key] for key in again}
+        if again:
+            slow = (outcome for outcome in again.values() if isinstance(outcome, ThrottledError))
+            raise copy(next(slow, None) or next(iter(again.values())))
+
+    def _note(self, key: str, outcome: Deleted | CopyError) -> None:
+        if isinstance(outcome, CopyError):
+            if may_be_done(outcome):
+                self._unclear.add(key)
+            outcome.attempts, outcome.may_be_done = self._attempts, key in self._unclear
+        self._outcomes[key] = outcome
