@@ -154,7 +154,7 @@ class Demands:
             return []
         return [_all_of([each]) for each in spared] + ([_all_of(spared)] if len(spared) > 1 else [])
 
-    def explain(self, params: Mapping[str, Any], error: CopyError) -> CopyError:
+    def explain(self, operation: str, params: Mapping[str, Any], error: CopyError) -> CopyError:
         """Return a refusal with what to change in the YAML; the error itself if nothing would help."""
         named = find_named(params, error)
         if not named and not isinstance(error, UnsupportedError):
@@ -162,6 +162,8 @@ class Demands:
         side = "source" if params.get("Bucket") == self.source_bucket else "destination"
         unguarded = "changed or overwrite: always" if self.guards else "always"
         found = named or _find_optional(params)
+        if operation not in _GUARD.precaution_of:  # a delete, or the read of a range
+            found = [header for header in found if header is not _GUARD]
         advice = {header.advice.format(side=side, unguarded=unguarded) for header in found} - {""}
         if not advice:
             return error
@@ -182,6 +184,14 @@ def find_named(params: Mapping[str, Any], error: CopyError) -> list[_Header]:
     """Return the optional headers of a request that a refusal names."""
     said = f"{error.code} {error.reason}"
     return [header for header in _find_optional(params) if header.is_named(said)]
+
+
+def find_spared(operation: str, lacks: Collection[str]) -> frozenset[str]:
+    """Return what a request leaves out of the parameters that its server lacks.
+
+    Only precautions: a delete without its condition could take an object that was not listed.
+    """
+    return frozenset(param for param in lacks if operation in _HEADERS[param].precaution_of)
 
 
 def describe_lack(lacks: Collection[str]) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.objects import is_weak
 from s3copy_tasks.core.text import can_be_in_xml
-from s3copy_tasks.errors import AccessError, ConditionError, CopyError, RequestError
+from s3copy_tasks.errors import AccessError, ConditionError, CopyError, RequestError, UnsupportedError
 from s3copy_tasks.iam.statements import (
     add_remedy,
     bucket_arn,
@@ -50,6 +50,11 @@ class BucketDeletes(BucketRequests):
         asked = {**self._asked, "Key": request.key, "IfMatch": request.etag}
         try:
             return parse_deleted(await self._call("DeleteObject", asked))
+        except UnsupportedError as error:
+            msg = (
+                f"{error.reason}. The server lacks conditional deletes: a mirror can't delete anything there"
+            )
+            raise UnsupportedError(msg, code=error.code) from None
         except CopyError as error:
             outcome = self._judge(error, request.key)
         if isinstance(outcome, CopyError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from s3copy_tasks.core.abilities import describe_lack, find_named
+from s3copy_tasks.core.abilities import describe_lack, find_named, find_spared
 from s3copy_tasks.errors import CopyError, RequestError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class NegotiatingClient:
         Raises:
             UnsupportedError: the server lacks what the job depends on; the message says what to change.
         """
-        sent = _leave_out(params, self.lacks) if self.lacks else params
+        sent = _leave_out(params, find_spared(operation, self.lacks)) if self.lacks else params
         try:
             return await self._client.call(operation, sent)
         except RequestError as error:
@@ -79,7 +79,7 @@ class NegotiatingClient:
             else:
                 self._learn(suspects)
                 return reply
-        raise self._demands.explain(sent, error) from None
+        raise self._demands.explain(operation, sent, error) from None
 
     def _learn(self, lacks: frozenset[str]) -> None:
         if not lacks <= self.lacks:
