@@ -37,6 +37,7 @@ _ROOTS = {
     "UploadPartCopy": "CopyPartResult",
 }
 """S3's name of the root of a result; any other comes from a gateway in between."""
+_ROOTS_OF_MOTO = {"GetBucketVersioning": "GetBucketVersioningResponse"}
 _LISTING = "ListObjectsV2"
 _BLANKS = " \t"
 """Of HTTP; read as Latin-1, the last byte of a letter in UTF-8 may be one that Python strips, too."""
@@ -145,7 +146,7 @@ def _read_body(table: ResultTable, operation: str, reply: Reply, result: dict[st
         read = table.root(root) if table.root else {}
         if listed:
             read["Contents"] = listed.rows
-    if name != _ROOTS.get(operation):
+    if name not in (_ROOTS.get(operation), _ROOTS_OF_MOTO.get(operation)):
         raise unreadable_reply(operation, reply.headers.get("content-type"))
     if table.payload:
         result[table.payload] = read
