@@ -48,16 +48,55 @@ class OperationMetrics(Counts):
     errors: list[str]
 
 
+class DeletionCounts(TypedDict):
+    """What became of the destination's objects that no source has. docs/metrics.md says what each means.
+
+    extraneous = deleted + gone + kept + failed + unknown.
+    """
+
+    in_scope: int
+    extraneous: int
+    deleted: int
+    gone: int
+    kept: dict[str, int]
+    failed: int
+    unknown: int
+
+
+class GroupDeletions(DeletionCounts):
+    """The same for the objects below one destination prefix."""
+
+    destination: str
+
+
+class DeletionsReport(DeletionCounts):
+    """What a run of a mirror deleted, and why it kept the rest.
+
+    `refused` says why the run deleted nothing at all; None if it was allowed, or was not to delete anyway.
+    `at_least` says that an attempt was lost, so that `gone` may have what it deleted. `results` is the
+    address of the folder with a row for each object of a batch; None if none were written.
+    """
+
+    refused: str | None
+    at_least: bool
+    errors: list[str]
+    errors_by_code: dict[str, int]
+    groups: list[GroupDeletions]
+    results: str | None
+
+
 class RunReport(OperationMetrics):
     """The metrics of a run, and what ran; job and digest are None if they are not known.
 
     `results` is the address of the folder with a row for each object; None if none were written.
+    `deletions` is None for a job that is not a mirror, and if the plan failed.
     """
 
     job: str | None
     config_digest: str | None
     dry_run: bool
     results: str | None
+    deletions: DeletionsReport | None
 
 
 class EntryReport(Counts):

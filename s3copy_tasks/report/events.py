@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from s3copy_tasks.core.batch import Batch
-    from s3copy_tasks.core.deletions import DeleteBatch, DeleteMetrics, KeptReason
+    from s3copy_tasks.core.deletions import DeleteBatch, DeleteMetrics, DeletePlan, KeptReason
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import Failure, TransferMetrics
     from s3copy_tasks.core.planner import Plan
@@ -96,6 +96,37 @@ def objects_discovered(job: EffectiveJob, plan: Plan) -> None:
         failing=sum(entry.failing for entry in plan.entries),
         bytes=sum(entry.bytes for entry in plan.entries),
         batches=len(plan.batches),
+    )
+
+
+def objects_extraneous(job: EffectiveJob, plan: DeletePlan) -> None:
+    """Log what only the destination of a mirror has: one line for each group of entries, and one for all."""
+    for group in plan.groups:
+        log.info(
+            "group compared",
+            destination=group.prefix,
+            in_scope=group.in_scope,
+            extraneous=group.extraneous,
+            same_name=group.same_name,
+        )
+    log.info(
+        "objects extraneous",
+        operation_id=job.run_id,
+        in_scope=plan.in_scope,
+        extraneous=plan.extraneous,
+        to_delete=plan.to_delete,
+        batches=len(plan.batches),
+    )
+
+
+def deletes_refused(job: EffectiveJob, plan: DeletePlan, reason: str) -> None:
+    """Log why a mirror deletes nothing at all."""
+    log.error(
+        "deletes refused",
+        operation_id=job.run_id,
+        in_scope=plan.in_scope,
+        to_delete=plan.to_delete,
+        reason=reason,
     )
 
 

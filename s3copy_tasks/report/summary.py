@@ -13,6 +13,7 @@ from s3copy_tasks.core.objects import LEFT_OUT, SkipReason
 from s3copy_tasks.core.request_counts import Requests, Tally
 from s3copy_tasks.core.results_folder import find_results_folder
 from s3copy_tasks.errors import Code, CopyError
+from s3copy_tasks.report.deletions import judge_deletions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.planner import Plan
-    from s3copy_tasks.interfaces import BatchReport, EntryReport, RunDetails, RunReport
+    from s3copy_tasks.interfaces import BatchReport, DeletionsReport, EntryReport, RunDetails, RunReport
 
 
 def outside_metrics(
@@ -150,8 +151,16 @@ def without_plan(run_id: str, step: str, error: CopyError | None = None) -> Tran
     )
 
 
-def verdict(metrics: TransferMetrics, max_failed_objects: int) -> str | None:
+def verdict(
+    metrics: TransferMetrics, max_failed_objects: int, deletions: DeletionsReport | None = None
+) -> str | None:
     """Return why a run has failed, with exact counts; None if it has not."""
+    copies = _judge_copies(metrics, max_failed_objects)
+    deletes = None if deletions is None else judge_deletions(deletions)
+    return "; ".join(filter(None, (copies, deletes))) or None
+
+
+def _judge_copies(metrics: TransferMetrics, max_failed_objects: int) -> str | None:
     if metrics.is_complete and metrics.files_failed <= max_failed_objects:
         return None
     codes = ", ".join(f"{code}: {count}" for code, count in metrics.errors_encountered.by_code.items())
@@ -169,6 +178,7 @@ def report(
     config_digest: str | None,
     dry_run: bool,
     results: str | None = None,
+    deletions: DeletionsReport | None = None,
 ) -> RunReport:
     """Return a run's metrics, with the name and digest of its config if they are known.
 
@@ -178,6 +188,7 @@ def report(
         config_digest: of its config.
         dry_run: whether it only planned.
         results: address of the folder with its results; None if it has none.
+        deletions: what a mirror deleted.
     """
     return {
         **metrics.as_dict(),
@@ -185,6 +196,7 @@ def report(
         "config_digest": config_digest,
         "dry_run": dry_run,
         "results": results,
+        "deletions": deletions,
     }
 
 
@@ -198,6 +210,7 @@ def details(
     metrics: TransferMetrics,
     batches: Sequence[Batch],
     metrics_by_batch: Mapping[int, TransferMetrics],
+    deletions: DeletionsReport | None = None,
 ) -> RunDetails:
     """Return a run's promised metrics, and the same by entry and by batch.
 
@@ -206,6 +219,7 @@ def details(
         metrics: of `run_metrics`.
         batches: all that were planned.
         metrics_by_batch: by batch id.
+        deletions: what a mirror deleted.
     """
     folder = find_results_folder(job, batches) if metrics.total_files_found else None
     return {
@@ -215,6 +229,7 @@ def details(
             config_digest=job.digest,
             dry_run=job.dry_run,
             results=None if folder is None else str(folder),
+            deletions=deletions,
         ),
         "entries": _entries(job, metrics),
         "batches": [_batch(batch, batch_metrics(job, batch, metrics_by_batch)) for batch in batches],

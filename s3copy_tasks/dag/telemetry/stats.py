@@ -34,6 +34,8 @@ _COUNTED_BY = {
     "errors": ("errors_by_code", "code"),
     "requests": ("requests_by_kind", "kind"),
 }
+_DELETES = ("extraneous", "deleted", "gone", "failed", "unknown")
+_DELETES_BY = {"kept": ("kept", "reason"), "errors": ("errors_by_code", "code")}
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
 _MEASURED = ("objects_per_second", "bytes_per_second", "cost_usd", "peak_in_flight")
 
@@ -78,6 +80,17 @@ def _counts(report: RunReport) -> Iterator[tuple[str, dict[str, str], int]]:
     for name, (key, tag) in _COUNTED_BY.items():
         for value, count in plain[key].items():
             yield name, {tag: _safe(value)}, count
+    if report["deletions"] is not None:
+        yield from _delete_counts(plain["deletions"])
+
+
+def _delete_counts(deletions: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str], int]]:
+    """Yield what a mirror deleted and kept."""
+    for name in _DELETES:
+        yield f"deletes.{name}", {}, deletions[name]
+    for name, (key, tag) in _DELETES_BY.items():
+        for value, count in deletions[key].items():
+            yield f"deletes.{name}", {tag: _safe(value)}, count
 
 
 def _gauges(report: RunReport) -> Iterator[tuple[str, float]]:

@@ -28,7 +28,10 @@ OF_STATSD = {
 
 def assert_statsd_agrees(statsd: StatsD, metrics: Mapping[str, Any]) -> None:
     """Compare the metrics at StatsD, without tags and of a job's only run, with the XCom `metrics`."""
-    prefix = f"airflow.s3copy.job.{metrics['job']}."
+    prefix, deletions = f"airflow.s3copy.job.{metrics['job']}.", metrics["deletions"]
+    for name in ("extraneous", "deleted", "gone", "failed", "unknown") if deletions else ():
+        assert statsd.counters[f"{prefix}deletes.{name}"] == deletions[name], name
+    assert statsd.counters[f"{prefix}deletes.kept"] == sum(deletions["kept"].values() if deletions else ())
     for name, key in OF_STATSD.items():
         assert statsd.counters[prefix + name] == metrics[key], name
     assert statsd.counters[prefix + "objects.skipped"] == sum(metrics["files_skipped"].values())
@@ -45,5 +48,10 @@ def assert_statsd_agrees(statsd: StatsD, metrics: Mapping[str, Any]) -> None:
 
 def assert_asset_event_agrees(event: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
     """Check the `extra` of an asset event: the metrics without the error texts."""
-    expected = event_extra({key: value for key, value in metrics.items() if key != "errors"})
+    deletions = metrics["deletions"] and without_errors(metrics["deletions"])
+    expected = event_extra(without_errors({**metrics, "deletions": deletions}))
     assert event["extra"].items() >= expected.items()
+
+
+def without_errors(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in metrics.items() if key != "errors"}
