@@ -120,7 +120,7 @@ def format_import_error(problems: Iterable[Problem]) -> str:
 
 
 def build_dag(job: CopyJob) -> DAG:
-    """Return a job's Dag: preflight, plan, mapped copies, summarize, publish."""
+    """Return a job's Dag: preflight, plan, mapped copies, for a mirror the deletes, summarize, publish."""
     # Not of `summarize`: however a run ends, it has a summary.
     limits = _given(execution_timeout=job.airflow.execution_timeout)
     copied = AssetAlias(DAG_PREFIX + job.name)  # an Asset with an s3:// URI would import boto3 at every parse
@@ -166,7 +166,36 @@ def build_dag(job: CopyJob) -> DAG:
         copies = copy_batch.partial(job=effective).expand(batch=batches)
         summary = summarize()
         [effective, batches, copies] >> summary >> publish()
+        if job.mirror is not None:
+            _add_deletes(job, effective, copies) >> summary
     return dag
+
+
+def _add_deletes(job: CopyJob, effective: Any, copies: Any) -> list[Any]:
+    """Add the tasks that delete, downstream of the copies, and return them."""
+    limits = _given(execution_timeout=job.airflow.execution_timeout)
+
+    # However the copies end, and if there are none, it says whether the run deletes.
+    @task(trigger_rule="all_done", multiple_outputs=False, **limits)
+    def deletions() -> list[dict[str, Any]]:
+        from s3copy_tasks.dag.tasks.deletions import deletions  # noqa: PLC0415
+
+        return escape(deletions(job, get_current_context()))
+
+    @task(
+        map_index_template="{{ label }}",
+        max_active_tis_per_dagrun=job.transfer.max_active_batches,
+        pool=job.airflow.pool or DEFAULT_POOL,
+        **limits,
+    )
+    def delete_batch(job: dict[str, Any], batch: dict[str, Any]) -> None:
+        from s3copy_tasks.dag.tasks.delete_batch import delete_batch  # noqa: PLC0415
+
+        delete_batch(unescape(job), unescape(batch), get_current_context())
+
+    judged = deletions()
+    copies >> judged
+    return [judged, delete_batch.partial(job=effective).expand(batch=judged)]
 
 
 def _new_dag(job: CopyJob) -> DAG:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.deletions import DeleteBatch
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.dag.best_effort import Wait
     from s3copy_tasks.engine.sender import Sender
@@ -23,20 +24,20 @@ if TYPE_CHECKING:
 @contextmanager
 def share_rate(
     job: EffectiveJob,
-    batch: Batch,
+    batch: Batch | DeleteBatch,
     sender: Sender,
     context: Context,
     *,
     wait: Wait | None = None,
 ) -> Iterator[None]:
-    """Adapt a sender's limit while its batch is copied, in a thread.
+    """Adapt a sender's limit while its batch runs, in a thread.
 
     If Airflow can't be asked, that is logged once, and the batch keeps the share that it has if as many as
     possible run.
 
     Args:
         job: the run.
-        batch: the batch that is copied.
+        batch: the batch that runs.
         sender: sends its requests.
         context: of the task.
         wait: waits for a number of seconds and returns whether the batch has ended; None waits by the clock.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from s3copy_tasks.core.deletions import DeleteMetrics
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.storable import escape, unescape
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.deletions import DeleteBatch
     from s3copy_tasks.core.job import EffectiveJob
 
 CONFIG = "config"
 """Of `preflight`: the config that the run uses, and the file and line of each value."""
 OUTSIDE = "outside"
 """Of `plan`: the metrics of all objects that are in no batch."""
+EXTRANEOUS = "extraneous"
+"""Of `plan`: what the destination of a mirror has and no source; a `DeletePlan`."""
+VERDICT = "verdict"
+"""Of `deletions`: whether the run may delete that; a `Verdict`."""
 METRICS = "metrics"
 """Of `summarize` and of the operator: the run's metrics. Of a batch: see
 `dump_batch_metrics`. Of a failed step before the copies: see `dump_failed_step`."""
@@ -106,7 +112,9 @@ def _advise_smaller(job: EffectiveJob) -> str:
     return f"Most of it is the names of the {len(of.files):,} files of {of}. {fewer} and give each a job"
 
 
-def dump_batch_metrics(batch: Batch, metrics: TransferMetrics) -> dict[str, Any]:
+def dump_batch_metrics(
+    batch: Batch | DeleteBatch, metrics: TransferMetrics | DeleteMetrics
+) -> dict[str, Any]:
     """Return a batch's metrics as JSON types, with the id of the plan that they belong to."""
     return {"batch": batch.id, "plan_id": batch.plan_id, METRICS: dump(metrics, sparse=True)}
 
@@ -118,10 +126,19 @@ def load_batch_metrics(pulled: Any, batches: Iterable[Batch]) -> dict[int, Trans
         pulled: what Airflow returns for all batches: one value, a list or nothing. May be of an older plan.
         batches: of the plan.
     """
+    return _load_of_batches(TransferMetrics, pulled, batches)
+
+
+def load_delete_metrics(pulled: Any, batches: Iterable[DeleteBatch]) -> dict[int, DeleteMetrics]:
+    """Return the pushed metrics of a plan's batches of deletes, by batch: as `load_batch_metrics`."""
+    return _load_of_batches(DeleteMetrics, pulled, batches)
+
+
+def _load_of_batches(cls: type[T], pulled: Any, batches: Iterable[Batch | DeleteBatch]) -> dict[int, T]:
     pushed = [pulled] if isinstance(pulled, dict) else pulled or []
     wanted = {(batch.id, batch.plan_id) for batch in batches}
     return {
-        entry["batch"]: load(TransferMetrics, entry[METRICS])
+        entry["batch"]: load(cls, entry[METRICS])
         for entry in pushed
         if (entry["batch"], entry["plan_id"]) in wanted
     }

@@ -15,9 +15,9 @@ from s3copy_tasks.core.text import printable
 from s3copy_tasks.errors import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from s3copy_tasks.core.deletions import DeleteBatch, DeletePlan
+    from s3copy_tasks.core.deletions import DeleteBatch, DeletePlan, GroupPlan
     from s3copy_tasks.core.job import EffectiveJob, Mirror
     from s3copy_tasks.core.metrics import TransferMetrics
 
@@ -59,6 +59,12 @@ class Verdict:
     reason: str | None = None
 
 
+def wants_to_delete(job: EffectiveJob, plan: DeletePlan) -> bool:
+    """Return whether a run deletes something if it is not refused: only then are its circumstances asked."""
+    mirror = job.mirror
+    return bool(mirror is not None and mirror.max_deleted_objects and plan.to_delete and not job.dry_run)
+
+
 def judge_deletes(job: EffectiveJob, plan: DeletePlan, circumstances: Circumstances) -> Verdict:
     """Return whether a run may delete. There is nothing to refuse if nothing would be deleted."""
     mirror = job.mirror
@@ -74,8 +80,11 @@ def judge_deletes(job: EffectiveJob, plan: DeletePlan, circumstances: Circumstan
         *_find_caps_exceeded(job, mirror, plan),
         *_find_other_clients(job, mirror, circumstances),
     ]
-    if not reasons:
-        return Verdict()
+    return refuse(mirror, plan, reasons) if reasons else Verdict()
+
+
+def refuse(mirror: Mirror, plan: DeletePlan, reasons: Sequence[str]) -> Verdict:
+    """Return the verdict that nothing at all is deleted, with the numbers, and why."""
     would = f"would delete {plan.to_delete:,} of {plan.in_scope:,}, limit {mirror.max_deleted_objects:,}"
     reason = f"{would}; deletes nothing: {'; '.join(reasons)}"
     return Verdict(kept=KeptReason.REFUSED, reason=reason)
@@ -142,25 +151,30 @@ def add_up_deletes(
     Args:
         plan: of the run.
         verdict: on the plan.
-        by_batch: the accounts of batches by id; if one is missing, its objects are unknown, never deleted.
+        by_batch: the accounts of batches by id; if one is missing, its objects are kept or unknown, never
+            deleted. There may be some of an earlier verdict, whose task was cleared.
     """
-    whole = DeleteMetrics(
-        groups={
-            group.prefix: DeleteCounts(kept=_count_kept(group.same_name, group.to_delete, verdict))
-            for group in plan.groups
-        }
-    )
-    if verdict.kept is not None:
-        return whole
-    parts = (by_batch.get(batch.id) or lose_batch(batch) for batch in plan.batches)
-    return sum(parts, start=whole)
+    groups = {group.prefix: DeleteCounts(kept=_count_kept(plan, group, verdict)) for group in plan.groups}
+    parts = (by_batch.get(batch.id) or _without_report(batch, verdict) for batch in plan.batches)
+    return sum(parts, start=DeleteMetrics(groups=groups))
 
 
-def _count_kept(same_name: int, to_delete: int, verdict: Verdict) -> dict[KeptReason, int]:
-    kept = {KeptReason.SAME_NAME: same_name}
-    if verdict.kept is not None:
-        kept[verdict.kept] = to_delete
+def _count_kept(plan: DeletePlan, group: GroupPlan, verdict: Verdict) -> dict[KeptReason, int]:
+    """Return what is in no batch: for its name, or because there is too much."""
+    kept = {KeptReason.SAME_NAME: group.same_name}
+    if verdict.kept is not None and not plan.batches:
+        kept[verdict.kept] = group.to_delete
     return {reason: number for reason, number in kept.items() if number}
+
+
+def _without_report(batch: DeleteBatch, verdict: Verdict) -> DeleteMetrics:
+    if verdict.kept is None:
+        return lose_batch(batch)
+    counts = {
+        prefix: DeleteCounts(kept={verdict.kept: number})
+        for prefix, number in batch.extraneous_by_group.items()
+    }
+    return DeleteMetrics(groups=counts)
 
 
 def lose_batch(batch: DeleteBatch) -> DeleteMetrics:

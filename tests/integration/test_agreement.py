@@ -35,10 +35,11 @@ class Reported:
 
 @pytest.fixture
 def reported(sides: Sides, tmp_path: Path) -> Reported:
-    """A run of two prefixes, with a filter."""
+    """A run of two prefixes, with a filter, that reports an object which only the destination has."""
     for number in range(6):
         sides.put(f"data/a/{number}", b"x" * number)
     sides.put("data/b/1", b"new")
+    sides.destination.put_object(Bucket=sides.destination_bucket, Key="copy/b/old", Body=b"old")
     config = write(
         tmp_path,
         document(
@@ -49,6 +50,7 @@ def reported(sides: Sides, tmp_path: Path) -> Reported:
                 {"source": "data/b/", "destination": "copy/b/"},
             ],
             filters={"exclude": ["3"]},
+            mirror={"max_deleted_objects": 0},
             transfer={"batch_objects": 3},
             failure={"retries": 0},
         ),
@@ -81,6 +83,7 @@ def test_a_run_reports_the_same_numbers_everywhere(reported: Reported, sides: Si
     assert run["state"] == "success"
     assert (metrics["total_files_found"], metrics["files_copied_successfully"]) == (7, 6)
     assert metrics["files_skipped"] == {"excluded": 1}
+    assert metrics["deletions"]["kept"] == {"report_only": 1}
     assert metrics["total_bytes_transferred"] == 0 + 1 + 2 + 4 + 5 + 3
 
     entries, batches = run["xcom"]["entries"], run["xcom"]["batches"]

@@ -1,4 +1,4 @@
-"""The task `plan`: lists both sides, and divides what is to be copied into batches."""
+"""The task `plan`: lists both sides, and divides what is to be copied, and to be deleted, into batches."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.planner import BATCHES_MAX
 from s3copy_tasks.dag.airflow_versions import conf
 from s3copy_tasks.dag.outcome import airflow_errors, is_retried, push_reason
-from s3copy_tasks.dag.xcom import OUTSIDE, dump, load, push
+from s3copy_tasks.dag.xcom import EXTRANEOUS, OUTSIDE, dump, load, push
 from s3copy_tasks.engine.sender import make_sender
+from s3copy_tasks.plan.delete_planning import plan_deletes
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import outside_metrics
@@ -26,14 +27,17 @@ def plan(job: dict[str, Any], context: Context) -> list[dict[str, Any]]:
     effective, start = load(EffectiveJob, job), utc_now()
     sender = make_sender(effective.transfer)
     with airflow_errors(), push_reason("plan", effective, context):
-        planned = plan_job(
-            effective, Sides.from_job(effective).stores, sender=sender, batches_max=_batches_max()
-        )
+        stores = Sides.from_job(effective).stores
+        planned = plan_job(effective, stores, sender=sender, batches_max=_batches_max())
+        deletes = plan_deletes(effective, stores, sender=sender)
     outside = outside_metrics(effective, planned, start, utc_now(), sender.counted())
     if is_retried(context):
         outside = replace(outside, requests=replace(outside.requests, at_least=True))
     events.objects_discovered(effective, planned)
     push(context, OUTSIDE, dump(outside, sparse=True))
+    if effective.mirror is not None:
+        events.objects_extraneous(effective, deletes)
+        push(context, EXTRANEOUS, dump(deletes, sparse=True))
     return [] if effective.dry_run else [dump(batch) for batch in planned.batches]
 
 

@@ -120,6 +120,32 @@ def test_the_job_is_five_tasks_in_order(tmp_path: Path) -> None:
     assert dag.task_dict["summarize"].retries == 0
 
 
+def test_a_mirror_has_two_tasks_more(tmp_path: Path) -> None:
+    """The deletes follow the copies, however these end; they wait, retry and end as the copies do."""
+    dag = load_dag(
+        tmp_path,
+        prefixes=[{"source": "daily/", "destination": "backup/"}],
+        mirror={"max_deleted_objects": 9},
+        transfer={"max_active_batches": 3},
+        airflow={"pool": "copies", "execution_timeout": "90m"},
+    )
+    upstream = {task_id: task.upstream_task_ids for task_id, task in dag.task_dict.items()}
+    assert upstream == {
+        "preflight": set(),
+        "plan": {"preflight"},
+        "copy_batch": {"preflight", "plan"},
+        "deletions": {"copy_batch"},
+        "delete_batch": {"preflight", "deletions"},
+        "summarize": {"preflight", "plan", "copy_batch", "deletions", "delete_batch"},
+        "publish": {"summarize"},
+    }
+    judged, copy, delete = (dag.task_dict[name] for name in ("deletions", "copy_batch", "delete_batch"))
+    assert (judged.trigger_rule, judged.retries) == ("all_done", copy.retries)
+    same = ("pool", "max_active_tis_per_dagrun", "execution_timeout", "map_index_template", "retries")
+    assert {name: getattr(delete, name) for name in same} == {name: getattr(copy, name) for name in same}
+    assert judged.execution_timeout == copy.execution_timeout
+
+
 def test_the_config_governs_the_dag(tmp_path: Path) -> None:
     """Owner, tags, retries, pool and batches at once come from the YAML."""
     dag = load_dag(
@@ -328,7 +354,9 @@ print(json.dumps([slow, "s3copy__daily" in names]))
         ("tasks.preflight", {"preflight", "s3"}),
         ("tasks.plan", {"plan", "s3"}),
         ("tasks.copy_batch", {"copy", "plan", "s3"}),
-        ("tasks.summarize", set()),
+        ("tasks.deletions", {"delete", "s3"}),
+        ("tasks.delete_batch", {"delete", "plan", "s3"}),
+        ("tasks.summarize", {"delete"}),
         ("tasks.publish", set()),
     ],
 )
@@ -340,7 +368,7 @@ import s3copy_tasks.dag.{module}
 print(json.dumps([name for name in sys.modules if name.startswith("s3copy_tasks.")]))
 """
     found = {name.split(".")[1] for name in fresh(code)}
-    assert found & {"copy", "plan", "preflight", "run", "s3"} == rooms
+    assert found & {"copy", "delete", "plan", "preflight", "run", "s3"} == rooms
 
 
 def test_a_preloaded_worker_leaves_nothing_to_import(tmp_path: Path) -> None:

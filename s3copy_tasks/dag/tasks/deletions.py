@@ -1,0 +1,82 @@
+"""The task `deletions`: judges whether the run of a mirror may delete, and passes on what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from s3copy_tasks.config.catalog import explain_other_writer
+from s3copy_tasks.core.collector import utc_now
+from s3copy_tasks.dag.outcome import airflow_errors, will_retry
+from s3copy_tasks.dag.pulled import pull_copies, pull_delete_plan
+from s3copy_tasks.dag.xcom import VERDICT, dump, push
+from s3copy_tasks.delete.judge import VALID_FOR, Circumstances, judge_deletes, refuse, wants_to_delete
+from s3copy_tasks.engine.loop import wait_for
+from s3copy_tasks.engine.paced_store import pace_stores
+from s3copy_tasks.engine.sender import make_sender
+from s3copy_tasks.errors import CopyError
+from s3copy_tasks.report import events
+from s3copy_tasks.s3.connections import Sides
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.core.deletions import DeletePlan
+    from s3copy_tasks.core.job import EffectiveJob, Mirror
+    from s3copy_tasks.dag.pulled import Copies
+    from s3copy_tasks.delete.judge import Verdict
+
+_BACKFILL = "backfill"
+_RUNNING = "running"
+
+
+def deletions(config: CopyJob, context: Context) -> list[dict[str, Any]]:
+    """Push the verdict on a run's deletes, and return the batches that may delete; none without a plan.
+
+    Args:
+        config: the job as the Dag has it now.
+        context: of the task.
+    """
+    copies, plan = pull_copies(context), pull_delete_plan(context)
+    if copies is None or plan is None or copies.job.mirror is None:
+        return []
+    with airflow_errors():
+        verdict = _judge(copies, copies.job.mirror, plan, config, context)
+    push(context, VERDICT, dump(verdict))
+    if verdict.reason is not None:
+        events.deletes_refused(copies.job, plan, verdict.reason)
+    if verdict.kept is not None:
+        return []
+    not_after = utc_now() + VALID_FOR
+    return [dump(replace(batch, not_after=not_after)) for batch in plan.batches]
+
+
+def _judge(copies: Copies, mirror: Mirror, plan: DeletePlan, config: CopyJob, context: Context) -> Verdict:
+    job = copies.job
+    try:
+        is_versioned = not wants_to_delete(job, plan) or mirror.allows_unversioned or _read_versioning(job)
+    except CopyError as error:
+        if will_retry(error, context):
+            raise
+        return refuse(mirror, plan, [f"versioning of {job.destination} is not known: {error}"])
+    circumstances = Circumstances(
+        metrics=copies.metrics,
+        is_versioned=is_versioned,
+        digest=config.digest,
+        is_backfill=context["dag_run"].run_type == _BACKFILL,
+        other_runs=_count_other_runs(context),
+        overlap=explain_other_writer(config),
+    )
+    return judge_deletes(job, plan, circumstances)
+
+
+def _read_versioning(job: EffectiveJob) -> bool:
+    stores = pace_stores(Sides.from_job(job).stores, make_sender(job.transfer))
+    return wait_for(stores.destination.is_versioned())
+
+
+def _count_other_runs(context: Context) -> int:
+    ti = context["ti"]
+    running: int = ti.get_dr_count(dag_id=ti.dag_id, states=[_RUNNING])
+    return max(running - 1, 0)
