@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-# A busy machine is slow: that is not a failure.
-settings.register_profile("s3copy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine is slow: that is not a failure. Half of Hypothesis' usual examples are enough for each run.
+settings.register_profile(
+    "s3copy", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("s3copy")
 
 

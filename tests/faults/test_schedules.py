@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.planner import Plan
     from tests.faults.proxy import FaultProxy
 
-EXAMPLES = int(os.environ.get("S3COPY_FAULT_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("S3COPY_FAULT_EXAMPLES", "90"))
 LIMITS = Limits(single_copy_bytes=100, unproven_copy_bytes=99, part_bytes=64)
 """Above 100 bytes an object is a large one; one of 100 is copied in parts if it was uploaded in parts."""
 ENOUGH = (Column.KEY, Column.ETAG, Column.SIZE, Column.STORAGE_CLASS)
