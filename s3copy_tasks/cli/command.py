@@ -136,6 +136,10 @@ def _add_run(command: argparse.ArgumentParser) -> None:
         metavar="DATE",
         help="templates use the first scheduled run at or after this date, such as 2026-01-31",
     )
+    command.add_argument(
+        "--folder",
+        help="only what is below this folder of the prefixes, such as 2026/01/; of a job with mirror",
+    )
     what = command.add_mutually_exclusive_group()
     what.add_argument(
         "--prefix", action="append", default=[], help="only this source prefix, as written in the file"

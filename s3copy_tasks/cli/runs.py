@@ -191,7 +191,12 @@ def _render(job: CopyJob, options: argparse.Namespace, now: datetime, *, dry_run
         run_id=_run_id(now), run_after=now, params=parameters, logical_date=moment, interval=interval
     )
     return render_job(
-        job, names, run_id=_run_id(now), manifest=_find_manifest(options.manifest), **parameters
+        job,
+        names,
+        run_id=_run_id(now),
+        manifest=_find_manifest(options.manifest),
+        folder=options.folder,
+        **parameters,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from s3copy_tasks.config.check.dates import check_text, parse_moment
 from s3copy_tasks.config.check.schedule import ASSET_CHARACTERS_MAX, asset_uri
 from s3copy_tasks.config.check.template import UnknownNameError, render
+from s3copy_tasks.config.folder import append_folder, find_folder_problem
 from s3copy_tasks.config.lists import choose_key_list
 from s3copy_tasks.config.read.hints import SHOWN_MAX, did_you_mean
 from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, Overwrite, PrefixEntry
@@ -35,6 +36,7 @@ def render_job(
     force: bool = False,
     dry_run: bool = False,
     manifest: str | ListFile | None = None,
+    folder: str | None = None,
 ) -> EffectiveJob:
     """Return the job of one run.
 
@@ -47,6 +49,7 @@ def render_job(
         dry_run: copy nothing.
         manifest: a list for this run only: its address, or a file of this machine; not with `prefixes`.
             Such a run deletes nothing: the list does not say what the source no longer has.
+        folder: only what is below this folder of the prefixes, and no single objects; not with `manifest`.
 
     Raises:
         ConfigError: a template has no valid value in this run; the job has no such prefix; the list is wrong.
@@ -54,6 +57,10 @@ def render_job(
     rendered = _rendered(job, names, leave_out=None if manifest is None else _MANIFEST)
     keys_from = _choose_key_list(job, rendered, manifest, prefixes)
     chosen = _chosen(job, prefixes)
+    entries = _entries("prefixes", job.prefixes, chosen, rendered)
+    if folder is not None:
+        entries = _limit_to_folder(job, entries, folder, manifest)
+    is_part = bool(prefixes) or folder is not None
     try:
         return EffectiveJob(
             name=job.name,
@@ -61,8 +68,8 @@ def render_job(
             digest=job.digest,
             source=job.source,
             destination=job.destination,
-            prefixes=_entries("prefixes", job.prefixes, chosen, rendered),
-            objects=_entries("objects", job.objects, range(0 if prefixes else len(job.objects)), rendered),
+            prefixes=entries,
+            objects=_entries("objects", job.objects, range(0 if is_part else len(job.objects)), rendered),
             filters=_filters(job, rendered),
             overwrite=Overwrite.ALWAYS if force and job.overwrite is Overwrite.CHANGED else job.overwrite,
             verify=job.verify,
@@ -71,7 +78,7 @@ def render_job(
             transfer=job.transfer,
             max_failed_objects=job.max_failed_objects,
             dry_run=dry_run,
-            assets=_assets(job, chosen, objects=not prefixes),
+            assets=_assets(job, chosen, objects=not is_part),
             keys_from=keys_from,
             results=job.results,
             mirror=_mirror(job, rendered) if keys_from is None else None,
@@ -125,6 +132,29 @@ def _entries(
         )
         for i in chosen
     )
+
+
+def _limit_to_folder(
+    job: CopyJob, entries: Sequence[PrefixEntry], folder: str, manifest: str | ListFile | None
+) -> tuple[PrefixEntry, ...]:
+    """Return the entries for what they copy below a folder.
+
+    Raises:
+        ConfigError: the job has no such parameter, or the folder can't be used.
+    """
+    limited = append_folder(entries, folder)
+    problem = find_folder_problem(folder)
+    if job.mirror is None:
+        problem = "can only be given to a job with `mirror`"
+    elif manifest is not None:
+        problem = "can't be used with manifest: the list says what is copied"
+    elif problem is not None:
+        problem = f"{folder[:SHOWN_MAX]!r} can't be used: {problem}"
+    elif not limited:
+        problem = "can't be used here: with `recursive: false`, no folder is copied"
+    if problem is not None:
+        raise ConfigError(f"{job.file}: folder: {problem}", code=Code.INVALID_PARAMETERS)
+    return limited
 
 
 def _assets(job: CopyJob, chosen: Sequence[int], *, objects: bool) -> tuple[str, ...]:

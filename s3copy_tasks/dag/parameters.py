@@ -55,6 +55,13 @@ def declare_parameters(job: CopyJob) -> dict[str, Param]:
             title="Prefixes",
             description="Copy these prefixes only, and no single objects. None chosen means everything.",
         )
+    if job.mirror is not None:
+        parameters["folder"] = Param(
+            default=None,
+            type=["null", "string"],
+            title="Folder",
+            description="Copy, and delete, only what is below this folder of the prefixes, such as 2026/01/.",
+        )
     if accepts_manifest(job):
         parameters["manifest"] = Param(
             default=None,
@@ -85,6 +92,12 @@ def read_parameters(context: Context) -> dict[str, Any]:
         "dry_run": params["dry_run"],
         "prefixes": params.get("prefixes", []),
     }
+
+
+def read_folder(context: Context) -> str | None:
+    """Return the folder that a run is limited to; None if it is not."""
+    folder: str | None = context["params"].get("folder")
+    return folder
 
 
 def read_manifest(context: Context) -> str | None:

@@ -13,7 +13,7 @@ from s3copy_tasks.config.show.explain import provenance
 from s3copy_tasks.dag.notify import warn_of_ignored_fields
 from s3copy_tasks.dag.notify.recipients import check_recipients
 from s3copy_tasks.dag.outcome import airflow_errors, push_reason
-from s3copy_tasks.dag.parameters import read_manifest, read_parameters
+from s3copy_tasks.dag.parameters import read_folder, read_manifest, read_parameters
 from s3copy_tasks.dag.xcom import CONFIG, dump_job, push
 from s3copy_tasks.preflight.preflight import preflight as check
 from s3copy_tasks.report import events
@@ -43,6 +43,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
             template_names(context, parameters),
             run_id=context["run_id"],
             manifest=read_manifest(context),
+            folder=read_folder(context),
             **parameters,
         )
         events.operation_started(effective)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from s3copy_tasks.config.folder import append_folder, find_folder_problem
+from s3copy_tasks.config.render import render_job
 from s3copy_tasks.core.job import Filters, PrefixEntry
+from s3copy_tasks.errors import Code, ConfigError
 from tests.support.builders.bench import Bench, make_job
+from tests.support.builders.documents import document, job_of, write
 from tests.support.builders.mirror import MirrorBench, make_mirror
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 REFUSED = {
     "empty": ("", "is empty"),
@@ -61,3 +69,45 @@ def test_a_folder_narrows_what_is_deleted() -> None:
     mirror.put_copies("out/x/a", "out/x/gone", "out/x/tmp/b", "out/y/gone", "out/x/sub/1")
     assert mirror.run().total.deleted == 1
     assert "out/x/gone" not in mirror.bench.written
+
+
+NAMES = {"run_id": "manual__1", "params": {"force": False, "dry_run": False, "prefixes": []}}
+MIRROR = {"max_deleted_objects": 10}
+
+
+def test_a_run_of_one_folder(tmp_path: Path) -> None:
+    """Its prefixes have the folder; the mirror still has all entries of the job."""
+    single = [{"source": "x", "destination": "y"}]
+    job = job_of(write(tmp_path, document(mirror=MIRROR, objects=single)))
+    run = render_job(job, NAMES, run_id="manual__1", folder="x/")
+    assert [(e.source, e.destination) for e in run.prefixes] == [
+        (f"{e.source}x/", f"{e.destination}x/") for e in job.prefixes
+    ]
+    assert run.objects == ()
+    assert run.mirror is not None
+    assert (run.mirror.prefixes, run.mirror.objects) == (job.prefixes, job.objects)
+
+
+@pytest.mark.parametrize(
+    ("changes", "choices", "words"),
+    [
+        ({}, {"folder": "x/"}, "can only be given to a job with `mirror`"),
+        ({"mirror": MIRROR}, {"folder": "x"}, "'x' can't be used: it does not end"),
+        ({"mirror": MIRROR}, {"folder": ""}, "'' can't be used: it is empty"),
+        ({"mirror": MIRROR}, {"folder": "x/", "manifest": "s3://lists/k.csv"}, "can't be used with manifest"),
+        (
+            {"mirror": MIRROR, "prefixes": [{"source": "a/", "destination": "b/", "recursive": False}]},
+            {"folder": "x/"},
+            "no folder is copied",
+        ),
+    ],
+    ids=["no mirror", "no slash", "empty", "manifest", "not recursive"],
+)
+def test_a_folder_that_a_run_can_not_have(
+    tmp_path: Path, changes: dict[str, Any], choices: dict[str, Any], words: str
+) -> None:
+    """The error names the parameter and says what to do."""
+    job = job_of(write(tmp_path, document(**changes)))
+    with pytest.raises(ConfigError, match="folder: ") as raised:
+        render_job(job, NAMES, run_id="manual__1", **choices)
+    assert (raised.value.code, words in raised.value.message) == (Code.INVALID_PARAMETERS, True)

@@ -78,7 +78,12 @@ def config(folder: Path, expression: str, **fields: Any) -> Path:
 
 def by_command_line(file: Path, logical_date: datetime | None) -> str:
     options = argparse.Namespace(
-        job=str(file), config_dir=file.parent, logical_date=logical_date, prefix=[], manifest=None
+        job=str(file),
+        config_dir=file.parent,
+        logical_date=logical_date,
+        prefix=[],
+        manifest=None,
+        folder=None,
     )
     return effective_job(options, dry_run=False).prefixes[0].source
 
