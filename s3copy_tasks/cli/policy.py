@@ -24,9 +24,10 @@ from s3copy_tasks.s3.identity import UNKNOWN
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping, Sequence
-    from typing import Literal
+    from typing import Literal, TypeGuard
 
     from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.core.job import Mirror
     from s3copy_tasks.core.location import Location
     from s3copy_tasks.iam.least_privileges import Pattern
     from s3copy_tasks.iam.trust import Trust
@@ -49,6 +50,8 @@ def policy(options: argparse.Namespace) -> int:
         lists_uploads=lists_uploads(version("apache-airflow-core")),
         key_list=key_list,
         results=results,
+        deletes=_delete_patterns(job),
+        reads_versioning=_may_delete(job.mirror) and not job.mirror.allows_unversioned,
     )
     fitted, remarks = fit_policies(found)
     remarks += _remark_unknown_owners(source, destination, {"from": key_list, "results": results})
@@ -79,6 +82,16 @@ def _version_patterns(job: CopyJob, patterns: Sequence[Pattern]) -> Sequence[Pat
     if of is not None and Column.VERSION in of.columns and not of.inventory:
         return patterns
     return [list(literal_parts(one.source)) for one in job.objects if one.version_id]
+
+
+def _may_delete(mirror: Mirror | None) -> TypeGuard[Mirror]:
+    return mirror is not None and mirror.max_deleted_objects > 0
+
+
+def _delete_patterns(job: CopyJob) -> Sequence[Pattern]:
+    """Return the patterns of the keys that a job may delete."""
+    prefixes = job.prefixes if _may_delete(job.mirror) else ()
+    return [[*literal_parts(entry.destination), None] for entry in prefixes]
 
 
 def _key_list_side(job: CopyJob, *known: Side) -> Side | None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from s3copy_tasks.config.check.overlap import Overlap, PrefixIndex
 from s3copy_tasks.config.problem import Code, Finding, json_path
+from s3copy_tasks.core.bucket_names import is_access_point, is_alias
 from s3copy_tasks.core.globs import can_pass
 from s3copy_tasks.core.job import Filters, PrefixEntry, list_entries
 
@@ -111,10 +112,17 @@ def _find_results(job: CopyJob) -> Iterator[_Kept]:
         )
 
 
-def _may_be_same(one: Location, other: Location) -> bool:
-    """Return whether two buckets may be one: a connection may name a server that the config does not."""
-    servers = {_find_server(one), _find_server(other)}
-    return one.bucket == other.bucket and (None in servers or len(servers) == 1)
+def _may_be_same(one: Location, destination: Location) -> bool:
+    """Return whether a bucket may be that of a mirror: only a connection may name its server."""
+    servers = {_find_server(one), _find_server(destination)}
+    return (None in servers or len(servers) == 1) and (
+        one.bucket == destination.bucket or _may_be_any(one.bucket)
+    )
+
+
+def _may_be_any(bucket: str) -> bool:
+    """Return whether what is written is not the bucket's name. Mirrors have no such destination."""
+    return is_access_point(bucket) or is_alias(bucket)
 
 
 def _find_server(place: Location) -> str | None:
@@ -138,6 +146,7 @@ def _explain(mirror: CopyJob, kept: _Kept, *, is_certain: bool) -> str:
     who = "the job itself" if kept.job.name == mirror.name else f"the job {kept.job.name!r}"
     where = f"{kept.location}/{kept.key} ({kept.job.file}: {json_path(kept.parts)})"
     doubt = "" if is_certain else ", which may be here, as far as templates show"
+    doubt += ", which may be an access point of this bucket" if _may_be_any(kept.location.bucket) else ""
     servers = _find_server(kept.location), _find_server(mirror.destination)
     hint = " If these are two servers, write `endpoint_url` for both." if servers[0] != servers[1] else ""
     return (

@@ -73,6 +73,8 @@ def least_privileges(
     lists_uploads: bool = False,
     key_list: Side | None = None,
     results: Side | None = None,
+    deletes: Sequence[Pattern] = (),
+    reads_versioning: bool = False,
 ) -> dict[str, Any]:
     """Return every policy that a job needs, and no other, by what it is attached to.
 
@@ -90,9 +92,12 @@ def least_privileges(
         lists_uploads: a retry lists open uploads to find those that earlier attempts left behind.
         key_list: reads the list that names the keys; None if prefixes are listed.
         results: writes results, and reads lists of failed objects among them; None if none are written.
+        deletes: patterns of the destination's keys that the job may delete.
+        reads_versioning: such deletes need a versioned bucket.
     """
     lists, reads = _list_statement("ListSource", source), _read_statements(source, options)
     writes = _write_statements(destination, options, lists_uploads=lists_uploads)
+    writes += _delete_statements(destination, deletes, reads_versioning=reads_versioning)
     keys = _kms_statements(options, destination)
     readers, writers = [source.role, destination.role], [destination.role]
     more = {} if key_list is None else {"from": (key_list, _key_list_statements(key_list))}
@@ -160,6 +165,19 @@ def _write_statements(
     ]
     if lists_uploads:
         statements.append(_list_uploads_statement(destination))
+    return statements
+
+
+def _delete_statements(
+    destination: Side, deletes: Sequence[Pattern], *, reads_versioning: bool
+) -> list[dict[str, Any]]:
+    """Return what deleting requires, beside `HeadDestination`: S3 needs that for the condition on an ETag."""
+    statements = []
+    if deletes:
+        statements.append(_allow("DeleteDestination", ["s3:DeleteObject"], destination.arns(deletes)))
+    if reads_versioning:
+        bucket = bucket_arn(destination.partition, destination.location.bucket)
+        statements.append(_allow("ReadDestinationVersioning", ["s3:GetBucketVersioning"], [bucket]))
     return statements
 
 

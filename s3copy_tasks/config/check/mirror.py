@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from s3copy_tasks.config.check.document import find_list, find_section
+from s3copy_tasks.config.check.document import find_list, find_section, find_text
 from s3copy_tasks.config.check.overlap import PrefixIndex
 from s3copy_tasks.config.check.template import UnknownNameError, names_in, template_parts
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import written
+from s3copy_tasks.core.bucket_names import is_access_point, is_alias
 from s3copy_tasks.core.globs import can_pass
 from s3copy_tasks.core.job import PrefixEntry
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import Entries, ObjectEntry
 
 _SECTION: Parts = ("mirror",)
+_BUCKET: Parts = ("destination", "bucket")
 _ELSEWHERE = "If it comes from _defaults.yaml, set it to null here"
 
 
@@ -43,6 +45,13 @@ def check_mirror(document: dict[str, Any], entries: Entries) -> Iterator[Finding
             f"`objects`. {_ELSEWHERE}"
         )
         yield Finding(parts=_SECTION, code=Code.EXCLUSIVE_FIELDS, message=words, at_name=True)
+    bucket = find_text(document, _BUCKET) or ""
+    if is_access_point(bucket) or is_alias(bucket):
+        words = (
+            "with `mirror`, write the name of the bucket: an access point does not say whether it is "
+            "versioned, nor what other jobs write to it by its name"
+        )
+        yield Finding(parts=_BUCKET, code=Code.WRONG_FORM, message=words)
     yield from _check_templates(entries)
 
 

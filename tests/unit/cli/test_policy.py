@@ -130,3 +130,36 @@ def test_a_list_may_name_versions(
     found, _ = print_policies(tmp_path, capsys, **{"from": of})
     of_role = resources(found["destination_role_policy"])
     assert of_role.get("ReadSourceVersions") == (of_role["ReadSource"] if has_versions else None)
+
+
+MIRROR = {
+    "prefixes": [
+        {"source": "a/{{ ds }}/", "destination": "out/{{ ds }}/"},
+        {"source": "b/", "destination": "fixed/"},
+    ],
+    "objects": [{"source": "index.json", "destination": "index.json"}],
+}
+DELETES = {"DeleteDestination": ["arn:aws:s3:::pub/fixed/*", "arn:aws:s3:::pub/out/*/*"]}
+VERSIONING = {"ReadDestinationVersioning": ["arn:aws:s3:::pub"]}
+RIGHTS: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
+    "deletes": ({"max_deleted_objects": 1}, DELETES | VERSIONING),
+    "deletes for good": ({"max_deleted_objects": 1, "unversioned": "allow"}, DELETES),
+    "only a report": ({"max_deleted_objects": 0}, {}),
+}
+
+
+@pytest.mark.parametrize(("section", "more"), RIGHTS.values(), ids=RIGHTS)
+def test_a_mirror_may_delete_below_its_prefixes(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    section: dict[str, Any],
+    more: dict[str, list[str]],
+) -> None:
+    """Never a single object; it reads the versioning unless that does not matter; all else is the same."""
+    plain, _ = print_policies(tmp_path, capsys, **MIRROR)
+    found, err = print_policies(tmp_path, capsys, **MIRROR, mirror=section)
+    before = resources(plain["destination_role_policy"])
+    assert resources(found["destination_role_policy"]) == before | more
+    assert set(DELETES["DeleteDestination"]) < set(before["HeadDestination"])
+    del plain["destination_role_policy"], found["destination_role_policy"]
+    assert (found, err) == (plain, "")

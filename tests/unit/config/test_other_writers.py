@@ -84,6 +84,7 @@ OVERLAPS: dict[str, tuple[Document, Document]] = {
     "a list below": (mirror("bkt/out/"), listed(manifest="s3://bkt/out/{{ ds }}.csv")),
     "lists above": (mirror("bkt/lists/in/"), listed(manifest="s3://bkt/lists/")),
     "an inventory below": (mirror("bkt/out/"), listed(inventory="s3://bkt/out/ops/daily/")),
+    "an access point, perhaps of the same bucket": (mirror("bkt/out/"), job("ap-s3alias/out/in/")),
     "a server that only a connection may name": (
         mirror("bkt/out/"),
         at("https://s3.example.org", "bkt/out/"),
