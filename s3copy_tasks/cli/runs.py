@@ -18,6 +18,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from s3copy_tasks.cli.jobs import DONE, FAILED, job_file, same_prefixes
 from s3copy_tasks.cli.log import LEVEL_VARIABLE, configure_log
+from s3copy_tasks.config.catalog import refuse_other_writers
 from s3copy_tasks.config.check.dates import run_names
 from s3copy_tasks.config.check.schedule import first_run, interval_from
 from s3copy_tasks.config.layers import ENDINGS, find_defaults, read_layers
@@ -126,6 +127,9 @@ class _Started:
         """
         self._config = valid_job(self._options)
         rendered = _render(self._config, self._options, self._now, dry_run=self._options.dry_run)
+        if self._config.mirror is not None and rendered.mirror is None:
+            sys.stderr.write("a run by a list deletes nothing\n")
+        refuse_other_writers(self._config, rendered)
         sides = open_sides(rendered)
         sender = make_sender(rendered.transfer)
         with ListingAhead(rendered, sides.stores, sender) as ahead:

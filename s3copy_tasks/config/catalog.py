@@ -10,6 +10,8 @@ from s3copy_tasks.config.layers import DEFAULTS_STEM, ENDINGS, Layers, find_defa
 from s3copy_tasks.config.load import judge_job, split_warnings
 from s3copy_tasks.config.other_writers import find_other_writers
 from s3copy_tasks.config.problem import Code, Problem, json_path
+from s3copy_tasks.errors import Code as ErrorCode
+from s3copy_tasks.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.core.job import EffectiveJob
 
 _DEFAULTS = frozenset(DEFAULTS_STEM + ending for ending in ENDINGS)
 
@@ -139,6 +142,17 @@ def explain_other_writer(job: CopyJob) -> str | None:
         f"{job.file}: {json_path(one.parts)}: {one.message}" for one in find_other_writers(job, catalog.jobs)
     ]
     return next(iter([*unread, *found]), None)
+
+
+def refuse_other_writers(job: CopyJob, run: EffectiveJob) -> None:
+    """Refuse the run of a mirror where something else is kept: see `explain_other_writer`.
+
+    Raises:
+        ConfigError: it would delete that.
+    """
+    words = explain_other_writer(job) if run.mirror is not None else None
+    if words is not None:
+        raise ConfigError(words, code=ErrorCode.INVALID_CONFIG)
 
 
 def name_taken(file: Path, same: Iterable[Path]) -> Problem:

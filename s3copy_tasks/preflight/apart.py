@@ -8,7 +8,7 @@ from s3copy_tasks.errors import Code, ConfigError, CopyError
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.s3.connections import Sides
+    from s3copy_tasks.s3.connections import AwsConnectionManager, Sides
 
 _NEEDS_RELAY = "Set transfer.relay to auto to send the bytes through the worker's memory"
 _ELSEWHERE = frozenset(
@@ -43,6 +43,11 @@ def explain_two_servers(job: EffectiveJob, sides: Sides) -> ConfigError | None:
         f"{job.source} is on {source or 'AWS'}, {job.destination} on {destination or 'AWS'}: "
         "one server can't copy from the other"
     )
+
+
+def is_aws(manager: AwsConnectionManager) -> bool:
+    """Say whether a side is AWS's own S3."""
+    return _server(manager.endpoint_url()) is None
 
 
 def explain_elsewhere(job: EffectiveJob, error: CopyError) -> ConfigError | None:

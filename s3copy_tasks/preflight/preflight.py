@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from s3copy_tasks.core.abilities import Abilities
 from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError
-from s3copy_tasks.preflight.apart import explain_two_servers
+from s3copy_tasks.preflight.apart import explain_two_servers, is_aws
 from s3copy_tasks.preflight.checks import SIDES, Checks
+from s3copy_tasks.preflight.mirror_checks import MirrorChecks, may_delete
 from s3copy_tasks.preflight.read_proofs import ListedProof, Readable, ReadProof, RowProof
 from s3copy_tasks.preflight.write_checks import WriteChecks, name_unused_key
 from s3copy_tasks.s3.negotiation import guessing
@@ -35,7 +36,8 @@ class Preflight:
     """The result of preflight.
 
     Attributes:
-        job: the job with `run_started`, `relayed` and `abilities` set, and with the files of its list.
+        job: the job with `run_started`, `relayed` and `abilities` set, with the files of its list, and with
+            what its mirror needs to know of the destination.
         not_proven: what could not be checked, or is not as on S3, in words; not an error.
         relay: why the bytes go through this worker, and what would avoid it; None if S3 copies.
         on_list: remarks on the list, in words; not errors.
@@ -45,6 +47,13 @@ class Preflight:
     not_proven: tuple[str, ...]
     relay: str | None = None
     on_list: tuple[str, ...] = ()
+
+
+class _OtherChecks(NamedTuple):
+    """Checks that need what was listed."""
+
+    writing: WriteChecks
+    mirroring: MirrorChecks
 
 
 def preflight(
@@ -61,8 +70,8 @@ def preflight(
         AccessError: something is not allowed; the message names principal, action and resource,
             and ends with the missing policy statement.
         MissingError: a bucket, an object or a list does not exist, or no prefix has any object.
-        ConfigError: one server can't copy from the other, and the job does not allow a relay; or the list
-            is not what the config says.
+        ConfigError: one server can't copy from the other, and the job does not allow a relay; the list is not
+            what the config says; or deletes of a mirror could not be undone.
         TransientError: S3 can't be reached.
     """
     _refuse_directory_buckets(job)
@@ -70,18 +79,19 @@ def preflight(
     if two_servers is not None and job.transfer.relay != "auto":
         raise two_servers
     sender = make_sender(job.transfer)
-    checks, writing = Checks(job, sides, sender), WriteChecks(job, sides, sender)
+    checks = Checks(job, sides, sender)
+    others = _OtherChecks(WriteChecks(job, sides, sender), MirrorChecks(job, sides, sender))
     proof: ReadProof = ListedProof(job, checks) if job.keys_from is None else RowProof(job, sides, sender)
     clients = sides.source.negotiator, sides.destination.negotiator
-    others = [manager.negotiator for manager in (sides.lists, sides.results) if manager is not None]
-    with guessing(*clients, *others), ThreadPoolExecutor(job.transfer.in_flight) as pool:
+    more = [manager.negotiator for manager in (sides.lists, sides.results) if manager is not None]
+    with guessing(*clients, *more), ThreadPoolExecutor(job.transfer.in_flight) as pool:
         try:
             first = job.prefixes[0] if job.prefixes else job.objects[0]
             finding = pool.submit(proof.find)
             listed = pool.map(checks.can_list, SIDES, (first, first))
             checks.raise_first([*listed, finding.result()])
             on_listed(checks.first_pages)
-            relay, unproven = _check_rest(job, checks, writing, proof, pool, two_servers)
+            relay, unproven = _check_rest(job, checks, others, proof, pool, two_servers)
         finally:
             pool.shutdown(cancel_futures=True)  # once something is refused, nothing more is asked for
     source_lacks, destination_lacks = (tuple(sorted(client.lacks)) for client in clients)
@@ -91,18 +101,19 @@ def preflight(
         run_started=checks.times["destination"],
         relayed=relay is not None,
         abilities=abilities,
+        mirror=job.mirror and replace(job.mirror, on_aws=is_aws(sides.destination)),
     )
     if relay is not None and checks.source_behind_seconds:
         proven = replace(proven, source_behind_seconds=checks.source_behind_seconds)
         relay += f"\n{_CLOCKS.format(seconds=checks.source_behind_seconds)}"
-    not_proven = tuple(dict.fromkeys([*unproven, *checks.not_proven]))
+    not_proven = tuple(dict.fromkeys([*unproven, *checks.not_proven, *others.mirroring.not_proven]))
     return Preflight(job=proven, not_proven=not_proven, relay=relay, on_list=proof.found.remarks)
 
 
 def _check_rest(
     job: EffectiveJob,
     checks: Checks,
-    writing: WriteChecks,
+    others: _OtherChecks,
     proof: ReadProof,
     pool: ThreadPoolExecutor,
     two_servers: ConfigError | None,
@@ -114,17 +125,19 @@ def _check_rest(
     """
     listed = [pool.submit(checks.can_list, side, entry) for side in SIDES for entry in job.prefixes[1:]]
     named = proof.begin(pool)
+    writing, mirroring = others.writing, others.mirroring.begin(pool)
     guard = pool.submit(writing.can_guard, *_write_keys(job)[0])
     writes = [pool.submit(writing.can_write, *keys) for keys in _write_keys(job)]
     results = pool.submit(writing.can_write_results)
     heads = [pool.submit(checks.can_head, *keys) for keys in _head_keys(job)]
     checks.raise_first(each.result() for each in (*listed, *named))
     chosen = proof.choose(pool)
-    heads += [pool.submit(checks.can_head_source, *readable) for readable in chosen.heads]
+    headed = [*chosen.heads, *(chosen.reads if may_delete(job) else ())]
+    heads += [pool.submit(checks.can_head_source, *readable) for readable in headed]
     relay, reads = _check_reads(
         pool, checks, chosen.reads, two_servers, may_relay=job.transfer.relay == "auto"
     )
-    checks.raise_first([*reads, *(each.result() for each in (*writes, *heads, guard, results))])
+    checks.raise_first([*reads, *(each.result() for each in (*writes, *heads, guard, results, *mirroring))])
     return relay, chosen.remarks
 
 
@@ -179,5 +192,5 @@ def _write_keys(job: EffectiveJob) -> list[tuple[str, str]]:
 
 def _head_keys(job: EffectiveJob) -> list[tuple[str, str]]:
     """Return (keys that must be readable in the destination, a key to check)."""
-    replaced = _below_prefixes(job) if job.overwrite is Overwrite.CHANGED else []
+    replaced = _below_prefixes(job) if job.overwrite is Overwrite.CHANGED or may_delete(job) else []
     return [*replaced, *((entry.destination, entry.destination) for entry in job.objects)]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.conftest import RunDag
+    from tests.support.s3.proxy import Proxy
     from tests.support.s3.sides import Sides
 
 
@@ -30,3 +31,19 @@ def test_the_config_is_pushed_before_any_check_can_fail(
     rows = {row["path"]: (row["value"], row["origin"], row["line"]) for row in pushed["values"]}
     assert rows["source.bucket"] == ("no-such-bucket", "job file", 3)
     assert rows["overwrite"] == ("changed", "schema default", None)
+
+
+@pytest.mark.one_server
+def test_a_mirror_is_refused_where_another_job_copies_to(
+    sides: Sides, proxy: Proxy, run_dag: RunDag, tmp_path: Path
+) -> None:
+    """The folder is read again in each run, so a job that was added since is found before any request."""
+    content = document(mirror={"max_deleted_objects": 1}, failure={"retries": 0})
+    job = job_of(write(tmp_path, content))
+    below = [{"source": "other/", "destination": "backup/daily/other/"}]
+    write(tmp_path, document(prefixes=below), "other.yaml")
+    done = run_dag(build_dag(job))
+    assert (done.states["preflight", -1], proxy.requests) == ("failed", [])
+    (error,) = done.xcom("summarize", "metrics")["errors"]
+    assert "InvalidConfig after 1 attempt: " in error
+    assert "the job 'other' copies to" in error

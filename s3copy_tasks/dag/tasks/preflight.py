@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from s3copy_tasks.config.catalog import refuse_other_writers
 from s3copy_tasks.config.check.dates import run_names
 from s3copy_tasks.config.load import load_warnings
 from s3copy_tasks.config.render import render_job
@@ -47,6 +48,9 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
             **parameters,
         )
         events.operation_started(effective)
+        if job.mirror is not None and effective.mirror is None:
+            log.warning("a run by a list deletes nothing", job=job.name)
+        refuse_other_writers(job, effective)
         proven = check(effective, Sides.from_job(effective))
         events.list_found(proven.job, proven.on_list)
         events.preflight_passed(effective, proven.not_proven, proven.relay)
