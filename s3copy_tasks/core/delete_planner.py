@@ -24,11 +24,25 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.mirror_group import MirrorGroup
     from s3copy_tasks.core.objects import S3Object
 
-BATCH_KEYS = 10_000
-"""Objects that one batch deletes, at most: its hashes are some 160 kB of JSON."""
-RANGES_MAX = 1_000
-"""Ranges of a plan; past it, those with the smallest gaps are joined."""
 _LABEL_CHARACTERS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How a plan is cut.
+
+    Attributes:
+        batch_keys: limit of objects that one batch deletes. The hashes of 10,000 are some 160 kB of JSON.
+        gap_keys: limit of objects between two extraneous ones of a range, at least 1; more where joined.
+        ranges: limit for a plan; past it, those with the smallest gaps are joined.
+    """
+
+    batch_keys: int = 10_000
+    gap_keys: int = PAGE_KEYS
+    ranges: int = 1_000
+
+
+SIZES = Sizes()
 
 
 @dataclass(slots=True)
@@ -48,14 +62,16 @@ class DeletePlanner:
     Args:
         job: the run, with a mirror.
         limit: of deletes; past it extraneous objects are only counted, and the plan has no batches.
+        sizes: how the plan is cut.
     """
 
-    def __init__(self, job: EffectiveJob, limit: int) -> None:
+    def __init__(self, job: EffectiveJob, limit: int, sizes: Sizes = SIZES) -> None:
         self._job = job
         self._limit = limit
         self._groups: list[GroupPlan] = []
         self._ranges: list[_Growing] = []
-        self._gap_max = PAGE_KEYS
+        self._sizes = sizes
+        self._gap_max = sizes.gap_keys
         self._total = 0
         self._begin("")
 
@@ -125,25 +141,27 @@ class DeletePlanner:
 
     def _grow(self, found: S3Object) -> None:
         growing = self._open
-        if growing is None or self._gap > self._gap_max or len(growing.hashes) >= BATCH_KEYS:
+        if growing is None or self._gap > self._gap_max or len(growing.hashes) >= self._sizes.batch_keys:
             growing = self._open = _Growing(self._prefix, self._last, found.key, self._gap)
             self._ranges.append(growing)
-            if len(self._ranges) > RANGES_MAX:
-                self._join()
-                growing = self._open = self._ranges[-1]
         growing.through = found.key
         growing.hashes.append(hash_object(found.key, found.etag))
+        if len(self._ranges) > self._sizes.ranges:
+            self._join()
+            self._open = self._ranges[-1]
 
     def _join(self) -> None:
         """Join neighbours across ever larger gaps, until half of the ranges are left or all are joined."""
-        while len(self._ranges) > RANGES_MAX // 2 and self._gap_max < max(r.gap for r in self._ranges):
+        while len(self._ranges) > self._sizes.ranges // 2 and self._gap_max < max(
+            r.gap for r in self._ranges
+        ):
             self._gap_max *= 2
             self._ranges = list(self._join_neighbours())
 
     def _join_neighbours(self) -> Iterator[_Growing]:
         waiting = self._ranges[0]
         for growing in self._ranges[1:]:
-            fits = len(waiting.hashes) + len(growing.hashes) <= BATCH_KEYS
+            fits = len(waiting.hashes) + len(growing.hashes) <= self._sizes.batch_keys
             if growing.prefix == waiting.prefix and growing.gap <= self._gap_max and fits:
                 waiting.through = growing.through
                 waiting.hashes += growing.hashes
@@ -156,7 +174,7 @@ class DeletePlanner:
         number, keys = 0, 0
         numbered: list[tuple[int, _Growing]] = []
         for growing in self._ranges:
-            if keys and keys + len(growing.hashes) > BATCH_KEYS:
+            if keys and keys + len(growing.hashes) > self._sizes.batch_keys:
                 number, keys = number + 1, 0
             keys += len(growing.hashes)
             numbered.append((number, growing))

@@ -27,12 +27,14 @@ class MirrorGroup:
         prefix: of the destination; no other group's prefix is above or below it.
         number: index of the first of the run's entries that write there, for the counts of requests.
         scope: the run's entries that write there; only below their destinations may anything be deleted.
-        entries: all of the job's entries that write there, cut to what they write below `prefix`.
+        writers: all of the job's entries that write there.
+        entries: the same, cut to what they write below `prefix`.
     """
 
     prefix: str
     number: int
     scope: tuple[PrefixEntry, ...]
+    writers: tuple[PrefixEntry, ...]
     entries: tuple[PrefixEntry, ...]
 
     @property
@@ -42,12 +44,12 @@ class MirrorGroup:
 
     def find_sources(self, key: str) -> list[str]:
         """Return every source key that an entry of the job would copy to a destination key."""
-        suffixes = ((entry.source, _find_suffix(entry, key)) for entry in self.entries)
+        suffixes = ((entry.source, find_suffix(entry, key)) for entry in self.entries)
         keys = (source + suffix for source, suffix in suffixes if suffix is not None)
         return [source for source in dict.fromkeys(keys) if 0 < key_bytes(source) <= KEY_BYTES_MAX]
 
 
-def _find_suffix(entry: PrefixEntry, key: str) -> str | None:
+def find_suffix(entry: PrefixEntry, key: str) -> str | None:
     """Return the part of a destination key that an entry has appended; None if it does not write the key."""
     if not key.startswith(entry.destination):
         return None
@@ -68,20 +70,22 @@ def group_mirror(job: EffectiveJob) -> list[MirrorGroup]:
 
 def _make_group(job: EffectiveJob, prefix: str) -> MirrorGroup:
     every = (*job.prefixes, *(job.mirror.prefixes if job.mirror else ()))
-    cut = (_cut(entry, prefix) for entry in dict.fromkeys(every))
+    whole = dict.fromkeys(replace(entry, folder="") for entry in every)
+    cut = {entry: part for entry in whole if (part := _cut(entry, prefix)) is not None}
     numbers = [i for i, entry in enumerate(job.prefixes) if entry.destination.startswith(prefix)]
     return MirrorGroup(
         prefix=prefix,
         number=numbers[0],
         scope=tuple(job.prefixes[i] for i in numbers),
-        entries=tuple(dict.fromkeys(filter(None, cut))),
+        writers=tuple(cut),
+        entries=tuple(dict.fromkeys(cut.values())),
     )
 
 
 def _cut(entry: PrefixEntry, prefix: str) -> PrefixEntry | None:
     """Return the part of an entry that writes below a prefix; None if none does."""
     if entry.destination.startswith(prefix):
-        return replace(entry, folder="")
+        return entry
     if not prefix.startswith(entry.destination) or not entry.recursive:
         return None
     below = prefix[len(entry.destination) :]
@@ -98,7 +102,7 @@ def build_scope(job: EffectiveJob, group: MirrorGroup) -> Callable[[str, datetim
     leave_out = build_filter(replace(job.filters, modified_since=None))
 
     def is_in_scope(key: str, date: datetime) -> bool:
-        suffixes = ((entry.folder, _find_suffix(entry, key)) for entry in group.scope)
+        suffixes = ((entry.folder, find_suffix(entry, key)) for entry in group.scope)
         return any(suffix and leave_out(folder + suffix, date) is None for folder, suffix in suffixes)
 
     return is_in_scope

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.deletions import DeleteCounts, DeleteMetrics, KeptReason
@@ -109,7 +110,7 @@ def _find_empty_sources(job: EffectiveJob, plan: DeletePlan) -> Iterator[str]:
 
 
 def _find_caps_exceeded(job: EffectiveJob, mirror: Mirror, plan: DeletePlan) -> Iterator[str]:
-    if plan.to_delete > mirror.max_deleted_objects:
+    if plan.extraneous > mirror.max_deleted_objects:  # the plan has no batches then
         yield (
             f"more than {mirror.max_deleted_objects:,} are extraneous. `s3copy plan {job.name} --json` lists "
             "them: raise mirror.max_deleted_objects for a run if that is meant"
@@ -119,7 +120,7 @@ def _find_caps_exceeded(job: EffectiveJob, mirror: Mirror, plan: DeletePlan) -> 
         ("the run", plan.to_delete, plan.in_scope),
         *((group.prefix or "the bucket", group.to_delete, group.in_scope) for group in plan.groups),
     ):
-        if to_delete * 100 > limit * in_scope:
+        if to_delete * 100 > Fraction(str(limit)) * in_scope:  # as it is written: 2.3 is not less than 2.3 %
             yield (
                 f"{to_delete:,} of {in_scope:,} in {printable(name)} are {to_delete * 100 / in_scope:.4g} %, "
                 f"and the limit is {limit:g} %. Raise mirror.max_deleted_percent for a run if that is meant"

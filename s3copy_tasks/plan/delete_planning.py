@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.delete_planner import DeletePlanner
+from s3copy_tasks.core.delete_planner import SIZES, DeletePlanner, Sizes
 from s3copy_tasks.core.deletions import DeletePlan
-from s3copy_tasks.core.mirror_group import group_mirror
+from s3copy_tasks.core.mirror_group import find_suffix, group_mirror
 from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.plan.extraneous import GroupListing
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.core.mirror_group import MirrorGroup
     from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.core.store import Stores
     from s3copy_tasks.engine.sender import Sender
@@ -34,6 +33,7 @@ def plan_deletes(
     *,
     sender: Sender,
     on_extraneous: Callable[[S3Object], None] = _ignore,
+    sizes: Sizes = SIZES,
 ) -> DeletePlan:
     """Return what a run would delete; nothing if its job is not a mirror.
 
@@ -42,6 +42,7 @@ def plan_deletes(
         stores: both sides.
         sender: the budget of requests.
         on_extraneous: called with each extraneous object, in the order of their keys in each group.
+        sizes: how the plan is cut.
 
     Raises:
         CopyError: a listing failed.
@@ -49,7 +50,7 @@ def plan_deletes(
     if job.mirror is None:
         return DeletePlan()
     limit = job.mirror.max_deleted_objects
-    planner = DeletePlanner(job, limit)
+    planner = DeletePlanner(job, limit, sizes)
     listing = Listing(job, pace_stores(stores, sender), reach=WHOLE)
     for group in group_mirror(job):
         _plan_group(GroupListing(job, group, listing, reach=WHOLE), planner, on_extraneous)
@@ -64,7 +65,7 @@ def _plan_group(
     may_confuse = mirror is not None and not mirror.on_aws
     limit = mirror.max_deleted_objects if mirror is not None and may_confuse else 0
     extraneous: list[S3Object] = []
-    destinations: set[str] = set()
+    others = list(group.writers)
     planner.begin_group(group)
     for each in whole:
         if not each.is_extraneous:
@@ -72,13 +73,9 @@ def _plan_group(
             continue
         planner.add(each.found)
         on_extraneous(each.found)
-        destinations |= _find_destinations(group, each.found.key)
+        others = [entry for entry in others if find_suffix(entry, each.found.key) is None]
         if len(extraneous) < limit:
             extraneous.append(each.found)
     same_name = find_same_names(whole, extraneous)
-    empty = {entry.source for entry in group.scope if entry.destination in destinations}
-    planner.finish_group(same_name, sorted(empty - whole.listed_sources))
-
-
-def _find_destinations(group: MirrorGroup, key: str) -> set[str]:
-    return {entry.destination for entry in group.scope if key.startswith(entry.destination)}
+    empty = {entry.source for entry in group.writers if entry not in others and whole.is_empty(entry)}
+    planner.finish_group(same_name, sorted(empty))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from s3copy_tasks.core.merge import check_sorted
 from s3copy_tasks.core.mirror_group import build_scope, map_bounds
 from s3copy_tasks.core.pages import Listed
-from s3copy_tasks.plan.listing import RANGE, Reach
+from s3copy_tasks.plan.listing import RANGE, Reach, read
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -55,8 +55,8 @@ class GroupListing:
         reach: of all listings together.
 
     Attributes:
-        listed_sources: source prefixes that have an object, their own marker left out; complete when the
-            iteration is.
+        not_empty: entries of the group whose source has an object, its own marker left out; complete when
+            the iteration is.
     """
 
     job: EffectiveJob
@@ -65,7 +65,12 @@ class GroupListing:
     after: str | None = None
     through: str | None = None
     reach: Reach = RANGE
-    listed_sources: set[str] = field(default_factory=set)
+    not_empty: set[PrefixEntry] = field(default_factory=set)
+
+    @property
+    def named(self) -> set[str]:
+        """The destination keys of the job's single objects, which are never extraneous."""
+        return {entry.destination for entry in self.job.mirror.objects} if self.job.mirror else set()
 
     def __iter__(self) -> Iterator[DestinationObject]:
         """Yield the objects by key.
@@ -74,7 +79,7 @@ class GroupListing:
             CopyError: a listing failed; nothing that was yielded may be deleted then.
         """
         is_in_scope = build_scope(self.job, self.group)
-        named = {entry.destination for entry in self.job.mirror.objects} if self.job.mirror else set()
+        named = self.named
         with closing(self.list_destination()) as destination, closing(self.map_sources()) as mapped:
             source = next(mapped, None)
             for found in check_sorted(destination):
@@ -103,6 +108,21 @@ class GroupListing:
                 *(opened.enter_context(closing(self._map_source(entry))) for entry in self.group.entries)
             )
 
+    def is_empty(self, writer: PrefixEntry) -> bool:
+        """Return whether a source has no object but its own marker; lists what the iteration did not.
+
+        Args:
+            writer: of the group, which was listed without bounds.
+
+        Raises:
+            CopyError: a listing failed.
+        """
+        if writer in self.group.entries:
+            return writer not in self.not_empty
+        listed = Listed("source", writer.source, writer.recursive)
+        with closing(read(self._make_stream(listed, None, None))) as keys:
+            return all(found.key == writer.source for found in keys)
+
     def _map_source(self, entry: PrefixEntry) -> Generator[str]:
         bounds = map_bounds(entry, self.after, self.through)
         if bounds is None:
@@ -111,7 +131,7 @@ class GroupListing:
         listed = Listed("source", entry.source, entry.recursive)
         for found in self._make_stream(listed, bounds.after, bounds.through):
             if len(found.key) > cut:
-                self.listed_sources.add(entry.source)
+                self.not_empty.add(entry)
             yield entry.destination + found.key[cut:]
 
     def _make_stream(self, listed: Listed, after: str | None, through: str | None) -> KeyStream:

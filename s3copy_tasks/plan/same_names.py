@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from itertools import chain
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
@@ -36,6 +37,6 @@ def find_same_names(whole: GroupListing, extraneous: Iterable[S3Object]) -> list
     same: list[S3Object] = []
     if folded:
         with closing(whole.map_sources()) as mapped:
-            for key in mapped:
+            for key in chain(mapped, whole.named):
                 same += folded.pop(fold(key), ())
     return same
