@@ -66,6 +66,24 @@ class Probe:
         completion = {name: options.pop(name) for name in list(options) if name == "IfNoneMatch"}
         return made, completion
 
+    def delete(self, etag: str) -> Any:
+        return self.sides.destination.delete_object(**self.target, IfMatch=etag)
+
+    def delete_in_list(self, etag: str) -> Any:
+        rows: Any = {"Objects": [{"Key": self.target["Key"], "ETag": etag}]}
+        return self.sides.destination.delete_objects(Bucket=self.target["Bucket"], Delete=rows)
+
+    def is_there(self) -> bool:
+        return not is_refused(self.sides.destination.head_object, **self.target)
+
+    def distinguishes(self, delete: Callable[[str], Any]) -> bool:
+        """Say whether a delete with another ETag keeps the object, and one with its own ETag does not."""
+        etag = self.copy()["CopyObjectResult"]["ETag"]
+        is_refused(delete, etag=OTHER_ETAG)
+        was_kept = self.is_there()
+        is_refused(delete, etag=etag)
+        return was_kept and not self.is_there()
+
     def tags(self) -> list[Any]:
         return list(self.sides.destination.get_object_tagging(**self.target).get("TagSet", []))
 
@@ -132,6 +150,29 @@ def copy_if_none_match(probe: Probe) -> bool:
 def complete_if_none_match(probe: Probe) -> bool:
     probe.copy()
     return is_refused(probe.copy_part, client=probe.sides.destination, IfNoneMatch="*")
+
+
+def versioning(probe: Probe) -> bool:
+    bucket = probe.target["Bucket"]
+    state: Any = {"Status": "Enabled"}
+    probe.sides.destination.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=state)
+    assert probe.sides.destination.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    probe.copy()
+    reply = probe.sides.destination.delete_object(**probe.target)
+    markers = probe.sides.destination.list_object_versions(Bucket=bucket).get("DeleteMarkers", [])
+    return reply["DeleteMarker"] and [reply["VersionId"]] == [marker["VersionId"] for marker in markers]
+
+
+def conditional_deletes(probe: Probe) -> bool:
+    return not is_refused(probe.delete, etag=probe.copy()["CopyObjectResult"]["ETag"])
+
+
+def delete_if_match(probe: Probe) -> bool:
+    return probe.distinguishes(probe.delete)
+
+
+def delete_objects_if_match(probe: Probe) -> bool:
+    return probe.distinguishes(probe.delete_in_list)
 
 
 def confirmed_completion(probe: Probe) -> bool:
@@ -206,6 +247,10 @@ PROBES = {
         part_if_match,
         copy_if_none_match,
         complete_if_none_match,
+        versioning,
+        conditional_deletes,
+        delete_if_match,
+        delete_objects_if_match,
         confirmed_completion,
         copied_tags,
         tagged_uploads,

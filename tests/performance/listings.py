@@ -1,11 +1,12 @@
-"""Answers what nginx can't in a null S3: listings of any range, STS, and rare requests.
+"""Answers what nginx can't in a null S3: listings of any range, deletes of many, STS, and rare requests.
 
-A bucket `objects-<n>` has n keys, all directly below `data/`; every other bucket is empty. nginx forwards
-requests to it, with the delay of the answer in a header.
+A bucket `objects-<n>` has n keys, all directly below `data/`; every other bucket is empty. All are versioned.
+nginx forwards requests to it, with the delay of the answer in a header.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from bisect import bisect_left, bisect_right
 from datetime import UTC, datetime
@@ -29,6 +30,10 @@ _PAGE_KEYS = 1_000
 _BUCKET = "objects-"
 _OF_A_LISTING_V1 = frozenset({"delimiter", "encoding-type", "marker", "max-keys", "prefix"})
 _UPLOAD = "<Bucket>b</Bucket><Key>k</Key><UploadId>upload</UploadId>"
+_KEY = re.compile("<Key>.*?</Key>", re.DOTALL)
+MARKER = "3HL4kqtJvjVBH40Nrjfkd"
+"""The version of every delete marker."""
+_MARKED = f"<DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>{MARKER}</DeleteMarkerVersionId>"
 _STS = {
     "AssumeRole": "<Credentials><AccessKeyId>ASIAMADEUP0000000000</AccessKeyId><SecretAccessKey>made-up"
     f"</SecretAccessKey><SessionToken>{'t' * 600}</SessionToken>"
@@ -75,6 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer("ListBucketResult", _page(bucket, tuple(query.items())))
         elif "location" in query:
             self._answer("LocationConstraint", "")
+        elif "versioning" in query:
+            self._answer("VersioningConfiguration", "<Status>Enabled</Status>")
         elif "uploads" in query:
             self._answer("ListMultipartUploadsResult", "<IsTruncated>false</IsTruncated>")
         else:
@@ -92,9 +99,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer("", "", 204)
 
     def do_POST(self) -> None:
-        bucket, _ = self._asked()
+        bucket, query = self._asked()
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        if bucket:
+        if "delete" in query:
+            rows = (f"<Deleted>{key}{_MARKED}</Deleted>" for key in _KEY.findall(body))
+            self._answer("DeleteResult", "".join(rows))
+        elif bucket:
             self._answer("InitiateMultipartUploadResult", _UPLOAD)
         else:
             action = dict(parse_qsl(body))["Action"]

@@ -1,7 +1,8 @@
 """A null S3: nginx answers every copy at once, or after a delay, and stores nothing.
 
 It takes 10 microseconds of its own core per request, so the client on another core is what is measured. nginx
-answers copies and HEAD of objects; `listings`, behind it, answers other requests.
+answers copies, deletes of one object, and HEAD of objects: all exist, except in the bucket of one object.
+`listings`, behind it, answers other requests.
 """
 
 from __future__ import annotations
@@ -18,7 +19,17 @@ from typing import TYPE_CHECKING, Self
 from urllib.request import urlopen
 
 from tests.performance.child import cores
-from tests.performance.listings import DELAY_HEADER, ETAG, MODIFIED, MODIFIED_XML, SIZE, XMLNS, Listings
+from tests.performance.listings import (
+    DELAY_HEADER,
+    ETAG,
+    MARKER,
+    MODIFIED,
+    MODIFIED_XML,
+    SIZE,
+    XMLNS,
+    Listings,
+    bucket_of,
+)
 from tests.performance.server_log import FORMAT, Logged, read_log
 from tests.support.s3.scripted import certificate
 from tests.support.s3.servers.processes import free_port, tied
@@ -52,7 +63,13 @@ http {{
   client_body_temp_path {home}; proxy_temp_path {home}; fastcgi_temp_path {home}; uwsgi_temp_path {home};
   scgi_temp_path {home}; ssl_certificate {certificate}; ssl_certificate_key {certificate};
   add_header x-amz-request-id $request_id; add_header x-amz-id-2 abcdefghijklmnopqrstuvwxyz0123456789;
-  map "$request_method:$uri" $is_head {{ default ""; "~^HEAD:.*/part-" 1; }}
+  map "$request_method:$uri" $answered_here {{
+    default "";
+    "~^HEAD:/{one}/.*/part-0+[.]" /head;
+    "~^HEAD:/{one}/.*/part-" /absent;
+    "~^HEAD:.*/part-" /head;
+    "~^DELETE:/[^/]+/." /deleted;
+  }}
   server {{ listen 127.0.0.1:{status}; location / {{ stub_status; }} }}
   {servers}
 }}
@@ -68,9 +85,12 @@ server {{ listen 127.0.0.1:{port} backlog=4096 {ssl};
   location @rare {{ proxy_pass http://127.0.0.1:{rare}; }}
   location = /head {{ {wait} echo_exec /object; }}
   location = /object {{ add_header ETag '"{etag}"'; }}
+  location = /absent {{ echo_status 404; {wait} echo -n ''; }}
+  location = /deleted {{ echo_status 204; add_header x-amz-delete-marker true;
+    add_header x-amz-version-id {marker}; {wait} echo -n ''; }}
   location @slow_down {{ echo_status 503; {wait} echo -n '{slow_down}'; }}
   location / {{
-    if ($is_head) {{ rewrite ^ /head last; }}
+    if ($answered_here) {{ rewrite ^ $answered_here last; }}
     if ($http_x_amz_copy_source = "") {{ return 418; }}
     {limit}
     {answer}
@@ -174,6 +194,7 @@ class NullS3:
             certificate=self.ca_bundle,
             status=status,
             servers=servers,
+            one=bucket_of(1),
         )
 
     def _wait_for(self, process: subprocess.Popen[bytes]) -> None:
@@ -203,6 +224,7 @@ def _server(place: Place, url: str, rare: int, log: str) -> str:
         rare=rare,
         wait=wait,
         etag=ETAG,
+        marker=MARKER,
         slow_down=_SLOW_DOWN,
         log=log,
         limit=limit.format(port=port, burst=place.burst) if place.rate else "",

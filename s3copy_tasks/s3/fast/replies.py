@@ -175,6 +175,8 @@ def _read_headers(table: ResultTable, headers: Mapping[str, str], result: dict[s
 
 
 def _parsed(body: bytes) -> Element | None:
+    if not body:  # of a HEAD: a mirror heads each key that it deletes, and finds none
+        return None
     try:
         return parse_xml(body)
     except (TypeError, ValueError):

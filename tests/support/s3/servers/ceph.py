@@ -49,6 +49,8 @@ LACKS: Mapping[str, str] = {
     "part_if_match": "the condition is ignored",
     "copy_if_none_match": "the condition is ignored",
     "complete_if_none_match": "the condition is ignored",
+    "delete_if_match": "the condition is ignored",
+    "delete_objects_if_match": "the ETags are ignored",
     "confirmed_completion": "the first reply has an empty ETag; the reply to a repeated request has it",
     "tagged_uploads": "they are silently lost",
     "dropped_tags": "TaggingDirective is ignored: tags are always copied",

@@ -39,6 +39,9 @@ LACKS: Mapping[str, str] = {
     "foreign_parts": "NoSuchBucket: only the requester's own account is searched",
     "part_if_match": "the condition is ignored",
     "copy_if_none_match": "the condition is ignored",
+    "conditional_deletes": "501",
+    "delete_if_match": "501, even if the ETag is right",
+    "delete_objects_if_match": "the ETags are ignored",
     "tag_counts": "HEAD does not have it",
 }
 """Measured with 4.6.0."""

@@ -29,6 +29,7 @@ LACKS: Mapping[str, str] = {
     "copy_if_match": "the condition is ignored",
     "part_if_match": "the condition is ignored",
     "copy_if_none_match": "the condition is ignored",
+    "delete_objects_if_match": "the ETags are ignored",
     "copied_tags": "they are lost between two accounts",
     "full_object_checksums": "what it calls CRC64NVME is a CRC32",
     "line_breaks": "a key with one is 404",
