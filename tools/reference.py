@@ -238,6 +238,9 @@ With the quotes, all the rest is reported at once:
   unrendered; if that can't decide, no problem is reported.
 - Such jobs are still Dags, and run. But `validate` fails, and Airflow shows the problem among its import
   errors.
+- A mirror has a stricter rule: it is refused where another job copies to the same place, above or below it,
+  or where any job keeps results, lists or inventories, unless `filters` leave those keys out. What templates
+  leave open is refused, too. Each run of a mirror checks that again, with the configs as they are then.
 - Two files with the same job name, such as `daily.yaml` and `daily.yml`, are both refused, whatever their
   folders.
 

@@ -83,10 +83,10 @@ def _find_lost_expression(entry: PrefixEntry) -> str | None:
     if all(isinstance(part, str) or part in kept for part in template_parts(entry.source)):
         return None
     lost = sorted(names_in(entry.source) - names_in(entry.destination))
-    what = ", ".join(f"{{{{ {name} }}}}" for name in lost) or "the source's template"
+    what = ", ".join(f"{{{{ {name} }}}}" for name in lost) or "each template"
     return (
-        f"with `mirror`, needs {what} as the source has it: else what other runs copied here would be "
-        "extraneous to this one, and deleted"
+        f"with `mirror`, needs {what} of the source, written alike: else what other runs copied here would "
+        "be extraneous to this one, and deleted"
     )
 
 
