@@ -121,3 +121,13 @@ def test_a_rate_that_is_far_too_high_falls_to_that_of_the_answers() -> None:
         else:
             rate.answered(now)
     assert 1 / rate.gap_seconds < 100
+
+
+def test_a_request_of_many_keys_delays_the_next_by_a_second_at_most() -> None:
+    """However far S3 has lowered the rate; only the job's own limit may ask for more."""
+    lowered, limited = RequestRate(64), RequestRate(64, per_second=100)
+    for second in range(200):
+        lowered.throttled(lowered.generation, float(second))
+    assert lowered.gap_seconds > 0.5
+    assert (lowered.seconds_of(1), lowered.seconds_of(1_000)) == (lowered.gap_seconds, 1.0)
+    assert (limited.seconds_of(1), limited.seconds_of(1_000)) == pytest.approx((0.01, 10.0))

@@ -10,6 +10,7 @@ from hashlib import md5
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from xml.etree import ElementTree as ET
 
 import boto3
 import pytest
@@ -20,6 +21,7 @@ from botocore.model import ServiceModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s3copy_tasks.core.text import can_be_in_xml
 from s3copy_tasks.errors import ConfigError, RequestError
 from s3copy_tasks.s3.boto3_client import check_copies_are_conditional
 from s3copy_tasks.s3.fast.requests import INVALID, Request, Serializer
@@ -299,3 +301,13 @@ def test_deletes_of_many_must_not_come_twice() -> None:
     """The second reply would say that the objects were absent, without the versions of their markers."""
     params = {"Bucket": "b", "Delete": {"Objects": [{"Key": "k", "ETag": '"e"'}]}}
     assert SERIALIZER.serialize("DeleteObjects", params).once
+
+
+@given(names=st.lists(keys.filter(can_be_in_xml), min_size=1))
+@settings(max_examples=50)
+def test_keys_that_xml_carries(names: list[str]) -> None:
+    """A key that is sent among others is read as the same key, even by a parser that strips blanks."""
+    params = {"Bucket": "b", "Delete": {"Objects": [{"Key": key, "ETag": '"e"'} for key in names]}}
+    read = ET.fromstring(SERIALIZER.serialize("DeleteObjects", params).body)
+    found = [element.text or "" for element in read.iter() if element.tag.endswith("}Key")]
+    assert names == found == [key.strip() for key in found]
