@@ -34,13 +34,14 @@ class Deleter:
             a HEAD, and deleted by a request of its own.
 
     Attributes:
-        outcomes: by key; a key that was not attempted has none.
+        outcomes: by key; None if it may be deleted, and the answer is missing. What was not attempted is
+            not in it.
     """
 
     def __init__(self, destination: PacedStore, *, many_at_once: bool) -> None:
         self._destination = destination
         self._many_at_once = many_at_once
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, Outcome | None] = {}
 
     def delete(self, requests: Sequence[DeleteRequest]) -> None:
         """Delete objects.
@@ -61,12 +62,13 @@ class Deleter:
         together = [each for each in chunk if self._many_at_once and can_be_in_xml(each.key)]
         if together:
             await self._delete_together(together)
-        alone = [each for each in chunk if each.key not in self.outcomes]
+        alone = [each for each in chunk if self.outcomes.get(each.key) is None]
         stopped = await asyncio.gather(*map(self._delete_one, alone), return_exceptions=True)
         for error in filter(None, stopped):
             raise error
 
     async def _delete_together(self, requests: Sequence[DeleteRequest]) -> None:
+        self.outcomes |= dict.fromkeys((each.key for each in requests), None)
         try:
             self.outcomes |= await self._destination.delete_objects(requests)
         except CopyError as error:
@@ -82,12 +84,13 @@ class Deleter:
                 return MissingError("it is gone", code="NoSuchKey")
             if not same_etag(there.object.etag, request.etag):
                 return ConditionError("it was written again", code="PreconditionFailed")
+            self.outcomes[request.key] = None
             return await self._destination.delete_object(request)
         except CopyError as error:
             return error
 
     @staticmethod
-    def _check_first(outcomes: Sequence[Outcome]) -> None:
+    def _check_first(outcomes: Sequence[Outcome | None]) -> None:
         if all(isinstance(outcome, AccessError) for outcome in outcomes):
             raise outcomes[0]  # type: ignore[misc]
         changed = all(isinstance(outcome, ConditionError) for outcome in outcomes)

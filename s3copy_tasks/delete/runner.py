@@ -175,9 +175,9 @@ class _BatchWork:
         except CopyError as error:
             self._account.abandon(error)
         finally:
-            self._settle(proven, deleter.outcomes)
+            self._settle(proven, dict(deleter.outcomes))
 
-    def _settle(self, proven: Sequence[Candidate], outcomes: Mapping[str, Outcome]) -> None:
+    def _settle(self, proven: Sequence[Candidate], outcomes: Mapping[str, Outcome | None]) -> None:
         """Count what became of each object, by S3's confirmations and by another listing."""
         left: Mapping[str, S3Object] | None = None
         try:
@@ -187,9 +187,12 @@ class _BatchWork:
         except InterruptedError:  # the confirmations have to do
             pass
         for candidate in proven:
-            outcome = outcomes.get(candidate.found.key)
-            if outcome is None:
+            key = candidate.found.key
+            outcome = outcomes.get(key)
+            if key not in outcomes:
                 self._account.keep(candidate, KeptReason.NOT_PROVEN)
+            elif outcome is None:
+                continue  # it is unknown
             elif isinstance(outcome, Deleted):
                 self._settle_deleted(candidate, outcome, left)
             else:

@@ -1,4 +1,4 @@
-"""Deletes of many objects by one request: S3 may answer each of them differently."""
+"""Deletes that are sent again: lost answers are remembered, and each of many objects has its own answer."""
 
 from __future__ import annotations
 
@@ -6,14 +6,38 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.retry import may_be_done
+from s3copy_tasks.core.store import Deleted
 from s3copy_tasks.errors import CopyError, ThrottledError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from s3copy_tasks.core.job import EntryId
-    from s3copy_tasks.core.store import Deleted, DeleteRequest, Store
+    from s3copy_tasks.core.store import DeleteRequest, Store
     from s3copy_tasks.engine.sender import Sender
+
+
+class OneDelete:
+    """One call of DeleteObject, to be sent by `Sender.send`.
+
+    Args:
+        store: of the bucket.
+        request: the object.
+    """
+
+    def __init__(self, store: Store, request: DeleteRequest) -> None:
+        self._store = store
+        self._request = request
+        self._is_unclear = False
+
+    async def __call__(self) -> Deleted:
+        """Make one attempt."""
+        try:
+            deleted = await self._store.delete_object(self._request)
+        except CopyError as error:
+            self._is_unclear |= may_be_done(error)
+            raise
+        return _claim(deleted) if self._is_unclear else deleted
 
 
 class ManyDeletes:
@@ -44,6 +68,8 @@ class ManyDeletes:
         except InterruptedError:
             if not self._outcomes:
                 raise
+            for key in self._left:
+                self._note(key, self._outcomes[key])
         except CopyError as error:
             if not self._outcomes:
                 raise
@@ -75,4 +101,11 @@ class ManyDeletes:
             if may_be_done(outcome):
                 self._unclear.add(key)
             outcome.attempts, outcome.may_be_done = self._attempts, key in self._unclear
+        elif key in self._unclear:
+            outcome = _claim(outcome)
         self._outcomes[key] = outcome
+
+
+def _claim(deleted: Deleted) -> Deleted:
+    """Return what an earlier attempt deleted, if the object was absent in the last one."""
+    return Deleted() if deleted.was_absent else deleted

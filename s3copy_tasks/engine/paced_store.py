@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.engine.head_sender import HeadSender
-from s3copy_tasks.engine.many_deletes import ManyDeletes
+from s3copy_tasks.engine.many_deletes import ManyDeletes, OneDelete
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -173,7 +173,7 @@ class PacedStore:
 
     def delete_object(self, request: DeleteRequest, *, entry: EntryId = None) -> Coroutine[Any, Any, Deleted]:
         """Delete the current version of an object, if it still has its ETag."""
-        return self._send("DeleteObject", partial(self._store.delete_object, request), entry=entry)
+        return self._send("DeleteObject", OneDelete(self._store, request), entry=entry)
 
     def delete_objects(
         self, requests: Sequence[DeleteRequest], *, entry: EntryId = None

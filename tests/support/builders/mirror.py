@@ -17,6 +17,7 @@ from tests.support.builders.bench import DESTINATION, Bench, impatient, make_job
 
 if TYPE_CHECKING:
     from s3copy_tasks.core.deletions import DeleteBatch
+    from s3copy_tasks.engine.sender import Sender
 
 
 def make_mirror(**changes: Any) -> EffectiveJob:
@@ -70,9 +71,11 @@ class MirrorBench:
         }
         return judge_deletes(self.job, plan, Circumstances(**(values | changes)))
 
-    def delete(self, batch: DeleteBatch) -> DeleteMetrics:
-        """Delete a batch that may delete now; return its account, whatever ends it."""
-        counted = DeleteCollector(batch)
+    def delete(
+        self, batch: DeleteBatch, *, sender: Sender | None = None, counted: DeleteCollector | None = None
+    ) -> DeleteMetrics:
+        """Delete a batch that may delete now; return its account."""
+        counted = counted or DeleteCollector(batch)
         allowed = replace(batch, not_after=batch.not_after or utc_now() + VALID_FOR)
         with count_deletes(self.job, allowed, counted):
             delete_batch(
@@ -80,7 +83,7 @@ class MirrorBench:
                 allowed,
                 self.bench.stores,
                 counted=counted,
-                sender=impatient(),
+                sender=sender or impatient(),
                 reader=impatient(),
             )
         return counted.metrics()

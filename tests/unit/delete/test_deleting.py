@@ -8,12 +8,14 @@ from urllib.parse import unquote
 
 import pytest
 
-from s3copy_tasks.core.deletions import KeptReason
+from s3copy_tasks.core.deletions import DeleteCounts, KeptReason
 from s3copy_tasks.core.job import Filters, ObjectEntry
+from s3copy_tasks.delete.counting import DeleteCollector
 from s3copy_tasks.errors import AccessError, ConfigError, TransientError
-from tests.support.builders.bench import DESTINATION, SOURCE
+from tests.support.builders.bench import DESTINATION, SOURCE, impatient
 from tests.support.builders.mirror import MirrorBench, entries, make_mirror
 from tests.support.builders.results import PLACE, read_rows
+from tests.support.s3.memory import fails, on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,6 +130,30 @@ def test_a_lost_reply_is_settled_by_a_listing(mirror: MirrorBench) -> None:
         refuse("delete_objects", DESTINATION, down),
     ]
     assert mirror.delete(plan.batches[0]).total.deleted == 1
+
+
+def test_a_lost_reply_is_not_another_clients_delete(mirror: MirrorBench) -> None:
+    """The retry finds nothing to delete, because the first attempt was carried out."""
+    lost = fails(TransientError("reset", code="ConnectionReset"))
+    mirror.bench.server.after += [on("delete_object", lost), on("delete_objects", lost)]
+    total = mirror.run().total
+    assert (total.deleted, total.gone) == (1, 0)
+
+
+def test_a_delete_without_an_answer_is_unknown(mirror: MirrorBench) -> None:
+    """A task that is stopped while it waits for another attempt does not know what the first one did."""
+    plan, sender = mirror.plan(), impatient()
+
+    def stop() -> None:
+        sender.stop()
+        raise TransientError("reset", code="ConnectionReset")
+
+    mirror.bench.server.after += [on("delete_object", stop), on("delete_objects", stop)]
+    counted = DeleteCollector(plan.batches[0])
+    with pytest.raises(InterruptedError):
+        mirror.delete(plan.batches[0], sender=sender, counted=counted)
+    assert "out/gone" not in mirror.bench.written
+    assert counted.metrics().total == DeleteCounts(unknown=1)
 
 
 def test_a_denied_delete_fails(mirror: MirrorBench) -> None:

@@ -37,13 +37,19 @@ def changed() -> CopyError:
     return ConditionError("it is another object", code="PreconditionFailed")
 
 
+def absent() -> Deleted:
+    return Deleted(was_absent=True)
+
+
 class Scripted:
     """A store that answers each request for many deletes by the next of its answers, the last one again.
 
     An answer is an error of the whole request, or what becomes of some keys; all others are deleted.
     """
 
-    def __init__(self, *answers: Callable[[], CopyError] | Mapping[str, Callable[[], CopyError]]) -> None:
+    def __init__(
+        self, *answers: Callable[[], CopyError] | Mapping[str, Callable[[], Deleted | CopyError]]
+    ) -> None:
         self.answers = list(answers)
         self.sent: list[str] = []
 
@@ -53,6 +59,12 @@ class Scripted:
         if callable(answer):
             raise answer()
         return {request.key: answer.get(request.key, lambda: DONE)() for request in requests}
+
+    async def delete_object(self, request: DeleteRequest) -> Deleted:
+        outcome = (await self.delete_objects([request]))[request.key]
+        if isinstance(outcome, CopyError):
+            raise outcome
+        return outcome
 
 
 def delete(store: Any, keys: str, sender: Sender) -> dict[str, Deleted | CopyError]:
@@ -104,6 +116,35 @@ def test_a_lost_answer_is_remembered() -> None:
     found = delete(Scripted(broken, {"a": changed}), "a", impatient())["a"]
     assert isinstance(found, ConditionError)
     assert found.may_be_done
+
+
+def test_what_a_lost_answer_deleted_is_not_gone() -> None:
+    """An object that is absent after an attempt whose answer was lost was deleted by that attempt."""
+    store: Any = Scripted({"a": absent, "b": broken}, {"b": absent})
+    assert delete(store, "ab", impatient()) == {"a": absent(), "b": DONE}
+    assert delete(Scripted(broken, {"a": absent}), "a", impatient()) == {"a": DONE}
+    for lost, deleted in ((broken, DONE), (slow, absent())):
+        store, sender = Scripted(lost, {"a": absent}), impatient()
+        request = DeleteRequest(key="a", etag='"e"')
+        assert wait_for(PacedStore(store, sender).delete_object(request, entry=ENTRY)) == deleted
+        tally = sender.counted()
+        assert tally.requests().by_kind == {"DeleteObject": 2}
+        assert list(tally.by_entry()) == [ENTRY]
+
+
+def test_a_stop_does_not_forget_a_lost_answer() -> None:
+    """A key that was asked to slow down, and then sent again without an answer, may be deleted."""
+    seconds = iter([0, 1])
+
+    async def stops(_: float) -> bool:
+        if next(seconds):
+            sender.stop()
+        return False
+
+    sender = Sender(1, wait=stops)
+    outcomes = delete(Scripted({"b": slow}, broken), "ab", sender)
+    assert isinstance(outcomes["b"], ThrottledError)
+    assert outcomes["b"].may_be_done
 
 
 def test_a_stop_keeps_what_was_answered() -> None:

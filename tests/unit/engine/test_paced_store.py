@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3copy_tasks.core.options import ObjectOptions
-from s3copy_tasks.core.store import CopyRequest, DeleteRequest, Store, UploadMarker
+from s3copy_tasks.core.store import CopyRequest, Store, UploadMarker
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import PacedStore
 from s3copy_tasks.errors import TransientError
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 ENTRY = 3
 SOURCE = make_object()
 REQUEST = CopyRequest(source=SOURCE, source_account=None, key="k", options=ObjectOptions(), entry=ENTRY)
-DELETE = DeleteRequest(key="k", etag='"e"')
 OF_NO_ENTRY = {"is_versioned", "server_time"}
 
 VERBS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
@@ -39,11 +38,10 @@ VERBS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "put_part": ("UploadPart", (REQUEST, "u", 1, b"x"), {}),
     "server_time": ("ListObjectsV2", ("p/",), {}),
     "is_versioned": ("GetBucketVersioning", (), {}),
-    "delete_object": ("DeleteObject", (DELETE,), {}),
 }
 """Kind, arguments and keywords by method."""
-ELSEWHERE = {"delete_objects"}
-"""Its retries depend on what it returns: test_many_deletes.py."""
+ELSEWHERE = {"delete_object", "delete_objects"}
+"""What they return depends on their retries: test_many_deletes.py."""
 
 
 class Recorded:
