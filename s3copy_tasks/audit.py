@@ -16,11 +16,12 @@ from s3copy_tasks.core.verify import has_same_content
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.errors import CopyError
+from s3copy_tasks.plan.delete_planning import plan_deletes
 from s3copy_tasks.plan.key_source import open_key_source
 from s3copy_tasks.plan.listing import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.objects import ObjectDetails
@@ -59,6 +60,7 @@ class Tally:
         different: something differs, or the copy is missing.
         failed: could not be compared.
         left_out: excluded by the job's filters.
+        extraneous: objects that only the destination has; None if the job is not a mirror.
     """
 
     compared: int = 0
@@ -67,11 +69,12 @@ class Tally:
     different: int = 0
     failed: int = 0
     left_out: int = 0
+    extraneous: int | None = None
 
     @property
     def is_clean(self) -> bool:
-        """Whether every object was compared and none differs."""
-        return not self.different and not self.failed
+        """Whether every object was compared, none differs, and a mirror has no other."""
+        return not (self.different or self.failed or self.extraneous)
 
     def count(self, audited: Audited) -> None:
         """Count an object."""
@@ -117,6 +120,26 @@ def _find_keys(job: EffectiveJob, sides: PacedStores, tally: Tally) -> Iterator[
             tally.left_out += 1
         else:
             yield found.source_key, found.version_id, found.key
+
+
+def list_extraneous(
+    job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally, show: Callable[[str], None]
+) -> None:
+    """Call a function with each key that only the destination has, if the job is a mirror, and count them.
+
+    Args:
+        job: the run.
+        stores: both sides.
+        sender: the budget of requests.
+        tally: counts them.
+        show: called with each key, in their order for each group of entries.
+
+    Raises:
+        CopyError: a listing failed.
+    """
+    if job.mirror is not None:
+        found = plan_deletes(job, stores, sender=sender, on_extraneous=lambda each: show(each.key))
+        tally.extraneous = found.extraneous
 
 
 def _count(audited: Audited, tally: Tally) -> Iterator[Audited]:

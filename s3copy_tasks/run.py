@@ -1,4 +1,4 @@
-"""Carries out a whole run in this process: for the operator and the command line."""
+"""Carries out a whole run in this process: for the operator, which never deletes, and the command line."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from s3copy_tasks.copy.runner import copy_batch, count_batch
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.collector import MetricsCollector, utc_now
 from s3copy_tasks.core.metrics import Failure, TransferMetrics
-from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.delete.counting import DeleteCollector
+from s3copy_tasks.delete.judge import VALID_FOR, Verdict, add_up_deletes, leave_unjudged
+from s3copy_tasks.delete.runner import count_deletes, delete_batch
+from s3copy_tasks.engine.sender import Sender, make_sender
 from s3copy_tasks.errors import as_copy_error
+from s3copy_tasks.plan.delete_planning import plan_deletes
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.report import events
+from s3copy_tasks.report.deletions import report_deletions
 from s3copy_tasks.report.summary import details, outside_metrics, run_metrics, without_plan
 
 if TYPE_CHECKING:
@@ -24,7 +29,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from s3copy_tasks.core.batch import Batch
+    from s3copy_tasks.core.deletions import DeleteBatch, DeleteMetrics, DeletePlan
     from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.core.planner import Plan
     from s3copy_tasks.core.store import Stores
     from s3copy_tasks.interfaces import RunDetails
@@ -32,9 +39,10 @@ if TYPE_CHECKING:
 
 _BATCHES_AT_ONCE = 2
 """While one waits for its last answers, the next one begins."""
+_UNJUDGED = "the run ended before that"
 
 
-def _ignore(_: int) -> None:
+def _ignore(_: object) -> None:
     """Do nothing."""
 
 
@@ -46,16 +54,20 @@ class Watch:
         listed: with the source objects that were checked.
         planned: with the objects that the batches will count.
         counted: with the objects counted so far; called for each object, from any thread.
+        extraneous: with each object that only the destination of a mirror has.
     """
 
     listed: Callable[[int], None] = _ignore
     planned: Callable[[int], None] = _ignore
     counted: Callable[[int], None] | None = None
+    extraneous: Callable[[S3Object], None] = _ignore
 
 
 @dataclass(slots=True)
 class InProcessRun:
     """A run that plans and copies in this process. `metrics` is exact even if `carry_out` raises.
+
+    A mirror deletes nothing until `delete` is called.
 
     Attributes:
         job: the run, checked by preflight.
@@ -64,6 +76,7 @@ class InProcessRun:
         attempt: which attempt of this run it is.
         watch: is called with the progress.
         ahead: what was listed while preflight ran; None for nothing.
+        delete_plan: what is extraneous; None until it is planned, and if the job is not a mirror.
     """
 
     job: EffectiveJob
@@ -72,10 +85,13 @@ class InProcessRun:
     attempt: Attempt = field(default_factory=Attempt)
     watch: Watch = field(default_factory=Watch)
     ahead: ListingAhead | None = None
+    delete_plan: DeletePlan | None = field(default=None, init=False)
     _start: datetime = field(default_factory=utc_now)
     _outside: TransferMetrics | None = None
     _batches: tuple[Batch, ...] = ()
     _batch_metrics: dict[int, TransferMetrics] = field(default_factory=dict)
+    _verdict: Verdict | None = None
+    _delete_metrics: dict[int, DeleteMetrics] = field(default_factory=dict)
 
     def carry_out(self) -> None:
         """Plan and copy.
@@ -86,11 +102,37 @@ class InProcessRun:
         """
         plan = self._plan()
         events.objects_discovered(self.job, plan)
+        if self.delete_plan is not None:
+            events.objects_extraneous(self.job, self.delete_plan)
         if self.job.dry_run:
             return
         self._batches = plan.batches
         self.watch.planned(sum(batch.found for batch in plan.batches))
         self._copy_batches(plan.batches)
+
+    def delete(self, plan: DeletePlan, verdict: Verdict) -> None:
+        """Delete what is extraneous, after the copies, if the verdict allows it.
+
+        Args:
+            plan: this run's `delete_plan`.
+            verdict: on the plan.
+
+        Raises:
+            InterruptedError: the sender was stopped.
+        """
+        self._verdict = verdict
+        if verdict.reason is not None:
+            events.deletes_refused(self.job, plan, verdict.reason)
+        if verdict.kept is not None or not plan.batches:
+            return
+        reader = make_sender(self.job.transfer)
+        with ThreadPoolExecutor(1, "s3copy-delete") as pool:
+            try:
+                pool.submit(self._delete_batches, plan.batches, reader).result()
+            except BaseException:
+                self.sender.stop()
+                reader.stop()
+                raise
 
     @property
     def metrics(self) -> TransferMetrics:
@@ -104,7 +146,13 @@ class InProcessRun:
     @property
     def details(self) -> RunDetails:
         """The promised metrics of the run, also by entry and by batch."""
-        return details(self.job, self.metrics, self._batches, self._batch_metrics)
+        metrics, mirror, plan, deletions = self.metrics, self.job.mirror, self.delete_plan, None
+        if mirror is not None and plan is not None:
+            verdict = self._verdict or leave_unjudged(mirror, plan, _UNJUDGED)
+            deletes = add_up_deletes(plan, verdict, self._delete_metrics)
+            metrics = replace(metrics, requests=metrics.requests + deletes.requests)
+            deletions = report_deletions(self.job, plan, deletes, verdict.reason)
+        return details(self.job, metrics, self._batches, self._batch_metrics, deletions)
 
     def _plan(self) -> Plan:
         try:
@@ -118,6 +166,10 @@ class InProcessRun:
                 ahead=self.ahead,
                 kept=self.attempt.kept,
             )
+            if self.job.mirror is not None:
+                self.delete_plan = plan_deletes(
+                    self.job, self.stores, sender=self.sender, on_extraneous=self.watch.extraneous
+                )
         except BaseException as error:
             failed = without_plan(self.job.run_id, "plan", as_copy_error(error))
             self._outside = replace(failed, start_time=self._start, end_time=max(self._start, utc_now()))
@@ -161,6 +213,16 @@ class InProcessRun:
                 )
         finally:
             sender.last_begun.set()
+
+    def _delete_batches(self, batches: Sequence[DeleteBatch], reader: Sender) -> None:
+        """Delete batches one by one; one that never begins is unknown."""
+        for batch in batches:
+            allowed = replace(batch, not_after=utc_now() + VALID_FOR)
+            counted = DeleteCollector(allowed)
+            with count_deletes(self.job, allowed, counted, partial(setitem, self._delete_metrics, batch.id)):
+                delete_batch(
+                    self.job, allowed, self.stores, counted=counted, sender=self.sender, reader=reader
+                )
 
     def _note_signal(self, error: BaseException, batch: Batch) -> None:
         """Note why the run ends, beside the objects of its batches that are unknown for that."""

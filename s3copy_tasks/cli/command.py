@@ -73,11 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="show every value of a job, and where it comes from")
     explain.set_defaults(command=configs.explain)
 
-    plan = commands.add_parser("plan", help="show what a run would copy, and what it would cost")
+    plan = commands.add_parser("plan", help="show what a run would copy and delete, and what it would cost")
     plan.add_argument("--json", action="store_true", help="one JSON object on stdout")
     plan.set_defaults(command=_plan)
 
-    run = commands.add_parser("run", help="copy, and show the metrics")
+    run = commands.add_parser("run", help="copy, for a mirror delete, and show the metrics")
     _add_run_modes(run)
     run.set_defaults(command=_run)
 
@@ -112,7 +112,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run_modes(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, logs on stderr")
-    command.add_argument("--dry-run", action="store_true", help="plan and count, copy nothing")
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--dry-run", action="store_true", help="plan and count, copy and delete nothing")
+    how.add_argument(
+        "--confirm",
+        type=_count,
+        metavar="COUNT",
+        help="number of objects that a mirror may delete: exactly as many as `s3copy plan` shows",
+    )
     command.add_argument(
         "--force",
         action="store_true",
@@ -174,7 +181,7 @@ def _add_answers(new: argparse.ArgumentParser) -> None:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from s3copy_tasks.cli.runs import plan  # noqa: PLC0415 - validate starts without boto3 and Airflow
+    from s3copy_tasks.cli.plan import plan  # noqa: PLC0415 - validate starts without boto3 and Airflow
 
     return plan(options)
 
@@ -195,6 +202,12 @@ def _run(options: argparse.Namespace) -> int:
     from s3copy_tasks.cli.runs import run  # noqa: PLC0415 - validate starts without boto3 and Airflow
 
     return run(options)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of objects (example: 12)")
+    return int(text)
 
 
 def _moment(text: str) -> datetime:

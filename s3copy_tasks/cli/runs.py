@@ -1,4 +1,4 @@
-"""`s3copy plan` and `s3copy run`: the same code as the Dags."""
+"""`s3copy run`: the same code as the Dags; and what other commands share with it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import os
 import signal
 import sys
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import current_thread, main_thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from s3copy_tasks.cli.jobs import DONE, FAILED, job_file, same_prefixes
+from s3copy_tasks.cli.deletes import confirm, describe_deletions, judge_run, show_deletions
+from s3copy_tasks.cli.jobs import DONE, UsageError, job_file, same_prefixes
 from s3copy_tasks.cli.log import LEVEL_VARIABLE, configure_log
 from s3copy_tasks.config.catalog import refuse_other_writers
 from s3copy_tasks.config.check.dates import run_names
@@ -30,16 +30,12 @@ from s3copy_tasks.engine.local_files import find_list_file
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError, as_copy_error
 from s3copy_tasks.plan.ahead import ListingAhead
-from s3copy_tasks.plan.planning import plan_job
-from s3copy_tasks.preflight.apart import explain_two_servers
 from s3copy_tasks.preflight.list_files import find_list
 from s3copy_tasks.preflight.preflight import preflight
 from s3copy_tasks.report.summary import report, verdict, without_job, without_plan
 from s3copy_tasks.report.tables import (
     error_lines,
     metrics_table,
-    plan_as_dict,
-    plan_table,
     results_lines,
     title,
 )
@@ -49,11 +45,13 @@ from s3copy_tasks.s3.connections import Sides
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.core.deletions import DeletePlan
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.key_list import ListFile
+    from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.interfaces import RunDetails
 
 
@@ -61,32 +59,8 @@ class RunFailedError(CopyError):
     """The run ended with more failed objects than its limit."""
 
 
-def plan(options: argparse.Namespace) -> int:
-    """Show what a run would copy; write nothing."""
-    with quiet(), _console(stderr=True).status("listing ...") as status:
-        rendered = effective_job(options, dry_run=True)
-        sides = open_sides(rendered)
-        job = with_list(rendered, sides)
-        relayed = job.transfer.relay == "auto" and explain_two_servers(job, sides) is not None
-        plan = plan_job(
-            replace(job, relayed=relayed),
-            sides.stores,
-            on_listed=lambda n: status.update(f"listing ... {n:,} objects"),
-            sender=make_sender(job.transfer),
-        )
-    plain = plan_as_dict(plan, job.name)
-    if options.json:
-        sys.stdout.write(json.dumps(plain, indent=2) + "\n")
-        return FAILED if plain["failing"] else DONE
-    console = _console()
-    console.print(title(plain), plan_table(plain, console.width), sep="\n")
-    if not plain["to_copy"] + plain["to_compare"] + plain["failing"]:
-        _console().print("nothing to copy")
-    return FAILED if plain["failing"] else DONE
-
-
 def run(options: argparse.Namespace) -> int:
-    """Copy, and show the metrics; as JSON they are shown however the run ends."""
+    """Copy, for a mirror delete, and show the metrics; as JSON they are shown however the run ends."""
     started = _Started(options)
     error = None
     try:
@@ -96,11 +70,16 @@ def run(options: argparse.Namespace) -> int:
         error = ended
     summary = started.details(error)
     if options.json:
-        sys.stdout.write(json.dumps(summary, indent=2) + "\n")
+        more = {} if started.would_delete is None else {"would_delete": started.would_delete}
+        sys.stdout.write(json.dumps({**summary, **more}, indent=2) + "\n")
     elif started.run is not None and isinstance(error, RunFailedError | KeyboardInterrupt | None):
-        _console().print(title(summary), metrics_table(summary), sep="\n")
-        for line in [*error_lines(summary), *results_lines(summary, options.job, same_prefixes(options))]:
-            _console().print(line, soft_wrap=True)
+        make_console().print(title(summary), metrics_table(summary), sep="\n")
+        deletes = error_lines(summary["deletions"]) if summary["deletions"] else []
+        results = results_lines(summary, options.job, same_prefixes(options))
+        for line in [*error_lines(summary), *deletes, *results]:
+            make_console().print(line, soft_wrap=True)
+        if started.would_delete is not None:
+            show_deletions(make_console(), started.would_delete)
     if error is not None:
         raise error
     return DONE
@@ -111,35 +90,57 @@ class _Started:
 
     Attributes:
         run: None before preflight has passed.
+        would_delete: in a dry run of a mirror, as `s3copy plan` shows it; else None.
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._now = datetime.now(UTC)
         self._config: CopyJob | None = None
+        self._extraneous: list[str] = []
         self.run: InProcessRun | None = None
+        self.would_delete: dict[str, Any] | None = None
 
     def carry_out(self) -> None:
-        """Read the config, check, plan and copy.
+        """Read the config, check, plan, copy and delete.
 
         Raises:
-            CopyError: a step before the copies failed, or more objects failed than the limit.
+            CopyError: a step before the copies failed, more objects failed than the limit, or the deletes
+                failed or were refused.
+            UsageError: the number of deletes is confirmed for a run that never deletes.
         """
-        self._config = valid_job(self._options)
-        rendered = _render(self._config, self._options, self._now, dry_run=self._options.dry_run)
-        if self._config.mirror is not None and rendered.mirror is None:
+        self._config = config = valid_job(self._options)
+        rendered = render(config, self._options, self._now, dry_run=self._options.dry_run)
+        if rendered.mirror is None and self._options.confirm is not None:
+            raise UsageError("--confirm: this run never deletes, because it is not one of a mirror")
+        if config.mirror is not None and rendered.mirror is None:
             sys.stderr.write("a run by a list deletes nothing\n")
-        refuse_other_writers(self._config, rendered)
+        refuse_other_writers(config, rendered)
         sides = open_sides(rendered)
         sender = make_sender(rendered.transfer)
         with ListingAhead(rendered, sides.stores, sender) as ahead:
             job = _run_preflight(rendered, sides, ahead)
-            with _progress_bar() as watch:
+            with _progress_bar(self._keep_extraneous) as watch:
                 self.run = InProcessRun(job, sides.stores, sender, watch=watch, ahead=ahead)
                 self.run.carry_out()
-        reason = verdict(self.run.metrics, job.max_failed_objects)
+            if self.run.delete_plan is not None:
+                self._delete(config, self.run, self.run.delete_plan)
+        reason = verdict(self.run.metrics, job.max_failed_objects, self.run.details["deletions"])
         if reason is not None:
             raise RunFailedError(reason, code="RunFailed")
+
+    def _keep_extraneous(self, found: S3Object) -> None:
+        if self._options.dry_run:
+            self._extraneous.append(found.key)
+
+    def _delete(self, config: CopyJob, run: InProcessRun, plan: DeletePlan) -> None:
+        job, stores = run.job, run.stores
+        if job.dry_run:
+            self.would_delete = describe_deletions(config, job, stores, plan, self._extraneous)
+        judged = judge_run(config, job, stores, plan, run.metrics)
+        confirmed = confirm(job, plan, judged, self._options.confirm)
+        with make_console(stderr=True).status("deleting ..."):
+            run.delete(plan, confirmed)
 
     def details(self, error: BaseException | None) -> RunDetails:
         """Return the metrics; of a run that ended before the plan, only the error."""
@@ -173,14 +174,15 @@ def valid_job(options: argparse.Namespace) -> CopyJob:
 
 def effective_job(options: argparse.Namespace, *, dry_run: bool) -> EffectiveJob:
     """Find, load and render the job that the command names."""
-    return _render(valid_job(options), options, datetime.now(UTC), dry_run=dry_run)
+    return render(valid_job(options), options, datetime.now(UTC), dry_run=dry_run)
 
 
 def _run_id(now: datetime) -> str:
     return f"manual__{now.isoformat()}"
 
 
-def _render(job: CopyJob, options: argparse.Namespace, now: datetime, *, dry_run: bool) -> EffectiveJob:
+def render(job: CopyJob, options: argparse.Namespace, now: datetime, *, dry_run: bool) -> EffectiveJob:
+    """Return a run of a job with the parameters of a command."""
     parameters = {
         "force": getattr(options, "force", False),
         "dry_run": dry_run,
@@ -214,7 +216,7 @@ def _find_manifest(named: str | None) -> str | ListFile | None:
 
 
 def _run_preflight(job: EffectiveJob, sides: Sides, ahead: ListingAhead) -> EffectiveJob:
-    with _console(stderr=True).status("checking roles, buckets and permissions ..."):
+    with make_console(stderr=True).status("checking roles, buckets and permissions ..."):
         proven = preflight(job, sides, on_listed=ahead.begin)
     for remark in (*proven.on_list, *proven.not_proven):
         sys.stderr.write(f"{printable(remark)}\n")
@@ -225,10 +227,10 @@ def _run_preflight(job: EffectiveJob, sides: Sides, ahead: ListingAhead) -> Effe
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Watch]:
-    """Show a progress bar on a terminal."""
+def _progress_bar(on_extraneous: Callable[[S3Object], None]) -> Iterator[Watch]:
+    """Show a progress bar on a terminal; `on_extraneous` is called with what a mirror may delete."""
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    console = _console(stderr=True)
+    console = make_console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("listing", total=None)
 
@@ -239,6 +241,7 @@ def _progress_bar() -> Iterator[Watch]:
             listed=show,
             planned=lambda objects: progress.update(bar, description="copying", total=objects, completed=0),
             counted=show if console.is_terminal else None,
+            extraneous=on_extraneous,
         )
 
 
@@ -297,7 +300,8 @@ def _import_airflow() -> None:
         raise ConfigError(msg, code=Code.INVALID_CONFIG) from error
 
 
-def _console(*, stderr: bool = False) -> Console:
+def make_console(*, stderr: bool = False) -> Console:
+    """Return a console on stdout or stderr."""
     console = Console(stderr=stderr, highlight=False)
     if not console.is_terminal:
         console.width = 120  # a pipe has no width; rich would use 80

@@ -19,15 +19,13 @@ from s3copy_tasks.dag.xcom import (
     load_delete_metrics,
     pull,
 )
-from s3copy_tasks.delete.judge import Verdict, add_up_deletes, refuse
+from s3copy_tasks.delete.judge import Verdict, add_up_deletes, leave_unjudged
 from s3copy_tasks.report.summary import run_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import Context
-
-    from s3copy_tasks.core.job import Mirror
 
 _NO_VERDICT = "the task `deletions` ended without a verdict; its log has the reason"
 
@@ -90,11 +88,6 @@ def pull_deletes(context: Context, job: EffectiveJob) -> Deletes | None:
     if job.mirror is None or plan is None:
         return None
     judged = pull(context, "deletions", VERDICT)
-    verdict = load(Verdict, judged) if judged else _judge_unjudged(job.mirror, plan)
+    verdict = load(Verdict, judged) if judged else leave_unjudged(job.mirror, plan, _NO_VERDICT)
     by_batch = load_delete_metrics(pull(context, "delete_batch", METRICS), plan.batches)
     return Deletes(plan=plan, verdict=verdict, metrics=add_up_deletes(plan, verdict, by_batch))
-
-
-def _judge_unjudged(mirror: Mirror, plan: DeletePlan) -> Verdict:
-    """Return the verdict where none was pushed, without which nothing is deleted."""
-    return refuse(mirror, plan, [_NO_VERDICT]) if plan.to_delete else Verdict()

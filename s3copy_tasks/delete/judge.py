@@ -91,6 +91,11 @@ def refuse(mirror: Mirror, plan: DeletePlan, reasons: Sequence[str]) -> Verdict:
     return Verdict(kept=KeptReason.REFUSED, reason=reason)
 
 
+def leave_unjudged(mirror: Mirror, plan: DeletePlan, reason: str) -> Verdict:
+    """Return the verdict of a run that did not get as far as one, and so has deleted nothing."""
+    return refuse(mirror, plan, [reason]) if plan.to_delete else Verdict()
+
+
 def _find_unfinished(metrics: TransferMetrics) -> Iterator[str]:
     if metrics.files_failed or not metrics.is_complete:
         yield (

@@ -126,6 +126,8 @@ def metrics_table(report: Mapping[str, Any]) -> Table:
     for name in ("failed", "vanished", "unknown"):
         count = report[f"files_{name}"]
         table.add_row(name, Text(f"{count:,}", style="red" if count and name != "vanished" else ""))
+    if report["deletions"] is not None:
+        _add_deletions(table, report["deletions"])
     table.add_row("bytes", decimal(report["total_bytes_transferred"]))
     table.add_row("seconds", f"{seconds:,.1f}")
     if seconds:
@@ -138,6 +140,22 @@ def metrics_table(report: Mapping[str, Any]) -> Table:
     for code, count in report["errors_by_code"].items():
         table.add_row(Text(f"error: {printable(code)}"), f"{count:,}")
     return table
+
+
+def _add_deletions(table: Table, deletions: Mapping[str, Any]) -> None:
+    """Add the rows of what a mirror deleted, and kept."""
+    table.add_row("extraneous", f"{deletions['extraneous']:,}")
+    least = "at least " if deletions["at_least"] else ""
+    table.add_row("deleted", f"{least}{deletions['deleted']:,}")
+    if deletions["gone"]:
+        table.add_row("deleted by others", f"{deletions['gone']:,}")
+    for reason, count in deletions["kept"].items():
+        table.add_row(f"kept: {reason}", f"{count:,}")
+    for name in ("failed", "unknown"):
+        if deletions[name]:
+            table.add_row(f"deletes {name}", Text(f"{deletions[name]:,}", style="red"))
+    for code, count in deletions["errors_by_code"].items():
+        table.add_row(Text(f"error of deletes: {printable(code)}"), f"{count:,}")
 
 
 def title(report: Mapping[str, Any]) -> Text:
@@ -164,7 +182,7 @@ def results_lines(report: Mapping[str, Any], job: str, options: Sequence[str] = 
 
 
 def error_lines(report: Mapping[str, Any]) -> list[Text]:
-    """Return the first errors of a run, and how many more there are."""
+    """Return the first errors of a run, or of its deletes, and how many more there are."""
     errors = report["errors"]
     lines = [Text(f"  {error}", style="red") for error in errors[:_ERRORS_SHOWN]]
     total = sum(report["errors_by_code"].values())

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks.audit import Audited, Tally, audit
-from s3copy_tasks.core.job import Filters, ObjectEntry
+from s3copy_tasks.audit import Audited, Tally, audit, list_extraneous
+from s3copy_tasks.core.job import Filters, Mirror, ObjectEntry
 from s3copy_tasks.core.options import ObjectOptions
 from s3copy_tasks.engine.sender import Sender
 from tests.support.s3.proxy import Reply
@@ -130,3 +130,19 @@ def test_a_refusal_is_not_a_difference(sides: Sides, proxy: Proxy) -> None:
     found, tally = audited(sides, sides.job())
     assert (tally.failed, tally.different) == (1, 0)
     assert "403" in (found["data/a"].error or "")
+
+
+def test_what_only_the_destination_of_a_mirror_has(sides: Sides) -> None:
+    """It is listed and counted, and both sides are not the same; other jobs do not ask for it."""
+    sides.put("data/a")
+    sides.run(sides.job())
+    sides.destination.put_object(Bucket=sides.destination_bucket, Key="copy/old", Body=b"x")
+    mirror = Mirror(max_deleted_objects=0, max_deleted_percent=10, prefixes=sides.job().prefixes)
+    for job, keys, tally in (
+        (sides.job(mirror=mirror), ["copy/old"], Tally(extraneous=1)),
+        (sides.job(), [], Tally()),
+    ):
+        found: list[str] = []
+        counted = Tally()
+        list_extraneous(job, sides.stores(job), Sender(8), counted, found.append)
+        assert (found, counted, counted.is_clean) == (keys, tally, not keys)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from threading import Barrier, Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from s3copy_tasks.copy.uploads import Attempt
+from s3copy_tasks.core.deletions import KeptReason
 from s3copy_tasks.core.job import ObjectEntry, Overwrite, PrefixEntry
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.options import TransferOptions
+from s3copy_tasks.delete.judge import Verdict
 from s3copy_tasks.errors import AccessError, ConfigError, CopyError, TransientError, as_copy_error
 from s3copy_tasks.report.summary import verdict
 from s3copy_tasks.run import InProcessRun, Watch
 from tests.support.builders.bench import DESTINATION, SOURCE, Bench, impatient
 from tests.support.builders.logs import log_lines
+from tests.support.builders.mirror import make_mirror
 from tests.support.s3.memory import fails, on
 
 if TYPE_CHECKING:
@@ -309,3 +313,60 @@ def test_other_errors() -> None:
     assert as_copy_error(DENIED) is DENIED
     other = as_copy_error(KeyError("x"))
     assert (type(other), other.code, other.message) == (CopyError, "KeyError", "'x'")
+
+
+def mirror_run(bench: Bench, **changes: Any) -> InProcessRun:
+    """Return a run of a mirror that has copied; its destination has two objects more."""
+    bench.server.versioning[DESTINATION] = "Enabled"
+    for key in ("out/old", "out/older"):
+        bench.server.put(DESTINATION, key, b"x")
+    run = InProcessRun(replace(make_mirror(), **changes), bench.stores, impatient())
+    run.carry_out()
+    return run
+
+
+def test_a_mirror_deletes_only_after_a_verdict(bench: Bench) -> None:
+    """`carry_out` finds what is extraneous, and `delete` deletes it; its requests are in the metrics."""
+    run = mirror_run(bench)
+    assert run.delete_plan is not None
+    assert {"out/old", "out/older"} < set(bench.written)
+    before = run.details["requests"]
+    run.delete(run.delete_plan, Verdict())
+    assert set(bench.written) == {f"out/{number}" for number in range(10)}
+    report = run.details["deletions"]
+    assert report is not None
+    assert (report["deleted"], report["kept"], report["refused"]) == (2, {}, None)
+    assert run.details["requests"] > before
+
+
+def test_a_mirror_without_a_verdict_has_deleted_nothing(bench: Bench) -> None:
+    """A run that ends before says so, with the numbers."""
+    report = mirror_run(bench).details["deletions"]
+    assert report is not None
+    assert (report["kept"], report["deleted"]) == ({"refused": 2}, 0)
+    assert report["refused"] == "would delete 2 of 2, limit 1,000; deletes nothing: the run ended before that"
+
+
+def test_a_verdict_may_keep_everything(bench: Bench) -> None:
+    """Its reason is reported and logged."""
+    run = mirror_run(bench)
+    assert run.delete_plan is not None
+    with log_lines() as lines:
+        run.delete(run.delete_plan, Verdict(kept=KeptReason.REFUSED, reason="no"))
+    assert [(line["event"], line["reason"], line["to_delete"]) for line in lines] == [
+        ("deletes refused", "no", 2)
+    ]
+    assert "out/old" in bench.written
+
+
+def test_deletes_end_when_the_sender_is_stopped(bench: Bench) -> None:
+    """What was not reached is unknown; the numbers still add up."""
+    run = mirror_run(bench)
+    assert run.delete_plan is not None
+    run.sender.stop()
+    with pytest.raises(InterruptedError):
+        run.delete(run.delete_plan, Verdict())
+    report = run.details["deletions"]
+    assert report is not None
+    assert (report["deleted"], report["unknown"]) == (0, 2)
+    assert "out/old" in bench.written

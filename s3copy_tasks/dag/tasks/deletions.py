@@ -10,10 +10,8 @@ from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.dag.outcome import airflow_errors, will_retry
 from s3copy_tasks.dag.pulled import pull_copies, pull_delete_plan
 from s3copy_tasks.dag.xcom import VERDICT, dump, push
-from s3copy_tasks.delete.judge import VALID_FOR, Circumstances, judge_deletes, refuse, wants_to_delete
-from s3copy_tasks.engine.loop import wait_for
-from s3copy_tasks.engine.paced_store import pace_stores
-from s3copy_tasks.engine.sender import make_sender
+from s3copy_tasks.delete.judge import VALID_FOR, Circumstances, judge_deletes, refuse
+from s3copy_tasks.delete.versioning import explain_unread, read_versioning
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.report import events
 from s3copy_tasks.s3.connections import Sides
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.core.deletions import DeletePlan
-    from s3copy_tasks.core.job import EffectiveJob, Mirror
+    from s3copy_tasks.core.job import Mirror
     from s3copy_tasks.dag.pulled import Copies
     from s3copy_tasks.delete.judge import Verdict
 
@@ -55,11 +53,11 @@ def deletions(config: CopyJob, context: Context) -> list[dict[str, Any]]:
 def _judge(copies: Copies, mirror: Mirror, plan: DeletePlan, config: CopyJob, context: Context) -> Verdict:
     job = copies.job
     try:
-        is_versioned = not wants_to_delete(job, plan) or mirror.allows_unversioned or _read_versioning(job)
+        is_versioned = read_versioning(job, plan, lambda: Sides.from_job(job).stores)
     except CopyError as error:
         if will_retry(error, context):
             raise
-        return refuse(mirror, plan, [f"versioning of {job.destination} is not known: {error}"])
+        return refuse(mirror, plan, [explain_unread(job, error)])
     circumstances = Circumstances(
         metrics=copies.metrics,
         is_versioned=is_versioned,
@@ -69,11 +67,6 @@ def _judge(copies: Copies, mirror: Mirror, plan: DeletePlan, config: CopyJob, co
         overlap=explain_other_writer(config),
     )
     return judge_deletes(job, plan, circumstances)
-
-
-def _read_versioning(job: EffectiveJob) -> bool:
-    stores = pace_stores(Sides.from_job(job).stores, make_sender(job.transfer))
-    return wait_for(stores.destination.is_versioned())
 
 
 def _count_other_runs(context: Context) -> int:
