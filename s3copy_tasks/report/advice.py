@@ -62,6 +62,14 @@ _SSE_C = (
     f"without SSE-C. Then {_FROM_PREFLIGHT}."
 )
 _RESULTS = f"The metrics are exact, but rows are missing. Fix what the error says, then {_FAILED}."
+_NOT_PROVEN = (
+    "Nothing proved that these objects may be deleted, so they are kept: fix what the error says. "
+    f"Then {_FROM_PREFLIGHT}."
+)
+_NOT_DELETED = (
+    "S3 confirmed that objects are deleted, and still lists them: find out what else writes there. "
+    f"Then {_FROM_PREFLIGHT}."
+)
 _OTHERWISE = f"The log of the failed task has the reason. When that is fixed, {_FAILED}."
 _ADVICE = {
     "400": _SSE_C,
@@ -100,6 +108,8 @@ _ADVICE = {
     Code.LIST_CHANGED: _LIST_CHANGED,
     Code.LIST_TOO_OLD: _LIST_OLD,
     Code.NOTHING_FOUND: _NOTHING,
+    Code.NOT_DELETED: _NOT_DELETED,
+    Code.NOT_PROVEN: _NOT_PROVEN,
     Code.PLAN_MISMATCH: _MISMATCH,
     Code.RELAY_NEEDED: _CONFIG,
     Code.RELAY_TOO_LARGE: _CONFIG,

@@ -13,6 +13,12 @@ from rich.filesize import decimal
 from s3copy_tasks.core.job import EffectiveJob, list_entries
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.report.advice import advise, advise_rerun
+from s3copy_tasks.report.deletion_words import (
+    advise_deletes,
+    count_deletes,
+    explain_failed_deletes,
+    summarize_deletes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,6 +92,9 @@ def describe_success(run: Run, metrics: Mapping[str, Any] | None) -> Message:
     words = f"{copied:,} of {_objects(metrics)} copied" if metrics and copied else "nothing to copy"
     if metrics and metrics.get("dry_run"):
         words = f"dry run, {metrics['files_skipped'].get('dry_run', 0):,} of {_objects(metrics)} to copy"
+    deletions = metrics and metrics.get("deletions")
+    deleted = summarize_deletes(deletions) if deletions else ""
+    words += f", {deleted}" if deleted else ""
     if metrics and metrics["files_failed"]:
         words += f", {metrics['files_failed']:,} failed, within the limit"
     return _message(run, "success", f"succeeded: {words}", metrics, _advise_rerun(run, metrics))
@@ -109,12 +118,18 @@ def _message(
         lines += ["", "What to do:", *(f"- {action}" for action in actions)]
     facts: dict[str, Any] = {"state": state, "job": run.job, "run_id": run.run_id, "link": run.link}
     if metrics:
-        facts["metrics"] = {**metrics, "errors": metrics["errors"][:_ERRORS_SHOWN]}
+        facts["metrics"] = _shorten(metrics)
+        if metrics.get("deletions"):
+            facts["metrics"]["deletions"] = _shorten(metrics["deletions"])
     return Message(
         subject=printable(f"s3copy {run.job[:_NAME_CHARACTERS_MAX]} {words}"),
         text="".join(f"{printable(line)}\n" for line in lines),
         facts=facts,
     )
+
+
+def _shorten(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {**metrics, "errors": metrics["errors"][:_ERRORS_SHOWN]}
 
 
 def _heading(run: Run) -> Iterator[str]:
@@ -136,15 +151,18 @@ def _counts(metrics: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name.capitalize()}: {metrics[f'files_{name}']:,}"
     if metrics.get("results"):
         yield f"Results: {metrics['results']}"
+    if metrics.get("deletions"):
+        yield from count_deletes(metrics["deletions"])
 
 
 def _errors(metrics: Mapping[str, Any]) -> Iterator[str]:
-    shown = metrics["errors"][:_ERRORS_SHOWN]
+    parts = [metrics, *filter(None, [metrics.get("deletions")])]
+    shown = [error for part in parts for error in part["errors"]][:_ERRORS_SHOWN]
     if shown:
         yield ""
         yield "First errors:"
         yield from (f"- {error[:_ERROR_CHARACTERS_MAX]}" for error in shown)
-        more = sum(metrics["errors_by_code"].values()) - len(shown)
+        more = sum(count for part in parts for count in part["errors_by_code"].values()) - len(shown)
         if more > 0:
             yield f"- and {more:,} more"
 
@@ -158,6 +176,9 @@ def _reason(metrics: Mapping[str, Any] | None) -> str:
         return f"{failed:,} failed and {unknown:,} unknown of {_objects(metrics)}"
     if failed or unknown:
         return f"{failed or unknown:,} of {_objects(metrics)}{' unknown' if unknown else ''}"
+    deletes = explain_failed_deletes(metrics["deletions"]) if metrics.get("deletions") else None
+    if deletes is not None and not metrics["errors_by_code"]:
+        return deletes
     codes = ", ".join(list(metrics["errors_by_code"])[:_CODES_SHOWN])
     return f"{codes}, nothing was copied" if not metrics["files_copied_successfully"] else codes
 
@@ -171,7 +192,8 @@ def _advise(run: Run, metrics: Mapping[str, Any] | None) -> list[str]:
     """Return what to do about the most frequent codes."""
     if metrics is None:
         return ["The log of the task `summarize` has the reason. Clear that task to get the numbers."]
-    return [*advise(metrics["errors_by_code"], run.job), *_advise_rerun(run, metrics)]
+    deletes = advise_deletes(metrics["deletions"], run.job) if metrics.get("deletions") else []
+    return [*advise(metrics["errors_by_code"], run.job), *deletes, *_advise_rerun(run, metrics)]
 
 
 def _advise_rerun(run: Run, metrics: Mapping[str, Any] | None) -> list[str]:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3copy_tasks.core.bottleneck import Bottleneck
+from s3copy_tasks.core.deletions import DeleteMetrics, DeletePlan, GroupPlan
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.errors import Code
 from s3copy_tasks.report.advice import advice, advise_faster, make_rerun_command
+from s3copy_tasks.report.deletions import report_deletions
 from s3copy_tasks.report.message import (
+    Message,
     Run,
     describe_failure,
     describe_lateness,
@@ -22,6 +25,7 @@ from s3copy_tasks.report.message import (
 )
 from s3copy_tasks.report.summary import without_plan
 from tests.support.builders.documents import document, job_of, write
+from tests.support.builders.mirror import make_mirror
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,6 +170,78 @@ def test_many_errors_are_counted_and_few_are_named() -> None:
     assert "- and 995 more\n" in message.text
     assert len(message.facts["metrics"]["errors"]) == 5
     assert len(message.text) < 2_000
+
+
+def mirrored(**changes: Any) -> dict[str, Any]:
+    """Return the metrics of a mirror's run that copied nothing, with changes of its deletes."""
+    plan = DeletePlan(groups=(GroupPlan(prefix="y/", in_scope=20_000, extraneous=12_345),))
+    deletions = {**report_deletions(make_mirror(), plan, DeleteMetrics(), None), **changes}
+    return metrics(copied=0) | {"deletions": deletions}
+
+
+REFUSAL = (
+    "would delete 12,345 of 20,000, limit 1,000; deletes nothing: more than 1,000 are extraneous. "
+    "`s3copy plan demo --json` lists them: raise mirror.max_deleted_objects for a run if that is meant"
+)
+OF_MIRRORS: dict[str, tuple[Message, str]] = {
+    "deleted": (
+        describe_success(RUN, mirrored(deleted=12_345)),
+        "succeeded: nothing to copy, 12,345 deleted",
+    ),
+    "a dry run": (
+        describe_success(RUN, mirrored(kept={"dry_run": 5}) | {"dry_run": True}),
+        "succeeded: dry run, 0 of 504 objects to copy, 5 to delete",
+    ),
+    "a limit of 0": (
+        describe_success(RUN, mirrored(kept={"report_only": 5})),
+        "succeeded: nothing to copy, 5 extraneous",
+    ),
+    "refused": (
+        describe_failure(RUN, mirrored(refused=REFUSAL)),
+        "failed: deletes refused, would delete 12,345 of 20,000, limit 1,000",
+    ),
+    "failed": (
+        describe_failure(RUN, mirrored(extraneous=7, failed=1, unknown=2, errors_by_code={"BatchLost": 2})),
+        "failed: deletes 1 failed and 2 unknown of 7",
+    ),
+    "kept for an error": (
+        describe_failure(RUN, mirrored(errors_by_code={"DeleteNotProven": 1})),
+        "failed: deletes: DeleteNotProven",
+    ),
+    "after failed copies": (
+        describe_failure(RUN, mirrored(refused=REFUSAL) | metrics(denied=3)),
+        "failed: 3 of 2,957 objects",
+    ),
+}
+
+
+@pytest.mark.parametrize(("message", "words"), OF_MIRRORS.values(), ids=OF_MIRRORS)
+def test_the_subject_of_a_mirror(message: Message, words: str) -> None:
+    """It says what was deleted, or why it was not; copies that failed come first."""
+    assert message.subject == f"s3copy demo {words}"
+
+
+def test_a_mirror_that_was_refused() -> None:
+    """The text has the numbers, and what to do."""
+    message = describe_failure(RUN, mirrored(refused=REFUSAL, kept={"refused": 12_345}, extraneous=12_345))
+    assert (
+        "Unknown: 0\nExtraneous: 12,345 of 20,000 at the destination\nDeleted: 0\nKept: 12,345 refused\n"
+        in (message.text)
+    )
+    advice = REFUSAL.partition("; deletes nothing: ")[2]
+    assert message.text.endswith(f"What to do:\n- Nothing was deleted: {advice}\n")
+
+
+def test_a_mirror_whose_deletes_failed() -> None:
+    """Its errors are named and counted with those of the copies, and untrusted text stays in its line."""
+    errors = [f"y/{number}\x1b: AccessDenied after 1 attempt: no" for number in range(9)]
+    counts = {"failed": 9, "gone": 4, "at_least": True, "results": f"{RESULTS}d/"}
+    message = describe_failure(RUN, mirrored(errors=errors, errors_by_code={"AccessDenied": 9}, **counts))
+    assert "Deleted: at least 0\nDeleted by others: 4\nDeletes failed: 9\n" in message.text
+    assert f"Results of deletes: {RESULTS}d/\n" in message.text
+    assert "- y/4\\x1b: AccessDenied after 1 attempt: no\n- and 4 more\n" in message.text
+    assert "- AccessDenied (9): A role lacks a permission." in message.text
+    assert len(message.facts["metrics"]["deletions"]["errors"]) == 5
 
 
 def test_untrusted_text_stays_in_its_line() -> None:
