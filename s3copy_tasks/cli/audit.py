@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.audit import Tally, list_extraneous
 from s3copy_tasks.audit import audit as differences
 from s3copy_tasks.cli.jobs import DONE, FAILED
-from s3copy_tasks.cli.runs import effective_job, open_sides, quiet, with_list
+from s3copy_tasks.cli.rendering import effective_job
+from s3copy_tasks.cli.runs import open_sides, quiet, with_list
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.sender import make_sender
 

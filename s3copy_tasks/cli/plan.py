@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.cli.deletes import describe_deletions, show_deletions
 from s3copy_tasks.cli.jobs import DONE, FAILED
-from s3copy_tasks.cli.runs import make_console, open_sides, quiet, render, valid_job, with_list
+from s3copy_tasks.cli.rendering import render, valid_job
+from s3copy_tasks.cli.runs import make_console, open_sides, quiet, with_list
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.plan.delete_planning import plan_deletes
 from s3copy_tasks.plan.planning import plan_job

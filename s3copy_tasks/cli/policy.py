@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from s3copy_tasks.cli.jobs import DONE
-from s3copy_tasks.cli.runs import quiet, valid_job
+from s3copy_tasks.cli.rendering import valid_job
+from s3copy_tasks.cli.runs import quiet
 from s3copy_tasks.config.check.template import literal_parts
 from s3copy_tasks.core.bucket_names import is_alias
 from s3copy_tasks.core.job import list_entries

@@ -16,17 +16,12 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from s3copy_tasks.cli.deletes import confirm, describe_deletions, judge_run, show_deletions
-from s3copy_tasks.cli.jobs import DONE, UsageError, job_file, same_prefixes
+from s3copy_tasks.cli.jobs import DONE, UsageError, same_prefixes
 from s3copy_tasks.cli.log import LEVEL_VARIABLE, configure_log
+from s3copy_tasks.cli.rendering import make_run_id, render, valid_job
 from s3copy_tasks.config.catalog import refuse_other_writers
-from s3copy_tasks.config.check.dates import run_names
-from s3copy_tasks.config.check.schedule import first_run, interval_from
-from s3copy_tasks.config.layers import ENDINGS, find_defaults, read_layers
-from s3copy_tasks.config.load import judge_job
-from s3copy_tasks.config.render import render_job
-from s3copy_tasks.config.show.report import as_text
+from s3copy_tasks.config.layers import ENDINGS
 from s3copy_tasks.core.text import printable
-from s3copy_tasks.engine.local_files import find_list_file
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError, as_copy_error
 from s3copy_tasks.plan.ahead import ListingAhead
@@ -50,7 +45,6 @@ if TYPE_CHECKING:
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.core.deletions import DeletePlan
     from s3copy_tasks.core.job import EffectiveJob
-    from s3copy_tasks.core.key_list import ListFile
     from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.interfaces import RunDetails
 
@@ -147,7 +141,9 @@ class _Started:
         if self.run is not None:
             return self.run.details
         name = Path(self._options.job)
-        metrics = without_plan(_run_id(self._now), "preflight", as_copy_error(error or InterruptedError()))
+        metrics = without_plan(
+            make_run_id(self._now), "preflight", as_copy_error(error or InterruptedError())
+        )
         return without_job(
             report(
                 metrics,
@@ -156,63 +152,6 @@ class _Started:
                 dry_run=self._options.dry_run,
             )
         )
-
-
-def valid_job(options: argparse.Namespace) -> CopyJob:
-    """Return the job that a command names; its warnings go to stderr.
-
-    Raises:
-        ConfigError: it is invalid; the message has all problems.
-    """
-    file = job_file(options.job, options.config_dir)
-    job, warnings = judge_job(read_layers(file, find_defaults(file.parent)))
-    sys.stderr.write(as_text(warnings))
-    if isinstance(job, list):
-        raise ConfigError("invalid config\n" + as_text(job).rstrip(), code=Code.INVALID_CONFIG)
-    return job
-
-
-def effective_job(options: argparse.Namespace, *, dry_run: bool) -> EffectiveJob:
-    """Find, load and render the job that the command names."""
-    return render(valid_job(options), options, datetime.now(UTC), dry_run=dry_run)
-
-
-def _run_id(now: datetime) -> str:
-    return f"manual__{now.isoformat()}"
-
-
-def render(job: CopyJob, options: argparse.Namespace, now: datetime, *, dry_run: bool) -> EffectiveJob:
-    """Return a run of a job with the parameters of a command."""
-    parameters = {
-        "force": getattr(options, "force", False),
-        "dry_run": dry_run,
-        "prefixes": options.prefix,
-    }
-    moment = interval = None
-    if options.logical_date is not None:
-        moment = first_run(options.logical_date, job.schedule, job.timezone)
-        interval = interval_from(moment, job.schedule, job.timezone)
-        sys.stderr.write(f"logical date {moment.isoformat()}: ds is {moment.astimezone(UTC):%Y-%m-%d}\n")
-    names = run_names(
-        run_id=_run_id(now), run_after=now, params=parameters, logical_date=moment, interval=interval
-    )
-    return render_job(
-        job,
-        names,
-        run_id=_run_id(now),
-        manifest=_find_manifest(options.manifest),
-        folder=options.folder,
-        **parameters,
-    )
-
-
-def _find_manifest(named: str | None) -> str | ListFile | None:
-    """Return the address of a list, or the file of this machine.
-
-    Raises:
-        ConfigError: there is no such file.
-    """
-    return named if named is None or named.startswith("s3://") else find_list_file(named)
 
 
 def _run_preflight(job: EffectiveJob, sides: Sides, ahead: ListingAhead) -> EffectiveJob:

@@ -11,7 +11,7 @@ import pendulum
 import pytest
 from airflow.sdk.api.datamodels._generated import DagRun
 
-from s3copy_tasks.cli.runs import effective_job
+from s3copy_tasks.cli.rendering import effective_job
 from s3copy_tasks.config.catalog import load_files
 from s3copy_tasks.config.check.template import UnknownNameError, render
 from s3copy_tasks.config.problem import Code
