@@ -28,6 +28,7 @@ _OF_OBJECTS = {
     "UploadPartCopy": "s3:PutObject",
     "CompleteMultipartUpload": "s3:PutObject",
     "AbortMultipartUpload": "s3:AbortMultipartUpload",
+    "DeleteObject": "s3:DeleteObject",
 }
 _BY_HEADER = {"x-amz-tagging": "s3:PutObjectTagging", "x-amz-acl": "s3:PutObjectAcl"}
 """What a write needs in addition, if it has one of these headers."""
@@ -78,12 +79,16 @@ def accesses(request: Request, role: str, *, found: bool = True) -> list[Access]
     bucket, _, key = path.partition("/")
     if request.kind == "ListObjectsV2":
         return [_listing(role, bucket, request.query.get("prefix", ""))]
+    if request.kind == "GetBucketVersioning":
+        return [Access(role, "s3:GetBucketVersioning", _arn(bucket))]
     if not key or "tagging" in request.query:
         raise KeyError(f"{request.method} {request.target}")
     needed = [Access(role, _OF_OBJECTS[request.kind], _arn(path))]
     needed += [
         Access(role, action, _arn(path)) for header, action in _BY_HEADER.items() if header in request.headers
     ]
+    if "if-match" in request.headers and request.kind == "DeleteObject":
+        needed.append(Access(role, "s3:GetObject", _arn(path)))
     needed += [] if found else [_listing(role, bucket, key)]
     source = request.headers.get("x-amz-copy-source")
     if source is not None:
