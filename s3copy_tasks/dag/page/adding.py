@@ -6,24 +6,18 @@ without a report leaves its objects unknown, except those that its progress coun
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.core.text import printable
-from s3copy_tasks.dag.page.figures import (
-    ERRORS_SHOWN,
-    Figures,
-    parse_figures,
-    parse_progress,
-    read_count,
-    read_whole,
-)
+from s3copy_tasks.dag.page.deletions import add_up_deletions
+from s3copy_tasks.dag.page.figures import Figures, parse_figures, parse_progress
+from s3copy_tasks.dag.page.reading import ERRORS_SHOWN, add_up, read_count, read_whole
 from s3copy_tasks.dag.page.shapes import mapping, mappings
-from s3copy_tasks.dag.xcom import METRICS, OUTSIDE, PROGRESS, REASON
+from s3copy_tasks.dag.xcom import METRICS, OUTSIDE, PROGRESS, REASON, VERDICT
 
 Pushed: TypeAlias = Mapping[tuple[str, int], Mapping[str, Any]]
 """What the tasks of a run pushed before its summary: by task and number (-1 if it is not mapped), by key."""
@@ -83,6 +77,10 @@ def add_up_run(pushed: Pushed, states: Mapping[int, str], *, is_over: bool) -> F
         dry_run=SkipReason.DRY_RUN in total.skipped,
         under_way=not is_over,
         batches=len(batches),
+        deletions=add_up_deletions(
+            pushed.get(("deletions", -1), {}).get(VERDICT),
+            [by_key.get(METRICS) for (task, _), by_key in pushed.items() if task == "delete_batch"],
+        ),
     )
 
 
@@ -187,7 +185,7 @@ def sum_figures(parts: Sequence[Figures]) -> Figures:
         is_more_expected=any(part.is_more_expected for part in parts),
         copied=sum(part.copied for part in parts),
         verified=sum(part.verified for part in parts),
-        skipped=_add_counts(part.skipped for part in parts),
+        skipped=add_up(part.skipped for part in parts),
         failed=sum(part.failed for part in parts),
         vanished=sum(part.vanished for part in parts),
         unknown=sum(part.unknown for part in parts),
@@ -196,23 +194,16 @@ def sum_figures(parts: Sequence[Figures]) -> Figures:
         objects_per_second=sum(rates) if rates else None,
         requests=sum(sent) if sent else None,
         requests_at_least=any(part.requests_at_least for part in parts),
-        requests_by_kind=_add_counts(part.requests_by_kind for part in parts),
+        requests_by_kind=add_up(part.requests_by_kind for part in parts),
         retried=sum(part.retried for part in parts),
         throttled=sum(part.throttled for part in parts),
         peak_in_flight=max((part.peak_in_flight for part in parts), default=0),
-        limited_milliseconds=_add_counts(part.limited_milliseconds for part in parts),
-        errors_by_code=_add_counts(part.errors_by_code for part in parts),
+        limited_milliseconds=add_up(part.limited_milliseconds for part in parts),
+        errors_by_code=add_up(part.errors_by_code for part in parts),
         errors=tuple(error for part in parts for error in part.errors)[:ERRORS_SHOWN],
         under_way=any(part.under_way for part in parts),
         reported=sum(part.reported for part in parts),
     )
-
-
-def _add_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for one in counts:
-        total.update(one)
-    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
 
 def find_whole_errors(errors: Sequence[str], pushed: Pushed) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from s3copy_tasks.dag.xcom import BATCHES, CONFIG, ENTRIES
 from s3copy_tasks.report.advice import advise, advise_faster, advise_rerun
 
 RUNS_SHOWN = 30
-STEPS = ("preflight", "plan", "copy_batch", "summarize", "publish")
+STEPS = ("preflight", "plan", "copy_batch", "deletions", "delete_batch", "summarize", "publish")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,7 @@ class RunView:
         ticks: marks of the timeline's axis: position in percent, and second.
         entries: the entries of the job.
         advice: what to do about the most frequent codes, as in messages; empty while it is under way.
+        delete_advice: the same about the codes of deletes.
         errors: the first failures, with their whole reasons.
         faster: what would make it faster, by what limited it for longest; empty if that is unknown.
         settings: the config that it used; empty if `preflight` pushed none.
@@ -83,6 +84,7 @@ class RunView:
     ticks: tuple[tuple[float, float], ...]
     entries: tuple[Entry, ...]
     advice: tuple[str, ...]
+    delete_advice: tuple[str, ...]
     errors: tuple[str, ...]
     faster: str
     settings: tuple[Setting, ...]
@@ -193,6 +195,7 @@ def run_view(
         ticks=tuple(ticks(span)),
         entries=tuple(entries(summarized.get(ENTRIES))),
         advice=_advise(row) if row.run.end else (),
+        delete_advice=_advise_deletes(row) if row.run.end else (),
         errors=find_whole_errors(row.figures.errors, pushed) if row.figures else (),
         faster=advise_faster(next(iter(row.figures.limited_milliseconds), "")) if row.figures else "",
         settings=tuple(list_explained_settings(summarized.get(CONFIG))),
@@ -205,6 +208,12 @@ def _advise(row: RunRow) -> tuple[str, ...]:
         return ()
     rerun = advise_rerun(row.figures.failed, row.figures.results, row.run.job)
     return (*advise(row.figures.errors_by_code, row.run.job), *([] if rerun is None else [rerun]))
+
+
+def _advise_deletes(row: RunRow) -> tuple[str, ...]:
+    """Return what to do about errors of deletes; a refusal says itself what to do."""
+    deletions = row.figures.deletions if row.figures else None
+    return tuple(advise(deletions.errors_by_code, row.run.job)) if deletions else ()
 
 
 def entries(pushed: Any) -> list[Entry]:

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from s3copy_tasks.core.metrics import Failure
-from s3copy_tasks.dag.page.shapes import items, mapping, mappings
-
-ERRORS_SHOWN = 100
-_ERROR_CHARACTERS_MAX = 20_000
-_ADDRESS_CHARACTERS_MAX = 2_000
-_GREATEST = 2**63
+from s3copy_tasks.dag.page.deletions import Deletions, parse_deletions
+from s3copy_tasks.dag.page.reading import (
+    read_address,
+    read_count,
+    read_counts,
+    read_failures,
+    read_number,
+    read_texts,
+    read_whole,
+)
+from s3copy_tasks.dag.page.shapes import mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,7 @@ class Figures:
         errors_by_code: exact counts.
         errors: the first failures as text, with keys; a reason may have several lines.
         results: address of the folder with a row for each object; empty if there is none.
+        deletions: what a mirror deleted; None for any other job, or if that is not known yet.
         dry_run: whether the run only planned.
         under_way: whether these are figures so far; what a batch skips and verifies is added at its end.
         batches: of a run without a summary: how many batches it has; None if it has a summary.
@@ -79,6 +84,7 @@ class Figures:
     errors_by_code: Mapping[str, int] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
     results: str = ""
+    deletions: Deletions | None = None
     dry_run: bool = False
     under_way: bool = False
     batches: int | None = None
@@ -121,7 +127,7 @@ def parse_figures(value: Any) -> Figures | None:
         found=read_count(value, "total_files_found"),
         copied=copied,
         verified=read_count(value, "files_verified"),
-        skipped=_counts(value, "files_skipped"),
+        skipped=read_counts(value, "files_skipped"),
         failed=read_count(value, "files_failed"),
         vanished=read_count(value, "files_vanished"),
         unknown=read_count(value, "files_unknown"),
@@ -129,21 +135,22 @@ def parse_figures(value: Any) -> Figures | None:
         seconds=seconds,
         objects_per_second=_rate(value, "objects_per_second", copied, seconds),
         bytes_per_second=_rate(value, "bytes_per_second", transferred, seconds),
-        requests=sum(_counts(requests, "by_kind").values())
+        requests=sum(read_counts(requests, "by_kind").values())
         if isinstance(requests, dict)
         else read_whole(requests),
         requests_at_least=True in (value.get("requests_at_least"), mapping(requests).get("at_least")),
-        requests_by_kind=_counts(value, "requests_by_kind") or _counts(mapping(requests), "by_kind"),
+        requests_by_kind=read_counts(value, "requests_by_kind") or read_counts(mapping(requests), "by_kind"),
         retried=read_count(sent, "retried") or read_count(value, "requests_retried"),
         throttled=read_count(sent, "throttled") or read_count(value, "requests_throttled"),
         latency=_seconds(value.get("latency_seconds")),
         peak_in_flight=read_count(sent, "peak_in_flight"),
         limited_milliseconds=_limited(value),
-        dollars=_number(value, "cost_usd"),
-        errors_by_code=_counts(errors if isinstance(errors, dict) else value, "by_code")
-        or _counts(value, "errors_by_code"),
-        errors=_texts(value.get("errors")) or _failures(errors),
-        results=_address(value.get("results")),
+        dollars=read_number(value, "cost_usd"),
+        errors_by_code=read_counts(errors if isinstance(errors, dict) else value, "by_code")
+        or read_counts(value, "errors_by_code"),
+        errors=read_texts(value.get("errors")) or read_failures(errors),
+        results=read_address(value.get("results")),
+        deletions=parse_deletions(value.get("deletions")),
         dry_run=value.get("dry_run") is True,
     )
 
@@ -158,29 +165,9 @@ def parse_progress(value: Any) -> Figures | None:
         copied=read_count(value, "copied"),
         failed=read_count(value, "failed"),
         transferred=read_count(value, "bytes"),
-        objects_per_second=_number(value, "objects_per_second"),
+        objects_per_second=read_number(value, "objects_per_second"),
         under_way=True,
     )
-
-
-def read_whole(value: Any) -> int | None:
-    """Return the value if it is a whole number of a sane size."""
-    return value if isinstance(value, int) and _is_sane(value) else None
-
-
-def read_count(value: Mapping[str, Any], name: str) -> int:
-    """Return a count, 0 if it is missing: metrics of a batch leave zeros out."""
-    return read_whole(value.get(name)) or 0
-
-
-def _number(value: Mapping[str, Any], name: str) -> float | None:
-    found = value.get(name)
-    return float(found) if isinstance(found, int | float) and _is_sane(found) else None
-
-
-def _is_sane(value: float) -> bool:
-    """Return whether a number can be added and shown: an XCom may hold any, even what JSON does not allow."""
-    return not isinstance(value, bool) and abs(value) <= _GREATEST
 
 
 def _duration(value: Mapping[str, Any]) -> float | None:
@@ -190,52 +177,27 @@ def _duration(value: Mapping[str, Any]) -> float | None:
         between = (ended - began).total_seconds()
     except (KeyError, TypeError, ValueError):
         between = None
-    seconds = _number(value, "duration_seconds")
+    seconds = read_number(value, "duration_seconds")
     return between if seconds is None else seconds
 
 
 def _rate(value: Mapping[str, Any], name: str, amount: int, seconds: float | None) -> float | None:
     """Return the pushed rate; runs of earlier versions pushed none, so it is computed."""
-    rate = _number(value, name)
+    rate = read_number(value, name)
     if rate is None and seconds:
         return amount / seconds
     return rate
 
 
-def _counts(value: Mapping[str, Any], name: str) -> dict[str, int]:
-    """Return counts by name, the largest first, without zeros."""
-    counts = {str(key): count for key, count in mapping(value.get(name)).items() if read_whole(count)}
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
 def _seconds(value: Any) -> dict[str, float]:
     found = mapping(value)
-    return {name: found[name] for name in ("p50", "p95", "p99") if _number(found, name) is not None}
+    return {name: found[name] for name in ("p50", "p95", "p99") if read_number(found, name) is not None}
 
 
 def _limited(value: Mapping[str, Any]) -> dict[str, int]:
     """Return milliseconds by bottleneck, of a batch's metrics or of a summary, which has seconds."""
     found = mapping(value.get("limited_by"))
-    summarized = {name: round(1_000 * (_number(found, name) or 0.0)) for name in found}
-    return _counts(mapping(value.get("requests")), "limited_milliseconds") or _counts({"": summarized}, "")
-
-
-def _address(value: Any) -> str:
-    return value[:_ADDRESS_CHARACTERS_MAX] if isinstance(value, str) else ""
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(str(text)[:_ERROR_CHARACTERS_MAX] for text in items(value)[:ERRORS_SHOWN])
-
-
-def _failures(errors: Any) -> tuple[str, ...]:
-    """Return the failures in the metrics of a batch or a step as text, like those of the summary."""
-    return tuple(_describe(failure) for failure in mappings(mapping(errors).get("first"))[:ERRORS_SHOWN])
-
-
-def _describe(failure: Mapping[str, Any]) -> str:
-    """Return a failure as text; only its message may have several lines."""
-    message = str(failure.get("message", ""))[:_ERROR_CHARACTERS_MAX]
-    key, code = (str(failure.get(name, "")) for name in ("key", "code"))
-    known = Failure(entry=-1, key=key, code=code, message="", attempts=read_count(failure, "attempts"))
-    return f"{known}{message}"
+    summarized = {name: round(1_000 * (read_number(found, name) or 0.0)) for name in found}
+    return read_counts(mapping(value.get("requests")), "limited_milliseconds") or read_counts(
+        {"": summarized}, ""
+    )

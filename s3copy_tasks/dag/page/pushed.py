@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from s3copy_tasks.dag.page.adding import RESULT
 from s3copy_tasks.dag.page.shapes import plain
 from s3copy_tasks.dag.storable import unescape
-from s3copy_tasks.dag.xcom import METRICS, OUTSIDE, PROGRESS
+from s3copy_tasks.dag.xcom import METRICS, OUTSIDE, PROGRESS, VERDICT
 
 _ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 _PUSHED = ("running", "success", "failed", "skipped", "up_for_retry", "deferred")
@@ -37,7 +37,7 @@ def summaries(session: Session, run_pks: Collection[int]) -> dict[int, Any]:
     is_outdated = exists().where(
         added.dag_id == TaskInstance.dag_id,
         added.run_id == TaskInstance.run_id,
-        added.task_id.in_(("preflight", "plan", "copy_batch")),
+        added.task_id.in_(("preflight", "plan", "copy_batch", "deletions", "delete_batch")),
         or_(
             added.state.is_(None),
             added.state.not_in(_ENDED),
@@ -83,6 +83,8 @@ def pushed_before_summary(
                 and_(XComModel.task_id == "preflight", XComModel.key == METRICS),
                 and_(XComModel.task_id == "plan", XComModel.key.in_((METRICS, OUTSIDE, RESULT))),
                 and_(XComModel.task_id == "copy_batch", XComModel.key.in_((METRICS, PROGRESS))),
+                and_(XComModel.task_id == "deletions", XComModel.key == VERDICT),
+                and_(XComModel.task_id == "delete_batch", XComModel.key == METRICS),
             ),
             TaskInstance.state.in_(_PUSHED),
         )
