@@ -12,6 +12,7 @@ from s3copy_tasks.config.duration import parse_duration
 from s3copy_tasks.config.lists import build_key_list, build_results
 from s3copy_tasks.config.notify import Notify
 from s3copy_tasks.core.job import (
+    Approval,
     Filters,
     Mirror,
     ObjectEntry,
@@ -81,6 +82,8 @@ class CopyJob:
         modified_since: template of a date.
         results: where a row for each object is written; None means nowhere.
         mirror: what a run may delete, without entries, which `render_job` fills in; None means nothing.
+        approvers: ids of the users who may approve deletes; none means whoever Airflow lets answer.
+        answer_within: how long a run waits for that.
         retries: of a task, by Airflow.
         airflow: how Airflow runs the tasks.
         notify: who is notified of how a run ended.
@@ -113,6 +116,8 @@ class CopyJob:
     retries: int
     results: ResultsPlace | None
     mirror: Mirror | None
+    approvers: tuple[str, ...]
+    answer_within: timedelta | None
     airflow: AirflowOptions
     notify: Notify
     config: str
@@ -158,6 +163,8 @@ class CopyJob:
             retries=failure["retries"],
             results=build_results(document["results"], destination),
             mirror=_build_mirror(document["mirror"]),
+            approvers=tuple((document["mirror"] or {}).get("approvers", ())),
+            answer_within=parse_duration((document["mirror"] or {}).get("answer_within")),
             airflow=AirflowOptions.of(airflow),
             notify=Notify.of(document["notify"]),
             config=canonical(effective),
@@ -192,6 +199,7 @@ def _build_mirror(section: dict[str, Any] | None) -> Mirror | None:
     return Mirror(
         max_deleted_objects=section["max_deleted_objects"],
         max_deleted_percent=section["max_deleted_percent"],
+        approval=Approval(section["approval"]),
         allows_unversioned=section["unversioned"] == "allow",
     )
 

@@ -175,12 +175,17 @@ class DeletePlan:
     """What a run would delete.
 
     Attributes:
-        batches: none if there are more extraneous objects than the run may delete.
+        batches: none if there are more extraneous objects than the run can delete.
         groups: the totals of each group.
     """
 
     batches: tuple[DeleteBatch, ...] = ()
     groups: tuple[GroupPlan, ...] = ()
+
+    @property
+    def plan_id(self) -> str | None:
+        """Names what would be deleted; None if nothing can be."""
+        return self.batches[0].plan_id if self.batches else None
 
     @property
     def extraneous(self) -> int:

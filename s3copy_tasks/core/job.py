@@ -90,6 +90,14 @@ class Filters:
     modified_since: datetime | None = None
 
 
+class Approval(StrEnum):
+    """When a person has to approve what a run deletes."""
+
+    NEVER = "never"
+    ALWAYS = "always"
+    ABOVE_CAPS = "above_caps"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirror:
     """What a job may delete of what its sources no longer have: docs/design/deleting.md.
@@ -98,6 +106,7 @@ class Mirror:
         max_deleted_objects: limit of deletes in one run, at most 100,000; 0 only reports what is extraneous.
         max_deleted_percent: limit in percent of the destination's objects in scope: of each group of entries,
             and of the run.
+        approval: when a person decides; above the limits only then anything is deleted.
         allows_unversioned: delete where versioning is not enabled, and so nothing can be undone.
         on_aws: preflight found that the destination is AWS's S3: it compares the ETags of DeleteObjects, and
             two names are never one key.
@@ -110,6 +119,7 @@ class Mirror:
 
     max_deleted_objects: int
     max_deleted_percent: float
+    approval: Approval = Approval.NEVER
     allows_unversioned: bool = False
     on_aws: bool = False
     prefixes: tuple[PrefixEntry, ...] = ()
@@ -120,6 +130,12 @@ class Mirror:
         if not 0 <= objects <= DELETED_OBJECTS_MAX or not 0 < percent <= 100:  # noqa: PLR2004 - all of them
             msg = f"mirror: limits out of range: {objects} objects, {percent} percent"
             raise ConfigError(msg, code=Code.INVALID_CONFIG)
+
+    @property
+    def most_deleted(self) -> int:
+        """How many objects a run can delete at all, approved or not."""
+        is_limited = self.approval is Approval.NEVER or not self.max_deleted_objects
+        return self.max_deleted_objects if is_limited else DELETED_OBJECTS_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ HAS_PAGES = AIRFLOW >= (3, 1)
 """Whether plugins can add pages to Airflow's UI."""
 HAS_DEADLINES = AIRFLOW >= (3, 1)
 """Whether a Dag can have a deadline."""
+HAS_APPROVALS = AIRFLOW >= (3, 1)
+"""Whether a task can wait for the answer of a person."""
 HAS_TASK_STATE = AIRFLOW >= (3, 3)
 """Whether a task's context has `task_state_store`, which survives its retries."""
 HAS_IMPORTERS = AIRFLOW >= (3, 4)
@@ -38,6 +40,7 @@ else:
 
 __all__ = [
     "AIRFLOW",
+    "HAS_APPROVALS",
     "HAS_DEADLINES",
     "HAS_IMPORTERS",
     "HAS_PAGES",

@@ -20,7 +20,13 @@ from s3copy_tasks.config.check.schedule import asset_uri, resolve_cron
 from s3copy_tasks.config.layers import ENDINGS
 from s3copy_tasks.config.load import load_job
 from s3copy_tasks.config.show.report import as_text
-from s3copy_tasks.dag.airflow_versions import CronDataIntervalTimetable, conf, find_executors
+from s3copy_tasks.core.job import Approval
+from s3copy_tasks.dag.airflow_versions import (
+    HAS_APPROVALS,
+    CronDataIntervalTimetable,
+    conf,
+    find_executors,
+)
 from s3copy_tasks.dag.notify import build_deadline, publish_callbacks, summary_callbacks
 from s3copy_tasks.dag.parameters import declare_parameters
 from s3copy_tasks.dag.registered import find_importer
@@ -195,6 +201,10 @@ def _add_deletes(job: CopyJob, effective: Any, copies: Any) -> list[Any]:
 
     judged = deletions()
     copies >> judged
+    if HAS_APPROVALS and job.mirror is not None and job.mirror.approval is not Approval.NEVER:
+        from s3copy_tasks.dag.approval import ApproveDeletes  # noqa: PLC0415 - Airflow 3.0 can't import it
+
+        copies >> ApproveDeletes(task_id="approve", config=job) >> judged
     return [judged, delete_batch.partial(job=effective).expand(batch=judged)]
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.batch import Batch
-from s3copy_tasks.core.deletions import DeleteMetrics, DeletePlan
+from s3copy_tasks.core.deletions import DeleteBatch, DeleteMetrics, DeletePlan
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.dag.xcom import (
+    DELETE,
     EXTRANEOUS,
     METRICS,
     OUTSIDE,
@@ -80,6 +81,20 @@ def pull_delete_plan(context: Context) -> DeletePlan | None:
     """Return what a run found extraneous; None if it has no plan, or its job is not a mirror."""
     plain = pull(context, "plan", EXTRANEOUS)
     return None if plain is None else load(DeletePlan, plain)
+
+
+def is_plan_approved(context: Context, plan_id: str | None) -> bool:
+    """Return whether a person has approved the deletes of a plan, as `approve` has returned it."""
+    answer = pull(context, "approve")
+    return plan_id is not None and answer == {"answer": DELETE, "plan_id": plan_id}
+
+
+def withdraw_unapproved(context: Context, batch: DeleteBatch) -> DeleteBatch:
+    """Return a batch, which may delete nothing if its plan had to be approved, and no longer is."""
+    judged = pull(context, "deletions", VERDICT)
+    by_approval = judged is None or load(Verdict, judged).by_approval
+    is_allowed = not by_approval or is_plan_approved(context, batch.plan_id)
+    return batch if is_allowed else replace(batch, not_after=None)
 
 
 def pull_deletes(context: Context, job: EffectiveJob) -> Deletes | None:

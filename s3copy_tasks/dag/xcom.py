@@ -34,6 +34,8 @@ EXTRANEOUS = "extraneous"
 """Of `plan`: what the destination of a mirror has and no source; a `DeletePlan`."""
 VERDICT = "verdict"
 """Of `deletions`: whether the run may delete that; a `Verdict`."""
+DELETE, KEEP = "delete", "keep"
+"""The answers that `approve` returns, with the id of the plan."""
 METRICS = "metrics"
 """Of `summarize` and of the operator: the run's metrics. Of a batch: see
 `dump_batch_metrics`. Of a failed step before the copies: see `dump_failed_step`."""

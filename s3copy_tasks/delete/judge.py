@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.deletions import DeleteCounts, DeleteMetrics, KeptReason
+from s3copy_tasks.core.job import Approval
 from s3copy_tasks.core.metrics import Errors, Failure
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.errors import Code
@@ -37,6 +38,7 @@ class Circumstances:
         is_backfill: the run is one of a backfill: its source may be as it was long ago.
         other_runs: runs of the same job that are running now.
         overlap: what another job writes in the scope of this one; None if there is none.
+        is_approved: a person has approved the deletes of exactly this plan.
     """
 
     metrics: TransferMetrics
@@ -45,6 +47,7 @@ class Circumstances:
     is_backfill: bool = False
     other_runs: int = 0
     overlap: str | None = None
+    is_approved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,16 +57,26 @@ class Verdict:
     Attributes:
         kept: why everything is kept; None if it is deleted.
         reason: for people, with the numbers; None unless the run is refused to delete.
+        by_approval: it deletes because a person has approved that: each batch checks the answer again.
     """
 
     kept: KeptReason | None = None
     reason: str | None = None
+    by_approval: bool = False
 
 
 def wants_to_delete(job: EffectiveJob, plan: DeletePlan) -> bool:
     """Return whether a run deletes something if it is not refused: only then are its circumstances asked."""
     mirror = job.mirror
     return bool(mirror is not None and mirror.max_deleted_objects and plan.to_delete and not job.dry_run)
+
+
+def needs_approval(job: EffectiveJob, plan: DeletePlan) -> bool:
+    """Return whether a run deletes only what a person has approved; there may be other reasons against it."""
+    mirror = job.mirror
+    if mirror is None or mirror.approval is Approval.NEVER or not wants_to_delete(job, plan):
+        return False
+    return mirror.approval is Approval.ALWAYS or any(_find_caps_exceeded(job, mirror, plan))
 
 
 def judge_deletes(job: EffectiveJob, plan: DeletePlan, circumstances: Circumstances) -> Verdict:
@@ -75,13 +88,14 @@ def judge_deletes(job: EffectiveJob, plan: DeletePlan, circumstances: Circumstan
         return Verdict(kept=KeptReason.DRY_RUN)
     if not mirror.max_deleted_objects:
         return Verdict(kept=KeptReason.REPORT_ONLY)
+    by_approval = needs_approval(job, plan)
     reasons = [
         *_find_unfinished(circumstances.metrics),
         *_find_empty_sources(job, plan),
-        *_find_caps_exceeded(job, mirror, plan),
+        *_find_limit(job, mirror, plan, circumstances),
         *_find_other_clients(job, mirror, circumstances),
     ]
-    return refuse(mirror, plan, reasons) if reasons else Verdict()
+    return refuse(mirror, plan, reasons) if reasons else Verdict(by_approval=by_approval)
 
 
 def refuse(mirror: Mirror, plan: DeletePlan, reasons: Sequence[str]) -> Verdict:
@@ -112,6 +126,18 @@ def _find_empty_sources(job: EffectiveJob, plan: DeletePlan) -> Iterator[str]:
             f"{names} {'has' if len(empty) == 1 else 'have'} no object, which is more often a mistake than "
             "meant. If it is meant, delete the destination by hand"
         )
+
+
+def _find_limit(
+    job: EffectiveJob, mirror: Mirror, plan: DeletePlan, circumstances: Circumstances
+) -> Iterator[str]:
+    """Yield why the number of deletes is against them, unless a person has approved it."""
+    if not needs_approval(job, plan):
+        yield from _find_caps_exceeded(job, mirror, plan)
+    elif plan.to_delete > mirror.most_deleted:
+        yield f"no run deletes more than {mirror.most_deleted:,}, approved or not"
+    elif not circumstances.is_approved:
+        yield "it was not approved: the answer was Keep, or there was none in time"
 
 
 def _find_caps_exceeded(job: EffectiveJob, mirror: Mirror, plan: DeletePlan) -> Iterator[str]:

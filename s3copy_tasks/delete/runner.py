@@ -130,7 +130,7 @@ class _BatchWork:
     def is_allowed(self, now: datetime) -> bool:
         """Return whether the batch is not too late, and its deletes can be undone, or need not be."""
         if self._batch.not_after is None or now > self._batch.not_after:
-            msg = "the plan is too old, or nothing allowed its deletes. Run again from the start"
+            msg = "the deletes were allowed too long ago, or no longer are. Clear the run from `plan` onward"
             self._account.keep_all(RequestError(msg, code=Code.NOT_PROVEN))
             return False
         try:

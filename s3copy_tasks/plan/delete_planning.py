@@ -49,7 +49,7 @@ def plan_deletes(
     """
     if job.mirror is None:
         return DeletePlan()
-    limit = job.mirror.max_deleted_objects
+    limit = job.mirror.most_deleted
     planner = DeletePlanner(job, limit, sizes)
     listing = Listing(job, pace_stores(stores, sender), reach=WHOLE)
     for group in group_mirror(job):
@@ -63,7 +63,7 @@ def _plan_group(
     """Add a group to a plan; what the names of a server may confuse is kept."""
     mirror, group = whole.job.mirror, whole.group
     may_confuse = mirror is not None and not mirror.on_aws
-    limit = mirror.max_deleted_objects if mirror is not None and may_confuse else 0
+    limit = mirror.most_deleted if mirror is not None and may_confuse else 0
     extraneous: list[S3Object] = []
     others = list(group.writers)
     planner.begin_group(group)

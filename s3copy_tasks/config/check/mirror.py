@@ -31,7 +31,8 @@ def check_mirror(document: dict[str, Any], entries: Entries) -> Iterator[Finding
         document: of the job.
         entries: of the job.
     """
-    if find_section(document, "mirror") is None:
+    section = find_section(document, "mirror")
+    if section is None:
         return
     if find_section(document, "from") is not None:
         words = (
@@ -52,6 +53,11 @@ def check_mirror(document: dict[str, Any], entries: Entries) -> Iterator[Finding
             "versioned, nor what other jobs write to it by its name"
         )
         yield Finding(parts=_BUCKET, code=Code.WRONG_FORM, message=words)
+    if section.get("approvers") and section.get("approval", "never") == "never":
+        words = (
+            "without mirror.approval, no one is asked. Write approval: above_caps or always, or remove them"
+        )
+        yield Finding(parts=(*_SECTION, "approvers"), code=Code.EXCLUSIVE_FIELDS, message=words, at_name=True)
     yield from _check_templates(entries)
 
 

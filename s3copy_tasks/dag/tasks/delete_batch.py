@@ -9,6 +9,7 @@ from s3copy_tasks.core.deletions import DeleteBatch
 from s3copy_tasks.core.job import EffectiveJob
 from s3copy_tasks.dag.airflow_versions import AirflowException, AirflowFailException
 from s3copy_tasks.dag.outcome import airflow_errors, is_retried, stop_on_sigterm
+from s3copy_tasks.dag.pulled import withdraw_unapproved
 from s3copy_tasks.dag.rate import share_rate
 from s3copy_tasks.dag.storable import make_label
 from s3copy_tasks.dag.xcom import METRICS, dump_batch_metrics, load, push
@@ -51,7 +52,8 @@ def delete_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -
         share_rate(effective, loaded, sender, context),
     ):
         stores = Sides.from_job(effective).stores
-        run_batch(effective, loaded, stores, counted=counted, sender=sender, reader=reader)
+        allowed = withdraw_unapproved(context, loaded)
+        run_batch(effective, allowed, stores, counted=counted, sender=sender, reader=reader)
     metrics = counted.metrics()
     reason = judge_delete_batch(metrics)
     if reason is not None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.config.catalog import explain_other_writer
 from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.dag.outcome import airflow_errors, will_retry
-from s3copy_tasks.dag.pulled import pull_copies, pull_delete_plan
+from s3copy_tasks.dag.pulled import is_plan_approved, pull_copies, pull_delete_plan
 from s3copy_tasks.dag.xcom import VERDICT, dump, push
-from s3copy_tasks.delete.judge import VALID_FOR, Circumstances, judge_deletes, refuse
+from s3copy_tasks.delete.judge import VALID_FOR, Circumstances, Verdict, judge_deletes, refuse
 from s3copy_tasks.delete.versioning import explain_unread, read_versioning
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.report import events
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.core.deletions import DeletePlan
-    from s3copy_tasks.core.job import Mirror
     from s3copy_tasks.dag.pulled import Copies
-    from s3copy_tasks.delete.judge import Verdict
 
 _BACKFILL = "backfill"
 _RUNNING = "running"
@@ -40,7 +38,8 @@ def deletions(config: CopyJob, context: Context) -> list[dict[str, Any]]:
     if copies is None or plan is None or copies.job.mirror is None:
         return []
     with airflow_errors():
-        verdict = _judge(copies, copies.job.mirror, plan, config, context)
+        is_approved = is_plan_approved(context, plan.plan_id)
+        verdict = judge_run(copies, plan, config, context, is_approved=is_approved)
     push(context, VERDICT, dump(verdict))
     if verdict.reason is not None:
         events.deletes_refused(copies.job, plan, verdict.reason)
@@ -50,8 +49,17 @@ def deletions(config: CopyJob, context: Context) -> list[dict[str, Any]]:
     return [dump(replace(batch, not_after=not_after)) for batch in plan.batches]
 
 
-def _judge(copies: Copies, mirror: Mirror, plan: DeletePlan, config: CopyJob, context: Context) -> Verdict:
-    job = copies.job
+def judge_run(
+    copies: Copies, plan: DeletePlan, config: CopyJob, context: Context, *, is_approved: bool
+) -> Verdict:
+    """Return whether a run may delete now.
+
+    Raises:
+        CopyError: the versioning of the destination could not be read, and a retry may help.
+    """
+    job, mirror = copies.job, copies.job.mirror
+    if mirror is None:
+        return Verdict()
     try:
         is_versioned = read_versioning(job, plan, lambda: Sides.from_job(job).stores)
     except CopyError as error:
@@ -65,6 +73,7 @@ def _judge(copies: Copies, mirror: Mirror, plan: DeletePlan, config: CopyJob, co
         is_backfill=context["dag_run"].run_type == _BACKFILL,
         other_runs=_count_other_runs(context),
         overlap=explain_other_writer(config),
+        is_approved=is_approved,
     )
     return judge_deletes(job, plan, circumstances)
 

@@ -11,11 +11,14 @@ from s3copy_tasks.config.check.dates import run_names
 from s3copy_tasks.config.load import load_warnings
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.explain import provenance
+from s3copy_tasks.core.job import Approval
+from s3copy_tasks.dag.airflow_versions import HAS_APPROVALS, airflow_version
 from s3copy_tasks.dag.notify import warn_of_ignored_fields
 from s3copy_tasks.dag.notify.recipients import check_recipients
 from s3copy_tasks.dag.outcome import airflow_errors, push_reason
 from s3copy_tasks.dag.parameters import read_folder, read_manifest, read_parameters
 from s3copy_tasks.dag.xcom import CONFIG, dump_job, push
+from s3copy_tasks.errors import Code, ConfigError
 from s3copy_tasks.preflight.preflight import preflight as check
 from s3copy_tasks.report import events
 from s3copy_tasks.s3.connections import Sides
@@ -39,6 +42,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
         for warning in load_warnings(job.file):
             log.warning("the config has a warning", problem=str(warning))
         check_recipients(job)
+        check_approval(job)
         effective = render_job(
             job,
             template_names(context, parameters),
@@ -55,6 +59,20 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
         events.list_found(proven.job, proven.on_list)
         events.preflight_passed(effective, proven.not_proven, proven.relay)
         return dump_job(proven.job)
+
+
+def check_approval(job: CopyJob) -> None:
+    """Refuse a job that waits for an answer where Airflow can't ask.
+
+    Raises:
+        ConfigError: Airflow is older than 3.1.
+    """
+    if job.mirror is not None and job.mirror.approval is not Approval.NEVER and not HAS_APPROVALS:
+        msg = (
+            f"{job.file}: mirror.approval: needs Airflow 3.1 or newer, and this is {airflow_version}. Write "
+            "approval: never, or upgrade"
+        )
+        raise ConfigError(msg, code=Code.INVALID_CONFIG)
 
 
 def _push_config(job: CopyJob, context: Context) -> None:

@@ -13,7 +13,7 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeDeleteMarker, s3_backends
 from werkzeug.serving import make_server
 
 from tests.support.s3.servers.endpoint import SOURCE_ACCOUNT, Endpoint
@@ -47,7 +47,12 @@ def put_many(bucket: str, objects: Mapping[str, bytes]) -> None:
 def contents(account: str, bucket: str) -> dict[str, tuple[bytes, dict[str, str]]]:
     """Return every object of a bucket with its user metadata, behind the server's back."""
     keys = s3_backends[account]["aws"].get_bucket(bucket).keys
-    return {name: (keys[name].value, dict(keys[name].metadata)) for name in keys}
+    found = {name: keys[name] for name in keys}
+    return {
+        name: (key.value, dict(key.metadata))
+        for name, key in found.items()
+        if not isinstance(key, FakeDeleteMarker)
+    }
 
 
 def missing() -> None:

@@ -1,0 +1,119 @@
+"""A person approves deletes in a real Airflow: the answer decides, for the plan that was asked about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from s3copy_tasks.dag.airflow_versions import HAS_APPROVALS
+from tests.support.s3.servers import WRITER, put_many
+
+if TYPE_CHECKING:
+    from tests.support.airflow.jobs import Job, Jobs, Run
+    from tests.support.airflow.stack import AirflowStack
+    from tests.support.s3.servers import Endpoint
+
+pytestmark = pytest.mark.skipif(not HAS_APPROVALS, reason="Airflow 3.0 asks no one")
+
+SOURCE = {f"data/{i}": b"x" for i in range(4)}
+OLD = {f"copy/old{i}": b"x" for i in range(3)}
+
+
+@pytest.fixture
+def mirror(jobs: Jobs, server: Endpoint) -> Job:
+    """A mirror that asks above its limits: three objects are extraneous, and the limit is one."""
+    limits = {"max_deleted_objects": 1, "max_deleted_percent": 100, "approval": "above_caps"}
+    job = jobs.make(SOURCE, mirror=limits, failure={"retries": 0})
+    versioned = {"Status": "Enabled"}
+    client = server.client(WRITER)
+    client.put_bucket_versioning(Bucket=job.destination, VersioningConfiguration=versioned)  # type: ignore[typeddict-item]
+    put_many(job.destination, OLD)
+    return job
+
+
+def wait_for_question(airflow: AirflowStack, job: Job, run_id: str) -> dict[str, Any]:
+    """Return the question of a run once it waits for the answer."""
+    found: list[dict[str, Any]] = []
+
+    def asked() -> bool:
+        tasks = airflow.tasks(job.dag_id, run_id)
+        is_waiting = any(
+            (row["task_id"], row["state"]) in {("approve", "deferred"), ("approve", "awaiting_input")}
+            for row in tasks
+        )
+        path = f"dags/{job.dag_id}/dagRuns/{run_id}/hitlDetails"
+        found[:] = airflow.get(path)["hitl_details"] if is_waiting else []
+        return bool(found)
+
+    airflow.until(asked, 120, "a question")
+    return found[0]
+
+
+def answer(airflow: AirflowStack, job: Job, run_id: str, option: str) -> None:
+    """Answer as the form in the UI does."""
+    path = f"/api/v2/dags/{job.dag_id}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+    reply = airflow.http.patch(path, json={"chosen_options": [option], "params_input": {}})
+    reply.raise_for_status()
+
+
+def clear(airflow: AirflowStack, job: Job, run_id: str, task: str) -> None:
+    """Clear a task and what is downstream."""
+    body = {
+        "dry_run": False,
+        "dag_run_id": run_id,
+        "task_ids": [task],
+        "include_downstream": True,
+        "only_failed": False,
+        "reset_dag_runs": True,
+    }
+    reply = airflow.http.post(f"/api/v2/dags/{job.dag_id}/clearTaskInstances", json=body)
+    reply.raise_for_status()
+
+
+def deletions(run: Run) -> dict[str, Any]:
+    found: dict[str, Any] = run.metrics["deletions"]
+    return found
+
+
+def test_approved(mirror: Job, airflow: AirflowStack) -> None:
+    """The option names the number; what was approved is deleted, and nothing else."""
+    run_id = mirror.start()
+    question = wait_for_question(airflow, mirror, run_id)
+    option, keep = question["options"]
+    assert (option.startswith("Delete 3 (plan "), keep) == (True, "Keep")
+    answer(airflow, mirror, run_id, option)
+    run = mirror.end(run_id)
+    assert run.state == "success"
+    assert deletions(run)["deleted"] == 3
+    assert mirror.copied() == mirror.expected()
+
+
+def test_an_old_answer_deletes_nothing(mirror: Job, airflow: AirflowStack) -> None:
+    """Cleared from `plan` after an answer: more is extraneous now, and the old question is answered."""
+    run_id = mirror.start()
+    option = wait_for_question(airflow, mirror, run_id)["options"][0]
+    answer(airflow, mirror, run_id, "Keep")
+    kept = mirror.end(run_id)
+    assert kept.state == "failed"
+    assert "not approved" in deletions(kept)["refused"]
+    put_many(mirror.destination, {"copy/late": b"x"})
+    clear(airflow, mirror, run_id, "plan")
+    airflow.until(
+        lambda: (
+            airflow.get(f"dags/{mirror.dag_id}/dagRuns/{run_id}")["state"] in {"success", "failed"}
+            or bool(_try_answer(airflow, mirror, run_id, option))
+        ),
+        120,
+        "an answer",
+    )
+    run = mirror.end(run_id)
+    assert run.state == "failed"
+    assert deletions(run)["deleted"] == 0
+    assert {*OLD, "copy/late"} <= set(mirror.copied())
+
+
+def _try_answer(airflow: AirflowStack, job: Job, run_id: str, option: str) -> bool:
+    """Answer a question that may not be there yet, or be answered already."""
+    path = f"/api/v2/dags/{job.dag_id}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+    return airflow.http.patch(path, json={"chosen_options": [option], "params_input": {}}).is_success
