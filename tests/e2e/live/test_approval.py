@@ -25,9 +25,9 @@ def mirror(jobs: Jobs, server: Endpoint) -> Job:
     """A mirror that asks above its limits: three objects are extraneous, and the limit is one."""
     limits = {"max_deleted_objects": 1, "max_deleted_percent": 100, "approval": "above_caps"}
     job = jobs.make(SOURCE, mirror=limits, failure={"retries": 0})
-    versioned = {"Status": "Enabled"}
-    client = server.client(WRITER)
-    client.put_bucket_versioning(Bucket=job.destination, VersioningConfiguration=versioned)  # type: ignore[typeddict-item]
+    server.client(WRITER).put_bucket_versioning(
+        Bucket=job.destination, VersioningConfiguration={"Status": "Enabled"}
+    )
     put_many(job.destination, OLD)
     return job
 

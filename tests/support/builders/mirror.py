@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def make_mirror(**changes: Any) -> EffectiveJob:
     """Return a job that mirrors `in/` to `out/`, with generous limits, and changes of it or its mirror."""
-    names = {"max_deleted_objects", "max_deleted_percent", "allows_unversioned", "on_aws"}
+    names = {"max_deleted_objects", "max_deleted_percent", "allows_unversioned", "approval", "on_aws"}
     limits: dict[str, Any] = {"max_deleted_objects": 1_000, "max_deleted_percent": 100, "on_aws": True}
     limits |= {name: changes.pop(name) for name in names & set(changes)}
     whole = {name: changes.pop(name) for name in ("all_prefixes", "all_objects") if name in changes}

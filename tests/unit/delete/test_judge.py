@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from s3copy_tasks.core.deletions import DeletePlan, GroupPlan, KeptReason
-from s3copy_tasks.core.job import ObjectEntry
+from s3copy_tasks.core.job import Approval, ObjectEntry
 from s3copy_tasks.core.metrics import Errors, TransferMetrics
 from s3copy_tasks.delete.judge import Verdict
 from tests.support.builders.bench import DESTINATION
@@ -121,3 +121,35 @@ def test_an_empty_source_is_asked_of_what_it_would_have_written() -> None:
     assert mirror.run().total.deleted == 1
     mirror.bench.server.put(DESTINATION, "out/lost")
     assert mirror.plan().groups[0].empty_sources == ("a/",)
+
+
+@pytest.mark.parametrize(
+    ("approval", "extraneous", "approved", "deletes"),
+    [
+        ("above_caps", 10, False, True),
+        ("above_caps", 11, False, False),
+        ("above_caps", 11, True, True),
+        ("always", 1, False, False),
+        ("always", 1, True, True),
+        ("always", 11, True, True),
+        ("never", 11, True, False),
+        ("above_caps", 100_000, True, True),
+        ("above_caps", 100_001, True, False),
+    ],
+)
+def test_approval(*, approval: str, extraneous: int, approved: bool, deletes: bool) -> None:
+    """Above the limits, or always, nothing is deleted without it; and never more than the highest limit."""
+    limits = {"approval": Approval(approval), "max_deleted_objects": 10}
+    plan = make_plan((extraneous, extraneous))
+    verdict = judge(plan, {"is_approved": approved}, **limits)
+    assert (verdict.kept is None) is deletes
+    assert verdict.by_approval is (deletes and approved)
+
+
+def test_approval_of_a_failed_run() -> None:
+    """It is one condition among others: a copy that failed is still against all deletes."""
+    failed = TransferMetrics(
+        total_files_found=1, files_failed=1, errors_encountered=Errors(by_code={"AccessDenied": 1})
+    )
+    verdict = judge(make_plan((1, 1)), {"is_approved": True, "metrics": failed}, approval=Approval.ALWAYS)
+    assert verdict.kept is KeptReason.REFUSED

@@ -1,0 +1,79 @@
+"""The question about deletes, and what an answer means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from s3copy_tasks.core.deletions import DeleteBatch, DeletePlan, GroupPlan
+from s3copy_tasks.dag.airflow_versions import HAS_APPROVALS
+from s3copy_tasks.dag.tasks.preflight import check_approval
+from s3copy_tasks.dag.xcom import EXTRANEOUS, dump
+from s3copy_tasks.errors import ConfigError
+from tests.support.builders.documents import document, job_of, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MIRROR = {"max_deleted_objects": 1, "approval": "always", "approvers": ["17"], "answer_within": "4h"}
+OLD_PLAN, PLAN = "0123/run/a/aaaaaabbbbbb", "0123/run/a/ccccccdddddd"
+
+
+class Pulled:
+    """A task instance of a run whose plan has found something extraneous."""
+
+    def __init__(self, plan_id: str, extraneous: int) -> None:
+        batch = DeleteBatch(id=0, of=1, plan_id=plan_id, label="1/1", ranges=())
+        group = GroupPlan(prefix="out/", in_scope=extraneous, extraneous=extraneous)
+        self._plan = dump(DeletePlan(batches=(batch,), groups=(group,)))
+
+    def xcom_pull(self, *, task_ids: str, key: str) -> Any:
+        return self._plan if (task_ids, key) == ("plan", EXTRANEOUS) else None
+
+
+@pytest.mark.skipif(not HAS_APPROVALS, reason="Airflow 3.0 asks no one")
+class TestQuestion:
+    """From Airflow 3.1 on."""
+
+    def test_only_the_plan_that_was_asked_about_is_approved(self) -> None:
+        """Airflow shows the old question of a cleared task: any other option than today's is Keep."""
+        from s3copy_tasks.dag.approval import name_option  # noqa: PLC0415 - Airflow 3.0 can't import it
+        from s3copy_tasks.dag.tasks.approve import read_answer  # noqa: PLC0415
+
+        context: Any = {"ti": Pulled(PLAN, 19_000)}
+
+        def answer(*options: str) -> str:
+            chosen = read_answer(context, {"chosen_options": list(options)})
+            assert chosen["plan_id"] == PLAN
+            return str(chosen["answer"])
+
+        asked = name_option(PLAN, 19_000)
+        assert asked == "Delete 19,000 (plan cccccc)"
+        assert answer(asked) == "delete"
+        for other in (
+            (name_option(OLD_PLAN, 19_000),),
+            (name_option(PLAN, 100),),
+            ("Keep",),
+            ("Delete",),
+            (),
+        ):
+            assert answer(*other) == "keep"
+        assert read_answer(context, {"error": "no trigger"})["answer"] == "keep"
+
+    def test_the_task_waits_as_long_as_the_job_says(self, tmp_path: Path) -> None:
+        """For an answer of its approvers, without retries; the default is Keep."""
+        from s3copy_tasks.dag.factory import build_dag  # noqa: PLC0415
+
+        task: Any = build_dag(job_of(write(tmp_path, document(mirror=MIRROR)))).get_task("approve")
+        limit = getattr(task, "response_timeout", None) or task.execution_timeout
+        assert (limit.total_seconds(), task.retries, task.defaults) == (4 * 3_600, 0, ["Keep"])
+        assert [user["id"] for user in task.assigned_users] == ["17"]
+        assert task.downstream_task_ids == {"deletions"}
+
+
+@pytest.mark.skipif(HAS_APPROVALS, reason="Airflow can ask")
+def test_airflow_3_0_is_refused(tmp_path: Path) -> None:
+    """The job has its Dag, and its run fails before anything is copied."""
+    with pytest.raises(ConfigError, match=r"mirror\.approval: needs Airflow 3\.1"):
+        check_approval(job_of(write(tmp_path, document(mirror=MIRROR))))
