@@ -45,7 +45,11 @@ def judge_run(
     except CopyError as error:
         return refuse(job.mirror, plan, [explain_unread(job, error)])
     circumstances = Circumstances(
-        metrics=metrics, is_versioned=is_versioned, digest=job.digest, overlap=explain_other_writer(config)
+        metrics=metrics,
+        is_versioned=is_versioned,
+        digest=job.digest,
+        overlap=explain_other_writer(config),
+        is_approved=True,  # on the command line, the number is confirmed
     )
     return judge_deletes(job, plan, circumstances)
 

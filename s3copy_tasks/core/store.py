@@ -110,10 +110,12 @@ class DeleteRequest:
     Attributes:
         key: whole key.
         etag: as it was listed, with or without quotes; an object that has another one now is kept.
+        is_conditional: False leaves that to the caller, for a server that lacks conditional deletes.
     """
 
     key: str
     etag: str
+    is_conditional: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from s3copy_tasks.core.objects import same_etag
 from s3copy_tasks.core.store import Deleted, DeleteRequest
 from s3copy_tasks.core.text import can_be_in_xml
 from s3copy_tasks.engine.loop import wait_for
-from s3copy_tasks.errors import AccessError, Code, ConditionError, CopyError, MissingError, RequestError
+from s3copy_tasks.errors import (
+    AccessError,
+    Code,
+    ConditionError,
+    CopyError,
+    MissingError,
+    RequestError,
+    UnsupportedError,
+)
 from s3copy_tasks.report import events
 
 if TYPE_CHECKING:
@@ -18,7 +27,9 @@ if TYPE_CHECKING:
     from s3copy_tasks.engine.paced_store import PacedStore
 
 KEYS_AT_ONCE = 1_000
-"""The limit of DeleteObjects. https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
+"""Objects that are deleted side by side."""
+_KEYS_OF_A_REQUEST = 250
+"""DeleteObjects takes 1,000. But S3 counts keys: where its burst is small, it would refuse most of these."""
 _SUSPICIOUS_KEYS = 10
 
 Outcome: TypeAlias = Deleted | CopyError
@@ -32,15 +43,19 @@ class Deleter:
         destination: the store of the destination.
         many_at_once: the server compares the ETags of DeleteObjects. Else each object is checked by
             a HEAD, and deleted by a request of its own.
+        can_undo: the bucket is versioned. Then a server that lacks conditional deletes may delete by the
+            HEAD alone: what another client writes in between is kept as a version.
 
     Attributes:
         outcomes: by key; None if it may be deleted, and the answer is missing. What was not attempted is
             not in it.
     """
 
-    def __init__(self, destination: PacedStore, *, many_at_once: bool) -> None:
+    def __init__(self, destination: PacedStore, *, many_at_once: bool, can_undo: bool) -> None:
         self._destination = destination
         self._many_at_once = many_at_once
+        self._can_undo = can_undo
+        self._is_conditional = True
         self.outcomes: dict[str, Outcome | None] = {}
 
     def delete(self, requests: Sequence[DeleteRequest]) -> None:
@@ -60,8 +75,12 @@ class Deleter:
 
     async def _delete_chunk(self, chunk: Sequence[DeleteRequest]) -> None:
         together = [each for each in chunk if self._many_at_once and can_be_in_xml(each.key)]
-        if together:
-            await self._delete_together(together)
+        await asyncio.gather(
+            *(
+                self._delete_together(together[first : first + _KEYS_OF_A_REQUEST])
+                for first in range(0, len(together), _KEYS_OF_A_REQUEST)
+            )
+        )
         alone = [each for each in chunk if self.outcomes.get(each.key) is None]
         stopped = await asyncio.gather(*map(self._delete_one, alone), return_exceptions=True)
         for error in filter(None, stopped):
@@ -78,6 +97,13 @@ class Deleter:
         self.outcomes[request.key] = await self._try_delete(request)
 
     async def _try_delete(self, request: DeleteRequest) -> Outcome:
+        outcome = await self._delete_if_unchanged(replace(request, is_conditional=self._is_conditional))
+        if not isinstance(outcome, UnsupportedError) or not self._can_undo:
+            return outcome
+        self._is_conditional = False
+        return await self._delete_if_unchanged(replace(request, is_conditional=False))
+
+    async def _delete_if_unchanged(self, request: DeleteRequest) -> Outcome:
         try:
             there = await self._destination.head_object(request.key)
             if there is None:

@@ -169,7 +169,11 @@ class _BatchWork:
         """Delete objects, and count what became of each."""
         if not proven:
             return
-        deleter = Deleter(self._sides.destination, many_at_once=self._mirror.on_aws)
+        deleter = Deleter(
+            self._sides.destination,
+            many_at_once=self._mirror.on_aws,
+            can_undo=not self._mirror.allows_unversioned,
+        )
         try:
             deleter.delete([DeleteRequest(key=each.found.key, etag=each.found.etag) for each in proven])
         except CopyError as error:

@@ -34,6 +34,7 @@ def deletions_as_dict(
         "to_delete": plan.to_delete,
         "max_deleted_objects": mirror.max_deleted_objects,
         "max_deleted_percent": mirror.max_deleted_percent,
+        "approval": str(mirror.approval),
         "refused": refused,
         "groups": [
             {
@@ -73,4 +74,6 @@ def deletions_line(deletions: Mapping[str, Any]) -> Text:
     if not limit:
         return Text(f"{numbers} are extraneous; max_deleted_objects is 0, so that nothing is deleted")
     percent = deletions["max_deleted_percent"]
-    return Text(f"would delete {numbers} after the copies, limits {limit:,} and {percent:g} %")
+    would = f"would delete {numbers} after the copies, limits {limit:,} and {percent:g} %"
+    approval = deletions["approval"]
+    return Text(would if approval == "never" else f"{would}, mirror.approval: {approval}")

@@ -47,12 +47,15 @@ class BucketDeletes(BucketRequests):
     async def delete_object(self, request: DeleteRequest) -> Deleted:
         """Delete the current version of an object, if it still has its ETag; see `Store`."""
         _check_etag(request)
-        asked = {**self._asked, "Key": request.key, "IfMatch": request.etag}
+        asked = {**self._asked, "Key": request.key}
+        if request.is_conditional:
+            asked["IfMatch"] = request.etag
         try:
             return parse_deleted(await self._call("DeleteObject", asked))
         except UnsupportedError as error:
             msg = (
-                f"{error.reason}. The server lacks conditional deletes: a mirror can't delete anything there"
+                f"{error.reason}. The server lacks conditional deletes, so a mirror deletes there only in a "
+                "bucket with versioning"
             )
             raise UnsupportedError(msg, code=error.code) from None
         except CopyError as error:

@@ -20,7 +20,7 @@ from s3copy_tasks.core.objects import ObjectDetails, S3Object
 from s3copy_tasks.core.store import ABSENT, Deleted, ListedUpload, Page, UploadMarker, UploadPage
 from s3copy_tasks.core.text import can_be_in_xml
 from s3copy_tasks.core.verify import Confirmation
-from s3copy_tasks.errors import ConditionError, CopyError, MissingError, RequestError
+from s3copy_tasks.errors import ConditionError, CopyError, MissingError, RequestError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -101,6 +101,7 @@ class MemoryServer:
         self.buckets: dict[str, dict[str, Stored]] = {}
         self.versioning: dict[str, str] = {}
         self.markers: dict[tuple[str, str], str] = {}
+        self.lacks_conditional_deletes = False
         self.uploads: dict[str, Upload] = {}
         self.before: list[Hook] = []
         self.after: list[Hook] = []
@@ -334,6 +335,8 @@ class MemoryStore:
 
     def delete_object(self, request: DeleteRequest) -> Deleted:
         with _Request(self._server, Call(verb="delete_object", bucket=self.bucket, key=request.key)):
+            if self._server.lacks_conditional_deletes and request.is_conditional:
+                raise UnsupportedError("If-Match", code="NotImplemented")
             return self._delete(request)
 
     def delete_objects(self, requests: Sequence[DeleteRequest]) -> Mapping[str, Deleted | CopyError]:

@@ -267,3 +267,17 @@ def test_each_delete_has_a_row() -> None:
     marker = mirror.bench.server.markers[DESTINATION, "out/=gone"]
     assert rows["out/=gone"]["destination_version_id"] == marker
     assert rows["out/back2"]["reason"] == "source_exists"
+
+
+@pytest.mark.parametrize(
+    ("allows_unversioned", "outcome"),
+    [(False, "deleted"), (True, "failed")],
+    ids=["versioned", "unversioned"],
+)
+def test_a_server_without_conditional_deletes(*, allows_unversioned: bool, outcome: str) -> None:
+    """The HEAD before it has to do, if the delete can be undone."""
+    mirror = MirrorBench(make_mirror(on_aws=False, allows_unversioned=allows_unversioned))
+    mirror.bench.put("in/a")
+    mirror.put_copies("out/a", "out/gone")
+    mirror.bench.server.lacks_conditional_deletes = True
+    assert getattr(mirror.run().total, outcome) == 1
