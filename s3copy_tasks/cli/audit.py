@@ -11,7 +11,7 @@ from s3copy_tasks.audit import Tally, list_extraneous
 from s3copy_tasks.audit import audit as differences
 from s3copy_tasks.cli.jobs import DONE, FAILED
 from s3copy_tasks.cli.rendering import effective_job
-from s3copy_tasks.cli.runs import open_sides, quiet, with_list
+from s3copy_tasks.cli.runs import open_sides, quiet, with_list, with_server
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.sender import make_sender
 
@@ -36,7 +36,7 @@ def audit(options: argparse.Namespace) -> int:
     with quiet():
         rendered = effective_job(options, dry_run=True)
         sides = open_sides(rendered)
-        job = with_list(rendered, sides)
+        job = with_server(with_list(rendered, sides), sides)
         sender = make_sender(job.transfer)
         for one in differences(job, sides.stores, sender, tally):
             out.write(line(one) + "\n")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.cli.deletes import describe_deletions, show_deletions
 from s3copy_tasks.cli.jobs import DONE, FAILED
 from s3copy_tasks.cli.rendering import render, valid_job
-from s3copy_tasks.cli.runs import make_console, open_sides, quiet, with_list
+from s3copy_tasks.cli.runs import make_console, open_sides, quiet, with_list, with_server
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.plan.delete_planning import plan_deletes
 from s3copy_tasks.plan.planning import plan_job
@@ -32,7 +32,7 @@ def plan(options: argparse.Namespace) -> int:
     with quiet(), make_console(stderr=True).status("listing ...") as status:
         rendered = render(config, options, datetime.now(UTC), dry_run=True)
         sides = open_sides(rendered)
-        job = with_list(rendered, sides)
+        job = with_server(with_list(rendered, sides), sides)
         relayed = job.transfer.relay == "auto" and explain_two_servers(job, sides) is not None
         plan = plan_job(
             replace(job, relayed=relayed),

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -25,6 +26,7 @@ from s3copy_tasks.core.text import printable
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import Code, ConfigError, CopyError, as_copy_error
 from s3copy_tasks.plan.ahead import ListingAhead
+from s3copy_tasks.preflight.apart import is_aws
 from s3copy_tasks.preflight.list_files import find_list
 from s3copy_tasks.preflight.preflight import preflight
 from s3copy_tasks.report.summary import report, verdict, without_job, without_plan
@@ -226,6 +228,13 @@ def with_list(job: EffectiveJob, sides: Sides) -> EffectiveJob:
     found = find_list(job, sides, make_sender(job.transfer))
     sys.stderr.write("".join(f"{printable(remark)}\n" for remark in found.remarks))
     return found.job
+
+
+def with_server(job: EffectiveJob, sides: Sides) -> EffectiveJob:
+    """Return a job with what its mirror has to know of the destination, as preflight finds it."""
+    if job.mirror is None:
+        return job
+    return replace(job, mirror=replace(job.mirror, on_aws=is_aws(sides.destination)))
 
 
 def _import_airflow() -> None:
