@@ -18,7 +18,7 @@ from s3copy_tasks import (
     S3CopyOperatorInterface,
     S3CrossAccountCopyOperator,
 )
-from s3copy_tasks.interfaces import CopyResult, ListedObject, RunReport
+from s3copy_tasks.interfaces import CopyResult, DeletionsReport, GroupDeletions, ListedObject, RunReport
 
 REQUIRED = inspect.Parameter.empty
 OPERATOR_METHODS: dict[str, list[str]] = {
@@ -159,6 +159,23 @@ def test_results() -> None:
         "errors": list[str],
     }
     assert promised.items() <= get_type_hints(RunReport).items()
+
+
+def test_what_a_mirror_reports() -> None:
+    """The keys are promised, of the run and of each group; None for a run that is not one of a mirror."""
+    numbers = dict.fromkeys(("in_scope", "extraneous", "deleted", "gone", "failed", "unknown"), int)
+    counts = {**numbers, "kept": dict[str, int]}
+    more = {
+        "refused": str | None,
+        "at_least": bool,
+        "errors": list[str],
+        "errors_by_code": dict[str, int],
+        "groups": list[GroupDeletions],
+        "results": str | None,
+    }
+    assert get_type_hints(RunReport)["deletions"] == DeletionsReport | None
+    assert get_type_hints(GroupDeletions) == {**counts, "destination": str}
+    assert get_type_hints(DeletionsReport) == counts | more
 
 
 @pytest.mark.parametrize("name", s3copy_tasks.__all__)

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from tests.support.s3.proxy import Proxy
     from tests.support.s3.sides import Sides
 
-pytestmark = [
-    pytest.mark.one_server,
-    pytest.mark.parametrize("database", ["sqlite"], indirect=True, scope="module"),
-]
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True, scope="module")
 
 COPIES = {f"copy/{number}" for number in range(4)}
 OLD = {f"copy/old{number}" for number in range(3)}
@@ -74,6 +71,7 @@ def report(done: DagResult) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.needs("versioning", "conditional_deletes")
 def test_a_mirror_deletes_what_the_source_lacks(
     mirrored: Mirrored, run_dag: RunDag, log_events: list[dict[str, Any]]
 ) -> None:
@@ -95,6 +93,7 @@ def test_a_mirror_deletes_what_the_source_lacks(
     assert report(again)["extraneous"] == 0
 
 
+@pytest.mark.one_server
 def test_it_deletes_when_there_is_nothing_to_copy(mirrored: Mirrored, run_dag: RunDag) -> None:
     """Skipped copies do not skip the deletes, and what was deleted is an event of the destination."""
     mirrored.sides.destination.put_object(Bucket=mirrored.sides.destination_bucket, Key="copy/0", Body=b"x")
@@ -103,6 +102,7 @@ def test_it_deletes_when_there_is_nothing_to_copy(mirrored: Mirrored, run_dag: R
     assert (report(done)["deleted"], mirrored.keys()) == (3, COPIES)
 
 
+@pytest.mark.one_server
 def test_a_dry_run_deletes_nothing(mirrored: Mirrored, run_dag: RunDag) -> None:
     """The run is green, and says how many it would delete."""
     done = run_dag(build_dag(mirrored.job()), {"dry_run": True})
@@ -111,6 +111,7 @@ def test_a_dry_run_deletes_nothing(mirrored: Mirrored, run_dag: RunDag) -> None:
     assert mirrored.keys() == COPIES - {"copy/0"} | OLD
 
 
+@pytest.mark.one_server
 def test_above_a_limit_nothing_is_deleted(mirrored: Mirrored, run_dag: RunDag) -> None:
     """What is new is copied, and the run fails with the numbers."""
     done = run_dag(build_dag(mirrored.job(max_deleted_objects=2)))
@@ -120,6 +121,7 @@ def test_above_a_limit_nothing_is_deleted(mirrored: Mirrored, run_dag: RunDag) -
     assert mirrored.keys() == COPIES | OLD
 
 
+@pytest.mark.one_server
 def test_an_empty_source_deletes_nothing(mirrored: Mirrored, run_dag: RunDag) -> None:
     """Also where `on_empty` lets the run succeed: an empty source is more often a mistake."""
     for key in COPIES:
@@ -132,6 +134,7 @@ def test_an_empty_source_deletes_nothing(mirrored: Mirrored, run_dag: RunDag) ->
     assert mirrored.keys() == COPIES - {"copy/0"} | OLD
 
 
+@pytest.mark.one_server
 def test_a_failed_copy_deletes_nothing(mirrored: Mirrored, proxy: Proxy, run_dag: RunDag) -> None:
     """Repair comes first, whatever failed."""
     denied = Reply.error(403, "AccessDenied", "Access Denied")
@@ -142,6 +145,7 @@ def test_a_failed_copy_deletes_nothing(mirrored: Mirrored, proxy: Proxy, run_dag
     assert mirrored.keys() == COPIES - {"copy/0"} | OLD
 
 
+@pytest.mark.one_server
 def test_versioning_that_can_not_be_read_refuses(mirrored: Mirrored, proxy: Proxy, run_dag: RunDag) -> None:
     """It may be disabled since preflight: the summary has S3's reason."""
     denied = Reply.error(403, "AccessDenied", "Access Denied")
@@ -157,6 +161,7 @@ def test_versioning_that_can_not_be_read_refuses(mirrored: Mirrored, proxy: Prox
     assert mirrored.keys() == COPIES | OLD
 
 
+@pytest.mark.one_server
 def test_a_delete_that_s3_refuses_fails_the_run(mirrored: Mirrored, proxy: Proxy, run_dag: RunDag) -> None:
     """The batch reports each object, and the run fails with exact counts."""
     denied = Reply.error(403, "AccessDenied", "Access Denied")
@@ -171,6 +176,7 @@ def test_a_delete_that_s3_refuses_fails_the_run(mirrored: Mirrored, proxy: Proxy
     assert mirrored.keys() == COPIES | {"copy/old1"}
 
 
+@pytest.mark.one_server
 def test_without_a_plan_nothing_is_deleted(mirrored: Mirrored, proxy: Proxy, run_dag: RunDag) -> None:
     """A listing that fails leaves nothing to judge."""
     denied = Reply.error(403, "AccessDenied", "Access Denied")
