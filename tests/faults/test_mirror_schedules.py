@@ -1,0 +1,36 @@
+"""Random runs of a mirror, with faults and other clients at any request: never is a wrong object deleted."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, given, settings
+
+from tests.faults.mirror_http import HttpStage
+from tests.faults.mirror_memory import MemoryStage
+from tests.faults.mirror_script import SCRIPTS, Script
+from tests.faults.mirror_stage import play
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+    from tests.faults.proxy import FaultProxy
+
+EXAMPLES = int(os.environ.get("S3COPY_FAULT_EXAMPLES", "120"))
+CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+
+
+@settings(max_examples=EXAMPLES, deadline=None, report_multiple_bugs=False, suppress_health_check=CHECKS)
+@given(script=SCRIPTS)
+def test_nothing_but_what_is_proven_is_deleted(script: Script) -> None:
+    """Whatever happens; and the account says what became of each object."""
+    play(MemoryStage(script))
+
+
+@settings(max_examples=EXAMPLES // 4, deadline=None, report_multiple_bugs=False, suppress_health_check=CHECKS)
+@given(script=SCRIPTS)
+def test_the_same_over_http(script: Script, fault_proxy: FaultProxy, fault_client: S3Client) -> None:
+    """With the product's clients, real replies, and what networks do to them."""
+    with HttpStage(script, fault_proxy, fault_client) as stage:
+        play(stage)
