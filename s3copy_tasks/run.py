@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _BATCHES_AT_ONCE = 2
 """While one waits for its last answers, the next one begins."""
+_DELETES_AT_ONCE = 3
+"""While one batch is proven, another one is deleted, and a third is listed again."""
 _UNJUDGED = "the run ended before that"
 
 
@@ -126,12 +128,19 @@ class InProcessRun:
         if verdict.kept is not None or not plan.batches:
             return
         reader = make_sender(self.job.transfer)
-        with ThreadPoolExecutor(1, "s3copy-delete") as pool:
+        with ThreadPoolExecutor(_DELETES_AT_ONCE, "s3copy-delete") as pool:
             try:
-                pool.submit(self._delete_batches, plan.batches, reader).result()
+                deletes = []
+                for batch in plan.batches:
+                    proving = reader.share()
+                    deletes.append(pool.submit(self._delete, batch, proving))
+                    proving.last_begun.wait()
+                for each in deletes:
+                    each.result()
             except BaseException:
                 self.sender.stop()
                 reader.stop()
+                pool.shutdown(cancel_futures=True)
                 raise
 
     @property
@@ -214,15 +223,16 @@ class InProcessRun:
         finally:
             sender.last_begun.set()
 
-    def _delete_batches(self, batches: Sequence[DeleteBatch], reader: Sender) -> None:
-        """Delete batches one by one; one that never begins is unknown."""
-        for batch in batches:
-            allowed = replace(batch, not_after=utc_now() + VALID_FOR)
-            counted = DeleteCollector(allowed)
-            with count_deletes(self.job, allowed, counted, partial(setitem, self._delete_metrics, batch.id)):
-                delete_batch(
-                    self.job, allowed, self.stores, counted=counted, sender=self.sender, reader=reader
-                )
+    def _delete(self, batch: DeleteBatch, reader: Sender) -> None:
+        """Delete a batch; one that never begins is unknown."""
+        allowed = replace(batch, not_after=utc_now() + VALID_FOR)
+        counted = DeleteCollector(allowed)
+        sender, on_end = self.sender.share(), partial(setitem, self._delete_metrics, batch.id)
+        try:
+            with count_deletes(self.job, allowed, counted, on_end):
+                delete_batch(self.job, allowed, self.stores, counted=counted, sender=sender, reader=reader)
+        finally:
+            reader.last_begun.set()
 
     def _note_signal(self, error: BaseException, batch: Batch) -> None:
         """Note why the run ends, beside the objects of its batches that are unknown for that."""

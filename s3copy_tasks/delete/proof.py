@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from s3copy_tasks.plan.listing import Listing
 
 
+_HEADS_LEFT = 2_500
+"""HEADs that are still to be sent when another batch may begin: it lists its ranges meanwhile."""
+
+
 class Proof:
     """Which of a batch's candidates no source has.
 
@@ -56,7 +60,9 @@ class Proof:
         self._check_witness()
         workers = Workers(self._head_sources, lambda: self._sender.in_flight_limit)
         try:
-            for candidate in candidates:
+            for number, candidate in enumerate(candidates):
+                if number + _HEADS_LEFT >= len(candidates):
+                    self._sender.last_begun.set()
                 workers.add(candidate)
             workers.finish()
         except BaseException:

@@ -82,7 +82,8 @@ def delete_batch(
         stores: both sides.
         counted: counts; what is not counted when this raises is unknown.
         sender: the budget of the destination's requests; stopping it ends the batch.
-        reader: the budget of the source's requests, which S3 counts apart; None makes one of the job's size.
+        reader: the budget of the source's requests, which S3 counts apart; its `last_begun` is set when
+            another batch may begin. None makes one of the job's size.
         clock: returns the time, with its zone.
 
     Raises:

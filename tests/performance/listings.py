@@ -1,6 +1,7 @@
 """Answers what nginx can't in a null S3: listings of any range, deletes of many, STS, and rare requests.
 
 A bucket `objects-<n>` has n keys, all directly below `data/`; every other bucket is empty. All are versioned.
+What was deleted together is no longer listed.
 nginx forwards requests to it, with the delay of the answer in a header.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +33,8 @@ _BUCKET = "objects-"
 _OF_A_LISTING_V1 = frozenset({"delimiter", "encoding-type", "marker", "max-keys", "prefix"})
 _UPLOAD = "<Bucket>b</Bucket><Key>k</Key><UploadId>upload</UploadId>"
 _KEY = re.compile("<Key>.*?</Key>", re.DOTALL)
+_DELETED: defaultdict[str, set[str]] = defaultdict(set)
+"""Keys that were deleted, by bucket."""
 MARKER = "3HL4kqtJvjVBH40Nrjfkd"
 """The version of every delete marker."""
 _MARKED = f"<DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>{MARKER}</DeleteMarkerVersionId>"
@@ -77,7 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         bucket, query = self._asked()
         if "list-type" in query or query.keys() <= _OF_A_LISTING_V1:
-            self._answer("ListBucketResult", _page(bucket, tuple(query.items())))
+            asked = tuple(query.items())
+            self._answer("ListBucketResult", _page(bucket, asked, len(_DELETED[bucket])))
         elif "location" in query:
             self._answer("LocationConstraint", "")
         elif "versioning" in query:
@@ -102,7 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
         bucket, query = self._asked()
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         if "delete" in query:
-            rows = (f"<Deleted>{key}{_MARKED}</Deleted>" for key in _KEY.findall(body))
+            found = _KEY.findall(body)
+            rows = (f"<Deleted>{key}{_MARKED}</Deleted>" for key in found)
+            _DELETED[bucket].update(key.removeprefix("<Key>").removesuffix("</Key>") for key in found)
             self._answer("DeleteResult", "".join(rows))
         elif bucket:
             self._answer("InitiateMultipartUploadResult", _UPLOAD)
@@ -131,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @lru_cache(maxsize=512)  # each is listed by the plan and by a batch, in every run
-def _page(bucket: str, asked: tuple[tuple[str, str], ...]) -> str:
+def _page(bucket: str, asked: tuple[tuple[str, str], ...], deletes: int) -> str:
     """Return a page of a listing of either version; flat keys make a delimiter irrelevant."""
     query = dict(asked)
     keys, prefix = _keys(bucket), query.get("prefix", "")
@@ -145,7 +152,7 @@ def _page(bucket: str, asked: tuple[tuple[str, str], ...]) -> str:
     encoded = "<EncodingType>url</EncodingType>" if "encoding-type" in query else ""  # keys need none
     head = f"<Name>{bucket}</Name><Prefix>{prefix}</Prefix><MaxKeys>{_PAGE_KEYS}</MaxKeys>"
     head += f"<KeyCount>{max(end - start, 0)}</KeyCount><IsTruncated>{str(more).lower()}</IsTruncated>{token}"
-    return head + encoded + "".join(map(_row, keys[start:end]))
+    return head + encoded + "".join(_row(key) for key in keys[start:end] if key not in _DELETED[bucket])
 
 
 @cache
