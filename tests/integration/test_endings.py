@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from s3copy_tasks.copy.runner import copy_batch, count_batch
-from s3copy_tasks.core.collector import MetricsCollector
+from s3copy_tasks.core.collector import MetricsCollector, utc_now
+from s3copy_tasks.core.job import Mirror
 from s3copy_tasks.core.multipart import Limits
 from s3copy_tasks.dag.outcome import stop_on_sigterm
+from s3copy_tasks.delete.counting import DeleteCollector
+from s3copy_tasks.delete.runner import count_deletes, delete_batch
 from s3copy_tasks.engine.sender import Sender
+from s3copy_tasks.plan.delete_planning import plan_deletes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,3 +94,37 @@ def test_a_signal_in_the_middle_of_a_multipart_copy(
     assert metrics.files_unknown >= 1
     assert "copy/1" not in sides.copied()
     assert set(metrics.errors_encountered.by_code) == {error.__name__}
+
+
+@pytest.mark.needs("conditional_deletes")
+@pytest.mark.parametrize(("number", "handle", "error"), ENDINGS.values(), ids=ENDINGS)
+def test_a_signal_in_the_middle_of_deletes(
+    sides: Sides, proxy: Proxy, number: signal.Signals, handle: Handle, error: type[BaseException]
+) -> None:
+    """No delete starts after the signal; what it may have interrupted is never counted as kept."""
+    sides.put("data/a")
+    for old in range(5):
+        sides.destination.put_object(Bucket=sides.destination_bucket, Key=f"copy/{old}", Body=b"x")
+    mirror = Mirror(
+        max_deleted_objects=9, max_deleted_percent=100, allows_unversioned=True, prefixes=sides.job().prefixes
+    )
+    job = sides.job(mirror=mirror)
+    stores = sides.stores(job)
+    (batch,) = plan_deletes(job, stores, sender=Sender(1)).batches
+    allowed = replace(batch, not_after=utc_now() + timedelta(minutes=5))
+    sender, counted = Sender(1), DeleteCollector(allowed)
+
+    def end_the_task(request: Request) -> Reply | None:
+        if request.kind == "DeleteObject":
+            os.kill(os.getpid(), number)
+            sender._pacer._stopping.wait(5)
+        return None
+
+    proxy.answer = end_the_task
+    with pytest.raises(error), count_deletes(job, allowed, counted), handle(sender):
+        delete_batch(job, allowed, stores, counted=counted, sender=sender, reader=Sender(1))
+    assert proxy.kinds()["DeleteObject"] == 1
+    left = sum(key.startswith("copy/") for key in sides.copied())
+    total = counted.metrics().total
+    assert (left >= 4, total.extraneous) == (True, 5)
+    assert total.deleted + total.gone + total.unknown >= 5 - left
