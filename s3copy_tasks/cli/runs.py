@@ -29,6 +29,7 @@ from s3copy_tasks.plan.ahead import ListingAhead
 from s3copy_tasks.preflight.apart import is_aws
 from s3copy_tasks.preflight.list_files import find_list
 from s3copy_tasks.preflight.preflight import preflight
+from s3copy_tasks.report.deletion_tables import deletes_lines
 from s3copy_tasks.report.summary import report, verdict, without_job, without_plan
 from s3copy_tasks.report.tables import (
     error_lines,
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps({**summary, **more}, indent=2) + "\n")
     elif started.run is not None and isinstance(error, RunFailedError | KeyboardInterrupt | None):
         make_console().print(title(summary), metrics_table(summary), sep="\n")
-        deletes = error_lines(summary["deletions"]) if summary["deletions"] else []
+        deletes = deletes_lines(summary["deletions"]) if summary["deletions"] else []
         results = results_lines(summary, options.job, same_prefixes(options))
         for line in [*error_lines(summary), *deletes, *results]:
             make_console().print(line, soft_wrap=True)

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from s3copy_tasks.core.text import printable
+from s3copy_tasks.report.tables import error_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,6 +62,13 @@ def deletions_table(deletions: Mapping[str, Any]) -> Table:
         place = printable(group["destination"]) or "(whole bucket)"
         table.add_row(Text(place), *(f"{count:,}" for count in counts))
     return table
+
+
+def deletes_lines(deletions: Mapping[str, Any]) -> list[Text]:
+    """Return the first errors of a run's deletes, and where their rows are."""
+    results = deletions["results"]
+    rows = [] if results is None else [Text(f"results of deletes: {printable(results)}")]
+    return [*error_lines(deletions), *rows]
 
 
 def deletions_line(deletions: Mapping[str, Any]) -> Text:

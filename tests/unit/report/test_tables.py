@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.request_counts import Requests
+from s3copy_tasks.report.deletion_tables import deletes_lines, deletions_line
 from s3copy_tasks.report.summary import report
 from s3copy_tasks.report.tables import error_lines, metrics_table, plan_table, results_lines
 
@@ -80,3 +82,60 @@ def test_errors_that_are_not_shown_are_counted(failed: int, last: str) -> None:
     lines = error_lines({"errors": errors, "errors_by_code": {"AccessDenied": failed}})
     assert len(lines) == min(failed, 11)
     assert lines[-1].plain == last
+
+
+LIMITS: dict[str, Any] = {
+    "in_scope": 42,
+    "to_delete": 2,
+    "max_deleted_objects": 9,
+    "max_deleted_percent": 2.5,
+    "approval": "never",
+    "refused": None,
+}
+SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
+    "allowed": ({}, "would delete 2 of 42 after the copies, limits 9 and 2.5 %"),
+    "with approval": (
+        {"approval": "always"},
+        "would delete 2 of 42 after the copies, limits 9 and 2.5 %, mirror.approval: always",
+    ),
+    "nothing": ({"to_delete": 0}, "nothing to delete"),
+    "a report": (
+        {"max_deleted_objects": 0},
+        "2 of 42 are extraneous; max_deleted_objects is 0, so that nothing is deleted",
+    ),
+    "refused": ({"refused": "would delete 2\x1b"}, "would delete 2\\x1b"),
+}
+
+
+@pytest.mark.parametrize(("changes", "words"), SENTENCES.values(), ids=SENTENCES)
+def test_whether_a_mirror_may_delete(changes: dict[str, Any], words: str) -> None:
+    """One sentence, with the numbers and the limits; untrusted text is escaped."""
+    assert deletions_line(LIMITS | changes).plain == words
+
+
+def test_what_a_mirror_deleted_is_in_the_table_and_below_it() -> None:
+    """Its counts, then its errors and the folder of its rows."""
+    deletions: Any = {
+        **dict.fromkeys(("extraneous", "deleted", "unknown"), 0),
+        "gone": 4,
+        "failed": 2,
+        "kept": {"changed": 3},
+        "errors_by_code": {"AccessDenied": 2},
+        "errors": ["c/0: no"],
+        "at_least": True,
+        "results": RESULTS,
+    }
+    run = report(TransferMetrics(), job="demo", config_digest=None, dry_run=False, deletions=deletions)
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(metrics_table(run))
+    rows = [" ".join(line.split()) for line in shown.getvalue().splitlines()]
+    first = rows.index("extraneous 0")
+    assert rows[first + 1 : first + 6] == [
+        "deleted at least 0",
+        "deleted by others 4",
+        "kept: changed 3",
+        "deletes failed 2",
+        "error of deletes: AccessDenied 2",
+    ]
+    lines = [line.plain for line in deletes_lines(deletions)]
+    assert lines == ["  c/0: no", "  ... 1 more", f"results of deletes: {RESULTS}"]
