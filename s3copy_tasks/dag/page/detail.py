@@ -18,7 +18,18 @@ from s3copy_tasks.dag.xcom import BATCHES, CONFIG, ENTRIES
 from s3copy_tasks.report.advice import advise, advise_faster, advise_rerun
 
 RUNS_SHOWN = 30
-STEPS = ("preflight", "plan", "copy_batch", "deletions", "delete_batch", "summarize", "publish")
+_APPROVE = "approve"
+_WAITING = frozenset({"deferred", "awaiting_input", "running"})
+STEPS = (
+    "preflight",
+    "plan",
+    "copy_batch",
+    _APPROVE,
+    "deletions",
+    "delete_batch",
+    "summarize",
+    "publish",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +75,7 @@ class RunView:
     Attributes:
         row: the run and its figures.
         steps: its tasks.
+        waits_for_approval: whether a person has to decide whether it deletes.
         batches: by number.
         timeline: batches that have begun, in lanes.
         height: of the timeline, in pixels.
@@ -78,6 +90,7 @@ class RunView:
 
     row: RunRow
     steps: tuple[Step, ...]
+    waits_for_approval: bool
     batches: tuple[Batch, ...]
     timeline: tuple[Bar[Batch], ...]
     height: float
@@ -189,6 +202,7 @@ def run_view(
     return RunView(
         row=row,
         steps=tuple(steps(tasks, now)),
+        waits_for_approval=any(task.task_id == _APPROVE and task.state in _WAITING for task in tasks),
         batches=tuple(found),
         timeline=tuple(bars),
         height=max((bar.y + LANE_HEIGHT for bar in bars), default=0),

@@ -37,7 +37,7 @@ def summaries(session: Session, run_pks: Collection[int]) -> dict[int, Any]:
     is_outdated = exists().where(
         added.dag_id == TaskInstance.dag_id,
         added.run_id == TaskInstance.run_id,
-        added.task_id.in_(("preflight", "plan", "copy_batch", "deletions", "delete_batch")),
+        added.task_id.in_(("preflight", "plan", "copy_batch", "approve", "deletions", "delete_batch")),
         or_(
             added.state.is_(None),
             added.state.not_in(_ENDED),

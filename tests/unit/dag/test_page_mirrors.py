@@ -107,3 +107,15 @@ def test_other_jobs_show_nothing_of_deletes(show: Callable[..., str]) -> None:
     for run_id, deletions in (("plain-1", None), ("plain-2", "x")):
         text = show(run_id, summarize__metrics=summary(DELETED) | {"deletions": deletions})
         assert "Deleted" not in text
+
+
+@pytest.mark.parametrize(("state", "waits"), [("deferred", True), ("success", False)])
+def test_a_run_that_waits_for_approval_says_so(
+    show: Callable[..., str],
+    state: str,
+    waits: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """With the task that a person has to answer."""
+    states = {"approve": state, "summarize": None}
+    text = show(f"approval-{state}", state="running", seconds=None, states=states)
+    assert ("answer the task approve of this run in Airflow" in text) == waits
