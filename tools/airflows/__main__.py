@@ -34,6 +34,7 @@ _AIRFLOW = (
     "tests/integration/test_config_of_a_run.py",
     "tests/integration/test_endings.py",
     "tests/integration/test_left_uploads.py",
+    "tests/integration/test_mirror_in_airflow.py",
     "tests/integration/test_operator.py",
     "tests/integration/test_operator_and_dag.py",
     "tests/integration/test_operator_lists.py",
@@ -42,6 +43,7 @@ _AIRFLOW = (
 )
 _DEMO = "the demo"
 _KILLED_BATCH = "tests/e2e/live/test_airflow.py::test_thousands_of_objects_survive_a_killed_batch"
+_APPROVAL = "tests/e2e/live/test_approval.py"
 _console = Console(highlight=False, width=170)  # a log has no width; rich would assume 80
 
 
@@ -83,13 +85,14 @@ class Outcome:
 
 TRIALS = (
     Trial(Environment("3.0.6-py3.12"), live=(_DEMO,)),
-    Trial(Environment("3.1.8-py3.11")),
+    Trial(Environment("3.1.8-py3.11"), live=(_APPROVAL,)),
     Trial(
         Environment("3.2.1-py3.12"),
         on_postgresql=True,
         live=(
             _DEMO,
             _KILLED_BATCH,
+            _APPROVAL,
             "tests/e2e/live/test_killed_upload.py",
             "tests/e2e/test_deploy.py",
         ),
