@@ -22,7 +22,7 @@ from s3copy_tasks.errors import (
 from s3copy_tasks.report import events
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
 
     from s3copy_tasks.engine.paced_store import PacedStore
 
@@ -75,16 +75,9 @@ class Deleter:
 
     async def _delete_chunk(self, chunk: Sequence[DeleteRequest]) -> None:
         together = [each for each in chunk if self._many_at_once and can_be_in_xml(each.key)]
-        await asyncio.gather(
-            *(
-                self._delete_together(together[first : first + _KEYS_OF_A_REQUEST])
-                for first in range(0, len(together), _KEYS_OF_A_REQUEST)
-            )
-        )
-        alone = [each for each in chunk if self.outcomes.get(each.key) is None]
-        stopped = await asyncio.gather(*map(self._delete_one, alone), return_exceptions=True)
-        for error in filter(None, stopped):
-            raise error
+        parts = range(0, len(together), _KEYS_OF_A_REQUEST)
+        await _finish(self._delete_together(together[at : at + _KEYS_OF_A_REQUEST]) for at in parts)
+        await _finish(self._delete_one(each) for each in chunk if self.outcomes.get(each.key) is None)
 
     async def _delete_together(self, requests: Sequence[DeleteRequest]) -> None:
         self.outcomes |= dict.fromkeys((each.key for each in requests), None)
@@ -126,3 +119,9 @@ class Deleter:
                 "write ETags in another form"
             )
             raise RequestError(msg, code=Code.NOT_PROVEN)
+
+
+async def _finish(work: Iterable[Awaitable[None]]) -> None:
+    """Wait for the end of all work, and only then raise the first error: other answers must not be lost."""
+    for error in filter(None, await asyncio.gather(*work, return_exceptions=True)):
+        raise error

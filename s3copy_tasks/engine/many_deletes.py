@@ -5,12 +5,13 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.core.objects import same_etag
 from s3copy_tasks.core.retry import may_be_done
 from s3copy_tasks.core.store import Deleted
-from s3copy_tasks.errors import CopyError, ThrottledError, TransientError
+from s3copy_tasks.errors import ConditionError, CopyError, ThrottledError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.core.store import DeleteRequest, Store
@@ -20,24 +21,42 @@ if TYPE_CHECKING:
 class OneDelete:
     """One call of DeleteObject, to be sent by `Sender.send`.
 
+    A delete without a condition is not sent again blindly: another client may have written the key since.
+
     Args:
         store: of the bucket.
         request: the object.
+        on_head: called for each HEAD, which the sender does not count.
     """
 
-    def __init__(self, store: Store, request: DeleteRequest) -> None:
+    def __init__(self, store: Store, request: DeleteRequest, on_head: Callable[[], None]) -> None:
         self._store = store
         self._request = request
-        self._is_unclear = False
+        self._on_head = on_head
+        self._is_again = self._is_unclear = False
 
     async def __call__(self) -> Deleted:
         """Make one attempt."""
+        checks, self._is_again = self._is_again and not self._request.is_conditional, True
         try:
-            deleted = await self._store.delete_object(self._request)
+            is_left = not checks or await self._is_left()
+            deleted = await self._store.delete_object(self._request) if is_left else Deleted(was_absent=True)
         except CopyError as error:
             self._is_unclear |= may_be_done(error)
             raise
         return _claim(deleted) if self._is_unclear else deleted
+
+    async def _is_left(self) -> bool:
+        """Return whether there is an object.
+
+        Raises:
+            ConditionError: it is another one now.
+        """
+        self._on_head()
+        found = await self._store.head_object(self._request.key)
+        if found is not None and not same_etag(found.object.etag, self._request.etag):
+            raise ConditionError("it was written again", code="PreconditionFailed")
+        return found is not None
 
 
 class ManyDeletes:

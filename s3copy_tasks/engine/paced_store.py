@@ -173,7 +173,8 @@ class PacedStore:
 
     def delete_object(self, request: DeleteRequest, *, entry: EntryId = None) -> Coroutine[Any, Any, Deleted]:
         """Delete the current version of an object, if it still has its ETag."""
-        return self._send("DeleteObject", OneDelete(self._store, request), entry=entry)
+        call = OneDelete(self._store, request, partial(self._count_sent, "HeadObject", entry))
+        return self._send("DeleteObject", call, entry=entry)
 
     def delete_objects(
         self, requests: Sequence[DeleteRequest], *, entry: EntryId = None

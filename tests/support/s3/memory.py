@@ -362,7 +362,7 @@ class MemoryStore:
         held = self._objects().get(request.key)
         if held is None:
             return Deleted(was_absent=True)
-        if held.etag.strip('"') != request.etag.strip('"'):
+        if request.is_conditional and held.etag.strip('"') != request.etag.strip('"'):
             raise ConditionError("the object has another ETag", code="PreconditionFailed")
         return Deleted(marker_version_id=self._server.delete(self.bucket, request.key))
 

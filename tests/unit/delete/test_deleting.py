@@ -281,3 +281,26 @@ def test_a_server_without_conditional_deletes(*, allows_unversioned: bool, outco
     mirror.put_copies("out/a", "out/gone")
     mirror.bench.server.lacks_conditional_deletes = True
     assert getattr(mirror.run().total, outcome) == 1
+
+
+def test_a_delete_without_a_condition_is_not_repeated_blindly() -> None:
+    """Another client may have written the key again, since its HEAD, while a reply was lost."""
+    mirror = MirrorBench(make_mirror(on_aws=False))
+    mirror.bench.put("in/a")
+    mirror.put_copies("out/a", "out/gone", "out/lost")
+    mirror.bench.server.lacks_conditional_deletes = True
+
+    def write_and_lose() -> None:
+        mirror.put_copies("out/gone", content=b"new")
+        raise TransientError("reset", code="ConnectionReset")
+
+    lost = fails(TransientError("reset", code="ConnectionReset"))
+    hooks = (
+        on("delete_object", act, key=key) for act, key in ((write_and_lose, "out/gone"), (lost, "out/lost"))
+    )
+    mirror.bench.server.after += hooks
+    metrics = mirror.run()
+    assert mirror.bench.written == {"out/a": b"x", "out/gone": b"new"}
+    assert metrics.total.deleted == 1
+    sent = mirror.bench.server
+    assert metrics.requests.by_kind["HeadObject"] == sent.count("head_object")
