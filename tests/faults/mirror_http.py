@@ -48,7 +48,7 @@ class HttpStage(Stage):
     """A stage over HTTP; a process that dies is one whose connections are all reset. See `Stage`."""
 
     def __init__(self, script: Script, proxy: FaultProxy, client: S3Client) -> None:
-        super().__init__(script)
+        super().__init__(replace(script, conditional=True))
         self._bench = FaultBench(proxy, client, fast=script.fast, page_keys=script.page_keys)
         self._server = self._bench.server
         self.stores = self._bench.stores
@@ -138,9 +138,9 @@ class HttpStage(Stage):
         if kind == "head source":
             found = request.key in self.list_etags(SOURCE)
         names = "prefix", "start-after", "continuation-token", "delimiter"
-        name = (kind, request.key) if request.key else (kind, *map(query.get, names))
+        name = (kind, request.key) if request.key else (kind, *(query.get(each, "") for each in names))
         if query.get("max-keys") == "1":
-            name = "time", query.get("prefix")
+            name = "time", query["prefix"]
         rows = {unquote_plus(key.decode()): etag.decode() for key, etag in ROW.findall(reply.body)}
         self.oracle.see(Seen(kind, name, answer, found, rows if kind == "list destination" else {}))
 

@@ -6,6 +6,7 @@ import asyncio
 from copy import copy
 from typing import TYPE_CHECKING, Any, cast
 
+from s3copy_tasks.core.objects import ObjectDetails
 from s3copy_tasks.core.store import Page, Stores
 from s3copy_tasks.errors import (
     AccessError,
@@ -15,7 +16,7 @@ from s3copy_tasks.errors import (
     ThrottledError,
     TransientError,
 )
-from tests.faults.mirror_oracle import Seen
+from tests.faults.mirror_oracle import Name, Seen
 from tests.faults.mirror_stage import ENABLED, Killed, Stage
 from tests.support.builders.bench import DESTINATION, SOURCE
 from tests.support.s3.memory import Call, Clock, MemoryServer, MemoryStore
@@ -75,6 +76,7 @@ class MemoryStage(Stage):
         self._clock = Clock()
         self._server = _Server(self._clock, self.oracle.judge_delete, script.page_keys)
         self._server.buckets = {SOURCE: {}, DESTINATION: {}, "elsewhere": {}}
+        self._server.lacks_conditional_deletes = not script.conditional
         self._server.before.append(self._before_key)
         self._server.after.append(self._after_key)
         self._lost_keys: set[str] = set()
@@ -119,7 +121,7 @@ class MemoryStage(Stage):
             raise Killed
         result = None
         if kind == "delete" and fault in UNCLEAR:
-            self.oracle.note_unclear({each.key for each in (args[0] if verb == "delete_objects" else args)})
+            self.oracle.note_unclear(set(request[1:]))
         try:
             if fault in ERRORS:
                 raise copy(ERRORS[fault])
@@ -143,14 +145,16 @@ class MemoryStage(Stage):
             return None
         raise MissingError("no bucket", code="NoSuchBucket")
 
-    def _see(self, kind: str, request: tuple[str | None, ...], error: CopyError | None, result: Any) -> None:
+    def _see(self, kind: str, request: Name, error: CopyError | None, result: Any) -> None:
         is_lost = isinstance(error, TransientError) or (error is not None and error.code == "NoSuchBucket")
         answer = "answered" if error is None else "unanswered" if is_lost else "refused"
         found = self.versioning == ENABLED
         if kind == "head source":
             found = request[1] in self._server.buckets[SOURCE]
-        is_page = kind == "list destination" and isinstance(result, Page)
-        rows = {each.key: each.etag for each in result.objects} if is_page else {}
+        shown = result.objects if isinstance(result, Page) else ()
+        if isinstance(result, ObjectDetails):
+            shown = (result.object,)
+        rows = {each.key: each.etag for each in shown} if kind.endswith("destination") else {}
         self.oracle.see(Seen(kind, request, answer, found, rows))
 
     def _before_key(self, call: Call) -> None:
@@ -169,9 +173,7 @@ class MemoryStage(Stage):
             raise TransientError("internal", code="InternalError")
 
 
-def _name(
-    side: str, verb: str, args: tuple[Any, ...], options: dict[str, Any]
-) -> tuple[str, tuple[str | None, ...]]:
+def _name(side: str, verb: str, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[str, Name]:
     """Return the kind of a request, and what it has in common with its retries."""
     if verb == "list_page":
         kind = f"list {side}"
@@ -180,4 +182,6 @@ def _name(
         return f"list {side}", ("time", args[0])
     if verb == "head_object":
         return f"head {side}", (f"head {side}", args[0])
-    return ("versioning" if verb == "is_versioned" else "delete"), (verb,)
+    if verb == "is_versioned":
+        return "versioning", ("versioning",)
+    return "delete", ("delete", *(each.key for each in (args[0] if verb == "delete_objects" else args)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from s3copy_tasks.core.deletions import KeptReason
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.deletions import DeleteBatch, DeleteMetrics, DeletePlan
     from tests.faults.mirror_rules import Rules
 
+Name: TypeAlias = tuple[str, ...]
+"""What a request has in common with its retries: its kind first."""
 MUST_BE_ANSWERED = frozenset({"list source", "list destination", "head source", "versioning"})
 
 
@@ -27,11 +29,11 @@ class Seen:
         request: names it; a retry has the same name.
         answer: "answered", "refused" for good, or "unanswered".
         found: for a HEAD and for versioning, what the server had, whatever it answered.
-        rows: of a listing: ETags by key.
+        rows: of a listing or a HEAD of the destination: ETags by key.
     """
 
     kind: str
-    request: tuple[str | None, ...]
+    request: Name
     answer: str
     found: bool = False
     rows: Mapping[str, str] = field(default_factory=dict)
@@ -91,16 +93,24 @@ class Attempt:
             for each in self.batch.ranges
         )
 
+    def find_checked(self, key: str) -> str | None:
+        """Return the ETag that a HEAD has just shown; None if there was none since the last delete."""
+        about = (each for each in reversed(self.seen) if each.kind in {"head destination", "delete"})
+        last = next((each for each in about if key in each.request), None)
+        return None if last is None else last.rows.get(key)
+
 
 class Oracle:
     """Knows everything that the server saw.
 
     Args:
         rules: of the run.
+        conditional: the server has conditional deletes; else the HEAD just before has to do.
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, *, conditional: bool) -> None:
         self._rules = rules
+        self._conditional = conditional
         self.attempt: Attempt | None = None
         self._problems: list[str] = []
 
@@ -126,6 +136,8 @@ class Oracle:
         planned = attempt.planned
         attempt.deleted.append(key)
         planned.deleted.add(key)
+        if not self._conditional:
+            etag = attempt.find_checked(key) or etag
         self._check(planned.listed.get(key) == etag, f"{key!r} with {etag} was not planned")
         self._check(attempt.has_in_range(key), f"{key!r} is of another batch")
         self._check(rules.is_in_scope(key), f"{key!r} is not in scope")
@@ -194,7 +206,8 @@ class Oracle:
         )
         absent = len(attempt.absent | attempt.touched)
         self._check(total.gone <= absent, f"{absent} were gone, but {total}")
-        if not attempt.is_disturbed:
+        can_delete = self._conditional or not self._rules.mirror.allows_unversioned
+        if not attempt.is_disturbed and can_delete:
             self._check(not (total.unknown or total.failed), f"nothing went wrong, but {total}")
 
 

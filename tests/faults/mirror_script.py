@@ -98,7 +98,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Script:
-    """A run of a mirror; `options` are of `make_mirror`."""
+    """A run of a mirror; `options` are of `make_mirror`. Without `conditional`, a DELETE has no If-Match."""
 
     source: dict[str, bytes]
     destination: dict[str, bytes]
@@ -107,6 +107,7 @@ class Script:
     page_keys: int
     fast: bool
     concurrency: int
+    conditional: bool
     sizes: Sizes
     happenings: tuple[Happening, ...]
     attempts: tuple[Attempt, ...]
@@ -237,6 +238,7 @@ def scripts(draw: st.DrawFn) -> Script:
         page_keys=draw(st.sampled_from([1_000, 2])),
         fast=draw(st.booleans()),
         concurrency=draw(st.sampled_from([1, 1, 4])),
+        conditional=draw(st.sampled_from([True, True, True, False])),
         sizes=draw(SIZES),
         happenings=tuple(draw(st.lists(happening, min_size=least, max_size=7))),
         attempts=tuple(draw(st.lists(ATTEMPTS, min_size=1, max_size=4))),

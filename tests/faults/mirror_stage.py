@@ -66,7 +66,7 @@ class Stage(ABC):
         self.script, self.job = script, script.job
         assert self.job.mirror is not None
         self.rules = Rules(self.job, self.job.mirror)
-        self.oracle = Oracle(self.rules)
+        self.oracle = Oracle(self.rules, conditional=script.conditional)
         self.lock = RLock()
         self.happenings = script.happenings
         self.disturbances = 0
@@ -219,8 +219,9 @@ class Stage(ABC):
             self.oracle.attempt = None
         account = counted.metrics()
         self.oracle.judge_account(attempt, account)
+        can_delete = self.script.conditional or not self.rules.mirror.allows_unversioned
         is_first = not attempt.absent and planned.disturbances == self.disturbances
-        if is_first and attempt.began <= planned.not_after:
+        if is_first and can_delete and attempt.began <= planned.not_after:
             assert account.total.deleted == batch.extraneous
         return account
 
@@ -286,5 +287,5 @@ def _finish(stage: Stage, planned: Planned) -> None:
     stage.happenings = ()
     for index in range(len(planned.plan.batches)):
         stage.attempt(planned, index)
-    if stage.now() <= planned.not_after:
+    if stage.now() <= planned.not_after and stage.script.conditional:
         assert stage.plan().plan.to_delete == 0
