@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.batch import make_plan_id
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.batch import Batch
     from s3copy_tasks.core.deletions import DeleteBatch
     from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.key_list import ResultsPlace
 
 FAILED = "failed/"
 """Of the lists of failed objects, below the folder of a plan: together a list of keys, for another run."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _HASH_CHARACTERS = 8
+_MOMENT = "%Y%m%dT%H%M%S.%fZ"
+_DELETES = re.compile(r".*/deletes-\d+-(?P<started>\d{8}T\d{6}\.\d{6}Z)\.csv\.gz", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +49,16 @@ class ResultsFolder:
         """Return the key of the list of a batch's failed objects."""
         return f"{self.prefix}{FAILED}batch-{batch.id + 1:04}.csv"
 
-    def name_deletes(self, batch: DeleteBatch) -> str:
-        """Return the key of the rows of a batch of deletes; the number is the one of its label."""
-        return f"{self.prefix}deletes-{batch.id + 1:04}.csv.gz"
+    def name_deletes(self, batch: DeleteBatch, started: datetime) -> str:
+        """Return the key of the rows of a batch of deletes; the number is the one of its label.
+
+        Each attempt has its own: what the first one deleted is just gone for the next, and has no row there.
+
+        Args:
+            batch: of the plan.
+            started: when the attempt began, with its zone.
+        """
+        return f"{self.prefix}deletes-{batch.id + 1:04}-{started.astimezone(UTC):{_MOMENT}}.csv.gz"
 
     def name_plan(self, number: int) -> str:
         """Return the key of a file of the plan's own rows, numbered from 1."""
@@ -73,5 +83,19 @@ def find_results_folder(
     plan_id = batches[0].plan_id if batches else make_plan_id(job, [])
     plan = hashlib.sha256(plan_id.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_CHARACTERS]
     started = f"{job.run_started.astimezone(UTC):%Y%m%dT%H%M%SZ}-" if job.run_started else ""
-    folder = f"{job.results.name_folder(job.name)}{_UNSAFE.sub('_', job.run_id)}/{started}{plan}/"
+    folder = f"{name_run_folder(job.results, job.name, job.run_id)}{started}{plan}/"
     return ResultsFolder(bucket=str(job.results.location), prefix=folder)
+
+
+def name_run_folder(place: ResultsPlace, job: str, run_id: str) -> str:
+    """Return the prefix of the results of all plans of a run."""
+    return f"{place.name_folder(job)}{_UNSAFE.sub('_', run_id)}/"
+
+
+def parse_deletes_name(key: str) -> datetime | None:
+    """Return when the attempt began whose deletes a key has the rows of; None for any other key.
+
+    The inverse of `ResultsFolder.name_deletes`.
+    """
+    match = _DELETES.fullmatch(key)
+    return match and datetime.strptime(match["started"], _MOMENT).replace(tzinfo=UTC)

@@ -97,10 +97,11 @@ def delete_batch(
     at_once = min(batch.of, job.transfer.max_active_batches)
     reader = reader or make_sender(job.transfer, batches_at_once=at_once)
     sides = replace(pace_stores(stores, sender), source=pace_stores(stores, reader).source)
-    results = DeleteResults(job, batch, sides.results)
+    started = clock()
+    results = DeleteResults(job, batch, sides.results, started)
     work = _BatchWork(job, job.mirror, batch, sides, Account(batch, counted, results))
     try:
-        if work.is_allowed(clock()):
+        if work.is_allowed(started):
             proven = work.find_proven(reader)
             sender.check_running()
             work.delete(proven)

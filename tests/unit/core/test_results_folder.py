@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from s3copy_tasks.core.batch import Batch, KeyRange, make_plan_id
-from s3copy_tasks.core.results_folder import ResultsFolder, find_results_folder
+from s3copy_tasks.core.deletions import DeleteBatch
+from s3copy_tasks.core.results_folder import ResultsFolder, find_results_folder, parse_deletes_name
 from tests.support.builders.bench import make_job
 from tests.support.builders.results import PLACE
 
@@ -78,3 +79,13 @@ def test_a_plan_without_batches_has_a_folder() -> None:
 def test_no_results(job: Any) -> None:
     """A job without results writes none, and neither does a dry run."""
     assert find_results_folder(job, []) is None
+
+
+def test_attempts_of_deletes() -> None:
+    """Each attempt of a batch has a name of its own, which says when it began."""
+    began = datetime(2026, 1, 31, 7, 3, 12, 123456, tzinfo=timezone(timedelta(hours=5)))
+    found = folder()
+    key = found.name_deletes(DeleteBatch(id=6, of=9, plan_id="", label="", ranges=()), began)
+    assert key == f"{found.prefix}deletes-0007-20260131T020312.123456Z.csv.gz"
+    assert parse_deletes_name(key) == began
+    assert parse_deletes_name(key.replace("deletes", "batch")) is None
