@@ -77,6 +77,53 @@ class UploadPage:
     marker: UploadMarker | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedVersion:
+    """A version of an object, or a delete marker, as a listing returns it.
+
+    Attributes:
+        key: whole key.
+        version_id: S3's; "null" for what was written while versioning was not enabled.
+        is_latest: what a reader of the key gets now.
+        is_marker: it says that the object was deleted, and has no content.
+        last_modified: by the server's clock.
+        etag: with or without quotes; empty for a delete marker.
+    """
+
+    key: str
+    version_id: str
+    is_latest: bool
+    is_marker: bool
+    last_modified: datetime
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionPlace:
+    """A place in a listing of versions.
+
+    Attributes:
+        key: only versions of keys after it are listed, except for the next line.
+        version_id: older versions of this key than this one are listed, too; None lists none of them.
+    """
+
+    key: str
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionPage:
+    """A page of a listing of versions.
+
+    Attributes:
+        versions: at most 1,000; those of one key with the newest first, its delete markers apart.
+        next: the next page begins after it; None after the last.
+    """
+
+    versions: tuple[ListedVersion, ...]
+    next: VersionPlace | None
+
+
 @dataclass(slots=True, kw_only=True)
 class CopyRequest:
     """One object for the server to copy. Never changed after it is made: see `S3Object`.
@@ -211,6 +258,15 @@ class Store(Protocol):
         Raises:
             CopyError: S3 refused the whole request, or did not reply, or its reply has a key that was not
                 sent. Any of the objects may be deleted if the error's `may_be_done` says so.
+        """
+
+    async def list_versions(self, prefix: str, *, after: VersionPlace | None) -> VersionPage:
+        """Return a page of the versions and delete markers of keys that start with `prefix`."""
+
+    async def delete_marker(self, key: str, version_id: str) -> None:
+        """Delete a delete marker for good; not an error if it is already gone.
+
+        S3 would delete an object's version as well: `version_id` must be that of a marker.
         """
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         Stores,
         UploadMarker,
         UploadPage,
+        VersionPage,
+        VersionPlace,
     )
     from s3copy_tasks.core.verify import Confirmation
     from s3copy_tasks.engine.sender import Sender
@@ -184,6 +186,17 @@ class PacedStore:
         For the rate, each of them counts as a request. Those that S3 asks to slow down are sent again.
         """
         return ManyDeletes(self._store, requests).send(self._sender, entry)
+
+    def list_versions(
+        self, prefix: str, *, after: VersionPlace | None, entry: EntryId = None
+    ) -> Coroutine[Any, Any, VersionPage]:
+        """Return a page of the versions and delete markers of keys that start with `prefix`."""
+        call = partial(self._store.list_versions, prefix, after=after)
+        return self._send("ListObjectVersions", call, entry=entry)
+
+    def delete_marker(self, key: str, version_id: str, *, entry: EntryId = None) -> Coroutine[Any, Any, None]:
+        """Delete a delete marker for good; not an error if it is already gone."""
+        return self._send("DeleteObject", partial(self._store.delete_marker, key, version_id), entry=entry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.objects import is_weak
 from s3copy_tasks.core.text import can_be_in_xml
@@ -20,17 +21,19 @@ from s3copy_tasks.iam.statements import (
 from s3copy_tasks.s3.bucket_requests import BucketRequests
 from s3copy_tasks.s3.delete_results import parse_deleted, parse_deleted_objects, parse_refusal
 from s3copy_tasks.s3.fast.requests import INVALID
+from s3copy_tasks.s3.version_rows import parse_versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from s3copy_tasks.core.store import Deleted, DeleteRequest
+    from s3copy_tasks.core.store import Deleted, DeleteRequest, VersionPage, VersionPlace
 
 _ENABLED = "Enabled"
 _DELETE = ["s3:DeleteObject", "s3:GetObject"]
 """S3 needs the second for a condition on the ETag."""
 _NO_CONDITION = frozenset({"", "*"})
 """In place of an ETag, these would match any object."""
+_MFA = re.compile(r"\bmfa authentication|multi-?factor authentication", re.IGNORECASE)
 
 
 class BucketDeletes(BucketRequests):
@@ -63,6 +66,29 @@ class BucketDeletes(BucketRequests):
         if isinstance(outcome, CopyError):
             raise outcome
         return outcome
+
+    async def list_versions(self, prefix: str, *, after: VersionPlace | None) -> VersionPage:
+        """Return a page of the versions and delete markers of keys that start with `prefix`; see `Store`."""
+        where: dict[str, Any] = {"Prefix": prefix, "EncodingType": "url"}
+        if after is not None:
+            where["KeyMarker"] = after.key
+            if after.version_id is not None:
+                where["VersionIdMarker"] = after.version_id
+        try:
+            reply = await self._call("ListObjectVersions", self._asked | where)
+        except AccessError as error:
+            raise self._add_statement(error, ["s3:ListBucketVersions"], None) from None
+        return parse_versions(self.bucket, reply)
+
+    async def delete_marker(self, key: str, version_id: str) -> None:
+        """Delete a delete marker for good; see `Store`."""
+        try:
+            reply = await self._call("DeleteObject", {**self._asked, "Key": key, "VersionId": version_id})
+        except AccessError as error:
+            if _MFA.search(error.reason):
+                raise _explain_mfa(error) from None
+            raise self._add_statement(error, ["s3:DeleteObjectVersion"], escape_wildcards(key)) from None
+        parse_deleted(reply)
 
     async def delete_objects(self, requests: Sequence[DeleteRequest]) -> Mapping[str, Deleted | CopyError]:
         """Delete at most 1,000 objects, each if it still has its ETag; see `Store`."""
@@ -110,3 +136,14 @@ def _check_etag(request: DeleteRequest) -> None:
     if is_weak(request.etag) or request.etag.strip('"') in _NO_CONDITION:
         msg = f"the ETag {request.etag!r} names no object, so this one is kept"
         raise ConditionError(msg, code="PreconditionFailed")
+
+
+def _explain_mfa(error: AccessError) -> AccessError:
+    """Return the refusal of a bucket with MFA delete: markers were written without a code, all the same."""
+    msg = (
+        f"{error.reason}. The bucket has MFA delete: delete markers are written without a code, and removed "
+        "only with one: aws s3api delete-object --key ... --version-id ... --mfa 'SERIAL CODE'"
+    )
+    refusal = AccessError(msg, code=error.code)
+    refusal.request_id = error.request_id
+    return refusal

@@ -90,7 +90,7 @@ def parse_objects(bucket: str, rows: Sequence[Mapping[str, Any]]) -> tuple[S3Obj
         for row in rows:
             found.append(_make_listed(ForeignObject, bucket, row))
     except _WRONG:
-        raise _not_s3(bucket, row.get("Key"), row, _LISTED) from None
+        raise explain_not_s3(bucket, row.get("Key"), row, _LISTED) from None
     return tuple(found)
 
 
@@ -128,7 +128,7 @@ def parse_object_details(
             version_id=version_id,
         )
     except _WRONG:
-        raise _not_s3(bucket, key, reply, _HEADED) from None
+        raise explain_not_s3(bucket, key, reply, _HEADED) from None
     return ObjectDetails(
         object=found,
         headers=dict(_carried_headers(reply)),
@@ -157,7 +157,7 @@ def parse_uploads(bucket: str, reply: Mapping[str, Any]) -> UploadPage:
             )
             found.append(listed)
     except _WRONG:
-        raise _not_s3(bucket, row.get("Key"), row, _LISTED_UPLOAD) from None
+        raise explain_not_s3(bucket, row.get("Key"), row, _LISTED_UPLOAD) from None
     marker = None
     if require_field(reply, "IsTruncated"):
         key, upload_id = decode(require_text(reply, "NextKeyMarker")), reply.get("NextUploadIdMarker")
@@ -230,7 +230,7 @@ def _confirmed_part(operation: str, reply: Mapping[str, Any]) -> Mapping[str, An
     return (reply.get(member) or {}) if member else reply
 
 
-def _not_s3(
+def explain_not_s3(
     bucket: str, key: str | None, described: Mapping[str, Any], members: Mapping[str, type]
 ) -> RequestError:
     """Return the error for a server that describes an object as S3 never does."""

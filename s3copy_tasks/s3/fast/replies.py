@@ -33,6 +33,7 @@ _ROOTS = {
     "GetBucketVersioning": "VersioningConfiguration",
     "GetObjectTagging": "Tagging",
     "ListMultipartUploads": "ListMultipartUploadsResult",
+    "ListObjectVersions": "ListVersionsResult",
     "ListObjectsV2": "ListBucketResult",
     "UploadPartCopy": "CopyPartResult",
 }

@@ -17,7 +17,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from s3copy_tasks.core.objects import ObjectDetails, S3Object
-from s3copy_tasks.core.store import ABSENT, Deleted, ListedUpload, Page, UploadMarker, UploadPage
+from s3copy_tasks.core.store import (
+    ABSENT,
+    Deleted,
+    ListedUpload,
+    ListedVersion,
+    Page,
+    UploadMarker,
+    UploadPage,
+    VersionPage,
+    VersionPlace,
+)
 from s3copy_tasks.core.text import can_be_in_xml
 from s3copy_tasks.core.verify import Confirmation
 from s3copy_tasks.errors import ConditionError, CopyError, MissingError, RequestError, UnsupportedError
@@ -85,6 +95,15 @@ class Upload:
     initiator: str | None = WRITER
 
 
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A delete marker, and the object below it, if there was one."""
+
+    marker: str
+    stored: Stored | None
+    deleted: datetime
+
+
 class MemoryServer:
     """Buckets by name, shared by several stores.
 
@@ -101,6 +120,7 @@ class MemoryServer:
         self.buckets: dict[str, dict[str, Stored]] = {}
         self.versioning: dict[str, str] = {}
         self.markers: dict[tuple[str, str], str] = {}
+        self.hidden: dict[tuple[str, str], list[Hidden]] = {}
         self.lacks_conditional_deletes = False
         self.uploads: dict[str, Upload] = {}
         self.before: list[Hook] = []
@@ -161,13 +181,24 @@ class MemoryServer:
     def delete(self, bucket: str, key: str) -> str | None:
         """Delete an object, if it is there; return the version of the marker that a versioned bucket gets."""
         with self.lock:
-            self.buckets[bucket].pop(key, None)
+            stored = self.buckets[bucket].pop(key, None)
             state = self.versioning.get(bucket)
             if state is None:
                 return None
             marker = "null" if state == "Suspended" else f"v{next(self._version_ids)}"
             self.markers[bucket, key] = marker
+            hidden = Hidden(marker, stored, self.clock().replace(microsecond=0))
+            self.hidden.setdefault((bucket, key), []).insert(0, hidden)
             return marker
+
+    def remove_marker(self, bucket: str, key: str, version_id: str) -> None:
+        """Remove a delete marker; the object below it is current again unless it was written since."""
+        with self.lock:
+            hidden = self.hidden.get((bucket, key), [])
+            found = [each for each in hidden if each.marker == version_id]
+            if found and hidden[0] is found[0] and found[0].stored is not None:
+                self.buckets[bucket].setdefault(key, found[0].stored)
+            self.hidden[bucket, key] = [each for each in hidden if each.marker != version_id]
 
     def new_upload_id(self) -> str:
         return f"upload-{next(self._upload_ids)}"
@@ -350,6 +381,46 @@ class MemoryStore:
                 except CopyError as error:
                     outcomes[request.key] = error
         return outcomes
+
+    def list_versions(self, prefix: str, *, after: VersionPlace | None) -> VersionPage:
+        with _Request(self._server, Call(verb="list_versions", bucket=self.bucket, key=prefix)):
+            rows = [row for key in self._versioned_keys(prefix) for row in self._versions_of(key)]
+            places = [VersionPlace(key=row.key, version_id=row.version_id) for row in rows]
+            first = 0 if after is None else places.index(after) + 1
+            last = first + self._server.page_keys
+            following = places[last - 1] if last < len(rows) else None
+            return VersionPage(versions=tuple(rows[first:last]), next=following)
+
+    def delete_marker(self, key: str, version_id: str) -> None:
+        with _Request(self._server, Call(verb="delete_marker", bucket=self.bucket, key=key)):
+            self._objects()
+            self._server.remove_marker(self.bucket, key, version_id)
+
+    def _versioned_keys(self, prefix: str) -> list[str]:
+        keys = {*self._objects(), *(key for bucket, key in self._server.hidden if bucket == self.bucket)}
+        return sorted((key for key in keys if key.startswith(prefix)), key=str.encode)
+
+    def _versions_of(self, key: str) -> list[ListedVersion]:
+        """Return what a key has, the newest first."""
+        current = self._objects().get(key)
+        pairs: list[tuple[str, Stored | None, datetime]] = []
+        if current is not None:
+            pairs.append(("current", current, current.last_modified))
+        for each in self._server.hidden.get((self.bucket, key), []):
+            pairs.append((each.marker, None, each.deleted))
+            if each.stored is not None:
+                pairs.append((f"below-{each.marker}", each.stored, each.stored.last_modified))
+        return [
+            ListedVersion(
+                key=key,
+                version_id=version_id,
+                is_latest=not number,
+                is_marker=stored is None,
+                last_modified=date,
+                etag="" if stored is None else stored.etag,
+            )
+            for number, (version_id, stored, date) in enumerate(pairs)
+        ]
 
     def _delete_among_others(self, request: DeleteRequest) -> Deleted:
         """Delete one of many objects: hooks get each as a request of its own."""

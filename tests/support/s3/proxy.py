@@ -26,6 +26,7 @@ _OF_BUCKETS = {
     "list-type": "ListObjectsV2",
     "uploads": "ListMultipartUploads",
     "versioning": "GetBucketVersioning",
+    "versions": "ListObjectVersions",
 }
 _ON_OBJECTS = {"DELETE": "DeleteObject", "GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}
 

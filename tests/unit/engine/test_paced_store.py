@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3copy_tasks.core.options import ObjectOptions
-from s3copy_tasks.core.store import CopyRequest, Store, UploadMarker
+from s3copy_tasks.core.store import CopyRequest, Store, UploadMarker, VersionPlace
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import PacedStore
 from s3copy_tasks.errors import TransientError
@@ -37,6 +37,8 @@ VERBS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "put_bytes": ("PutObject", ("k", b"x", "text/csv"), {}),
     "put_part": ("UploadPart", (REQUEST, "u", 1, b"x"), {}),
     "server_time": ("ListObjectsV2", ("p/",), {}),
+    "list_versions": ("ListObjectVersions", ("p/",), {"after": VersionPlace(key="k")}),
+    "delete_marker": ("DeleteObject", ("k", "v"), {}),
     "is_versioned": ("GetBucketVersioning", (), {}),
 }
 """Kind, arguments and keywords by method."""

@@ -82,6 +82,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "UploadPart": {**UPLOAD, "PartNumber": 1},
     "ListObjectsV2": {"Bucket": "bucket"},
     "ListMultipartUploads": {"Bucket": "bucket"},
+    "ListObjectVersions": {"Bucket": "bucket", "EncodingType": "url"},
     "GetBucketVersioning": {"Bucket": "bucket"},
     "DeleteObject": OBJECT,
     "DeleteObjects": {"Bucket": "bucket", "Delete": {"Objects": [{"Key": "k"}]}},
@@ -92,6 +93,7 @@ RESULT_IN_BODY = (
     "CompleteMultipartUpload",
     "ListObjectsV2",
     "ListMultipartUploads",
+    "ListObjectVersions",
     "GetBucketVersioning",
     "DeleteObjects",
 )
@@ -319,6 +321,18 @@ def test_uploads_as_botocore_reads_them(
     body = between.join([head, *(f"<Upload>{one}{who}</Upload>" for one in inside)])
     body = f"{DECLARED}<ListMultipartUploadsResult {XMLNS}>{body}</ListMultipartUploadsResult>"
     assert_same("ListMultipartUploads", Reply(200, {}, body.encode()))
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_versions_as_botocore_reads_them(*, more: bool) -> None:
+    """Versions and delete markers are two lists, whatever their order in the reply; keys stay encoded."""
+    parts = [element("Key", "a%2Bb+%0A"), element("VersionId", "v1"), element("IsLatest", "true")]
+    inside = "".join([*parts, element("LastModified", "2026-11-01T12:34:56.000Z")])
+    rows = [f"<DeleteMarker>{inside}</DeleteMarker>", f"<Version>{inside}{element('ETag', ETAG)}</Version>"]
+    head = f"<EncodingType>url</EncodingType><IsTruncated>{str(more).lower()}</IsTruncated>"
+    head += "<NextKeyMarker>a+b</NextKeyMarker><NextVersionIdMarker>v1</NextVersionIdMarker>" * more
+    body = f"{DECLARED}<ListVersionsResult {XMLNS}>{head}{''.join(rows * 2)}</ListVersionsResult>"
+    assert_same("ListObjectVersions", Reply(200, {}, body.encode()))
 
 
 DELETES = st.lists(

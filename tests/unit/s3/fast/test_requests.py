@@ -225,6 +225,14 @@ def test_listings_of_uploads_as_botocore_serializes_them(params: dict[str, Any])
     assert_same(SERIALIZER.serialize("ListMultipartUploads", params), expected, "ListMultipartUploads")
 
 
+def test_listings_of_versions_as_botocore_serializes_them() -> None:
+    """With the encoding, and the place where the page begins."""
+    params = {"Bucket": BUCKET, "Prefix": "a b/versions=", "EncodingType": "url"}
+    params |= {"KeyMarker": "a b/\u00e9+", "VersionIdMarker": "v.1", "ExpectedBucketOwner": "012345678901"}
+    expected = ORACLE.request("ListObjectVersions", dict(params))
+    assert_same(SERIALIZER.serialize("ListObjectVersions", params), expected, "ListObjectVersions")
+
+
 @given(account=accounts)
 @settings(max_examples=5)
 def test_versioning_as_botocore_serializes_it(account: str) -> None:
