@@ -85,6 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
     audit.set_defaults(command=_audit)
 
+    undelete = commands.add_parser("undelete", help="restore what a run of a mirror has deleted")
+    _add_markers(undelete)
+    undelete.set_defaults(command=_undelete, prefix=[], folder=None, manifest=None)
+
     policy = commands.add_parser("policy", help="print a job's least-privilege policies as JSON for AWS")
     policy.set_defaults(command=_policy)
 
@@ -101,10 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     install.set_defaults(command=dag_files.install_dags)
 
-    for command in (validate, explain, plan, run, audit, policy, new):
+    for command in (validate, explain, plan, run, audit, undelete, policy, new):
         _add_folder(command)
-    for command in (explain, plan, run, audit, policy):
+    for command in (explain, plan, run, audit, undelete, policy):
         command.add_argument("job", metavar="JOB", help="a config file, or a job's name in the folder")
+    for command in (plan, run, audit, undelete):
+        _add_date(command)
     for command in (plan, run, audit):
         _add_run(command)
     return parser
@@ -136,13 +142,36 @@ def _add_folder(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_run(command: argparse.ArgumentParser) -> None:
+def _add_markers(command: argparse.ArgumentParser) -> None:
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("--run", metavar="RUN", help="id of the run; its job must write results")
+    which.add_argument(
+        "--since",
+        type=_moment_with_zone,
+        metavar="MOMENT",
+        help="all deletes in the job's prefixes since then, whoever made them, such as 2026-01-31T02:00Z",
+    )
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--dry-run", action="store_true", help="show what can be restored, restore nothing")
+    how.add_argument(
+        "--confirm",
+        type=_count,
+        metavar="COUNT",
+        help="number of objects to restore: exactly as many as can be; with --since, needed to restore any",
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object on stdout, with all keys")
+
+
+def _add_date(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--logical-date",
         type=_moment,
         metavar="DATE",
         help="templates use the first scheduled run at or after this date, such as 2026-01-31",
     )
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--folder",
         help="only what is below this folder of the prefixes, such as 2026/01/; of a job with mirror",
@@ -204,6 +233,12 @@ def _run(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def _undelete(options: argparse.Namespace) -> int:
+    from s3copy_tasks.cli.undelete import undelete  # noqa: PLC0415 - validate starts without boto3 and Airflow
+
+    return undelete(options)
+
+
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of objects (example: 12)")
@@ -217,4 +252,11 @@ def _moment(text: str) -> datetime:
         raise argparse.ArgumentTypeError(f"{text!r} is not a valid date (example: 2026-01-31)") from None
     if moment.year not in _YEARS:
         raise argparse.ArgumentTypeError(f"{text!r}: the year must be from {_YEARS[0]} to {_YEARS[-1]}")
+    return moment
+
+
+def _moment_with_zone(text: str) -> datetime:
+    moment = _moment(text)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} has no time zone (example: 2026-01-31T02:00Z)")
     return moment
