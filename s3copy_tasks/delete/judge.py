@@ -111,11 +111,16 @@ def leave_unjudged(mirror: Mirror, plan: DeletePlan, reason: str) -> Verdict:
 
 
 def _find_unfinished(metrics: TransferMetrics) -> Iterator[str]:
-    if metrics.files_failed or not metrics.is_complete:
+    if metrics.is_complete and not metrics.files_failed:
+        return
+    if metrics.files_failed or metrics.files_unknown:
         yield (
             f"{metrics.files_failed:,} objects were not copied, and {metrics.files_unknown:,} are unknown. "
             "Repair the copies first; the next run deletes"
         )
+    else:
+        codes = ", ".join(sorted(metrics.errors_encountered.by_code))
+        yield f"the run met errors before ({codes}), so what it found may not be all. Repair that first"
 
 
 def _find_empty_sources(job: EffectiveJob, plan: DeletePlan) -> Iterator[str]:
@@ -134,7 +139,7 @@ def _find_limit(
     """Yield why the number of deletes is against them, unless a person has approved it."""
     if not needs_approval(job, plan):
         yield from _find_caps_exceeded(job, mirror, plan)
-    elif plan.to_delete > mirror.most_deleted:
+    elif plan.extraneous > mirror.most_deleted:  # the plan has no batches then
         yield f"no run deletes more than {mirror.most_deleted:,}, approved or not"
     elif not circumstances.is_approved:
         yield "it was not approved: the answer was Keep, or there was none in time"

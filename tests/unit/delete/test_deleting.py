@@ -59,6 +59,14 @@ def test_an_object_that_comes_back_is_kept(mirror: MirrorBench) -> None:
     assert "out/gone" in mirror.bench.written
 
 
+def test_an_object_whose_source_is_listed_is_kept(mirror: MirrorBench) -> None:
+    """Whatever a HEAD would say of it; none is sent."""
+    plan = mirror.plan()
+    mirror.bench.put("in/gone")
+    assert mirror.delete(plan.batches[0]).total.kept == {KeptReason.SOURCE_EXISTS: 1}
+    assert not mirror.bench.server.keys_of("head_object")["in/gone"]
+
+
 def test_an_object_that_is_written_again_is_kept(mirror: MirrorBench) -> None:
     """After the plan or between the last request and the delete: its ETag is another one."""
     plan = mirror.plan()

@@ -60,7 +60,7 @@ def test_limits_are_inclusive(
     [
         ({"metrics": TransferMetrics(total_files_found=1, files_failed=1)}, "1 objects were not copied"),
         ({"metrics": TransferMetrics(total_files_found=1, files_unknown=1)}, "1 are unknown"),
-        ({"metrics": TransferMetrics(errors_encountered=Errors(by_code={"503": 1}))}, "were not copied"),
+        ({"metrics": TransferMetrics(errors_encountered=Errors(by_code={"503": 1}))}, "errors before (503)"),
         ({"is_versioned": False}, "versioning"),
         ({"digest": "of another config"}, "the config has changed"),
         ({"is_backfill": True}, "a backfill never deletes"),
@@ -87,6 +87,14 @@ def test_names_that_are_kept_count_for_the_limit() -> None:
     total = mirror.run().total
     assert total.kept == {KeptReason.SAME_NAME: 1, KeptReason.REFUSED: 2}
     assert len(mirror.bench.written) == 4
+
+
+def test_names_that_are_kept_count_for_what_can_be_approved() -> None:
+    """No approval helps where a plan keeps no hashes, although one object less would be deleted."""
+    for extraneous, kept in ((100_000, None), (100_001, KeptReason.REFUSED)):
+        group = GroupPlan(prefix="out/", in_scope=100_001, extraneous=extraneous, same_name=1)
+        verdict = judge(DeletePlan(groups=(group,)), {"is_approved": True}, approval=Approval.ALWAYS)
+        assert verdict.kept is kept
 
 
 def test_a_name_of_a_single_object_is_kept() -> None:
