@@ -143,9 +143,7 @@ class Oracle:
         self._check(rules.is_in_scope(key), f"{key!r} is not in scope")
         named = {entry.destination for entry in rules.mirror.objects}
         self._check(key not in named, f"{key!r} is the destination of a single object")
-        self._check(
-            len(planned.deleted) <= rules.mirror.max_deleted_objects, f"{key!r} is one more than the limit"
-        )
+        self._check(len(planned.deleted) <= rules.most_deleted, f"{key!r} is one more than the limit")
         self._check(not rules.job.dry_run, f"{key!r} was deleted by a dry run")
         if planned.source is not None:
             same = rules.find_same_names(planned.source, [key])
@@ -214,7 +212,7 @@ class Oracle:
 def check_plan(rules: Rules, planned: Planned, source: dict[str, str], destination: dict[str, str]) -> None:
     """Compare a plan with the rules, if nothing happened while it was made."""
     plan, extraneous = planned.plan, rules.find_extraneous(source, destination)
-    within = len(extraneous) <= rules.mirror.max_deleted_objects
+    within = len(extraneous) <= rules.most_deleted
     assert planned.listed == {key: destination[key] for key in extraneous}
     assert [group.prefix for group in plan.groups] == rules.find_groups()
     for group in plan.groups:
@@ -238,7 +236,6 @@ def expect_kept(rules: Rules, plan: DeletePlan, *, doubts: bool) -> KeptReason |
     refused = (
         doubts
         or any(group.empty_sources for group in plan.groups)
-        or plan.extraneous > rules.mirror.max_deleted_objects
-        or any(rules.exceeds_percent(each.to_delete, each.in_scope) for each in totals)
+        or rules.exceeds_limits(plan.extraneous, [(each.to_delete, each.in_scope) for each in totals])
     )
     return KeptReason.REFUSED if refused else None

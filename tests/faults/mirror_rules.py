@@ -7,6 +7,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
+from s3copy_tasks.core.job import Approval
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
@@ -35,10 +37,12 @@ class Rules:
     Attributes:
         job: the run.
         mirror: of the run.
+        is_approved: a person has approved its deletes, if they were asked.
     """
 
     job: EffectiveJob
     mirror: Mirror
+    is_approved: bool = False
 
     @property
     def entries(self) -> list[PrefixEntry]:
@@ -108,6 +112,23 @@ class Rules:
             one for one in all_of_them if not any(one != o and one.startswith(o) for o in all_of_them)
         )
 
-    def exceeds_percent(self, to_delete: int, in_scope: int) -> bool:
-        """Say whether a number of deletes is more than the limit in percent, by exact arithmetic."""
-        return to_delete * 1_000 > round(self.mirror.max_deleted_percent * 10) * in_scope
+    @property
+    def most_deleted(self) -> int:
+        """The limit of objects, with the approval that the run has."""
+        is_asked = self.mirror.approval is not Approval.NEVER and self.mirror.max_deleted_objects
+        return 100_000 if is_asked else self.mirror.max_deleted_objects
+
+    def exceeds_limits(self, extraneous: int, totals: Iterable[tuple[int, int]]) -> bool:
+        """Say whether a plan is not within its limits, or needs an approval that it lacks.
+
+        Args:
+            extraneous: number of objects, whether they are kept for their names or not.
+            totals: numbers of objects to delete and in scope, of the run and of each group.
+        """
+        tenths = round(self.mirror.max_deleted_percent * 10)
+        is_above = extraneous > self.mirror.max_deleted_objects or any(
+            to_delete * 1_000 > tenths * in_scope for to_delete, in_scope in totals
+        )
+        if self.mirror.approval is Approval.NEVER:
+            return is_above
+        return (is_above or self.mirror.approval is Approval.ALWAYS) and not self.is_approved

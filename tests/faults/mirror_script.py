@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from s3copy_tasks.core.delete_planner import Sizes
-from s3copy_tasks.core.job import Filters, ObjectEntry, PrefixEntry
+from s3copy_tasks.core.job import Approval, Filters, ObjectEntry, PrefixEntry
 from tests.faults.mirror_rules import Rules
 from tests.support.builders.bench import DESTINATION, SOURCE
 from tests.support.builders.mirror import make_mirror
@@ -112,6 +112,7 @@ class Script:
     happenings: tuple[Happening, ...]
     attempts: tuple[Attempt, ...]
     circumstances: dict[str, Any]
+    is_approved: bool
 
     @property
     def job(self) -> EffectiveJob:
@@ -182,6 +183,7 @@ def jobs(draw: st.DrawFn, every: tuple[PrefixEntry, ...]) -> dict[str, Any]:
         "dry_run": draw(st.sampled_from([False] * 29 + [True])),
         "max_deleted_objects": draw(st.sampled_from([*[100] * 12, 3, 2, 1, 0])),
         "max_deleted_percent": draw(st.sampled_from([*[100] * 9, 50, 33.3, 8.2])),
+        "approval": draw(st.sampled_from([Approval.NEVER, Approval.NEVER, *Approval])),
         "allows_unversioned": draw(st.sampled_from([False, False, True])),
     }
 
@@ -243,6 +245,7 @@ def scripts(draw: st.DrawFn) -> Script:
         happenings=tuple(draw(st.lists(happening, min_size=least, max_size=7))),
         attempts=tuple(draw(st.lists(ATTEMPTS, min_size=1, max_size=4))),
         circumstances=draw(CIRCUMSTANCES),
+        is_approved=draw(st.booleans()),
     )
 
 

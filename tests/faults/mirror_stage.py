@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import replace
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.deletions import DeleteMetrics, KeptReason
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics
@@ -65,7 +65,7 @@ class Stage(ABC):
     def __init__(self, script: Script) -> None:
         self.script, self.job = script, script.job
         assert self.job.mirror is not None
-        self.rules = Rules(self.job, self.job.mirror)
+        self.rules = Rules(self.job, self.job.mirror, script.is_approved)
         self.oracle = Oracle(self.rules, conditional=script.conditional)
         self.lock = RLock()
         self.happenings = script.happenings
@@ -184,12 +184,11 @@ class Stage(ABC):
 
     def judge(self, planned: Planned) -> Verdict:
         """Judge, and compare with what the rules say."""
-        values = dict(self.script.circumstances)
+        values: dict[str, Any] = {"digest": self.job.digest, "is_approved": self.script.is_approved}
+        values |= self.script.circumstances
         metrics = METRICS.get(values.pop("metrics", ""), TransferMetrics())
         is_versioned = self.versioning == ENABLED
-        circumstances = Circumstances(
-            **({"digest": self.job.digest} | values), metrics=metrics, is_versioned=is_versioned
-        )
+        circumstances = Circumstances(**values, metrics=metrics, is_versioned=is_versioned)
         verdict = judge_deletes(self.job, planned.plan, circumstances)
         doubts = bool(self.script.circumstances) or not (is_versioned or self.rules.mirror.allows_unversioned)
         assert verdict.kept == expect_kept(self.rules, planned.plan, doubts=doubts)
