@@ -118,4 +118,4 @@ def test_a_run_that_waits_for_approval_says_so(
     """With the task that a person has to answer."""
     states = {"approve": state, "summarize": None}
     text = show(f"approval-{state}", state="running", seconds=None, states=states)
-    assert ("answer the task approve of this run in Airflow" in text) == waits
+    assert ("waits until a person decides whether it deletes: answer in Airflow" in text) == waits
