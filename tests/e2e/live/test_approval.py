@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
+from selenium.webdriver.common.by import By
 
 from s3copy_tasks.dag.airflow_versions import HAS_APPROVALS
+from tests.support.airflow.stack import ADMIN
 from tests.support.s3.servers import WRITER, put_many
+from tools import browser
 
 if TYPE_CHECKING:
     from tests.support.airflow.jobs import Job, Jobs, Run
@@ -58,6 +62,20 @@ def answer(airflow: AirflowStack, job: Job, run_id: str, option: str) -> None:
     reply.raise_for_status()
 
 
+def answer_in_browser(airflow: AirflowStack, job: Job, run_id: str, option: str) -> None:
+    """Log in, follow the link of the page that shows the run, and click."""
+    with browser.running() as chromium:
+        chromium.get(f"{airflow.url}/plugin/s3copy")
+        chromium.find_element(By.NAME, "username").send_keys(ADMIN)
+        chromium.find_element(By.NAME, "password").send_keys(airflow.passwords[ADMIN])
+        chromium.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+        chromium.find_element(By.CSS_SELECTOR, "iframe[title='Copy jobs']")
+        chromium.get(f"{airflow.url}/s3copy/jobs/{job.dag_id}?run_id={quote(run_id, safe='')}")
+        chromium.find_element(By.LINK_TEXT, "answer in Airflow").click()
+        chromium.find_element(By.XPATH, f"//button[normalize-space()='{option}']").click()
+        airflow.until(lambda: not is_waiting(airflow, job, run_id), 30, "an answer")
+
+
 def clear(airflow: AirflowStack, job: Job, run_id: str, task: str) -> None:
     """Clear a task and what is downstream."""
     body = {
@@ -83,7 +101,8 @@ def test_approved(mirror: Job, airflow: AirflowStack) -> None:
     question = wait_for_question(airflow, mirror, run_id)
     option, keep = question["options"]
     assert (option.startswith("Delete 3 (plan "), keep) == (True, "Keep")
-    answer(airflow, mirror, run_id, option)
+    give_answer = answer if browser.missing() else answer_in_browser
+    give_answer(airflow, mirror, run_id, option)
     run = mirror.end(run_id)
     assert run.state == "success"
     assert deletions(run)["deleted"] == 3
