@@ -191,12 +191,14 @@ def jobs(draw: st.DrawFn, every: tuple[PrefixEntry, ...]) -> dict[str, Any]:
 @st.composite
 def happenings(draw: st.DrawFn, source: list[str], destination: list[str]) -> Happening:
     """Return something that happens."""
+    kind = draw(st.sampled_from([*KINDS, "head source", "delete", "delete key"]))
+    first = 2 if kind == "head source" else 1  # the first HEAD is the one of the witness
     what = draw(st.sampled_from([*WRITERS * 5, *PLACES, *FAULTS * 2]))
     return Happening(
         step=draw(st.sampled_from([1, 1, 1, 1, 1, 2, 2, 3, 0])),
-        kind=draw(st.sampled_from([*KINDS, "head source", "delete", "delete key"])),
-        nth=draw(st.sampled_from([1, 1, 1, 2, 2, 3, 5])),
-        times=draw(st.sampled_from([1, 1, 2, 99])),
+        kind=kind,
+        nth=draw(st.sampled_from([first, first, first, 1, 2, 3, 5])),
+        times=draw(st.sampled_from([1, 1, 3, 12, 99])),
         what=what,
         key=draw(st.sampled_from(source if what.endswith("source") else destination)),
         content=draw(CONTENTS),

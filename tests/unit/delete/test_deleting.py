@@ -121,6 +121,21 @@ def test_a_head_that_proves_nothing_keeps_the_object(mirror: MirrorBench, error:
     assert "out/gone" in mirror.bench.written
 
 
+@pytest.mark.parametrize(
+    ("error", "deleted"),
+    [(AccessError("no", code="AccessDenied"), 1), (TransientError("down", code="503"), 0)],
+    ids=["denied", "not answered"],
+)
+def test_a_head_without_an_answer_keeps_the_batch(
+    mirror: MirrorBench, error: Exception, deleted: int
+) -> None:
+    """A source that begins to fail proves nothing; one that may not be read is kept alone."""
+    mirror.put_copies("out/gone2")
+    mirror.bench.server.before.append(refuse("head_object", SOURCE, error, "in/gone"))
+    total = mirror.run().total
+    assert (total.deleted, total.kept) == (deleted, {KeptReason.NOT_PROVEN: 2 - deleted})
+
+
 def test_a_bucket_that_is_no_longer_versioned_keeps_all(mirror: MirrorBench) -> None:
     """A batch reads the versioning again."""
     plan = mirror.plan()

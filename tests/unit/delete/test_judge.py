@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from s3copy_tasks.core.metrics import Errors, TransferMetrics
 from s3copy_tasks.delete.judge import Verdict
 from tests.support.builders.bench import DESTINATION
 from tests.support.builders.mirror import MirrorBench, entries, make_mirror
+
+FAILED = TransferMetrics(errors_encountered=Errors(by_code={"503": 1}))
 
 
 def make_plan(*groups: tuple[int, int]) -> DeletePlan:
@@ -58,9 +61,9 @@ def test_limits_are_inclusive(
 @pytest.mark.parametrize(
     ("circumstances", "reason"),
     [
-        ({"metrics": TransferMetrics(total_files_found=1, files_failed=1)}, "1 objects were not copied"),
+        ({"metrics": replace(FAILED, total_files_found=1, files_failed=1)}, "1 objects were not copied"),
         ({"metrics": TransferMetrics(total_files_found=1, files_unknown=1)}, "1 are unknown"),
-        ({"metrics": TransferMetrics(errors_encountered=Errors(by_code={"503": 1}))}, "errors before (503)"),
+        ({"metrics": FAILED}, "errors before (503)"),
         ({"is_versioned": False}, "versioning"),
         ({"digest": "of another config"}, "the config has changed"),
         ({"is_backfill": True}, "a backfill never deletes"),
