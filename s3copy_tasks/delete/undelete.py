@@ -10,7 +10,7 @@ from s3copy_tasks.core.mirror_group import build_scope, group_mirror
 from s3copy_tasks.core.results_folder import name_run_folder, parse_deletes_name
 from s3copy_tasks.core.undelete import Marker, Restoration, judge_listed, judge_marker, parse_deleted
 from s3copy_tasks.engine.loop import wait_for
-from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError
+from s3copy_tasks.errors import AccessError, Code, CopyError, MissingError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.key_list import ResultsPlace
     from s3copy_tasks.core.objects import S3Object
-    from s3copy_tasks.core.store import ListedVersion
+    from s3copy_tasks.core.store import ListedVersion, VersionPage, VersionPlace
     from s3copy_tasks.core.undelete import DeletedObject
     from s3copy_tasks.engine.paced_store import PacedStore
 
@@ -106,9 +106,25 @@ async def _list_key(store: PacedStore, key: str) -> list[ListedVersion]:
     while True:
         page = await store.list_versions(key, after=after)
         found += [each for each in page.versions if each.key == key]
-        after = page.next
+        after = _find_next(page, after)
         if after is None or after.key != key:
             return found
+
+
+def _find_next(page: VersionPage, after: VersionPlace | None) -> VersionPlace | None:
+    """Return where the page after one begins that itself began at `after`; None after the last.
+
+    Raises:
+        RequestError: it would not come after this one, so that the listing would never end.
+    """
+    found = page.next
+    if found is None or after is None:
+        return found
+    first, before = (place.key.encode("utf-8", "surrogatepass") for place in (found, after))
+    if found == after or first < before:
+        msg = f"the listing of versions goes from {after.key!r} back to {found.key!r}"
+        raise RequestError(msg, code=Code.NOT_S3)
+    return found
 
 
 def list_markers(destination: PacedStore, job: EffectiveJob, since: datetime) -> list[Marker]:
@@ -139,7 +155,7 @@ def _list_versions(store: PacedStore, prefix: str) -> Iterator[ListedVersion]:
     while True:
         page = wait_for(store.list_versions(prefix, after=after))
         yield from page.versions
-        after = page.next
+        after = _find_next(page, after)
         if after is None:
             return
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from s3copy_tasks.core.job import Filters
-from s3copy_tasks.core.store import ListedVersion
+from s3copy_tasks.core.store import ListedVersion, VersionPage, VersionPlace
 from s3copy_tasks.core.undelete import NULL, DeletedObject, Restoration, judge_marker
 from s3copy_tasks.delete.undelete import find_markers, list_markers, read_deleted, remove_markers
 from s3copy_tasks.engine.paced_store import PacedStore
@@ -144,6 +144,18 @@ def test_without_results_markers_in_scope_are_listed(mirror: MirrorBench) -> Non
     found = list_markers(store(mirror, DESTINATION), mirror.job, since.replace(microsecond=0))
     assert [marker.key for marker in found] == ["out/=gone", "out/é"]
     assert {marker.outcome for marker in found} == {Restoration.RESTORABLE}
+
+
+def test_pages_that_lead_back_end_it(mirror: MirrorBench) -> None:
+    """A listing that would never end is an error of the server."""
+
+    class Circle:
+        async def list_versions(self, prefix: str, *, after: VersionPlace | None) -> VersionPage:
+            return VersionPage(versions=(), next=VersionPlace(key="out/b" if after is None else "out/a"))
+
+    circle: Any = Circle()
+    with pytest.raises(RequestError, match="goes from 'out/b' back to 'out/a'"):
+        list_markers(PacedStore(circle, impatient()), mirror.job, NOW)
 
 
 def test_a_missing_right_ends_it(mirror: MirrorBench) -> None:

@@ -32,6 +32,13 @@ def test_a_page() -> None:
     assert (plain.versions[0].key, plain.versions[0].is_marker, plain.next) == ("a%2Bb+%0A", False, None)
 
 
+@pytest.mark.parametrize("named", ["a%2Bb+%0A", "a+b \n"], ids=["encoded", "plain"])
+def test_where_the_next_page_begins(named: str) -> None:
+    """At the last key of the page, also on servers that encode keys, but not this one (RGW, LocalStack)."""
+    page = parse_versions("b", {**REPLY, "IsTruncated": True, "NextKeyMarker": named})
+    assert page.next == VersionPlace(key="a+b \n")
+
+
 @pytest.mark.parametrize(
     "wrong", [{"VersionId": None}, {"LastModified": "yesterday"}, {"Key": None}], ids=["id", "date", "key"]
 )
