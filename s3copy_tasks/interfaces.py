@@ -74,10 +74,14 @@ class DeletionsReport(DeletionCounts):
 
     `refused` says why the run deleted nothing at all; None if it was allowed, or was not to delete anyway.
     `at_least` says that an attempt was lost, so that `gone` may have what it deleted. `results` is the
-    address of the folder with a row for each object of a batch; None if none were written.
+    address of the folder with a row for each object of a batch; None if none were written. `delete_folder`
+    is the destination folder that the run was to delete, extraneous or not; None for other runs. `comes_back`
+    says that the source still has objects for it: the next copy writes them again.
     """
 
     refused: str | None
+    delete_folder: str | None
+    comes_back: bool
     at_least: bool
     errors: list[str]
     errors_by_code: dict[str, int]

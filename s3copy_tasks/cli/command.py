@@ -113,6 +113,13 @@ def _parser() -> argparse.ArgumentParser:
         _add_date(command)
     for command in (plan, run, audit):
         _add_run(command)
+    for command in (plan, run):
+        command.add_argument(
+            "--delete-folder",
+            metavar="FOLDER",
+            help="copy nothing, and delete all below this folder of the destination, such as out/2026/01/; "
+            "of a job with mirror.delete_folder",
+        )
     return parser
 
 

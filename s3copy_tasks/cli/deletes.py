@@ -12,6 +12,7 @@ from s3copy_tasks.delete.judge import Circumstances, Verdict, judge_deletes, ref
 from s3copy_tasks.delete.versioning import explain_unread, read_versioning
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.report.deletion_tables import deletions_as_dict, deletions_line, deletions_table
+from s3copy_tasks.report.deletion_words import COMES_BACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +49,7 @@ def judge_run(
         metrics=metrics,
         is_versioned=is_versioned,
         digest=job.digest,
-        overlap=explain_other_writer(config),
+        overlap=explain_other_writer(config, job.mirror.delete_folder),
         is_approved=True,  # on the command line, the number is confirmed
     )
     return judge_deletes(job, plan, circumstances)
@@ -104,6 +105,7 @@ def confirm(job: EffectiveJob, plan: DeletePlan, verdict: Verdict, count: int | 
 
 def _ask(plan: DeletePlan) -> bool:
     objects = "1 object" if plan.to_delete == 1 else f"{plan.to_delete:,} objects"
-    sys.stderr.write(f"Delete {objects} of {plan.in_scope:,}? [y/N] ")
+    back = f"{COMES_BACK}\n" if plan.comes_back else ""
+    sys.stderr.write(f"{back}Delete {objects} of {plan.in_scope:,}? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in _YES

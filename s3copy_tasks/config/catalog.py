@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.config.between_jobs import problems_across
@@ -10,6 +10,7 @@ from s3copy_tasks.config.layers import DEFAULTS_STEM, ENDINGS, Layers, find_defa
 from s3copy_tasks.config.load import judge_job, split_warnings
 from s3copy_tasks.config.other_writers import find_other_writers
 from s3copy_tasks.config.problem import Code, Problem, json_path
+from s3copy_tasks.core.job import Filters, PrefixEntry
 from s3copy_tasks.errors import Code as ErrorCode
 from s3copy_tasks.errors import ConfigError
 
@@ -125,11 +126,13 @@ def load_folder(folder: Path, executors: AbstractSet[str] | None = None) -> Cata
     return load_files(files, executors)
 
 
-def explain_other_writer(job: CopyJob) -> str | None:
+def explain_other_writer(job: CopyJob, folder: str | None = None) -> str | None:
     """Return why a mirror must not delete: what else is kept there, as the configs of its folder are now.
 
     Args:
         job: of a run; one that is not a mirror never has such a reason.
+        folder: of the destination, which the run deletes whole, so that no filters leave anything out; None
+            asks for all that the job may delete.
 
     Returns:
         None if nothing else is kept there, as far as valid configs say. A file that can't be read is one.
@@ -137,9 +140,12 @@ def explain_other_writer(job: CopyJob) -> str | None:
     if job.mirror is None:
         return None
     catalog = load_folder(job.file.parent)
+    if folder is not None:
+        job = replace(job, prefixes=(PrefixEntry(source="", destination=folder),), filters=Filters())
     unread = [str(one) for one in catalog.problems if one.code == Code.FILE_UNREADABLE]
     found = [
-        f"{job.file}: {json_path(one.parts)}: {one.message}" for one in find_other_writers(job, catalog.jobs)
+        f"{job.file}: {json_path(one.parts) if folder is None else 'delete_folder'}: {one.message}"
+        for one in find_other_writers(job, catalog.jobs)
     ]
     return next(iter([*unread, *found]), None)
 
@@ -150,7 +156,7 @@ def refuse_other_writers(job: CopyJob, run: EffectiveJob) -> None:
     Raises:
         ConfigError: it would delete that.
     """
-    words = explain_other_writer(job) if run.mirror is not None else None
+    words = explain_other_writer(job, run.mirror.delete_folder) if run.mirror is not None else None
     if words is not None:
         raise ConfigError(words, code=ErrorCode.INVALID_CONFIG)
 

@@ -1,4 +1,4 @@
-"""The one folder that a run of a mirror may be limited to."""
+"""The one folder that a run of a mirror may be limited to, or may delete."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from s3copy_tasks.core.job import KEY_BYTES_MAX, key_bytes
+from s3copy_tasks.config.read.hints import SHOWN_MAX
+from s3copy_tasks.core.job import KEY_BYTES_MAX, Filters, key_bytes
+from s3copy_tasks.core.places import explain_misplaced
+from s3copy_tasks.errors import Code, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from s3copy_tasks.core.job import PrefixEntry
+    from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.core.job import EffectiveJob, PrefixEntry
 
 
 _PROBLEMS = (
     (
         re.compile(r"\A\Z"),
-        "it is empty. Write a folder below the prefixes, such as 2026/01/, or leave the parameter out",
+        "it is empty. Write a folder, such as 2026/01/, or leave the parameter out",
     ),
     (
         re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]"),
@@ -25,11 +29,15 @@ _PROBLEMS = (
     ),
     (
         re.compile(r"\A/"),
-        "it begins with `/`. Write it without: it is appended to the prefixes of the job",
+        "it begins with `/`. Write it without: keys of S3 do not begin so",
     ),
     (
         re.compile(r"[^/]\Z"),
         "it does not end with `/`. Without it, all folders whose names begin so would be meant",
+    ),
+    (
+        re.compile(r"\{[{%#]"),
+        "it has a template, which is not rendered here. Write the folder as it is listed",
     ),
     (
         re.compile(r"//|(\A|/)\.\.?/"),
@@ -53,3 +61,31 @@ def append_folder(entries: Iterable[PrefixEntry], folder: str) -> tuple[PrefixEn
         for entry in entries
         if entry.recursive
     )
+
+
+def delete_only(job: CopyJob, run: EffectiveJob, folder: str, others: Mapping[str, object]) -> EffectiveJob:
+    """Return the run that copies nothing, and deletes everything below a destination folder.
+
+    Filters do not apply. The destinations of the job's single objects are kept.
+
+    Args:
+        job: from its file.
+        run: of the whole job.
+        folder: a whole prefix of the destination, below one of the job's.
+        others: the other parameters that say what is copied, which can't be used with it.
+
+    Raises:
+        ConfigError: the job does not offer this, or the folder can't be deleted.
+    """
+    problem, named = None, next((name for name, value in others.items() if value), None)
+    if run.mirror is None or not job.deletes_folders:
+        problem = "can only be given to a job with `mirror.delete_folder: true`"
+    elif named is not None:
+        problem = f"can't be used with {named}: it deletes, and copies nothing"
+    else:
+        wrong = find_folder_problem(folder) or explain_misplaced(folder, run.mirror.prefixes)
+        problem = wrong and f"{folder[:SHOWN_MAX]!r} can't be used: {wrong}"
+    if problem is not None or run.mirror is None:
+        raise ConfigError(f"{job.file}: delete_folder: {problem}", code=Code.INVALID_PARAMETERS)
+    mirror = replace(run.mirror, delete_folder=folder)
+    return replace(run, prefixes=(), objects=(), filters=Filters(), mirror=mirror)

@@ -84,6 +84,7 @@ class CopyJob:
         mirror: what a run may delete, without entries, which `render_job` fills in; None means nothing.
         approvers: ids of the users who may approve deletes; none means whoever Airflow lets answer.
         answer_within: how long a run waits for that.
+        deletes_folders: a run may be started that deletes a whole folder of the destination.
         retries: of a task, by Airflow.
         airflow: how Airflow runs the tasks.
         notify: who is notified of how a run ended.
@@ -118,6 +119,7 @@ class CopyJob:
     mirror: Mirror | None
     approvers: tuple[str, ...]
     answer_within: timedelta | None
+    deletes_folders: bool
     airflow: AirflowOptions
     notify: Notify
     config: str
@@ -165,6 +167,7 @@ class CopyJob:
             mirror=_build_mirror(document["mirror"]),
             approvers=tuple((document["mirror"] or {}).get("approvers", ())),
             answer_within=parse_duration((document["mirror"] or {}).get("answer_within")),
+            deletes_folders=(document["mirror"] or {}).get("delete_folder", False),
             airflow=AirflowOptions.of(airflow),
             notify=Notify.of(document["notify"]),
             config=canonical(effective),

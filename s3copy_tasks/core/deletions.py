@@ -177,10 +177,12 @@ class DeletePlan:
     Attributes:
         batches: none if there are more extraneous objects than the run can delete.
         groups: the totals of each group.
+        comes_back: the run deletes a folder for which the source still has objects.
     """
 
     batches: tuple[DeleteBatch, ...] = ()
     groups: tuple[GroupPlan, ...] = ()
+    comes_back: bool = False
 
     @property
     def plan_id(self) -> str | None:

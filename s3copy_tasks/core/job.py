@@ -112,6 +112,8 @@ class Mirror:
             two names are never one key.
         prefixes: all of the job's prefixes, rendered, whichever of them the run copies.
         objects: all of the job's single objects, rendered: their destinations are never deleted.
+        delete_folder: destination prefix below which the run deletes everything, and copies nothing; None
+            deletes what is extraneous.
 
     Raises:
         ConfigError: a limit is out of its range.
@@ -124,6 +126,7 @@ class Mirror:
     on_aws: bool = False
     prefixes: tuple[PrefixEntry, ...] = ()
     objects: tuple[ObjectEntry, ...] = ()
+    delete_folder: str | None = None
 
     def __post_init__(self) -> None:
         objects, percent = self.max_deleted_objects, self.max_deleted_percent

@@ -12,10 +12,10 @@ from s3copy_tasks.core.decide import build_filter
 from s3copy_tasks.core.job import KEY_BYTES_MAX, PrefixEntry, key_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.job import EffectiveJob, Mirror
     from s3copy_tasks.core.objects import SkipReason
 
 
@@ -28,7 +28,8 @@ class MirrorGroup:
         number: index of the first of the run's entries that write there, for the counts of requests.
         scope: the run's entries that write there; only below their destinations may anything be deleted.
         writers: all of the job's entries that write there.
-        entries: the same, cut to what they write below `prefix`.
+        entries: the same, cut to what they write below `prefix`: their sources say what is kept. None of
+            a folder of which nothing is kept.
     """
 
     prefix: str
@@ -61,6 +62,8 @@ def group_mirror(job: EffectiveJob) -> list[MirrorGroup]:
     """Return the groups of a run's entries, by their destination prefix; none if nothing is mirrored."""
     if job.mirror is None:
         return []
+    if job.mirror.delete_folder is not None:
+        return [_make_folder(job.mirror.prefixes, job.mirror.delete_folder)]
     top: list[str] = []
     for destination in sorted({entry.destination for entry in job.prefixes}):
         if not top or not destination.startswith(top[-1]):
@@ -80,6 +83,20 @@ def _make_group(job: EffectiveJob, prefix: str) -> MirrorGroup:
         writers=tuple(cut),
         entries=tuple(dict.fromkeys(cut.values())),
     )
+
+
+def _make_folder(prefixes: Sequence[PrefixEntry], folder: str) -> MirrorGroup:
+    """Return the group of a folder that is deleted, whatever the sources have, its own marker included."""
+    above = tuple(entry for entry in prefixes if entry.recursive and folder.startswith(entry.destination))
+    return MirrorGroup(prefix=folder, number=0, scope=above, writers=(), entries=())
+
+
+def find_deleted(mirror: Mirror | None) -> tuple[PrefixEntry, ...]:
+    """Return the parts of a job's entries that write to the folder that a run deletes; none if none is."""
+    if mirror is None or mirror.delete_folder is None:
+        return ()
+    parts = (_cut(entry, mirror.delete_folder) for entry in mirror.prefixes)
+    return tuple(part for part in parts if part is not None)
 
 
 def _cut(entry: PrefixEntry, prefix: str) -> PrefixEntry | None:

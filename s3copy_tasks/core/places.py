@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from s3copy_tasks.core.job import EffectiveJob, Entries, PrefixEntry, Where
     from s3copy_tasks.core.key_list import KeyList, ResultsPlace
@@ -95,6 +95,8 @@ def find_unsafe_deletes(job: EffectiveJob) -> Iterator[str]:
     prefixes = map(_drop_folder, job.prefixes)
     if not ({*prefixes} <= {*mirror.prefixes} and {*job.objects} <= {*mirror.objects}):
         yield "lacks entries that the run copies: it would delete their copies"
+    if mirror.delete_folder is not None:
+        yield from _find_unsafe_folder(job, mirror.delete_folder, mirror.prefixes)
     if results is not None and results.location.bucket == job.destination.bucket:
         folder = results.name_folder(job.name)
         for entry in mirror.prefixes:
@@ -103,6 +105,28 @@ def find_unsafe_deletes(job: EffectiveJob) -> Iterator[str]:
                     f"would delete the job's own results in {results.location}/{folder}: they are not apart "
                     f"from {job.destination}/{entry.destination}. Write them elsewhere"
                 )
+
+
+def _find_unsafe_folder(job: EffectiveJob, folder: str, prefixes: Sequence[PrefixEntry]) -> Iterator[str]:
+    if job.prefixes or job.objects or job.filters.include or job.filters.exclude:
+        yield "a run that deletes a folder copies nothing, and has no filters"
+    misplaced = explain_misplaced(folder, prefixes)
+    if misplaced is not None:
+        yield f"would delete {folder!r}: {misplaced}"
+
+
+def explain_misplaced(folder: str, prefixes: Sequence[PrefixEntry]) -> str | None:
+    """Return why a destination folder is not a part of what one of the prefixes writes; None if it is."""
+    inside = next((entry.destination for entry in prefixes if entry.destination.startswith(folder)), None)
+    if inside is not None:
+        words = "it is" if inside == folder else f"it is above {inside!r},"
+        return f"{words} a destination prefix of the job. Write a folder below one"
+    if not any(entry.recursive and folder.startswith(entry.destination) for entry in prefixes):
+        return (
+            "it is below no destination prefix of the job that has folders. Write it as it is in the "
+            "destination, with that prefix"
+        )
+    return None
 
 
 def _drop_folder(entry: PrefixEntry) -> PrefixEntry:

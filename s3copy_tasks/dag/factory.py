@@ -201,7 +201,8 @@ def _add_deletes(job: CopyJob, effective: Any, copies: Any) -> list[Any]:
 
     judged = deletions()
     copies >> judged
-    if HAS_APPROVALS and job.mirror is not None and job.mirror.approval is not Approval.NEVER:
+    asks = job.deletes_folders or (job.mirror is not None and job.mirror.approval is not Approval.NEVER)
+    if HAS_APPROVALS and asks:
         from s3copy_tasks.dag.approval import ApproveDeletes  # noqa: PLC0415 - Airflow 3.0 can't import it
 
         copies >> ApproveDeletes(task_id="approve", config=job) >> judged

@@ -62,6 +62,8 @@ def declare_parameters(job: CopyJob) -> dict[str, Param]:
             title="Folder",
             description="Copy, and delete, only what is below this folder of the prefixes, such as 2026/01/.",
         )
+    if job.deletes_folders:
+        parameters |= _of_folder_deletes()
     if accepts_manifest(job):
         parameters["manifest"] = Param(
             default=None,
@@ -71,6 +73,24 @@ def declare_parameters(job: CopyJob) -> dict[str, Param]:
             "s3://bucket/key, or a prefix of lists, s3://bucket/prefix/.",
         )
     return parameters
+
+
+def _of_folder_deletes() -> dict[str, Param]:
+    return {
+        "delete_folder": Param(
+            default=None,
+            type=["null", "string"],
+            title="Delete a folder",
+            description="Copy nothing, and delete everything below this folder of the destination, such as "
+            "out/2026/01/, whether the source has it or not. A person has to approve it.",
+        ),
+        "confirm": Param(
+            default=None,
+            type=["null", "string"],
+            title="Confirm",
+            description="The folder to delete, once more.",
+        ),
+    }
 
 
 def read_parameters(context: Context) -> dict[str, Any]:
@@ -97,6 +117,23 @@ def read_parameters(context: Context) -> dict[str, Any]:
 def read_folder(context: Context) -> str | None:
     """Return the folder that a run is limited to; None if it is not."""
     folder: str | None = context["params"].get("folder")
+    return folder
+
+
+def read_delete_folder(context: Context) -> str | None:
+    """Return the folder that a run deletes; None if it deletes none.
+
+    Raises:
+        ConfigError: `confirm` does not repeat it.
+    """
+    params = context["params"]
+    folder: str | None = params.get("delete_folder")
+    confirmed: str | None = params.get("confirm")
+    if folder != confirmed:
+        wrong = "is not given" if confirmed is None else f"is {confirmed[:SHOWN_MAX]!r}"
+        shown = "is not given" if folder is None else f"is {folder[:SHOWN_MAX]!r}"
+        msg = f"confirm: {wrong}, and delete_folder {shown}: repeat the folder, to show that it is meant"
+        raise ConfigError(msg, code=Code.INVALID_PARAMETERS)
     return folder
 
 

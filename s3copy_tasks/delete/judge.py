@@ -74,7 +74,11 @@ def wants_to_delete(job: EffectiveJob, plan: DeletePlan) -> bool:
 def needs_approval(job: EffectiveJob, plan: DeletePlan) -> bool:
     """Return whether a run deletes only what a person has approved; there may be other reasons against it."""
     mirror = job.mirror
-    if mirror is None or mirror.approval is Approval.NEVER or not wants_to_delete(job, plan):
+    if mirror is None or not wants_to_delete(job, plan):
+        return False
+    if mirror.delete_folder is not None:
+        return True
+    if mirror.approval is Approval.NEVER:
         return False
     return mirror.approval is Approval.ALWAYS or any(_find_caps_exceeded(job, mirror, plan))
 

@@ -13,7 +13,7 @@ from s3copy_tasks.errors import Code, CopyError, MissingError, TransientError
 from s3copy_tasks.plan.listing import RANGE, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from s3copy_tasks.core.mirror_group import MirrorGroup
     from s3copy_tasks.delete.candidates import Candidate
@@ -35,14 +35,14 @@ class Proof:
     Args:
         source: the store of the source.
         sender: of its requests.
-        witness: key of the source.
+        witness: key of the source; None if no candidate may have a source.
 
     Attributes:
         kept: why candidates are kept, by their keys.
         refused: errors of candidates whose HEAD was refused, by their keys.
     """
 
-    def __init__(self, source: PacedStore, sender: Sender, witness: str) -> None:
+    def __init__(self, source: PacedStore, sender: Sender, witness: str | None) -> None:
         self._source = source
         self._sender = sender
         self._witness = witness
@@ -88,6 +88,8 @@ class Proof:
             self.refused[key] = error
 
     def _check_witness(self) -> None:
+        if self._witness is None:
+            return
         if wait_for(self._source.head_object(self._witness)) is None:
             msg = (
                 f"{self._witness!r} was listed in the source, but a HEAD does not find it: HEADs do not "
@@ -96,12 +98,14 @@ class Proof:
             raise MissingError(msg, code=Code.NOT_PROVEN)
 
 
-def find_witness(listing: Listing, groups: Iterable[MirrorGroup]) -> str:
-    """Return a key that the source has now.
+def find_witness(listing: Listing, groups: Sequence[MirrorGroup]) -> str | None:
+    """Return a key that the source has now; None if all groups are deleted whatever the source has.
 
     Raises:
         CopyError: a listing failed, or the source has no object below any prefix of the groups.
     """
+    if not any(group.entries for group in groups):
+        return None
     for group in groups:
         for entry in group.entries:
             listed = Listed("source", entry.source, entry.recursive)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.delete_planner import SIZES, DeletePlanner, Sizes
 from s3copy_tasks.core.deletions import DeletePlan
-from s3copy_tasks.core.mirror_group import find_suffix, group_mirror
+from s3copy_tasks.core.mirror_group import find_deleted, find_suffix, group_mirror
+from s3copy_tasks.core.pages import Listed
 from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.plan.extraneous import GroupListing
-from s3copy_tasks.plan.listing import WHOLE, Listing
+from s3copy_tasks.plan.listing import RANGE, WHOLE, Listing, read
 from s3copy_tasks.plan.same_names import find_same_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.job import EffectiveJob, Mirror
     from s3copy_tasks.core.objects import S3Object
     from s3copy_tasks.core.store import Stores
     from s3copy_tasks.engine.sender import Sender
@@ -54,7 +57,17 @@ def plan_deletes(
     listing = Listing(job, pace_stores(stores, sender), reach=WHOLE)
     for group in group_mirror(job):
         _plan_group(GroupListing(job, group, listing, reach=WHOLE), planner, on_extraneous)
-    return planner.finish()
+    return replace(planner.finish(), comes_back=_has_source(listing, job.mirror))
+
+
+def _has_source(listing: Listing, mirror: Mirror) -> bool:
+    """Return whether the source has an object of the folder that a run deletes; False if it deletes none."""
+    for entry in find_deleted(mirror):
+        listed = Listed("source", entry.source, entry.recursive)
+        with closing(read(listing.make_stream(0, listed, None, None, RANGE))) as keys:
+            if next(keys, None) is not None:
+                return True
+    return False
 
 
 def _plan_group(

@@ -53,7 +53,8 @@ class MirrorChecks:
         if mirror is None or not may_delete(self._job):
             return []
         versioned = [] if mirror.allows_unversioned else [pool.submit(self._is_versioned)]
-        return [*versioned, *(pool.submit(self._finds_absence, entry) for entry in mirror.prefixes)]
+        proven = mirror.prefixes if mirror.delete_folder is None else ()  # a folder is deleted without proof
+        return [*versioned, *(pool.submit(self._finds_absence, entry) for entry in proven)]
 
     def _is_versioned(self) -> CopyError | None:
         bucket = self._job.destination.bucket

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from s3copy_tasks.core.abilities import Abilities
 from s3copy_tasks.core.job import Overwrite
+from s3copy_tasks.core.mirror_group import find_deleted
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError
 from s3copy_tasks.preflight.apart import explain_two_servers, is_aws
@@ -20,7 +21,7 @@ from s3copy_tasks.s3.negotiation import guessing
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from s3copy_tasks.core.job import EffectiveJob
+    from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
     from s3copy_tasks.core.pages import FirstPages
     from s3copy_tasks.s3.connections import Sides
 
@@ -75,7 +76,8 @@ def preflight(
         TransientError: S3 can't be reached.
     """
     _refuse_directory_buckets(job)
-    two_servers = explain_two_servers(job, sides)
+    copies = bool(job.prefixes or job.objects)
+    two_servers = explain_two_servers(job, sides) if copies else None
     if two_servers is not None and job.transfer.relay != "auto":
         raise two_servers
     sender = make_sender(job.transfer)
@@ -86,7 +88,7 @@ def preflight(
     more = [manager.negotiator for manager in (sides.lists, sides.results) if manager is not None]
     with guessing(*clients, *more), ThreadPoolExecutor(job.transfer.in_flight) as pool:
         try:
-            first = job.prefixes[0] if job.prefixes else job.objects[0]
+            first = _find_listed(job)[0]
             finding = pool.submit(proof.find)
             listed = pool.map(checks.can_list, SIDES, (first, first))
             checks.raise_first([*listed, finding.result()])
@@ -123,10 +125,10 @@ def _check_rest(
     Returns:
         Why a relay is needed, None if it is not; and remarks on what can't be read yet.
     """
-    listed = [pool.submit(checks.can_list, side, entry) for side in SIDES for entry in job.prefixes[1:]]
+    listed = [pool.submit(checks.can_list, side, entry) for side in SIDES for entry in _find_listed(job)[1:]]
     named = proof.begin(pool)
     writing, mirroring = others.writing, others.mirroring.begin(pool)
-    guard = pool.submit(writing.can_guard, *_write_keys(job)[0])
+    guards = [pool.submit(writing.can_guard, *keys) for keys in _write_keys(job)[:1]]
     writes = [pool.submit(writing.can_write, *keys) for keys in _write_keys(job)]
     results = pool.submit(writing.can_write_results)
     heads = [pool.submit(checks.can_head, *keys) for keys in _head_keys(job)]
@@ -137,7 +139,8 @@ def _check_rest(
     relay, reads = _check_reads(
         pool, checks, chosen.reads, two_servers, may_relay=job.transfer.relay == "auto"
     )
-    checks.raise_first([*reads, *(each.result() for each in (*writes, *heads, guard, results, *mirroring))])
+    others_asked = (*writes, *heads, *guards, results, *mirroring)
+    checks.raise_first([*reads, *(each.result() for each in others_asked)])
     return relay, chosen.remarks
 
 
@@ -179,18 +182,27 @@ def _refuse_directory_buckets(job: EffectiveJob) -> None:
             raise ConfigError(msg, code=Code.DIRECTORY_BUCKET)
 
 
-def _below_prefixes(job: EffectiveJob) -> list[tuple[str, str]]:
+def _find_listed(job: EffectiveJob) -> Sequence[PrefixEntry | ObjectEntry]:
+    """Return what is listed on both sides, at least one: of a run that copies nothing, what it deletes."""
+    return job.prefixes or job.objects[:1] or find_deleted(job.mirror)
+
+
+def _below_prefixes(job: EffectiveJob, entries: Sequence[PrefixEntry]) -> list[tuple[str, str]]:
     """Return (all keys, a key that is not in use) below each destination prefix."""
-    prefixes = dict.fromkeys(entry.destination for entry in job.prefixes)
+    prefixes = dict.fromkeys(entry.destination for entry in entries)
     return [(f"{prefix}*", name_unused_key(prefix, job.run_id)) for prefix in prefixes]
 
 
 def _write_keys(job: EffectiveJob) -> list[tuple[str, str]]:
     """Return (keys that must be writable, a key to check)."""
-    return [*_below_prefixes(job), *((entry.destination, entry.destination) for entry in job.objects)]
+    return [
+        *_below_prefixes(job, job.prefixes),
+        *((entry.destination, entry.destination) for entry in job.objects),
+    ]
 
 
 def _head_keys(job: EffectiveJob) -> list[tuple[str, str]]:
     """Return (keys that must be readable in the destination, a key to check)."""
-    replaced = _below_prefixes(job) if job.overwrite is Overwrite.CHANGED or may_delete(job) else []
+    listed = job.prefixes or find_deleted(job.mirror)
+    replaced = _below_prefixes(job, listed) if job.overwrite is Overwrite.CHANGED or may_delete(job) else []
     return [*replaced, *((entry.destination, entry.destination) for entry in job.objects)]

@@ -114,7 +114,7 @@ class ListedProof:
         job = self._job
         found = zip(job.prefixes, firsts, strict=True)
         empty = [f"s3://{job.source.bucket}/{entry.source}" for entry, first in found if first is None]
-        if job.objects or len(empty) < len(job.prefixes):
+        if job.objects or not job.prefixes or len(empty) < len(job.prefixes):
             return [f"read access not proven under {where}: no object there" for where in empty]
         words = f"no object below {', '.join(empty[:_SHOWN])}"
         if job.on_empty == "succeed":

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from s3copy_tasks.core.text import printable
+from s3copy_tasks.report.deletion_words import COMES_BACK
 from s3copy_tasks.report.tables import error_lines
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def deletions_as_dict(
         "max_deleted_objects": mirror.max_deleted_objects,
         "max_deleted_percent": mirror.max_deleted_percent,
         "approval": str(mirror.approval),
+        "delete_folder": mirror.delete_folder,
+        "comes_back": plan.comes_back,
         "refused": refused,
         "groups": [
             {
@@ -65,10 +68,11 @@ def deletions_table(deletions: Mapping[str, Any]) -> Table:
 
 
 def deletes_lines(deletions: Mapping[str, Any]) -> list[Text]:
-    """Return the first errors of a run's deletes, and where their rows are."""
+    """Return the first errors of a run's deletes, where their rows are, and whether they last."""
     results = deletions["results"]
     rows = [] if results is None else [Text(f"results of deletes: {printable(results)}")]
-    return [*error_lines(deletions), *rows]
+    back = [Text(COMES_BACK)] if deletions["comes_back"] else []
+    return [*back, *error_lines(deletions), *rows]
 
 
 def deletions_line(deletions: Mapping[str, Any]) -> Text:
@@ -81,6 +85,9 @@ def deletions_line(deletions: Mapping[str, Any]) -> Text:
     numbers = f"{deletions['to_delete']:,} of {deletions['in_scope']:,}"
     if not limit:
         return Text(f"{numbers} are extraneous; max_deleted_objects is 0, so that nothing is deleted")
+    if deletions["delete_folder"] is not None:
+        back = f"; {COMES_BACK}" if deletions["comes_back"] else ""
+        return Text(f"would delete {numbers}, limit {limit:,}{back}")
     percent = deletions["max_deleted_percent"]
     would = f"would delete {numbers} after the copies, limits {limit:,} and {percent:g} %"
     approval = deletions["approval"]

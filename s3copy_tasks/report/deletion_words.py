@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _REFUSED = "; deletes nothing: "
 """Between the numbers of a refusal and its reasons: `delete/judge.py` writes it."""
+COMES_BACK = "the source still has objects for that folder: the next copy brings them back"
+"""Said of a folder that is deleted."""
 _OUTCOMES = {"gone": "Deleted by others", "failed": "Deletes failed", "unknown": "Deletes unknown"}
 
 
@@ -48,6 +50,8 @@ def count_deletes(deletions: Mapping[str, Any]) -> Iterator[str]:
     for name, words in _OUTCOMES.items():
         if deletions[name]:
             yield f"{words}: {deletions[name]:,}"
+    if deletions["comes_back"]:
+        yield f"Note: {COMES_BACK}"
     if deletions["results"]:
         yield f"Results of deletes: {deletions['results']}"
 

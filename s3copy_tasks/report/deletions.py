@@ -34,6 +34,8 @@ def report_deletions(
     return {
         **_counts(plan.in_scope, metrics.total),
         "refused": refused,
+        "delete_folder": job.mirror.delete_folder if job.mirror else None,
+        "comes_back": plan.comes_back,
         "at_least": metrics.requests.at_least,
         "errors": [str(failure) for failure in errors.first],
         "errors_by_code": dict(errors.by_code),

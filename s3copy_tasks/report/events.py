@@ -116,7 +116,10 @@ def objects_extraneous(job: EffectiveJob, plan: DeletePlan) -> None:
         extraneous=plan.extraneous,
         to_delete=plan.to_delete,
         batches=len(plan.batches),
+        delete_folder=job.mirror.delete_folder if job.mirror else None,
     )
+    if plan.comes_back:
+        log.warning("the next copy brings back what is deleted", operation_id=job.run_id)
 
 
 def deletes_refused(job: EffectiveJob, plan: DeletePlan, reason: str) -> None:

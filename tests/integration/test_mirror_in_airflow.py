@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from s3copy_tasks.dag.airflow_versions import HAS_APPROVALS
 from s3copy_tasks.dag.factory import build_dag
 from tests.support.builders.documents import document, job_of, write
 from tests.support.s3.proxy import Reply
@@ -192,3 +193,44 @@ def test_without_a_plan_nothing_is_deleted(mirrored: Mirrored, proxy: Proxy, run
     metrics = done.xcom("summarize", "metrics")
     assert (metrics["deletions"], metrics["errors_by_code"]) == (None, {"AccessDenied": 1})
     assert mirrored.keys() == COPIES - {"copy/0"} | OLD
+
+
+class Person:
+    """Says Delete to what `approve` asks, in its process.
+
+    Attributes:
+        asked: the questions so far.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from airflow.providers.standard.operators.hitl import HITLOperator  # noqa: PLC0415 - not on 3.0
+
+        self.asked: list[str] = []
+
+        def execute(operator: Any, context: Any) -> Any:
+            self.asked.append(operator.body)
+            return operator.execute_complete(context, {"chosen_options": operator.options[:1]})
+
+        monkeypatch.setattr(HITLOperator, "execute", execute)
+
+
+@pytest.mark.one_server
+@pytest.mark.skipif(not HAS_APPROVALS, reason="Airflow 3.0 asks no one")
+def test_a_folder_is_deleted_if_a_person_says_so(
+    mirrored: Mirrored, run_dag: RunDag, monkeypatch: pytest.MonkeyPatch, log_events: list[dict[str, Any]]
+) -> None:
+    """Nothing is copied, and what the source has is deleted, too: the question says that it comes back."""
+    person = Person(monkeypatch)
+    mirrored.sides.put("data/old/here", b"x")
+    for key in ("copy/old/", "copy/old/here", "copy/old/gone"):
+        mirrored.sides.destination.put_object(Bucket=mirrored.sides.destination_bucket, Key=key, Body=b"x")
+    dag = build_dag(mirrored.job(delete_folder=True))
+    done = run_dag(dag, {"delete_folder": "copy/old/", "confirm": "copy/old/"})
+    assert (done.state, mirrored.keys()) == ("success", COPIES - {"copy/0"} | OLD)
+    found = report(done)
+    assert (found["deleted"], found["delete_folder"], found["comes_back"]) == (3, "copy/old/", True)
+    assert done.xcom("summarize", "metrics")["total_files_found"] == 0
+    (question,) = person.asked
+    assert "3 of 3 objects" in question
+    assert "the next copy brings them back" in question
+    assert "the next copy brings back what is deleted" in {line["event"] for line in log_events}

@@ -53,7 +53,8 @@ def check_mirror(document: dict[str, Any], entries: Entries) -> Iterator[Finding
             "versioned, nor what other jobs write to it by its name"
         )
         yield Finding(parts=_BUCKET, code=Code.WRONG_FORM, message=words)
-    if section.get("approvers") and section.get("approval", "never") == "never":
+    is_asked = section.get("approval", "never") != "never" or section.get("delete_folder")
+    if section.get("approvers") and not is_asked:
         words = (
             "without mirror.approval, no one is asked. Write approval: above_caps or always, or remove them"
         )

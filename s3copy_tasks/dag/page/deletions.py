@@ -40,6 +40,7 @@ class Deletions:
         errors_by_code: exact counts.
         errors: the first errors as text, with keys.
         groups: of the run, by destination prefix.
+        folder: that the run was to delete, whether a source has its objects or not; empty for other runs.
         results: address of the folder with a row for each object; empty if there is none.
     """
 
@@ -57,6 +58,7 @@ class Deletions:
     errors_by_code: Mapping[str, int] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
     groups: tuple[Deletions, ...] = ()
+    folder: str = ""
     results: str = ""
 
     @property
@@ -74,7 +76,7 @@ def parse_deletions(value: Any) -> Deletions | None:
 
 
 def _parse_counts(value: Mapping[str, Any], groups: tuple[Deletions, ...] = ()) -> Deletions:
-    refused = value.get("refused")
+    refused, folder = value.get("refused"), value.get("delete_folder")
     return Deletions(
         destination=str(value.get("destination", "")),
         in_scope=read_count(value, "in_scope"),
@@ -89,6 +91,7 @@ def _parse_counts(value: Mapping[str, Any], groups: tuple[Deletions, ...] = ()) 
         errors_by_code=read_counts(value, "errors_by_code"),
         errors=read_texts(value.get("errors")),
         groups=groups,
+        folder=folder if isinstance(folder, str) else "",
         results=read_address(value.get("results")),
     )
 

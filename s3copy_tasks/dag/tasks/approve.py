@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.approval import Question, name_option
 from s3copy_tasks.dag.pulled import pull_copies, pull_delete_plan
 from s3copy_tasks.dag.tasks.deletions import judge_run
 from s3copy_tasks.dag.xcom import DELETE, KEEP
 from s3copy_tasks.delete.judge import needs_approval
+from s3copy_tasks.report.deletion_words import COMES_BACK
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -55,14 +58,33 @@ def read_answer(context: Context, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe(job: EffectiveJob, plan: DeletePlan) -> str:
-    """Return the numbers in Markdown; prefixes are the job's own, and code."""
+    """Return the numbers in Markdown; prefixes are code, since whoever starts a run names its folder."""
     rows = "".join(
-        f"| `{group.prefix or '(whole bucket)'}` | {group.in_scope:,} | {group.to_delete:,} |\n"
+        f"| {_as_code(group.prefix or '(whole bucket)')} | {group.in_scope:,} | {group.to_delete:,} |\n"
         for group in plan.groups
         if group.to_delete
     )
+    numbers = f"{plan.to_delete:,} of {plan.in_scope:,} objects in `{job.destination}`"
     return (
-        f"{plan.to_delete:,} of {plan.in_scope:,} objects in `{job.destination}` have no source any more.\n\n"
+        f"{_explain(job, plan, numbers)}\n\n"
         f"| destination | objects | to delete |\n| --- | --- | --- |\n{rows}\n"
-        f"`s3copy plan {job.name} --json` lists them. Versions stay: a delete can be undone."
+        f"{_as_code(_name_command(job))} lists them. Versions stay: a delete can be undone."
     )
+
+
+def _explain(job: EffectiveJob, plan: DeletePlan, numbers: str) -> str:
+    if job.mirror is None or job.mirror.delete_folder is None:
+        return f"{numbers} have no source any more."
+    back = f" {COMES_BACK[0].upper()}{COMES_BACK[1:]}." if plan.comes_back else ""
+    return f"{numbers} are below one folder, which is deleted, whether the source has them or not.{back}"
+
+
+def _name_command(job: EffectiveJob) -> str:
+    folder = job.mirror.delete_folder if job.mirror else None
+    options = [] if folder is None else ["--delete-folder", folder]
+    return shlex.join(["s3copy", "plan", job.name, *options, "--json"])
+
+
+def _as_code(text: str) -> str:
+    """Return text that neither ends the code nor the cell of a table."""
+    return f"`{printable(text).replace('`', '?').replace('|', '?')}`"

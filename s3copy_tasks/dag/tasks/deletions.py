@@ -72,7 +72,7 @@ def judge_run(
         digest=config.digest,
         is_backfill=context["dag_run"].run_type == _BACKFILL,
         other_runs=_count_other_runs(context),
-        overlap=explain_other_writer(config),
+        overlap=explain_other_writer(config, mirror.delete_folder),
         is_approved=is_approved,
     )
     return judge_deletes(job, plan, circumstances)

@@ -8,6 +8,7 @@ import structlog
 
 from s3copy_tasks.config.catalog import refuse_other_writers
 from s3copy_tasks.config.check.dates import run_names
+from s3copy_tasks.config.folder import delete_only
 from s3copy_tasks.config.load import load_warnings
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.explain import provenance
@@ -16,7 +17,12 @@ from s3copy_tasks.dag.airflow_versions import HAS_APPROVALS, airflow_version
 from s3copy_tasks.dag.notify import warn_of_ignored_fields
 from s3copy_tasks.dag.notify.recipients import check_recipients
 from s3copy_tasks.dag.outcome import airflow_errors, push_reason
-from s3copy_tasks.dag.parameters import read_folder, read_manifest, read_parameters
+from s3copy_tasks.dag.parameters import (
+    read_delete_folder,
+    read_folder,
+    read_manifest,
+    read_parameters,
+)
 from s3copy_tasks.dag.xcom import CONFIG, dump_job, push
 from s3copy_tasks.errors import Code, ConfigError
 from s3copy_tasks.preflight.preflight import preflight as check
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from s3copy_tasks.config.job import CopyJob
+    from s3copy_tasks.core.job import EffectiveJob
 
 log = structlog.get_logger(__name__)
 
@@ -42,15 +49,8 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
         for warning in load_warnings(job.file):
             log.warning("the config has a warning", problem=str(warning))
         check_recipients(job)
-        check_approval(job)
-        effective = render_job(
-            job,
-            template_names(context, parameters),
-            run_id=context["run_id"],
-            manifest=read_manifest(context),
-            folder=read_folder(context),
-            **parameters,
-        )
+        effective = _render(job, context, parameters)
+        check_approval(job, effective)
         events.operation_started(effective)
         if job.mirror is not None and effective.mirror is None:
             log.warning("a run by a list deletes nothing", job=job.name)
@@ -61,17 +61,30 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
         return dump_job(proven.job)
 
 
-def check_approval(job: CopyJob) -> None:
-    """Refuse a job that waits for an answer where Airflow can't ask.
+def _render(job: CopyJob, context: Context, parameters: Mapping[str, Any]) -> EffectiveJob:
+    parts: dict[str, Any] = {"manifest": read_manifest(context), "folder": read_folder(context)}
+    delete_folder = read_delete_folder(context)
+    names = template_names(context, parameters)
+    effective = render_job(job, names, run_id=context["run_id"], **parts, **parameters)
+    if delete_folder is None:
+        return effective
+    return delete_only(job, effective, delete_folder, {**parts, "prefixes": parameters["prefixes"]})
+
+
+def check_approval(job: CopyJob, run: EffectiveJob) -> None:
+    """Refuse a run that waits for an answer where Airflow can't ask.
 
     Raises:
         ConfigError: Airflow is older than 3.1.
     """
-    if job.mirror is not None and job.mirror.approval is not Approval.NEVER and not HAS_APPROVALS:
-        msg = (
-            f"{job.file}: mirror.approval: needs Airflow 3.1 or newer, and this is {airflow_version}. Write "
-            "approval: never, or upgrade"
-        )
+    if HAS_APPROVALS or job.mirror is None:
+        return
+    old = f"needs Airflow 3.1 or newer, and this is {airflow_version}"
+    if run.mirror is not None and run.mirror.delete_folder is not None:
+        msg = f"{job.file}: delete_folder: {old}. Use `s3copy run --delete-folder`, or upgrade"
+        raise ConfigError(msg, code=Code.INVALID_PARAMETERS)
+    if job.mirror.approval is not Approval.NEVER:
+        msg = f"{job.file}: mirror.approval: {old}. Write approval: never, or upgrade"
         raise ConfigError(msg, code=Code.INVALID_CONFIG)
 
 

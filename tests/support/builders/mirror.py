@@ -35,6 +35,13 @@ def make_mirror(**changes: Any) -> EffectiveJob:
     return replace(job, mirror=mirror)
 
 
+def make_folder_deletes(folder: str, **changes: Any) -> EffectiveJob:
+    """Return the run of a mirror that deletes a folder, with changes as in `make_mirror`."""
+    job = make_mirror(**changes)
+    mirror = job.mirror and replace(job.mirror, delete_folder=folder)
+    return replace(job, prefixes=(), objects=(), mirror=mirror)
+
+
 def entries(*pairs: tuple[str, str], recursive: bool = True) -> tuple[PrefixEntry, ...]:
     """Return entries of source and destination prefixes."""
     return tuple(PrefixEntry(source=s, destination=d, recursive=recursive) for s, d in pairs)

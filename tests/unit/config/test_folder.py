@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks.config.folder import append_folder, find_folder_problem
+from s3copy_tasks.config.catalog import explain_other_writer
+from s3copy_tasks.config.folder import append_folder, delete_only, find_folder_problem
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.core.job import Filters, PrefixEntry
 from s3copy_tasks.errors import Code, ConfigError
@@ -26,6 +27,7 @@ REFUSED = {
     "parent first": ("../", "`.` or `..`"),
     "this folder": ("a/./", "`.` or `..`"),
     "an empty part": ("a//b/", "an empty part"),
+    "a template": ("{{ ds }}/", "has a template"),
     "NUL": ("a\0/", "control characters"),
     "half a character": ("a\ud800/", "control characters"),
     "too long": ("a" * 2_000 + "/", "2,001 bytes"),
@@ -111,3 +113,59 @@ def test_a_folder_that_a_run_can_not_have(
     with pytest.raises(ConfigError, match="folder: ") as raised:
         render_job(job, NAMES, run_id="manual__1", **choices)
     assert (raised.value.code, words in raised.value.message) == (Code.INVALID_PARAMETERS, True)
+
+
+OFFERED = {"max_deleted_objects": 10, "delete_folder": True}
+PLACES = [
+    {"source": "a/", "destination": "out/"},
+    {"source": "b/", "destination": "out/sub/deep/"},
+    {"source": "c/", "destination": "flat/", "recursive": False},
+]
+
+
+def test_a_run_that_deletes_a_folder(tmp_path: Path) -> None:
+    """It copies nothing and has no filters; all entries of the job stay known."""
+    changes = {"prefixes": PLACES, "objects": [{"source": "x", "destination": "y"}]}
+    job = job_of(write(tmp_path, document(mirror=OFFERED, filters={"exclude": ["tmp/*"]}, **changes)))
+    run = delete_only(job, render_job(job, NAMES, run_id="manual__1"), "out/x/", {"prefixes": []})
+    assert (run.prefixes, run.objects, run.filters) == ((), (), Filters())
+    assert run.mirror is not None
+    assert (run.mirror.delete_folder, run.mirror.prefixes) == ("out/x/", job.prefixes)
+
+
+@pytest.mark.parametrize(
+    ("folder", "mirror", "others", "words"),
+    [
+        *((folder, OFFERED, {}, words) for folder, words in REFUSED.values()),
+        ("out/", OFFERED, {}, "it is a destination prefix of the job"),
+        ("out/sub/deep/", OFFERED, {}, "it is a destination prefix of the job"),
+        ("out/sub/", OFFERED, {}, "it is above 'out/sub/deep/'"),
+        ("elsewhere/x/", OFFERED, {}, "below no destination prefix"),
+        ("flat/x/", OFFERED, {}, "below no destination prefix of the job that has folders"),
+        ("out/x/", OFFERED, {"folder": "x/"}, "can't be used with folder"),
+        ("out/x/", OFFERED, {"prefixes": ["a/"]}, "can't be used with prefixes"),
+        ("out/x/", OFFERED, {"manifest": "s3://lists/k.csv"}, "can't be used with manifest"),
+        ("out/x/", MIRROR, {}, "`mirror.delete_folder: true`"),
+        ("out/x/", None, {}, "`mirror.delete_folder: true`"),
+    ],
+)
+def test_a_folder_that_can_not_be_deleted(
+    tmp_path: Path, folder: str, mirror: dict[str, Any] | None, others: dict[str, Any], words: str
+) -> None:
+    """The error names the parameter and says what to do."""
+    job = job_of(write(tmp_path, document(prefixes=PLACES, mirror=mirror)))
+    run = render_job(job, NAMES, run_id="manual__1")
+    with pytest.raises(ConfigError, match="delete_folder: ") as raised:
+        delete_only(job, run, folder, others)
+    assert (raised.value.code, words in raised.value.message) == (Code.INVALID_PARAMETERS, True)
+
+
+def test_what_another_job_keeps_in_the_folder(tmp_path: Path) -> None:
+    """The mirror's filters leave it out, and do not apply to the deletes of a folder."""
+    filters = {"exclude": ["logs/*"]}
+    job = job_of(write(tmp_path, document(prefixes=PLACES, mirror=OFFERED, filters=filters)))
+    other = [{"source": "in/", "destination": "out/logs/in/"}]
+    write(tmp_path, document(prefixes=other), "other.yaml")
+    assert explain_other_writer(job) is None
+    assert explain_other_writer(job, "out/x/") is None
+    assert "delete_folder: the job 'other' copies to" in str(explain_other_writer(job, "out/logs/"))

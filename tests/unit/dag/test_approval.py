@@ -12,6 +12,7 @@ from s3copy_tasks.dag.tasks.preflight import check_approval
 from s3copy_tasks.dag.xcom import EXTRANEOUS, dump
 from s3copy_tasks.errors import ConfigError
 from tests.support.builders.documents import document, job_of, write
+from tests.support.builders.mirror import make_folder_deletes, make_mirror
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,9 +72,25 @@ class TestQuestion:
         assert [user["id"] for user in task.assigned_users] == ["17"]
         assert task.downstream_task_ids == {"deletions"}
 
+    def test_a_job_that_deletes_folders_can_ask(self, tmp_path: Path) -> None:
+        """Whatever `approval` says, and each question says what comes back; names end no code."""
+        from s3copy_tasks.dag.factory import build_dag  # noqa: PLC0415
+        from s3copy_tasks.dag.tasks.approve import _describe  # noqa: PLC0415
+
+        job = job_of(write(tmp_path, document(mirror={"max_deleted_objects": 1, "delete_folder": True})))
+        assert "approve" in build_dag(job).task_ids
+        group = GroupPlan(prefix="out/`|/", in_scope=3, extraneous=2)
+        body = _describe(make_folder_deletes("out/`|/"), DeletePlan(groups=(group,), comes_back=True))
+        assert "2 of 3 objects" in body
+        assert "the next copy brings them back" in body
+        assert "| `out/??/` | 3 | 2 |" in body
+
 
 @pytest.mark.skipif(HAS_APPROVALS, reason="Airflow can ask")
 def test_airflow_3_0_is_refused(tmp_path: Path) -> None:
     """The job has its Dag, and its run fails before anything is copied."""
     with pytest.raises(ConfigError, match=r"mirror\.approval: needs Airflow 3\.1"):
-        check_approval(job_of(write(tmp_path, document(mirror=MIRROR))))
+        check_approval(job_of(write(tmp_path, document(mirror=MIRROR))), make_mirror())
+    folder = make_folder_deletes("out/x/")
+    with pytest.raises(ConfigError, match=r"delete_folder: needs Airflow 3\.1"):
+        check_approval(job_of(write(tmp_path, document(mirror={"max_deleted_objects": 1}))), folder)

@@ -36,6 +36,8 @@ def test_the_report_has_every_group() -> None:
         "in_scope": 13,
         **counts,
         "refused": None,
+        "delete_folder": None,
+        "comes_back": False,
         "at_least": False,
         "errors": [],
         "errors_by_code": {},

@@ -11,6 +11,7 @@ from rich.console import Console
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.report.deletion_tables import deletes_lines, deletions_line
+from s3copy_tasks.report.deletion_words import COMES_BACK
 from s3copy_tasks.report.summary import report
 from s3copy_tasks.report.tables import error_lines, metrics_table, plan_table, results_lines
 
@@ -90,6 +91,7 @@ LIMITS: dict[str, Any] = {
     "max_deleted_objects": 9,
     "max_deleted_percent": 2.5,
     "approval": "never",
+    "delete_folder": None,
     "refused": None,
 }
 SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
@@ -97,6 +99,10 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
     "with approval": (
         {"approval": "always"},
         "would delete 2 of 42 after the copies, limits 9 and 2.5 %, mirror.approval: always",
+    ),
+    "a folder": (
+        {"delete_folder": "out/x/", "comes_back": True},
+        f"would delete 2 of 42, limit 9; {COMES_BACK}",
     ),
     "nothing": ({"to_delete": 0}, "nothing to delete"),
     "a report": (
@@ -123,6 +129,7 @@ def test_what_a_mirror_deleted_is_in_the_table_and_below_it() -> None:
         "errors_by_code": {"AccessDenied": 2},
         "errors": ["c/0: no"],
         "at_least": True,
+        "comes_back": True,
         "results": RESULTS,
     }
     run = report(TransferMetrics(), job="demo", config_digest=None, dry_run=False, deletions=deletions)
@@ -138,4 +145,4 @@ def test_what_a_mirror_deleted_is_in_the_table_and_below_it() -> None:
         "error of deletes: AccessDenied 2",
     ]
     lines = [line.plain for line in deletes_lines(deletions)]
-    assert lines == ["  c/0: no", "  ... 1 more", f"results of deletes: {RESULTS}"]
+    assert lines == [COMES_BACK, "  c/0: no", "  ... 1 more", f"results of deletes: {RESULTS}"]
