@@ -140,15 +140,20 @@ class DeletePlanner:
         return DeletePlan(batches=batches, groups=tuple(self._groups))
 
     def _grow(self, found: S3Object) -> None:
+        hashed = hash_object(found.key, found.etag)
         growing = self._open
-        if growing is None or self._gap > self._gap_max or len(growing.hashes) >= self._sizes.batch_keys:
-            growing = self._open = _Growing(self._prefix, self._last, found.key, self._gap)
-            self._ranges.append(growing)
-        growing.through = found.key
-        growing.hashes.append(hash_object(found.key, found.etag))
+        if (
+            growing is not None
+            and self._gap <= self._gap_max
+            and len(growing.hashes) < self._sizes.batch_keys
+        ):
+            growing.through = found.key
+            growing.hashes.append(hashed)
+            return
+        self._ranges.append(_Growing(self._prefix, self._last, found.key, self._gap, [hashed]))
         if len(self._ranges) > self._sizes.ranges:
             self._join()
-            self._open = self._ranges[-1]
+        self._open = self._ranges[-1]
 
     def _join(self) -> None:
         """Join neighbours across ever larger gaps, until half of the ranges are left or all are joined."""

@@ -12,7 +12,7 @@ from s3copy_tasks.core.decide import build_filter
 from s3copy_tasks.core.job import KEY_BYTES_MAX, PrefixEntry, key_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from s3copy_tasks.core.job import EffectiveJob, Mirror
@@ -68,13 +68,12 @@ def group_mirror(job: EffectiveJob) -> list[MirrorGroup]:
     for destination in sorted({entry.destination for entry in job.prefixes}):
         if not top or not destination.startswith(top[-1]):
             top.append(destination)
-    return [_make_group(job, prefix) for prefix in top]
+    every = dict.fromkeys(replace(entry, folder="") for entry in (*job.prefixes, *job.mirror.prefixes))
+    return [_make_group(job, prefix, every) for prefix in top]
 
 
-def _make_group(job: EffectiveJob, prefix: str) -> MirrorGroup:
-    every = (*job.prefixes, *(job.mirror.prefixes if job.mirror else ()))
-    whole = dict.fromkeys(replace(entry, folder="") for entry in every)
-    cut = {entry: part for entry in whole if (part := _cut(entry, prefix)) is not None}
+def _make_group(job: EffectiveJob, prefix: str, every: Iterable[PrefixEntry]) -> MirrorGroup:
+    cut = {entry: part for entry in every if (part := _cut(entry, prefix)) is not None}
     numbers = [i for i, entry in enumerate(job.prefixes) if entry.destination.startswith(prefix)]
     return MirrorGroup(
         prefix=prefix,
