@@ -46,7 +46,9 @@ class Rules:
 
     @property
     def entries(self) -> list[PrefixEntry]:
-        """All entries of the job."""
+        """All entries of the job, unless the run deletes a folder whatever their sources have."""
+        if self.mirror.delete_folder is not None:
+            return []
         return [*self.mirror.prefixes, *self.job.prefixes]
 
     def find_sources(self, key: str) -> set[str]:
@@ -66,6 +68,8 @@ class Rules:
 
     def is_in_scope(self, key: str) -> bool:
         """Say whether the run may delete a key, if it is extraneous."""
+        if self.mirror.delete_folder is not None:
+            return key.startswith(self.mirror.delete_folder)
         return any(
             self._passes(entry.folder + suffix)
             for entry in self.job.prefixes
@@ -107,6 +111,8 @@ class Rules:
 
     def find_groups(self) -> list[str]:
         """Return the destination prefixes of the run that are below no other one."""
+        if self.mirror.delete_folder is not None:
+            return [self.mirror.delete_folder]
         all_of_them = {entry.destination for entry in self.job.prefixes}
         return sorted(
             one for one in all_of_them if not any(one != o and one.startswith(o) for o in all_of_them)
@@ -125,6 +131,8 @@ class Rules:
             extraneous: number of objects, whether they are kept for their names or not.
             totals: numbers of objects to delete and in scope, of the run and of each group.
         """
+        if self.mirror.delete_folder is not None:
+            return extraneous > self.most_deleted or not self.is_approved
         tenths = round(self.mirror.max_deleted_percent * 10)
         is_above = extraneous > self.mirror.max_deleted_objects or any(
             to_delete * 1_000 > tenths * in_scope for to_delete, in_scope in totals

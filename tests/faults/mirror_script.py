@@ -11,7 +11,7 @@ from s3copy_tasks.core.delete_planner import Sizes
 from s3copy_tasks.core.job import Approval, Filters, ObjectEntry, PrefixEntry
 from tests.faults.mirror_rules import Rules
 from tests.support.builders.bench import DESTINATION, SOURCE
-from tests.support.builders.mirror import make_mirror
+from tests.support.builders.mirror import make_folder_deletes, make_mirror
 from tests.support.s3.memory import DAY_ONE
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Script:
-    """A run of a mirror; `options` are of `make_mirror`. Without `conditional`, a DELETE has no If-Match."""
+    """A run of a mirror; `options` are of `make_run`. Without `conditional`, a DELETE has no If-Match."""
 
     source: dict[str, bytes]
     destination: dict[str, bytes]
@@ -117,7 +117,12 @@ class Script:
     @property
     def job(self) -> EffectiveJob:
         """The run."""
-        return make_mirror(**self.options)
+        return make_run(**self.options)
+
+
+def make_run(delete_folder: str | None, **options: Any) -> EffectiveJob:
+    """Return a run of a mirror, or one that deletes a folder of it."""
+    return make_folder_deletes(delete_folder, **options) if delete_folder else make_mirror(**options)
 
 
 CONTENTS = st.sampled_from([b"x", b"x", b"y"])
@@ -173,12 +178,18 @@ def jobs(draw: st.DrawFn, every: tuple[PrefixEntry, ...]) -> dict[str, Any]:
         source, destination = entry.source + folder, entry.destination + folder
         return replace(entry, source=source, destination=destination, folder=folder)
 
+    below = {
+        entry.destination + deleted for entry in every if entry.recursive for deleted in ("sub/", "sub/deep/")
+    }
+    below = {deleted for deleted in below if not any(e.destination.startswith(deleted) for e in every)}
+    deleted = draw(st.sampled_from([None] * 7 + sorted(below)[:2]))
     named = draw(st.sets(st.sampled_from(["out/a", "out/sub/A", "else/B.nc"]), max_size=1))
     return {
         "prefixes": tuple(narrow(entry) for entry in every if entry in chosen),
         "all_prefixes": every,
         "all_objects": tuple(ObjectEntry(source="single/1", destination=key) for key in sorted(named)),
-        "filters": draw(FILTERS),
+        "filters": draw(FILTERS) if deleted is None else Filters(),
+        "delete_folder": deleted,
         "on_aws": draw(st.booleans()),
         "dry_run": draw(st.sampled_from([False] * 29 + [True])),
         "max_deleted_objects": draw(st.sampled_from([*[100] * 12, 3, 2, 1, 0])),
@@ -209,7 +220,7 @@ def find_targets(
     options: dict[str, Any], source: dict[str, bytes], destination: dict[str, bytes]
 ) -> tuple[list[str], list[str]]:
     """Return the keys that other clients write: mostly what is extraneous, and its sources."""
-    job = make_mirror(**options)
+    job = make_run(**options)
     assert job.mirror is not None
     rules = Rules(job, job.mirror)
     extraneous = sorted(rules.find_extraneous(source, destination))
