@@ -114,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (plan, run, audit):
         _add_run(command)
     for command in (plan, run):
+        command.add_argument("--copy-only", action="store_true", help="delete nothing; of a job with mirror")
         command.add_argument(
             "--delete-folder",
             metavar="FOLDER",

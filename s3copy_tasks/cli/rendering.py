@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.cli.jobs import job_file
 from s3copy_tasks.config.check.dates import run_names
 from s3copy_tasks.config.check.schedule import first_run, interval_from
-from s3copy_tasks.config.folder import delete_only
 from s3copy_tasks.config.layers import find_defaults, read_layers
 from s3copy_tasks.config.load import judge_job
+from s3copy_tasks.config.modes import choose_mode
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.report import as_text
 from s3copy_tasks.engine.local_files import find_list_file
@@ -65,11 +65,13 @@ def render(job: CopyJob, options: argparse.Namespace, now: datetime, *, dry_run:
         run_id=make_run_id(now), run_after=now, params=parameters, logical_date=moment, interval=interval
     )
     parts: dict[str, Any] = {"manifest": _find_manifest(options.manifest), "folder": options.folder}
-    run = render_job(job, names, run_id=make_run_id(now), **parts, **parameters)
-    delete_folder = getattr(options, "delete_folder", None)
-    if delete_folder is None:
-        return run
-    return delete_only(job, run, delete_folder, {**parts, "prefix": options.prefix})
+    return choose_mode(
+        job,
+        render_job(job, names, run_id=make_run_id(now), **parts, **parameters),
+        copy_only=getattr(options, "copy_only", False),
+        delete_folder=getattr(options, "delete_folder", None),
+        others={**parts, "prefix": options.prefix},
+    )
 
 
 def _find_manifest(named: str | None) -> str | ListFile | None:

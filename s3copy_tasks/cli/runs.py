@@ -111,7 +111,7 @@ class _Started:
         if rendered.mirror is None and self._options.confirm is not None:
             raise UsageError("--confirm: this run never deletes, because it is not one of a mirror")
         if config.mirror is not None and rendered.mirror is None:
-            sys.stderr.write("a run by a list deletes nothing\n")
+            sys.stderr.write("this run deletes nothing: it copies only, or by a list\n")
         refuse_other_writers(config, rendered)
         sides = open_sides(rendered)
         sender = make_sender(rendered.transfer)

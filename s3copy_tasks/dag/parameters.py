@@ -56,6 +56,9 @@ def declare_parameters(job: CopyJob) -> dict[str, Param]:
             description="Copy these prefixes only, and no single objects. None chosen means everything.",
         )
     if job.mirror is not None:
+        parameters["copy_only"] = Param(
+            default=False, type="boolean", title="Copy only", description="Copy, and delete nothing."
+        )
         parameters["folder"] = Param(
             default=None,
             type=["null", "string"],
@@ -118,6 +121,11 @@ def read_folder(context: Context) -> str | None:
     """Return the folder that a run is limited to; None if it is not."""
     folder: str | None = context["params"].get("folder")
     return folder
+
+
+def read_copy_only(context: Context) -> bool:
+    """Return whether a run of a mirror deletes nothing."""
+    return bool(context["params"].get("copy_only"))
 
 
 def read_delete_folder(context: Context) -> str | None:

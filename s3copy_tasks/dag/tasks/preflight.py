@@ -8,8 +8,8 @@ import structlog
 
 from s3copy_tasks.config.catalog import refuse_other_writers
 from s3copy_tasks.config.check.dates import run_names
-from s3copy_tasks.config.folder import delete_only
 from s3copy_tasks.config.load import load_warnings
+from s3copy_tasks.config.modes import choose_mode
 from s3copy_tasks.config.render import render_job
 from s3copy_tasks.config.show.explain import provenance
 from s3copy_tasks.core.job import Approval
@@ -18,6 +18,7 @@ from s3copy_tasks.dag.notify import warn_of_ignored_fields
 from s3copy_tasks.dag.notify.recipients import check_recipients
 from s3copy_tasks.dag.outcome import airflow_errors, push_reason
 from s3copy_tasks.dag.parameters import (
+    read_copy_only,
     read_delete_folder,
     read_folder,
     read_manifest,
@@ -53,7 +54,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
         check_approval(job, effective)
         events.operation_started(effective)
         if job.mirror is not None and effective.mirror is None:
-            log.warning("a run by a list deletes nothing", job=job.name)
+            log.warning("this run deletes nothing: it copies only, or by a list", job=job.name)
         refuse_other_writers(job, effective)
         proven = check(effective, Sides.from_job(effective))
         events.list_found(proven.job, proven.on_list)
@@ -65,10 +66,13 @@ def _render(job: CopyJob, context: Context, parameters: Mapping[str, Any]) -> Ef
     parts: dict[str, Any] = {"manifest": read_manifest(context), "folder": read_folder(context)}
     delete_folder = read_delete_folder(context)
     names = template_names(context, parameters)
-    effective = render_job(job, names, run_id=context["run_id"], **parts, **parameters)
-    if delete_folder is None:
-        return effective
-    return delete_only(job, effective, delete_folder, {**parts, "prefixes": parameters["prefixes"]})
+    return choose_mode(
+        job,
+        render_job(job, names, run_id=context["run_id"], **parts, **parameters),
+        copy_only=read_copy_only(context),
+        delete_folder=delete_folder,
+        others={**parts, "prefixes": parameters["prefixes"]},
+    )
 
 
 def check_approval(job: CopyJob, run: EffectiveJob) -> None:
