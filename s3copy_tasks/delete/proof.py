@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.deletions import KeptReason
-from s3copy_tasks.core.pages import Listed
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.workers import Workers
 from s3copy_tasks.errors import Code, CopyError, MissingError, TransientError
-from s3copy_tasks.plan.listing import RANGE, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
     from s3copy_tasks.delete.candidates import Candidate
     from s3copy_tasks.engine.paced_store import PacedStore
     from s3copy_tasks.engine.sender import Sender
-    from s3copy_tasks.plan.listing import Listing
 
 
 _HEADS_LEFT = 2_500
@@ -98,7 +94,7 @@ class Proof:
             raise MissingError(msg, code=Code.NOT_PROVEN)
 
 
-def find_witness(listing: Listing, groups: Sequence[MirrorGroup]) -> str | None:
+def find_witness(source: PacedStore, groups: Sequence[MirrorGroup]) -> str | None:
     """Return a key that the source has now; None if all groups are deleted whatever the source has.
 
     Raises:
@@ -108,9 +104,11 @@ def find_witness(listing: Listing, groups: Sequence[MirrorGroup]) -> str | None:
         return None
     for group in groups:
         for entry in group.entries:
-            listed = Listed("source", entry.source, entry.recursive)
-            with closing(read(listing.make_stream(group.number, listed, None, None, RANGE))) as keys:
-                for found in keys:
-                    return found.key
+            # One page is enough, and no other is requested ahead: any key below the prefix will do.
+            page = wait_for(
+                source.list_page(entry.source, after=None, token=None, recursive=True, entry=group.number)
+            )
+            if page.objects:
+                return page.objects[0].key
     msg = "the source has no object: HEADs would not prove that anything is gone"
     raise MissingError(msg, code=Code.NOT_PROVEN)

@@ -126,8 +126,7 @@ class _BatchWork:
         self._batch = batch
         self._sides = sides
         self._account = account
-        self._lister = Listing(job, sides)
-        self._listing = BatchListing(job, batch, self._lister)
+        self._listing = BatchListing(job, batch, Listing(job, sides))
 
     def is_allowed(self, now: datetime) -> bool:
         """Return whether the batch is not too late, and its deletes can be undone, or need not be."""
@@ -152,7 +151,7 @@ class _BatchWork:
             if not found.candidates:
                 found.count(self._account)
                 return []
-            witness = find_witness(self._lister, self._listing.groups)
+            witness = find_witness(self._sides.source, self._listing.groups)
             proof = Proof(self._sides.source, reader, witness)
             proven = proof.prove(found.candidates)
         except CopyError as error:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
 
+from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.core.deletions import DeleteCounts, KeptReason
 from s3copy_tasks.core.job import Filters, ObjectEntry
 from s3copy_tasks.delete.counting import DeleteCollector
@@ -57,6 +59,17 @@ def test_an_object_that_comes_back_is_kept(mirror: MirrorBench) -> None:
     total = mirror.delete(plan.batches[0]).total
     assert total.kept == {KeptReason.SOURCE_EXISTS: 1}
     assert "out/gone" in mirror.bench.written
+
+
+@pytest.mark.parametrize("source", ["a/sub/gone", "b/gone"])
+def test_every_source_of_an_object_is_asked(source: str) -> None:
+    """Also the second one, and whichever entries the run copies."""
+    every = entries(("a/", "out/"), ("b/", "out/sub/"))
+    mirror = MirrorBench(make_mirror(prefixes=every[1:], all_prefixes=every))
+    mirror.bench.put("a/1", "b/2")
+    mirror.put_copies("out/1", "out/sub/2", "out/sub/gone")
+    mirror.bench.server.before.append(on("head_object", lambda: mirror.bench.put(source), bucket=SOURCE))
+    assert mirror.run().total.kept == {KeptReason.SOURCE_EXISTS: 1}
 
 
 def test_an_object_whose_source_is_listed_is_kept(mirror: MirrorBench) -> None:
@@ -119,6 +132,22 @@ def test_a_head_that_proves_nothing_keeps_the_object(mirror: MirrorBench, error:
     assert metrics.total.kept == {KeptReason.NOT_PROVEN: 1}
     assert metrics.errors.total == 1
     assert "out/gone" in mirror.bench.written
+
+
+def test_a_witness_that_leaves_keeps_all(mirror: MirrorBench) -> None:
+    """The source may have gone after the first HEAD: then the others prove nothing."""
+    plan, bench = mirror.plan(), mirror.bench
+    bench.server.after.append(on("head_object", lambda: bench.delete("in/a", "in/b"), key="in/a"))
+    assert mirror.delete(plan.batches[0]).total.kept == {KeptReason.NOT_PROVEN: 1}
+    assert "out/gone" in bench.written
+
+
+def test_a_batch_that_is_too_late_keeps_all(mirror: MirrorBench) -> None:
+    """Its task may be cleared a month later."""
+    (batch,) = mirror.plan().batches
+    late = replace(batch, not_after=utc_now() - timedelta(seconds=1))
+    assert mirror.delete(late).total.kept == {KeptReason.NOT_PROVEN: 1}
+    assert mirror.delete(replace(late, not_after=utc_now() + timedelta(hours=1))).total.deleted == 1
 
 
 @pytest.mark.parametrize(
@@ -213,8 +242,11 @@ def test_a_run_of_the_nested_entry_deletes_only_below_it() -> None:
 
 
 def test_filters_narrow_the_scope_only() -> None:
-    """A copy that is filtered out is never deleted; one whose source is filtered out has a source."""
-    filters = Filters(include=("*.nc",), exclude=("tmp/*",))
+    """A copy that is filtered out is never deleted; one whose source is filtered out has a source.
+
+    A date is one of the source.
+    """
+    filters = Filters(include=("*.nc",), exclude=("tmp/*",), modified_since=datetime(2100, 1, 1, tzinfo=UTC))
     mirror = MirrorBench(make_mirror(filters=filters))
     mirror.bench.put("in/a.nc", "in/tmp/b.nc")
     mirror.put_copies("out/a.nc", "out/c.nc", "out/c.txt", "out/tmp/b.nc", "out/tmp/d.nc")

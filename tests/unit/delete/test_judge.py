@@ -82,6 +82,21 @@ def test_any_doubt_refuses(circumstances: dict[str, Any], reason: str) -> None:
     assert judge(make_plan((0, 1)), circumstances) == Verdict()
 
 
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [({"dry_run": True}, KeptReason.DRY_RUN), ({"max_deleted_objects": 0}, KeptReason.REPORT_ONLY)],
+    ids=str,
+)
+def test_a_run_that_only_looks(changes: dict[str, Any], kept: KeptReason) -> None:
+    """It deletes nothing, is not refused, and counts what it would delete."""
+    mirror = MirrorBench(make_mirror(**changes))
+    mirror.bench.put("in/a")
+    mirror.put_copies("out/a", "out/gone")
+    assert mirror.judge(mirror.plan()).reason is None
+    assert mirror.run().total.kept == {kept: 1}
+    assert "out/gone" in mirror.bench.written
+
+
 def test_names_that_are_kept_count_for_the_limit() -> None:
     """A plan keeps no more hashes than the limit, so what it can't check for its name is not deleted."""
     mirror = MirrorBench(make_mirror(on_aws=False, max_deleted_objects=2))
