@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3copy_tasks.cli import main
 from tests.support.builders.documents import document, write
+from tests.support.command import run_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,16 +19,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.needs("versioning")
 
 
-def test_a_folder_is_deleted_if_its_number_is_confirmed(
-    sides: Sides,
-    proxy: Proxy,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_folder_is_deleted_if_its_number_is_confirmed(sides: Sides, proxy: Proxy, tmp_path: Path) -> None:
     """Its marker, too; nothing is copied or written to find out, and no source is asked for an object."""
-    for name, value in sides.environment.items():
-        monkeypatch.setenv(name, value)
     bucket = sides.destination_bucket
     sides.destination.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     for key in ("old/", "old/a", "old/deep/b", "old2/a", "new"):
@@ -43,8 +35,8 @@ def test_a_folder_is_deleted_if_its_number_is_confirmed(
     arguments = [str(write(tmp_path, content)), "--delete-folder", "copy/old/", "--json"]
 
     def s3copy(*command: str) -> tuple[int, Any]:
-        done = main(list(command))
-        return done, json.loads(capsys.readouterr().out)["deletions"]
+        code, out, _ = run_command("s3copy", *command)
+        return code, json.loads(out)["deletions"]
 
     done, planned = s3copy("plan", *arguments)
     assert (done, planned["to_delete"], planned["comes_back"]) == (0, 3, True)
