@@ -172,6 +172,8 @@ def test_what_a_mirror_reports() -> None:
         "errors_by_code": dict[str, int],
         "groups": list[GroupDeletions],
         "results": str | None,
+        "delete_folder": str | None,
+        "comes_back": bool,
     }
     assert get_type_hints(RunReport)["deletions"] == DeletionsReport | None
     assert get_type_hints(GroupDeletions) == {**counts, "destination": str}
