@@ -254,6 +254,15 @@ def test_filters_narrow_the_scope_only() -> None:
     assert "out/c.nc" not in mirror.bench.written
 
 
+def test_a_source_that_one_entry_filters_out_is_a_source() -> None:
+    """Its copy is in scope by the other entry, below whose prefix its key passes."""
+    every = entries(("a/", "out/"), ("b/", "out/sub/"))
+    mirror = MirrorBench(make_mirror(prefixes=every, filters=Filters(exclude=("sub/*",))))
+    mirror.bench.put("a/1", "a/sub/x", "b/1")
+    mirror.put_copies("out/1", "out/sub/1", "out/sub/x", "out/sub/y")
+    assert mirror.plan().extraneous == 1
+
+
 def test_destinations_of_single_objects_are_kept() -> None:
     """Whether they are copied in this run or not."""
     single = (ObjectEntry(source="x", destination="out/single"),)
