@@ -154,8 +154,11 @@ class Oracle:
         """Check what must be proven before any delete of a batch, and before this one."""
         seen = attempt.seen
         last = {each.request: each for each in seen}
+        asked = MUST_BE_ANSWERED
+        if self._rules.mirror.delete_folder is not None:  # only its plan lists the source, for a remark
+            asked = asked - {"list source"}
         for each in last.values():
-            must_be = each.kind in MUST_BE_ANSWERED and each.request[0] != "time"
+            must_be = each.kind in asked and each.request[0] != "time"
             is_kept_alone = each.answer == "refused" and each.kind == "head source"
             self._check(
                 not must_be or each.answer == "answered" or is_kept_alone,
