@@ -15,7 +15,6 @@ from s3copy_tasks.errors import (
     Code,
     ConditionError,
     CopyError,
-    MissingError,
     RequestError,
     UnsupportedError,
 )
@@ -100,7 +99,7 @@ class Deleter:
         try:
             there = await self._destination.head_object(request.key)
             if there is None:
-                return MissingError("it is gone", code="NoSuchKey")
+                return Deleted(was_absent=True)
             if not same_etag(there.object.etag, request.etag):
                 return ConditionError("it was written again", code="PreconditionFailed")
             self.outcomes[request.key] = None

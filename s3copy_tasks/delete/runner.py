@@ -18,7 +18,7 @@ from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import make_sender
-from s3copy_tasks.errors import Code, ConditionError, ConfigError, CopyError, MissingError, RequestError
+from s3copy_tasks.errors import Code, ConditionError, ConfigError, CopyError, RequestError
 from s3copy_tasks.plan.listing import Listing
 from s3copy_tasks.report import events
 
@@ -227,8 +227,6 @@ class _BatchWork:
                 self._account.lose(candidate)
         elif isinstance(error, ConditionError):
             self._account.keep(candidate, KeptReason.CHANGED)
-        elif isinstance(error, MissingError) and left is None:
-            self._account.lose(candidate)
         elif left is None and error.may_be_done:
             self._account.note(candidate, error)  # and it is unknown
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
 
@@ -18,17 +18,23 @@ if TYPE_CHECKING:
     from tests.faults.proxy import FaultProxy
 
 EXAMPLES = int(os.environ.get("S3COPY_FAULT_EXAMPLES", "120"))
-CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+SAME = "S3COPY_FAULT_EXAMPLES" not in os.environ
+"""Whether to play the same scripts in each run: thousands of others are played by hand."""
+CALM: dict[str, Any] = {
+    "deadline": None,
+    "report_multiple_bugs": False,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+}
 
 
-@settings(max_examples=EXAMPLES, deadline=None, report_multiple_bugs=False, suppress_health_check=CHECKS)
+@settings(max_examples=EXAMPLES, derandomize=SAME, **CALM)
 @given(script=SCRIPTS)
 def test_nothing_but_what_is_proven_is_deleted(script: Script) -> None:
     """Whatever happens; and the account says what became of each object."""
     play(MemoryStage(script))
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None, report_multiple_bugs=False, suppress_health_check=CHECKS)
+@settings(max_examples=EXAMPLES // 4, derandomize=SAME, **CALM)
 @given(script=SCRIPTS)
 def test_the_same_over_http(script: Script, fault_proxy: FaultProxy, fault_client: S3Client) -> None:
     """With the product's clients, real replies, and what networks do to them."""
