@@ -72,6 +72,7 @@ class ApproveDeletes(HITLOperator):
         if question is None:
             return None
         self.options, self.body = [question.option, KEEP], question.body
+        self.params = type(self.params)()  # up to Airflow 3.2 those of the run, which an answer can't change
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:

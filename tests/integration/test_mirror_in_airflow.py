@@ -200,15 +200,18 @@ class Person:
 
     Attributes:
         asked: the questions so far.
+        fields: what their forms ask besides.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from airflow.providers.standard.operators.hitl import HITLOperator  # noqa: PLC0415 - not on 3.0
 
         self.asked: list[str] = []
+        self.fields: dict[str, Any] = {}
 
         def execute(operator: Any, context: Any) -> Any:
             self.asked.append(operator.body)
+            self.fields |= operator.serialized_params
             return operator.execute_complete(context, {"chosen_options": operator.options[:1]})
 
         monkeypatch.setattr(HITLOperator, "execute", execute)
@@ -226,11 +229,13 @@ def test_a_folder_is_deleted_if_a_person_says_so(
         mirrored.sides.destination.put_object(Bucket=mirrored.sides.destination_bucket, Key=key, Body=b"x")
     dag = build_dag(mirrored.job(delete_folder=True))
     done = run_dag(dag, {"delete_folder": "copy/old/", "confirm": "copy/old/"})
-    assert (done.state, mirrored.keys()) == ("success", COPIES - {"copy/0"} | OLD)
     found = report(done)
+    assert (done.state, found["refused"], found["errors"]) == ("success", None, [])
+    assert mirrored.keys() == COPIES - {"copy/0"} | OLD
     assert (found["deleted"], found["delete_folder"], found["comes_back"]) == (3, "copy/old/", True)
     assert done.xcom("summarize", "metrics")["total_files_found"] == 0
     (question,) = person.asked
+    assert person.fields == {}
     assert "3 of 3 objects" in question
     assert "the next copy brings them back" in question
     assert "the next copy brings back what is deleted" in {line["event"] for line in log_events}

@@ -53,6 +53,8 @@ def read_answer(context: Context, event: dict[str, Any]) -> dict[str, Any]:
     chosen = event.get("chosen_options")
     is_delete = plan is not None and plan_id is not None and chosen == [name_option(plan_id, plan.to_delete)]
     answer = {"answer": DELETE if is_delete else KEEP, "plan_id": plan_id}
+    if "error" in event:
+        log.error("Airflow does not accept the answer", error=event["error"])
     log.info("answered", chosen=chosen, by=event.get("responded_by_user"), **answer)
     return answer
 
