@@ -168,7 +168,7 @@ def _run_python(environment: Environment, *arguments: str) -> tuple[int, list[st
         process = subprocess.Popen(
             [*tied("INT"), str(environment.bin / "python"), *arguments],
             cwd=environment.tree,
-            env={**os.environ, "COLUMNS": "120", "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**os.environ, "COLUMNS": "120"},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
