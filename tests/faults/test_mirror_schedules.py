@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
+from s3copy_tasks.core.delete_planner import Sizes
 from tests.faults.mirror_http import HttpStage
 from tests.faults.mirror_memory import MemoryStage
-from tests.faults.mirror_script import SCRIPTS, Script
+from tests.faults.mirror_script import SCRIPTS, Attempt, Happening, Script
 from tests.faults.mirror_stage import play
+from tests.support.builders.mirror import entries
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -34,6 +36,32 @@ def test_nothing_but_what_is_proven_is_deleted(script: Script) -> None:
     play(MemoryStage(script))
 
 
+def write_again(*, on_aws: bool) -> Script:
+    """Return a script in which another client writes an object again just before it is deleted."""
+    every = entries(("in/", "out/"))
+    options = {"prefixes": every, "all_prefixes": every, "on_aws": on_aws, "delete_folder": None}
+    happens = Happening(
+        step=1, kind="delete", nth=1, times=1, what="put destination", key="out/gone", content=b"new"
+    )
+    return Script(
+        source={"in/a": b"x"},
+        destination={"out/a": b"x", "out/gone": b"x"},
+        options=options,
+        versioning="Enabled",
+        page_keys=1_000,
+        fast=True,
+        concurrency=1,
+        conditional=True,
+        sizes=Sizes(),
+        happenings=(happens,),
+        attempts=(Attempt(plans_again=False, plan=0, batch=0, late=False),),
+        circumstances={},
+        is_approved=False,
+    )
+
+
+@example(script=write_again(on_aws=True))
+@example(script=write_again(on_aws=False))
 @settings(max_examples=EXAMPLES // 4, derandomize=SAME, **CALM)
 @given(script=SCRIPTS)
 def test_the_same_over_http(script: Script, fault_proxy: FaultProxy, fault_client: S3Client) -> None:

@@ -12,7 +12,7 @@ from s3copy_tasks.core.mirror_group import group_mirror, map_bounds
 from tests.support.builders.mirror import entries, make_mirror
 
 PREFIXES = st.sampled_from(["", "a/", "a/b/", "a/b/c/", "b/"])
-KEYS = st.text(st.sampled_from("ab/\uffff"), min_size=1, max_size=5)
+KEYS = st.text(st.sampled_from("ab/\uffff"), min_size=1, max_size=5) | PREFIXES.filter(bool)
 ENTRIES = st.builds(PrefixEntry, source=PREFIXES, destination=PREFIXES, recursive=st.booleans())
 EVERY = st.lists(ENTRIES, min_size=1, max_size=4, unique_by=lambda entry: (entry.source, entry.destination))
 

@@ -106,12 +106,12 @@ def test_only_what_was_planned_is_deleted(mirror: MirrorBench) -> None:
 
 @pytest.mark.parametrize("bucket", [SOURCE, DESTINATION])
 def test_a_listing_that_fails_keeps_all(mirror: MirrorBench, bucket: str) -> None:
-    """Nothing is deleted, and the error is counted."""
-    plan = mirror.plan()
-    mirror.bench.server.before.append(refuse("list_page", bucket, TransientError("down", code="503")))
+    """Nothing is deleted, and the error is counted, even if the next listing succeeds."""
+    plan, denied = mirror.plan(), fails(AccessError("no", code="AccessDenied"))
+    mirror.bench.server.before.append(on("list_page", denied, bucket=bucket))
     metrics = mirror.delete(plan.batches[0])
     assert metrics.total.kept == {KeptReason.NOT_PROVEN: 1}
-    assert metrics.errors.by_code == {"503": 1}
+    assert metrics.errors.by_code == {"AccessDenied": 1}
     assert "out/gone" in mirror.bench.written
 
 
@@ -345,6 +345,23 @@ def test_a_server_without_conditional_deletes(*, allows_unversioned: bool, outco
     mirror.put_copies("out/a", "out/gone")
     mirror.bench.server.lacks_conditional_deletes = True
     assert getattr(mirror.run().total, outcome) == 1
+
+
+def test_a_head_has_to_do_for_the_condition() -> None:
+    """What is written again since the server refused a condition is kept."""
+    mirror = MirrorBench(make_mirror(on_aws=False))
+    mirror.bench.put("in/a")
+    mirror.put_copies("out/a", "out/b", "out/c")
+    server = mirror.bench.server
+    server.lacks_conditional_deletes = True
+
+    def write_again() -> None:
+        mirror.put_copies("out/b", content=b"new")
+
+    server.before.append(on("head_object", write_again, key="out/b", spare=1))
+    total = mirror.run().total
+    assert (total.deleted, total.kept) == (1, {KeptReason.CHANGED: 1})
+    assert mirror.bench.written["out/b"] == b"new"
 
 
 def test_a_delete_without_a_condition_is_not_repeated_blindly() -> None:
