@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.core.deletions import DeleteBatch, DeletePlan, GroupPlan
 from s3copy_tasks.dag.airflow_versions import HAS_APPROVALS
+from s3copy_tasks.dag.pulled import withdraw_unapproved
 from s3copy_tasks.dag.tasks.preflight import check_approval
-from s3copy_tasks.dag.xcom import EXTRANEOUS, dump
+from s3copy_tasks.dag.xcom import EXTRANEOUS, VERDICT, dump
+from s3copy_tasks.delete.judge import Verdict
 from s3copy_tasks.errors import ConfigError
 from tests.support.builders.documents import document, job_of, write
 from tests.support.builders.mirror import make_folder_deletes, make_mirror
@@ -21,16 +24,35 @@ MIRROR = {"max_deleted_objects": 1, "approval": "always", "approvers": ["17"], "
 OLD_PLAN, PLAN = "0123/run/a/aaaaaabbbbbb", "0123/run/a/ccccccdddddd"
 
 
-class Pulled:
-    """A task instance of a run whose plan has found something extraneous."""
+BATCH = DeleteBatch(id=0, of=1, plan_id=PLAN, label="1/1", ranges=(), not_after=utc_now())
 
-    def __init__(self, plan_id: str, extraneous: int) -> None:
-        batch = DeleteBatch(id=0, of=1, plan_id=plan_id, label="1/1", ranges=())
-        group = GroupPlan(prefix="out/", in_scope=extraneous, extraneous=extraneous)
-        self._plan = dump(DeletePlan(batches=(batch,), groups=(group,)))
+
+class Pulled:
+    """A task instance of a run whose tasks have pushed values."""
+
+    def __init__(self, values: dict[tuple[str, str], Any]) -> None:
+        self._values = values
 
     def xcom_pull(self, *, task_ids: str, key: str) -> Any:
-        return self._plan if (task_ids, key) == ("plan", EXTRANEOUS) else None
+        return self._values.get((task_ids, key))
+
+
+def is_allowed(verdict: Verdict | None, answer: dict[str, str] | None) -> bool:
+    """Return whether a batch may delete after a verdict, while `approve` has returned an answer."""
+    judged = None if verdict is None else dump(verdict)
+    pulled = Pulled({("deletions", VERDICT): judged, ("approve", "return_value"): answer})
+    context: Any = {"ti": pulled}
+    return withdraw_unapproved(context, BATCH).not_after is not None
+
+
+def test_a_batch_reads_the_answer_again() -> None:
+    """What was approved needs that answer still, about this plan; what no one was asked about does not."""
+    approved, yes = Verdict(by_approval=True), {"answer": "delete", "plan_id": PLAN}
+    assert is_allowed(approved, yes)
+    for other in (yes | {"plan_id": OLD_PLAN}, yes | {"answer": "keep"}, None):
+        assert not is_allowed(approved, other)
+        assert is_allowed(Verdict(), other)
+        assert not is_allowed(None, other)
 
 
 @pytest.mark.skipif(not HAS_APPROVALS, reason="Airflow 3.0 asks no one")
@@ -42,7 +64,9 @@ class TestQuestion:
         from s3copy_tasks.dag.approval import name_option  # noqa: PLC0415 - Airflow 3.0 can't import it
         from s3copy_tasks.dag.tasks.approve import read_answer  # noqa: PLC0415
 
-        context: Any = {"ti": Pulled(PLAN, 19_000)}
+        group = GroupPlan(prefix="out/", in_scope=19_000, extraneous=19_000)
+        plan = DeletePlan(batches=(BATCH,), groups=(group,))
+        context: Any = {"ti": Pulled({("plan", EXTRANEOUS): dump(plan)})}
 
         def answer(*options: str) -> str:
             chosen = read_answer(context, {"chosen_options": list(options)})
