@@ -98,11 +98,15 @@ class Deleter:
     async def _delete_if_unchanged(self, request: DeleteRequest) -> Outcome:
         try:
             there = await self._destination.head_object(request.key)
-            if there is None:
-                return Deleted(was_absent=True)
-            if not same_etag(there.object.etag, request.etag):
-                return ConditionError("it was written again", code="PreconditionFailed")
-            self.outcomes[request.key] = None
+        except CopyError as error:
+            error.may_be_done = False  # no delete was sent
+            return error
+        if there is None:
+            return Deleted(was_absent=True)
+        if not same_etag(there.object.etag, request.etag):
+            return ConditionError("it was written again", code="PreconditionFailed")
+        self.outcomes[request.key] = None
+        try:
             return await self._destination.delete_object(request)
         except CopyError as error:
             return error

@@ -51,9 +51,14 @@ class OneDelete:
 
         Raises:
             ConditionError: it is another one now.
+            CopyError: S3 did not say; `may_be_done` is about this attempt only.
         """
         self._on_head()
-        found = await self._store.head_object(self._request.key)
+        try:
+            found = await self._store.head_object(self._request.key)
+        except CopyError as error:
+            error.may_be_done = False  # no delete was sent
+            raise
         if found is not None and not same_etag(found.object.etag, self._request.etag):
             raise ConditionError("it was written again", code="PreconditionFailed")
         return found is not None

@@ -13,7 +13,7 @@ from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.core.deletions import DeleteCounts, KeptReason
 from s3copy_tasks.core.job import Filters, ObjectEntry
 from s3copy_tasks.delete.counting import DeleteCollector
-from s3copy_tasks.errors import AccessError, ConfigError, TransientError
+from s3copy_tasks.errors import AccessError, ConfigError, ThrottledError, TransientError
 from tests.support.builders.bench import DESTINATION, SOURCE, impatient
 from tests.support.builders.mirror import MirrorBench, entries, make_mirror
 from tests.support.builders.results import PLACE, read_rows
@@ -385,3 +385,24 @@ def test_a_delete_without_a_condition_is_not_repeated_blindly() -> None:
     assert metrics.total.deleted == 1
     sent = mirror.bench.server
     assert metrics.requests.by_kind["HeadObject"] == sent.count("head_object")
+
+
+@pytest.mark.parametrize("answered", [0, 2], ids=["first HEAD", "HEAD before another attempt"])
+def test_a_head_that_is_not_answered_has_deleted_nothing(answered: int) -> None:
+    """What another client deletes meanwhile is gone: undelete must not bring it back."""
+    mirror = MirrorBench(make_mirror(on_aws=False))
+    mirror.bench.put("in/a")
+    mirror.put_copies("out/a", "out/gone")
+    server = mirror.bench.server
+    server.lacks_conditional_deletes = True
+
+    def delete_and_fail() -> None:
+        server.delete(DESTINATION, "out/gone")
+        raise TransientError("down", code="503")
+
+    slow = fails(ThrottledError("slow down", code="SlowDown"))
+    server.before += [
+        on("head_object", delete_and_fail, bucket=DESTINATION, spare=answered, times=9),
+        on("delete_object", slow, spare=1),
+    ]
+    assert mirror.run().total == DeleteCounts(gone=1)
