@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
@@ -13,6 +13,7 @@ from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.core.deletions import DeleteCounts, KeptReason
 from s3copy_tasks.core.job import Filters, ObjectEntry
 from s3copy_tasks.delete.counting import DeleteCollector
+from s3copy_tasks.delete.runner import delete_batch
 from s3copy_tasks.errors import AccessError, ConfigError, ThrottledError, TransientError
 from tests.support.builders.bench import DESTINATION, SOURCE, impatient
 from tests.support.builders.mirror import MirrorBench, entries, make_mirror
@@ -148,6 +149,23 @@ def test_a_batch_that_is_too_late_keeps_all(mirror: MirrorBench) -> None:
     late = replace(batch, not_after=utc_now() - timedelta(seconds=1))
     assert mirror.delete(late).total.kept == {KeptReason.NOT_PROVEN: 1}
     assert mirror.delete(replace(late, not_after=utc_now() + timedelta(hours=1))).total.deleted == 1
+
+
+def test_a_batch_that_was_not_allowed_keeps_all(mirror: MirrorBench) -> None:
+    """No verdict has given it a time, or its approval was withdrawn."""
+    (batch,) = mirror.plan().batches
+    counted = DeleteCollector(batch)
+    delete_batch(mirror.job, batch, mirror.bench.stores, counted=counted, sender=impatient())
+    assert counted.metrics().total.kept == {KeptReason.NOT_PROVEN: 1}
+
+
+@pytest.mark.parametrize("changes", [{"dry_run": True}, {"max_deleted_objects": 0}], ids=str)
+def test_a_run_that_only_looks_refuses_its_batches(mirror: MirrorBench, changes: dict[str, Any]) -> None:
+    """Whatever has allowed them."""
+    (batch,) = mirror.plan().batches
+    mirror.job = make_mirror(**changes)
+    with pytest.raises(ConfigError, match="may not delete anything"):
+        mirror.delete(batch)
 
 
 @pytest.mark.parametrize(
