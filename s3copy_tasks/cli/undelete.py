@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from rich.text import Text
 from s3copy_tasks.cli.jobs import DONE, FAILED, UsageError
 from s3copy_tasks.cli.rendering import render, valid_job
 from s3copy_tasks.cli.runs import make_console, open_sides, quiet
+from s3copy_tasks.core.job import Filters
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.core.undelete import Restoration
 from s3copy_tasks.delete.undelete import find_markers, list_markers, read_deleted, remove_markers
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.undelete import Marker
     from s3copy_tasks.engine.paced_store import PacedStores
@@ -51,7 +53,7 @@ def undelete(options: argparse.Namespace) -> int:
         _check_options(options, job)
         stores = pace_stores(open_sides(job).stores, make_sender(job.transfer))
         with make_console(stderr=True).status("looking for delete markers ..."):
-            markers = _find(options, job, stores)
+            markers = _find(options, config, job, stores)
         count = sum(marker.outcome is Restoration.RESTORABLE for marker in markers)
         refused = None if _only_shows(options) or not count else _refuse(options, count)
         if not _only_shows(options) and refused is None:
@@ -77,9 +79,12 @@ def _only_shows(options: argparse.Namespace) -> bool:
     return bool(options.dry_run or (options.since is not None and options.confirm is None))
 
 
-def _find(options: argparse.Namespace, job: EffectiveJob, stores: PacedStores) -> list[Marker]:
-    if options.since is not None:
-        return list_markers(stores.destination, job, options.since)
+def _find(
+    options: argparse.Namespace, config: CopyJob, job: EffectiveJob, stores: PacedStores
+) -> list[Marker]:
+    if options.since is not None:  # a folder is deleted whatever the filters leave out
+        scope = replace(job, filters=Filters()) if config.deletes_folders else job
+        return list_markers(stores.destination, scope, options.since)
     if job.results is None or stores.results is None:
         return []
     deleted = read_deleted(stores.results, job.results, job.name, options.run)

@@ -33,7 +33,8 @@ def folder(sides: Sides, tmp_path: Path) -> Path:
         source={"bucket": sides.source_bucket, "connection": "aws_source"},
         destination={"bucket": sides.destination_bucket, "connection": "aws_destination"},
         prefixes=[{"source": "data/", "destination": "copy/"}],
-        mirror={"max_deleted_objects": 10, "max_deleted_percent": 100},
+        filters={"exclude": ["*.tmp"]},
+        mirror={"max_deleted_objects": 10, "max_deleted_percent": 100, "delete_folder": True},
         results={"to": f"s3://{sides.destination_bucket}/results/"},
     )
     documents.write(tmp_path, config, "daily.yaml")
@@ -64,12 +65,17 @@ def test_a_run_and_back(sides: Sides, folder: Path) -> None:
 
 
 def test_without_results(sides: Sides, folder: Path) -> None:
-    """The markers since a moment are shown; they are removed only if their number is given, too."""
-    for key in OLD:
+    """The markers since a moment are shown; they are removed only if their number is given, too.
+
+    Those that the filters leave out as well, because a folder is deleted without filters.
+    """
+    left_out = "copy/old.tmp"
+    sides.destination.put_object(Bucket=sides.destination_bucket, Key=left_out, Body=b"x")
+    for key in (*OLD, left_out):
         sides.destination.delete_object(Bucket=sides.destination_bucket, Key=key)
     since = ("undelete", "--since", "2026-01-31T02:00Z", "--json")
     code, out, _ = s3copy(folder, *since)
-    assert (code, {each["key"] for each in json.loads(out)["objects"]}) == (0, OLD)
+    assert (code, {each["key"] for each in json.loads(out)["objects"]}) == (0, {*OLD, left_out})
     assert old_keys(sides) == set()
-    code, _, _ = s3copy(folder, *since, "--confirm", "2")
-    assert (code, old_keys(sides)) == (0, OLD)
+    code, _, _ = s3copy(folder, *since, "--confirm", "3")
+    assert (code, old_keys(sides), left_out in sides.copied()) == (0, OLD, True)
