@@ -114,12 +114,12 @@ def _parser() -> argparse.ArgumentParser:
     for command in (plan, run, audit):
         _add_run(command)
     for command in (plan, run):
-        command.add_argument("--copy-only", action="store_true", help="delete nothing; of a job with mirror")
+        command.add_argument("--copy-only", action="store_true", help="delete nothing; for jobs with mirror")
         command.add_argument(
             "--delete-folder",
             metavar="FOLDER",
             help="copy nothing, and delete all below this folder of the destination, such as out/2026/01/; "
-            "of a job with mirror.delete_folder",
+            "for jobs with mirror.delete_folder",
         )
     return parser
 
@@ -182,7 +182,7 @@ def _add_date(command: argparse.ArgumentParser) -> None:
 def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--folder",
-        help="only what is below this folder of the prefixes, such as 2026/01/; of a job with mirror",
+        help="only what is below this folder of the prefixes, such as 2026/01/; for jobs with mirror",
     )
     what = command.add_mutually_exclusive_group()
     what.add_argument(

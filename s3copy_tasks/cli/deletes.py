@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.config.catalog import explain_other_writer
 from s3copy_tasks.core.metrics import TransferMetrics
-from s3copy_tasks.delete.judge import Circumstances, Verdict, judge_deletes, refuse
+from s3copy_tasks.core.text import printable
+from s3copy_tasks.delete.judge import Circumstances, Verdict, judge_deletes, needs_approval, refuse
 from s3copy_tasks.delete.versioning import explain_unread, read_versioning
 from s3copy_tasks.errors import CopyError
 from s3copy_tasks.report.deletion_tables import deletions_as_dict, deletions_line, deletions_table
@@ -70,7 +71,8 @@ def describe_deletions(
     if job.mirror is None:
         return None
     verdict = judge_run(config, replace(job, dry_run=False), stores, plan, TransferMetrics())
-    return deletions_as_dict(plan, job.mirror, verdict.reason, keys)
+    is_asked = needs_approval(replace(job, dry_run=False), plan)
+    return deletions_as_dict(plan, job.mirror, verdict.reason, keys, needs_approval=is_asked)
 
 
 def show_deletions(console: Console, deletions: Mapping[str, Any]) -> None:
@@ -93,19 +95,20 @@ def confirm(job: EffectiveJob, plan: DeletePlan, verdict: Verdict, count: int | 
     if job.mirror is None or verdict.reason is not None:
         return verdict
     if count is not None and count != plan.to_delete:
-        words = f"--confirm is {count:,}, and {plan.to_delete:,} would be deleted"
+        words = f"--confirm is {count:,}, but {plan.to_delete:,} would be deleted. Check the plan again"
         return refuse(job.mirror, plan, [words])
     if verdict.kept is not None or not plan.to_delete or count is not None:
         return verdict
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        words = f"it is not confirmed. Run again with --confirm {plan.to_delete} if that is meant"
+        words = f"it is not confirmed. To delete them, run again with --confirm {plan.to_delete}"
         return refuse(job.mirror, plan, [words])
-    return verdict if _ask(plan) else refuse(job.mirror, plan, ["the answer was No"])
+    return verdict if _ask(job, plan) else refuse(job.mirror, plan, ["the answer was No"])
 
 
-def _ask(plan: DeletePlan) -> bool:
-    objects = "1 object" if plan.to_delete == 1 else f"{plan.to_delete:,} objects"
+def _ask(job: EffectiveJob, plan: DeletePlan) -> bool:
+    places = ", ".join(f"{job.destination}/{group.prefix}" for group in plan.groups if group.to_delete)
     back = f"{COMES_BACK}\n" if plan.comes_back else ""
-    sys.stderr.write(f"{back}Delete {objects} of {plan.in_scope:,}? [y/N] ")
+    numbers = f"{plan.to_delete:,} of {plan.in_scope:,} objects"
+    sys.stderr.write(f"{back}Delete {numbers} below {printable(places)}? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in _YES

@@ -47,9 +47,11 @@ def plan(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")
         return FAILED if is_bad else DONE
     console = make_console()
-    console.print(title(plain), plan_table(plain, console.width), sep="\n")
-    if not plain["to_copy"] + plain["to_compare"] + plain["failing"]:
-        console.print("nothing to copy")
+    console.print(title(plain))
+    if not (deletions and deletions["delete_folder"]):
+        console.print(plan_table(plain, console.width))
+        if not plain["to_copy"] + plain["to_compare"] + plain["failing"]:
+            console.print("nothing to copy")
     if deletions is not None:
         show_deletions(console, deletions)
     return FAILED if is_bad else DONE

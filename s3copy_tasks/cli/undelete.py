@@ -60,6 +60,8 @@ def undelete(options: argparse.Namespace) -> int:
             with make_console(stderr=True).status("restoring ..."):
                 markers = remove_markers(stores.destination, markers)
     _show(options, job, markers)
+    if options.since is not None and _only_shows(options) and count:
+        sys.stderr.write(f"nothing is restored yet. To restore them, run again with --confirm {count}\n")
     if refused is not None:
         sys.stderr.write(f"s3copy: nothing is restored: {refused}\n")
     is_bad = any(marker.outcome in _NOT_RESTORED for marker in markers) and not _only_shows(options)
@@ -94,10 +96,10 @@ def _find(
 def _refuse(options: argparse.Namespace, count: int) -> str | None:
     """Return why objects are not restored; None if that is confirmed. Asks on a terminal."""
     if options.confirm is not None:
-        words = f"--confirm is {options.confirm:,}, and {count:,} can be restored"
+        words = f"--confirm is {options.confirm:,}, but {count:,} can be restored"
         return None if options.confirm == count else words
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return f"it is not confirmed. Run again with --confirm {count} if that is meant"
+        return f"it is not confirmed. To restore them, run again with --confirm {count}"
     sys.stderr.write(f"Restore {count:,} object{'' if count == 1 else 's'}? [y/N] ")
     sys.stderr.flush()
     return None if sys.stdin.readline().strip().lower() in _YES else "the answer was No"

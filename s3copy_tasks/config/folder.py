@@ -33,7 +33,7 @@ _PROBLEMS = (
     ),
     (
         re.compile(r"[^/]\Z"),
-        "it does not end with `/`. Without it, all folders whose names begin so would be meant",
+        "it does not end with `/`. Add it, or every folder whose name begins like this would be meant",
     ),
     (
         re.compile(r"\{[{%#]"),

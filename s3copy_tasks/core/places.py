@@ -123,8 +123,8 @@ def explain_misplaced(folder: str, prefixes: Sequence[PrefixEntry]) -> str | Non
         return f"{words} a destination prefix of the job. Write a folder below one"
     if not any(entry.recursive and folder.startswith(entry.destination) for entry in prefixes):
         return (
-            "it is below no destination prefix of the job that has folders. Write it as it is in the "
-            "destination, with that prefix"
+            "it is not below a destination prefix of the job, or not below a recursive one. Write the whole "
+            "prefix, as it is in the destination bucket"
         )
     return None
 

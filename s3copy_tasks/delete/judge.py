@@ -132,8 +132,8 @@ def _find_empty_sources(job: EffectiveJob, plan: DeletePlan) -> Iterator[str]:
     if empty:
         names = ", ".join(printable(f"{job.source}/{prefix}") for prefix in empty[:3])
         yield (
-            f"{names} {'has' if len(empty) == 1 else 'have'} no object, which is more often a mistake than "
-            "meant. If it is meant, delete the destination by hand"
+            f"{names} {'has' if len(empty) == 1 else 'have'} no object, which is usually a mistake. If it "
+            "is not, delete the destination by hand"
         )
 
 
@@ -153,7 +153,7 @@ def _find_caps_exceeded(job: EffectiveJob, mirror: Mirror, plan: DeletePlan) -> 
     if plan.extraneous > mirror.max_deleted_objects:  # the plan has no batches then
         yield (
             f"more than {mirror.max_deleted_objects:,} are extraneous. `s3copy plan {job.name} --json` lists "
-            "them: raise mirror.max_deleted_objects for a run if that is meant"
+            "them. If they should go, raise mirror.max_deleted_objects for one run"
         )
     limit = mirror.max_deleted_percent
     for name, to_delete, in_scope in (
@@ -163,7 +163,8 @@ def _find_caps_exceeded(job: EffectiveJob, mirror: Mirror, plan: DeletePlan) -> 
         if to_delete * 100 > Fraction(str(limit)) * in_scope:  # as it is written: 2.3 is not less than 2.3 %
             yield (
                 f"{to_delete:,} of {in_scope:,} in {printable(name)} are {to_delete * 100 / in_scope:.4g} %, "
-                f"and the limit is {limit:g} %. Raise mirror.max_deleted_percent for a run if that is meant"
+                f"and the limit is {limit:g} %. If they should go, raise mirror.max_deleted_percent for one "
+                "run"
             )
             return
 
@@ -171,7 +172,7 @@ def _find_caps_exceeded(job: EffectiveJob, mirror: Mirror, plan: DeletePlan) -> 
 def _find_other_clients(job: EffectiveJob, mirror: Mirror, circumstances: Circumstances) -> Iterator[str]:
     if not circumstances.is_versioned and not mirror.allows_unversioned:
         yield (
-            f"versioning of {job.destination} is not enabled, so that nothing could be undone. Enable it, or "
+            f"versioning of {job.destination} is not enabled, so no delete could be undone. Enable it, or "
             "write mirror.unversioned: allow"
         )
     if circumstances.digest != job.digest:

@@ -52,7 +52,8 @@ def read_deleted(results: PacedStore, place: ResultsPlace, job: str, run_id: str
         content = wait_for(results.get_bytes(listed, 0, listed.size - 1))
         found |= dict.fromkeys(parse_deleted(content, f"{place.location}/{listed.key}", since))
     if not files:
-        msg = f"no rows of deletes below {place.location}/{folder}: check the run's id, or it deleted nothing"
+        where = f"{place.location}/{folder}"
+        msg = f"no rows of deletes below {where}: check the run's id; a run that deleted nothing has none"
         raise MissingError(msg, code=Code.NOTHING_FOUND)
     return list(found)
 

@@ -45,7 +45,7 @@ class MirrorChecks:
         """What could not be checked, in words: nothing is deleted to find out."""
         if not may_delete(self._job):
             return []
-        return [f"that deletes in {self._job.destination} are allowed is not proven: only a delete proves it"]
+        return [f"right to delete not proven in {self._job.destination}: only a delete can prove it"]
 
     def begin(self, pool: Executor) -> list[Future[CopyError | None]]:
         """Begin all checks; none for a run that deletes nothing."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def deletions_as_dict(
-    plan: DeletePlan, mirror: Mirror, refused: str | None, keys: Sequence[str]
+    plan: DeletePlan, mirror: Mirror, refused: str | None, keys: Sequence[str], *, needs_approval: bool
 ) -> dict[str, Any]:
     """Return what a run would delete.
 
@@ -29,6 +29,7 @@ def deletions_as_dict(
         mirror: the limits.
         refused: why it would not be allowed; None if it would, should all copies succeed.
         keys: of all extraneous objects.
+        needs_approval: a person is asked in Airflow.
     """
     return {
         "in_scope": plan.in_scope,
@@ -37,6 +38,7 @@ def deletions_as_dict(
         "max_deleted_objects": mirror.max_deleted_objects,
         "max_deleted_percent": mirror.max_deleted_percent,
         "approval": str(mirror.approval),
+        "needs_approval": needs_approval,
         "delete_folder": mirror.delete_folder,
         "comes_back": plan.comes_back,
         "refused": refused,
@@ -58,10 +60,13 @@ def deletions_table(deletions: Mapping[str, Any]) -> Table:
     """Return the table of what a run would delete, from `deletions_as_dict`."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("destination", overflow="fold", min_width=20)
-    for name in ("in scope", "extraneous", "kept for their name", "to delete"):
-        table.add_column(name, justify="right")
+    columns = {name: name.replace("_", " ") for name in ("in_scope", "extraneous", "same_name", "to_delete")}
+    if not any(group["same_name"] for group in deletions["groups"]):
+        del columns["same_name"]
+    for words in columns.values():
+        table.add_column(words, justify="right")
     for group in deletions["groups"]:
-        counts = (group[name] for name in ("in_scope", "extraneous", "same_name", "to_delete"))
+        counts = (group[name] for name in columns)
         place = printable(group["destination"]) or "(whole bucket)"
         table.add_row(Text(place), *(f"{count:,}" for count in counts))
     return table
@@ -84,11 +89,10 @@ def deletions_line(deletions: Mapping[str, Any]) -> Text:
     limit = deletions["max_deleted_objects"]
     numbers = f"{deletions['to_delete']:,} of {deletions['in_scope']:,}"
     if not limit:
-        return Text(f"{numbers} are extraneous; max_deleted_objects is 0, so that nothing is deleted")
+        return Text(f"{numbers} are extraneous; max_deleted_objects is 0, so nothing is deleted")
+    asked = "; in Airflow, a person is asked first" if deletions["needs_approval"] else ""
     if deletions["delete_folder"] is not None:
         back = f"; {COMES_BACK}" if deletions["comes_back"] else ""
-        return Text(f"would delete {numbers}, limit {limit:,}{back}")
+        return Text(f"would delete {numbers}, limit {limit:,}{asked}{back}")
     percent = deletions["max_deleted_percent"]
-    would = f"would delete {numbers} after the copies, limits {limit:,} and {percent:g} %"
-    approval = deletions["approval"]
-    return Text(would if approval == "never" else f"{would}, mirror.approval: {approval}")
+    return Text(f"would delete {numbers} after the copies, limits {limit:,} and {percent:g} %{asked}")

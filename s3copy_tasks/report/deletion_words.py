@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _REFUSED = "; deletes nothing: "
 """Between the numbers of a refusal and its reasons: `delete/judge.py` writes it."""
-COMES_BACK = "the source still has objects for that folder: the next copy brings them back"
+COMES_BACK = "the source still has objects for this folder, so the next copy brings them back"
 """Said of a folder that is deleted."""
 _OUTCOMES = {"gone": "Deleted by others", "failed": "Deletes failed", "unknown": "Deletes unknown"}
 

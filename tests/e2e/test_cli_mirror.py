@@ -77,9 +77,9 @@ def test_a_mirror_from_plan_to_audit(sides: Sides, folder: Path) -> None:
 UNCONFIRMED: dict[str, tuple[tuple[str, ...], str]] = {
     "another number": (
         ("--confirm", "3"),
-        "would delete 2 of 6, limit 10; deletes nothing: --confirm is 3, and 2 would be deleted",
+        "would delete 2 of 6, limit 10; deletes nothing: --confirm is 3, but 2 would be deleted",
     ),
-    "no terminal": ((), "it is not confirmed. Run again with --confirm 2 if that is meant"),
+    "no terminal": ((), "it is not confirmed. To delete them, run again with --confirm 2"),
 }
 
 
@@ -102,7 +102,7 @@ def test_a_terminal_is_asked(sides: Sides, folder: Path, answer: str, code: int,
     with subprocess.Popen(command, stdin=child, stdout=child, stderr=child) as running:
         os.close(child)
         shown = read_all(parent)
-    assert "Delete 2 objects of 6? [y/N]" in shown
+    assert f"Delete 2 of 6 objects below s3://{sides.destination_bucket}/copy/? [y/N]" in shown
     assert (running.returncode, keys(sides)) == (code, COPIES | left)
 
 

@@ -56,7 +56,7 @@ def test_a_run_and_back(sides: Sides, folder: Path) -> None:
     assert (code, old_keys(sides)) == (0, set())
     code, out, err = s3copy(folder, "undelete", "--run", run)
     assert (code, out.split()[-4:]) == (1, ["can", "be", "restored", "2"])
-    assert "it is not confirmed. Run again with --confirm 2 if" in err
+    assert "it is not confirmed. To restore them, run again with --confirm 2" in err
     assert old_keys(sides) == set()
     code, out, _ = s3copy(folder, "undelete", "--run", run, "--confirm", "2", "--json")
     shown = json.loads(out)

@@ -44,7 +44,7 @@ def test_a_mirror_that_can_be_undone_passes(sides: Sides, proxy: Proxy) -> None:
     set_versioning(sides, "Enabled")
     proven = sides.preflight(make_job(sides))
     assert proven.not_proven == (
-        f"that deletes in s3://{sides.destination_bucket} are allowed is not proven: only a delete proves it",
+        f"right to delete not proven in s3://{sides.destination_bucket}: only a delete can prove it",
     )
     assert (proven.job.mirror is not None, proxy.kinds()["GetBucketVersioning"]) == (True, 1)
     assert not {kind for kind in proxy.kinds() if kind.startswith("DeleteObject")}

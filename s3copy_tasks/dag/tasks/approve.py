@@ -70,15 +70,30 @@ def _describe(job: EffectiveJob, plan: DeletePlan) -> str:
     return (
         f"{_explain(job, plan, numbers)}\n\n"
         f"| destination | objects | to delete |\n| --- | --- | --- |\n{rows}\n"
-        f"{_as_code(_name_command(job))} lists them. Versions stay: a delete can be undone."
+        f"{_name_limits(job)} {_as_code(_name_command(job))} lists them."
     )
 
 
 def _explain(job: EffectiveJob, plan: DeletePlan, numbers: str) -> str:
     if job.mirror is None or job.mirror.delete_folder is None:
-        return f"{numbers} have no source any more."
+        return f"{numbers} no longer have a source."
     back = f" {COMES_BACK[0].upper()}{COMES_BACK[1:]}." if plan.comes_back else ""
-    return f"{numbers} are below one folder, which is deleted, whether the source has them or not.{back}"
+    return f"This run deletes a folder, whether the source has it or not: {numbers}.{back}"
+
+
+def _name_limits(job: EffectiveJob) -> str:
+    """Return the limits that the numbers are to be compared with, and whether a delete can be undone."""
+    if job.mirror is None:
+        return ""
+    limits = f"max_deleted_objects {job.mirror.max_deleted_objects:,}"
+    if job.mirror.delete_folder is None:
+        limits += f", max_deleted_percent {job.mirror.max_deleted_percent:g}"
+    undone = (
+        "Where versioning is off, no delete can be undone."
+        if job.mirror.allows_unversioned
+        else "Each delete can be undone."
+    )
+    return f"Limits of the job: {limits}. {undone}"
 
 
 def _name_command(job: EffectiveJob) -> str:

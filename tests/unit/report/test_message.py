@@ -181,7 +181,7 @@ def mirrored(**changes: Any) -> dict[str, Any]:
 
 REFUSAL = (
     "would delete 12,345 of 20,000, limit 1,000; deletes nothing: more than 1,000 are extraneous. "
-    "`s3copy plan demo --json` lists them: raise mirror.max_deleted_objects for a run if that is meant"
+    "`s3copy plan demo --json` lists them. If they should go, raise mirror.max_deleted_objects for one run"
 )
 OF_MIRRORS: dict[str, tuple[Message, str]] = {
     "deleted": (

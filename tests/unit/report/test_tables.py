@@ -90,15 +90,15 @@ LIMITS: dict[str, Any] = {
     "to_delete": 2,
     "max_deleted_objects": 9,
     "max_deleted_percent": 2.5,
-    "approval": "never",
+    "needs_approval": False,
     "delete_folder": None,
     "refused": None,
 }
 SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
     "allowed": ({}, "would delete 2 of 42 after the copies, limits 9 and 2.5 %"),
     "with approval": (
-        {"approval": "always"},
-        "would delete 2 of 42 after the copies, limits 9 and 2.5 %, mirror.approval: always",
+        {"needs_approval": True},
+        "would delete 2 of 42 after the copies, limits 9 and 2.5 %; in Airflow, a person is asked first",
     ),
     "a folder": (
         {"delete_folder": "out/x/", "comes_back": True},
@@ -107,7 +107,7 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({"to_delete": 0}, "nothing to delete"),
     "a report": (
         {"max_deleted_objects": 0},
-        "2 of 42 are extraneous; max_deleted_objects is 0, so that nothing is deleted",
+        "2 of 42 are extraneous; max_deleted_objects is 0, so nothing is deleted",
     ),
     "refused": ({"refused": "would delete 2\x1b"}, "would delete 2\\x1b"),
 }
