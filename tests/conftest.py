@@ -22,7 +22,15 @@ os.environ |= {
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts pytest with & makes it ignored
 
-from tests.support.airflow.databases import KINDS, PostgreSQL, Settings, copy_sqlite, running_postgresql
+from tests.support.airflow.databases import (
+    KINDS,
+    POSTGRESQL,
+    SQLITE,
+    PostgreSQL,
+    Settings,
+    copy_sqlite,
+    running_postgresql,
+)
 from tests.support.airflow.masking import forget_secrets
 from tests.support.s3.proxy import Proxy
 from tests.support.s3.servers import DEFAULT, SERVERS, Endpoint, lacks, running
@@ -41,9 +49,12 @@ settings.load_profile("s3copy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the caller choose the server of tests/integration."""
+    """Let the caller choose the server of tests/integration, and the database of Airflow."""
     text = "the S3 server that tests/integration runs on: docs/design/servers.md"
     parser.addoption("--s3-server", choices=SERVERS, default=DEFAULT, help=text)
+    text = "the database of Airflow; by default PostgreSQL where it is installed"
+    default = SQLITE if postgresql.missing() else POSTGRESQL
+    parser.addoption("--database", choices=KINDS, default=default, help=text)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -123,10 +134,11 @@ def postgresql_server() -> Iterator[PostgreSQL]:
         yield server
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module")
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """An empty database of Airflow, of each kind; Airflow in this process does not use it yet."""
-    if request.param == "sqlite":
+    """An empty database of Airflow; Airflow in this process does not use it yet."""
+    kind = getattr(request, "param", request.config.getoption("--database"))
+    if kind == SQLITE:
         return copy_sqlite(tmp_path_factory.mktemp("database") / "airflow.db")
     server: PostgreSQL = request.getfixturevalue("postgresql_server")
     return server.copy()

@@ -8,6 +8,7 @@ import pytest
 
 from s3copy_tasks.dag.factory import build_dag
 from tests.faults.proxy import FaultProxy
+from tests.support.airflow.databases import KINDS
 from tests.support.builders.documents import document, job_of, write
 from tests.support.s3.servers.endpoint import DESTINATION_ACCOUNT, SOURCE_ACCOUNT, Endpoint
 from tests.support.s3.small_s3 import SmallS3
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import DagResult, RunDag
 
-pytestmark = pytest.mark.one_server
+pytestmark = [
+    pytest.mark.one_server,
+    pytest.mark.parametrize("database", KINDS, indirect=True, scope="module"),
+]
 
 SOURCE, DESTINATION = "s-bucket", "d-bucket"
 KEYS = ["a\0", "b\0c", "d\n", "e\u241b0000", "f\u241b", "g" * 900, "🛰", "\ufffe", "\uffff\0"]

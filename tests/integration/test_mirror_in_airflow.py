@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tests.support.s3.proxy import Proxy
     from tests.support.s3.sides import Sides
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True, scope="module")
-
 COPIES = {f"copy/{number}" for number in range(4)}
 OLD = {f"copy/old{number}" for number in range(3)}
 

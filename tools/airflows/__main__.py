@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from tests.support.airflow.databases import POSTGRESQL, SQLITE
 from tests.support.s3.servers.processes import tied
 from tools.airflows.environment import ROOT, Environment, NoInterpreterError, build_wheel
 
@@ -54,13 +55,13 @@ class Trial:
     Attributes:
         environment: where it runs.
         tests: paths for pytest.
-        on_postgresql: run on PostgreSQL, too, what needs the database of Airflow; that takes twice as long.
+        database: what needs the database of Airflow runs on; `make test` uses PostgreSQL.
         live: the demo's job and further tests that need a real scheduler; empty for none.
     """
 
     environment: Environment
     tests: Sequence[str] = _AIRFLOW
-    on_postgresql: bool = False
+    database: str = SQLITE
     live: Sequence[str] = ()
 
 
@@ -88,7 +89,7 @@ TRIALS = (
     Trial(Environment("3.1.8-py3.11"), live=(_APPROVAL,)),
     Trial(
         Environment("3.2.1-py3.12"),
-        on_postgresql=True,
+        database=POSTGRESQL,
         live=(
             _DEMO,
             _KILLED_BATCH,
@@ -99,7 +100,7 @@ TRIALS = (
     ),
     Trial(Environment("3.3.1-py3.12")),
     Trial(Environment("3.3.2-py3.11")),
-    Trial(Environment("prerelease-py3.12"), on_postgresql=True, live=(_DEMO, "tests/e2e/test_importer.py")),
+    Trial(Environment("prerelease-py3.12"), database=POSTGRESQL, live=(_DEMO, "tests/e2e/test_importer.py")),
     Trial(Environment("lowest-py3.12"), tests=_UNIT),
     Trial(Environment("newest-py3.13"), tests=_UNIT),
 )
@@ -127,8 +128,8 @@ def _run_trial(trial: Trial, wheel: Path) -> Outcome:
         environment.install(wheel)
         outcome.installed = "pip check clean"
         _say(f"{environment.name}: {', '.join(path.removeprefix('tests/') for path in trial.tests)}")
-        databases = () if trial.on_postgresql else ("-k", "not postgresql")
-        outcome.tests = _run_pytest(environment, outcome, *trial.tests, *databases, "--numprocesses", "2")
+        options = ("--database", trial.database, "--numprocesses", "2")
+        outcome.tests = _run_pytest(environment, outcome, *trial.tests, *options)
         for live in trial.live:
             _say(f"{environment.name}: {live}, on a real scheduler")
             if live == _DEMO:

@@ -21,7 +21,7 @@ from tools import postgresql
 
 BIN = Path(sys.executable).parent
 BUILD = Path(__file__).parents[3] / "build"
-KINDS = ("sqlite", "postgresql")
+KINDS = SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _OPTION = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 _TEMPLATE = "airflow"
 

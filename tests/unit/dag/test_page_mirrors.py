@@ -17,8 +17,6 @@ from tests.support.builders.mirror import make_mirror
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True, scope="module")
-
 PLAN = DeletePlan(
     groups=(
         GroupPlan(prefix="out/", in_scope=20_000, extraneous=12_345),
