@@ -20,6 +20,7 @@ from s3copy_tasks.iam.statements import (
     build_remedy,
     build_statement,
     escape_wildcards,
+    explain_refusal,
 )
 from s3copy_tasks.s3.bucket_deletes import BucketDeletes
 from s3copy_tasks.s3.parameters import (
@@ -43,7 +44,7 @@ from s3copy_tasks.s3.results import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from s3copy_tasks.core.location import Location
@@ -51,13 +52,39 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.options import ObjectOptions
     from s3copy_tasks.core.store import CopyRequest, Page, UploadMarker, UploadPage
     from s3copy_tasks.core.verify import Confirmation
+    from s3copy_tasks.s3.client import Client
 
 _NO_FIRST_BYTE = frozenset({"InvalidRange", "416"})
 """An empty object has no first byte, and is readable."""
 
 
-class BucketStore(BucketDeletes):
-    """One bucket, accessed with one set of credentials: see `BucketRequests` for the arguments."""
+class BucketStore:
+    """One bucket, accessed with one set of credentials.
+
+    Args:
+        client: carries out the requests.
+        bucket: its name.
+        account: twelve digits, sent as the bucket's expected owner; None sends nothing.
+        requester_pays: agree to pay for reads.
+        partition: returns the partition of AWS that the bucket is in, for policies.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        bucket: str,
+        account: str | None,
+        *,
+        requester_pays: bool = False,
+        partition: Callable[[], str] = lambda: "aws",
+    ) -> None:
+        self.bucket, self._client, self._partition = bucket, client, partition
+        self._asked = {"Bucket": bucket, **({"ExpectedBucketOwner": account} if account else {})}
+        self._read = self._asked | payer_params(agreed=requester_pays)
+        deletes = BucketDeletes(self._call, self._asked, partition)
+        self.is_versioned, self.list_versions = deletes.is_versioned, deletes.list_versions
+        self.delete_object, self.delete_objects = deletes.delete_object, deletes.delete_objects
+        self.delete_marker = deletes.delete_marker
 
     async def list_page(self, prefix: str, *, after: str | None, token: str | None, recursive: bool) -> Page:
         """Return a page of the keys that start with `prefix` and come after the whole key `after`."""
@@ -247,6 +274,12 @@ class BucketStore(BucketDeletes):
         except RequestError as error:
             if error.code not in _NO_FIRST_BYTE:
                 raise
+
+    async def _call(self, operation: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return await self._client.call(operation, asked)
+        except AccessError as error:
+            raise explain_refusal(error) from None
 
     async def _create_upload(self, key: str, options: Mapping[str, Any]) -> str:
         reply = await self._call("CreateMultipartUpload", {**self._asked, "Key": key, **options})

@@ -18,15 +18,16 @@ from s3copy_tasks.iam.statements import (
     build_statement,
     escape_wildcards,
 )
-from s3copy_tasks.s3.bucket_requests import BucketRequests
 from s3copy_tasks.s3.delete_results import parse_deleted, parse_deleted_objects, parse_refusal
 from s3copy_tasks.s3.fast.requests import INVALID
 from s3copy_tasks.s3.version_rows import parse_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from s3copy_tasks.core.store import Deleted, DeleteRequest, VersionPage, VersionPlace
+
+    Call = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 _ENABLED = "Enabled"
 _DELETE = ["s3:DeleteObject", "s3:GetObject"]
@@ -36,8 +37,18 @@ _NO_CONDITION = frozenset({"", "*"})
 _MFA = re.compile(r"\bmfa authentication|multi-?factor authentication", re.IGNORECASE)
 
 
-class BucketDeletes(BucketRequests):
-    """Deletes objects of one bucket, and says whether deleted ones are kept as versions."""
+class BucketDeletes:
+    """Deletes objects of one bucket, and says whether deleted ones are kept as versions.
+
+    Args:
+        call: sends a request.
+        asked: what each request names, the bucket among it.
+        partition: returns the partition of AWS that the bucket is in, for policies.
+    """
+
+    def __init__(self, call: Call, asked: dict[str, Any], partition: Callable[[], str]) -> None:
+        self._call, self._asked, self._partition = call, asked, partition
+        self._bucket: str = asked["Bucket"]
 
     async def is_versioned(self) -> bool:
         """Return whether the bucket's versioning is enabled; suspended is not enabled."""
@@ -78,7 +89,7 @@ class BucketDeletes(BucketRequests):
             reply = await self._call("ListObjectVersions", self._asked | where)
         except AccessError as error:
             raise self._add_statement(error, ["s3:ListBucketVersions"], None) from None
-        return parse_versions(self.bucket, reply)
+        return parse_versions(self._bucket, reply)
 
     async def delete_marker(self, key: str, version_id: str) -> None:
         """Delete a delete marker for good; see `Store`."""
@@ -121,7 +132,7 @@ class BucketDeletes(BucketRequests):
         return parse_refusal(error)
 
     def _add_statement(self, error: AccessError, actions: list[str], key: str | None) -> CopyError:
-        allowed = build_statement(actions, bucket_arn(self._partition(), self.bucket, key))
+        allowed = build_statement(actions, bucket_arn(self._partition(), self._bucket, key))
         return add_remedy(error, build_remedy("the policy of the role that deletes", allowed))
 
 
