@@ -143,6 +143,13 @@ def test_a_witness_that_leaves_keeps_all(mirror: MirrorBench) -> None:
     assert "out/gone" in bench.written
 
 
+def test_an_empty_source_proves_nothing(mirror: MirrorBench) -> None:
+    """It has no witness: its objects may all be gone since the plan by mistake."""
+    plan = mirror.plan()
+    mirror.bench.delete("in/a", "in/b")
+    assert mirror.delete(plan.batches[0]).total.kept == {KeptReason.NOT_PROVEN: 1}
+
+
 def test_a_batch_that_is_too_late_keeps_all(mirror: MirrorBench) -> None:
     """Its task may be cleared a month later."""
     (batch,) = mirror.plan().batches
@@ -191,6 +198,13 @@ def test_a_bucket_that_is_no_longer_versioned_keeps_all(mirror: MirrorBench) -> 
     assert "out/gone" in mirror.bench.written
 
 
+def test_versioning_that_can_not_be_read_keeps_all(mirror: MirrorBench) -> None:
+    """It is not known whether the deletes could be undone."""
+    plan, denied = mirror.plan(), AccessError("no", code="AccessDenied")
+    mirror.bench.server.before.append(refuse("is_versioned", DESTINATION, denied))
+    assert mirror.delete(plan.batches[0]).total.kept == {KeptReason.NOT_PROVEN: 1}
+
+
 def test_a_lost_reply_is_settled_by_a_listing(mirror: MirrorBench) -> None:
     """The delete was carried out, and is counted as such."""
     plan = mirror.plan()
@@ -237,6 +251,17 @@ def test_a_denied_delete_fails(mirror: MirrorBench) -> None:
     metrics = mirror.delete(plan.batches[0])
     assert metrics.total.failed == 1
     assert metrics.errors.by_code["AccessDenied"] >= 1
+
+
+def test_deletes_end_where_the_first_ones_are_all_denied() -> None:
+    """The others would be, too: they are kept."""
+    mirror = MirrorBench(make_mirror(max_deleted_objects=2_000))
+    mirror.bench.put("in/a")
+    mirror.put_copies(*(f"out/{number:04}" for number in range(1_001)))
+    denied = AccessError("no", code="AccessDenied")
+    mirror.bench.server.before.append(refuse("delete_objects", DESTINATION, denied))
+    total = mirror.run().total
+    assert (total.failed, total.kept) == (1_000, {KeptReason.NOT_PROVEN: 1})
 
 
 def test_a_part_of_the_job_asks_all_of_its_entries() -> None:
