@@ -29,19 +29,12 @@ CALM: dict[str, Any] = {
 }
 
 
-@settings(max_examples=EXAMPLES, derandomize=SAME, **CALM)
-@given(script=SCRIPTS)
-def test_nothing_but_what_is_proven_is_deleted(script: Script) -> None:
-    """Whatever happens; and the account says what became of each object."""
-    play(MemoryStage(script))
-
-
-def write_again(*, on_aws: bool) -> Script:
-    """Return a script in which another client writes an object again just before it is deleted."""
+def write_again(kind: str, *, on_aws: bool = True) -> Script:
+    """Return a script in which another client writes an object again before a request of its batch."""
     every = entries(("in/", "out/"))
     options = {"prefixes": every, "all_prefixes": every, "on_aws": on_aws, "delete_folder": None}
     happens = Happening(
-        step=1, kind="delete", nth=1, times=1, what="put destination", key="out/gone", content=b"new"
+        step=1, kind=kind, nth=1, times=1, what="put destination", key="out/gone", content=b"new"
     )
     return Script(
         source={"in/a": b"x"},
@@ -60,8 +53,16 @@ def write_again(*, on_aws: bool) -> Script:
     )
 
 
-@example(script=write_again(on_aws=True))
-@example(script=write_again(on_aws=False))
+@example(script=write_again("versioning"))
+@settings(max_examples=EXAMPLES, derandomize=SAME, **CALM)
+@given(script=SCRIPTS)
+def test_nothing_but_what_is_proven_is_deleted(script: Script) -> None:
+    """Whatever happens; and the account says what became of each object."""
+    play(MemoryStage(script))
+
+
+@example(script=write_again("delete"))
+@example(script=write_again("delete", on_aws=False))
 @settings(max_examples=EXAMPLES // 4, derandomize=SAME, **CALM)
 @given(script=SCRIPTS)
 def test_the_same_over_http(script: Script, fault_proxy: FaultProxy, fault_client: S3Client) -> None:
