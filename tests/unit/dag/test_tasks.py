@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk.api.datamodels._generated import DagRunType
 
 from s3copy_tasks.core.collector import utc_now
 from s3copy_tasks.core.deletions import DeleteBatch
@@ -133,7 +134,7 @@ def edit_config(mirrored: Mirrored) -> None:
 
 
 def start_by_backfill(mirrored: Mirrored) -> None:
-    mirrored.context["dag_run"].run_type = "backfill"
+    mirrored.context["dag_run"].run_type = DagRunType.BACKFILL
 
 
 def add_writer(mirrored: Mirrored) -> None:
