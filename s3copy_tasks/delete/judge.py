@@ -146,7 +146,10 @@ def _find_limit(
     elif plan.extraneous > mirror.most_deleted:  # the plan has no batches then
         yield f"no run deletes more than {mirror.most_deleted:,}, approved or not"
     elif not circumstances.is_approved:
-        yield "it was not approved: the answer was Keep, or there was none in time"
+        yield (
+            "it was not approved: the answer was Keep, or to an older question, or there was none in time, "
+            "or the task `approve` failed"
+        )
 
 
 def _find_caps_exceeded(job: EffectiveJob, mirror: Mirror, plan: DeletePlan) -> Iterator[str]:
