@@ -11,6 +11,7 @@ import sys
 import time
 from base64 import urlsafe_b64encode
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -154,6 +155,15 @@ class AirflowStack(AirflowApi):
         self.until(ended, seconds, f"the end of {run_id}")
         return state
 
+    def wait_for_exit(self, pid: int) -> None:
+        """Wait until a task's process has ended, and the scheduler knows that.
+
+        Airflow 3.3 fails a task that waits and is answered before: it takes its process for killed.
+        """
+        self.until(lambda: not Path(f"/proc/{pid}").exists(), 60, f"end of process {pid}")
+        for _ in range(2):
+            self.until(partial(self._beats_after, self._last_heartbeat()), 60, "scheduler")
+
     def clear_failed(self, dag_id: str, run_id: str) -> None:
         """Clear the failed tasks of a run, and those downstream, so that they run again."""
         reply = self.http.post(
@@ -167,14 +177,15 @@ class AirflowStack(AirflowApi):
         return "\n".join(file.read_text() for file in sorted(folder.rglob("*.log")))
 
     def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
-        """Wait for a condition while Airflow runs."""
-        deadline = time.monotonic() + seconds
+        """Wait for a condition while Airflow runs; the longer it takes, the more rarely it is asked."""
+        began = time.monotonic()
         while not condition():
             dead = [name for name, process in self._processes.items() if process.poll() is not None]
-            if dead or time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if dead or waited > seconds:
                 reason = f"{dead} ended" if dead else f"{seconds} s are over"
                 raise RuntimeError(f"no {what}: {reason}\n{self._tails()}")
-            time.sleep(0.25)
+            time.sleep(min(1.0, max(0.25, waited / 20)))
 
     def _start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         if name == "api-server":
@@ -188,6 +199,12 @@ class AirflowStack(AirflowApi):
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def _beats_after(self, heartbeat: str) -> bool:
+        return self._last_heartbeat() > heartbeat
+
+    def _last_heartbeat(self) -> str:
+        return str(self.get("monitor/health")["scheduler"]["latest_scheduler_heartbeat"])
 
     def _healthy(self) -> bool:
         try:
@@ -222,7 +239,9 @@ def _settings(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(map(":".join, _ROLES.items())),
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
         "PYTHONWARNINGS": "ignore",
     }
 
