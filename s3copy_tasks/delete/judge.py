@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 VALID_FOR = timedelta(hours=24)
 """How long after the verdict a batch may delete."""
+_NOT_APPROVED = (
+    "it was not approved: the answer was Keep, or to an older question, or there was none in time, or the "
+    "task `approve` failed"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +100,11 @@ def judge_deletes(job: EffectiveJob, plan: DeletePlan, circumstances: Circumstan
     reasons = [
         *_find_unfinished(circumstances.metrics),
         *_find_empty_sources(job, plan),
-        *_find_limit(job, mirror, plan, circumstances),
+        *_find_limit(job, mirror, plan),
         *_find_other_clients(job, mirror, circumstances),
     ]
+    if not reasons and by_approval and not circumstances.is_approved:  # if there are others, no one was asked
+        reasons = [_NOT_APPROVED]
     return refuse(mirror, plan, reasons) if reasons else Verdict(by_approval=by_approval)
 
 
@@ -137,19 +143,12 @@ def _find_empty_sources(job: EffectiveJob, plan: DeletePlan) -> Iterator[str]:
         )
 
 
-def _find_limit(
-    job: EffectiveJob, mirror: Mirror, plan: DeletePlan, circumstances: Circumstances
-) -> Iterator[str]:
-    """Yield why the number of deletes is against them, unless a person has approved it."""
+def _find_limit(job: EffectiveJob, mirror: Mirror, plan: DeletePlan) -> Iterator[str]:
+    """Yield why the number of deletes is against them, approved or not."""
     if not needs_approval(job, plan):
         yield from _find_caps_exceeded(job, mirror, plan)
     elif plan.extraneous > mirror.most_deleted:  # the plan has no batches then
         yield f"no run deletes more than {mirror.most_deleted:,}, approved or not"
-    elif not circumstances.is_approved:
-        yield (
-            "it was not approved: the answer was Keep, or to an older question, or there was none in time, "
-            "or the task `approve` failed"
-        )
 
 
 def _find_caps_exceeded(job: EffectiveJob, mirror: Mirror, plan: DeletePlan) -> Iterator[str]:

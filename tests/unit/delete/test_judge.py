@@ -179,3 +179,10 @@ def test_approval_of_a_failed_run() -> None:
     )
     verdict = judge(make_plan((1, 1)), {"is_approved": True, "metrics": failed}, approval=Approval.ALWAYS)
     assert verdict.kept is KeptReason.REFUSED
+
+
+def test_no_one_has_kept_what_no_one_was_asked_about() -> None:
+    """The reason names approval only if nothing else is against the deletes: else no question was asked."""
+    verdict = judge(make_plan((1, 1)), {"is_backfill": True}, approval=Approval.ALWAYS)
+    assert "a backfill" in str(verdict.reason)
+    assert "approved" not in str(verdict.reason)
