@@ -16,6 +16,7 @@ os.environ |= {
     "AIRFLOW__CORE__DAGS_FOLDER": os.path.join(HOME.name, "dags"),  # noqa: PTH118
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "0",
+    "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",  # each test has a Dag of its own
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
