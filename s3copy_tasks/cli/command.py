@@ -20,7 +20,7 @@ from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.errors import CopyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 _YEARS = range(1970, 9000)
@@ -105,23 +105,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     install.set_defaults(command=dag_files.install_dags)
 
-    for command in (validate, explain, plan, run, audit, undelete, policy, new):
-        _add_folder(command)
-    for command in (explain, plan, run, audit, undelete, policy):
-        command.add_argument("job", metavar="JOB", help="a config file, or a job's name in the folder")
-    for command in (plan, run, audit, undelete):
-        _add_date(command)
-    for command in (plan, run, audit):
-        _add_run(command)
-    for command in (plan, run):
-        command.add_argument("--copy-only", action="store_true", help="delete nothing; for jobs with mirror")
-        command.add_argument(
-            "--delete-folder",
-            metavar="FOLDER",
-            help="copy nothing, and delete all below this folder of the destination, such as out/2026/01/; "
-            "for jobs with mirror.delete_folder",
-        )
+    _add_shared(commands.choices)
     return parser
+
+
+def _add_shared(commands: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Add the arguments that several commands have."""
+    for name in ("validate", "explain", "plan", "run", "audit", "undelete", "policy", "new"):
+        _add_folder(commands[name])
+    for name in ("explain", "plan", "run", "audit", "undelete", "policy"):
+        commands[name].add_argument("job", metavar="JOB", help="a config file, or a job's name in the folder")
+    for name in ("plan", "run", "audit", "undelete"):
+        _add_date(commands[name])
+    for name in ("plan", "run", "audit"):
+        _add_run(commands[name])
+    for name in ("plan", "run"):
+        _add_modes_of_mirrors(commands[name])
+
+
+def _add_modes_of_mirrors(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--copy-only", action="store_true", help="delete nothing; for jobs with mirror")
+    command.add_argument(
+        "--delete-folder",
+        metavar="FOLDER",
+        help="copy nothing, and delete all below this folder of the destination, such as out/2026/01/; "
+        "for jobs with mirror.delete_folder",
+    )
 
 
 def _add_run_modes(command: argparse.ArgumentParser) -> None:

@@ -70,8 +70,8 @@ def describe_deletions(
     """
     if job.mirror is None:
         return None
-    verdict = judge_run(config, replace(job, dry_run=False), stores, plan, TransferMetrics())
-    is_asked = needs_approval(replace(job, dry_run=False), plan)
+    run = replace(job, dry_run=False)
+    verdict, is_asked = judge_run(config, run, stores, plan, TransferMetrics()), needs_approval(run, plan)
     return deletions_as_dict(plan, job.mirror, verdict.reason, keys, needs_approval=is_asked)
 
 
