@@ -70,7 +70,7 @@ def _describe(job: EffectiveJob, plan: DeletePlan) -> str:
     return (
         f"{_explain(job, plan, numbers)}\n\n"
         f"| destination | objects | to delete |\n| --- | --- | --- |\n{rows}\n"
-        f"{_name_limits(job)} {_as_code(_name_command(job))} lists them."
+        f"{_as_code(_name_command(job))} lists the objects. {_name_limits(job)}"
     )
 
 

@@ -106,7 +106,10 @@ class TestQuestion:
         group = GroupPlan(prefix="out/`|/", in_scope=3, extraneous=2)
         body = _describe(make_folder_deletes("out/`|/"), DeletePlan(groups=(group,), comes_back=True))
         assert "2 of 3 objects" in body
-        assert "max_deleted_objects 1,000. Each delete can be undone. `s3copy plan" in body
+        assert (
+            "lists the objects. Limits of the job: max_deleted_objects 1,000. Each delete can be undone."
+            in body
+        )
         assert "the next copy brings them back" in body
         assert "| `out/??/` | 3 | 2 |" in body
 
