@@ -79,7 +79,7 @@ def _side(job: CopyJob, name: Literal["source", "destination"]) -> Side:
 
 def _version_patterns(job: CopyJob, patterns: Sequence[Pattern]) -> Sequence[Pattern]:
     """Return the patterns of keys that are read by their version: any that a list may name, or objects."""
-    of = job.keys_from
+    of = job.key_list
     if of is not None and Column.VERSION in of.columns and not of.inventory:
         return patterns
     return [list(literal_parts(one.source)) for one in job.objects if one.version_id]
@@ -96,7 +96,7 @@ def _delete_patterns(job: CopyJob) -> Sequence[Pattern]:
 
 
 def _key_list_side(job: CopyJob, *known: Side) -> Side | None:
-    of = job.keys_from
+    of = job.key_list
     if of is None or of.location is None:
         return None
     parts = [of.key] if of.inventory else literal_parts(of.key)

@@ -22,13 +22,15 @@ from s3copy_tasks.core.job import (
     compute_digest,
     list_entries,
 )
+from s3copy_tasks.core.key_list import KeyList
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import ObjectOptions, TransferOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from s3copy_tasks.core.key_list import KeyList, ResultsPlace
+    from s3copy_tasks.core.key_list import ResultsPlace
+    from s3copy_tasks.core.queue import Queue
 
 _UNITS: dict[str, int] = {"B": 1} | {
     f"{letter}{infix}B": base**power
@@ -77,7 +79,7 @@ class CopyJob:
         start_date: midnight in the job's time zone.
         prefixes: templates.
         objects: templates.
-        keys_from: the list that names the keys, its own key a template; None lists the prefixes.
+        keys_from: the list that names the keys, its own key a template, or a queue; None lists the prefixes.
         filters: without `modified_since`.
         modified_since: template of a date.
         results: where a row for each object is written; None means nowhere.
@@ -105,7 +107,7 @@ class CopyJob:
     destination: Location
     prefixes: tuple[PrefixEntry, ...]
     objects: tuple[ObjectEntry, ...]
-    keys_from: KeyList | None
+    keys_from: KeyList | Queue | None
     filters: Filters
     modified_since: str | None
     overwrite: Overwrite
@@ -174,6 +176,11 @@ class CopyJob:
             digest=compute_digest(effective),
         )
 
+    @property
+    def key_list(self) -> KeyList | None:
+        """The list that names the keys; None if there is no list."""
+        return self.keys_from if isinstance(self.keys_from, KeyList) else None
+
     def templates(self) -> list[tuple[str, str]]:
         """Return every template of the job with its path in the file."""
         found = [
@@ -181,8 +188,8 @@ class CopyJob:
             for field, index, entry in list_entries(self.prefixes, self.objects)
             for side in ("source", "destination")
         ]
-        if self.keys_from is not None and not self.keys_from.inventory:
-            found.append(("from.manifest", self.keys_from.key))
+        if self.key_list is not None and not self.key_list.inventory:
+            found.append(("from.manifest", self.key_list.key))
         if self.modified_since is not None:
             found.append(("filters.modified_since", self.modified_since))
         return found

@@ -46,7 +46,7 @@ def build_results(section: dict[str, Any] | None, destination: Location) -> Resu
 
 def accepts_manifest(job: CopyJob) -> bool:
     """Return whether a run of a job may be started with another list."""
-    return job.results is not None or (job.keys_from is not None and not job.keys_from.inventory)
+    return job.results is not None or (job.key_list is not None and not job.key_list.inventory)
 
 
 def choose_key_list(job: CopyJob, manifest: str | ListFile) -> KeyList:
@@ -62,7 +62,7 @@ def choose_key_list(job: CopyJob, manifest: str | ListFile) -> KeyList:
     Raises:
         ValueError: it is not a valid address.
     """
-    own = job.keys_from
+    own = job.key_list
     form = KeyList(location=job.source, key="") if own is None or own.inventory else own
     if isinstance(manifest, ListFile):
         return replace(form, location=None, key=manifest.key, files=(manifest,))

@@ -87,7 +87,7 @@ def _find_kept(job: CopyJob) -> Iterator[_Kept]:
             recursive=entry.recursive if isinstance(entry, PrefixEntry) else True,
         )
     yield from _find_results(job)
-    source = job.keys_from
+    source = job.key_list
     if source is not None and source.location is not None:
         yield _Kept(
             job=job,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.core.job import Filters, Mirror
     from s3copy_tasks.core.key_list import KeyList, ListFile
+    from s3copy_tasks.core.queue import Queue
 
 _SHOWN = 10
 _MANIFEST = "from.manifest"
@@ -106,11 +107,11 @@ def _mirror(job: CopyJob, rendered: Mapping[str, str]) -> Mirror | None:
 
 def _choose_key_list(
     job: CopyJob, rendered: Mapping[str, str], manifest: str | ListFile | None, prefixes: Sequence[str]
-) -> KeyList | None:
-    """Return the list that names the keys of this run; None if its prefixes are listed."""
+) -> KeyList | Queue | None:
+    """Return what names the keys of this run; None if its prefixes are listed."""
     if manifest is None:
         key = rendered.get(_MANIFEST)
-        return job.keys_from if job.keys_from is None or key is None else replace(job.keys_from, key=key)
+        return job.keys_from if job.key_list is None or key is None else replace(job.key_list, key=key)
     if prefixes:
         msg = f"{job.file}: manifest: can't be used with prefixes: the list says what is copied"
         raise ConfigError(msg, code=Code.INVALID_PARAMETERS)

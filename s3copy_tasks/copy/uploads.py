@@ -113,9 +113,9 @@ class ListedUploads(NoRecord):
 
     def _read_rows(self, batch: Batch) -> dict[str, RowSource]:
         """Return the rows of the batch's ranges, if a list names its keys."""
-        if self._job.keys_from is None:
+        if self._job.key_list is None:
             return {}
-        keys = RowKeys(self._job, self._job.keys_from, self._stores)
+        keys = RowKeys(self._job, self._job.key_list, self._stores)
         return {
             found.key: RowSource(found.entry, found.source_key, found.version_id)
             for key_range in batch.ranges

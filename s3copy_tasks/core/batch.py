@@ -112,8 +112,8 @@ def make_label(number: int, of: int, ranges: tuple[KeyRange, ...], job: Effectiv
 
 
 def _name_range(key_range: KeyRange, job: EffectiveJob) -> str:
-    if key_range.file is not None and job.keys_from is not None:
-        return job.keys_from.files[key_range.file].key
+    if key_range.file is not None and job.key_list is not None:
+        return job.key_list.files[key_range.file].key
     if key_range.entry is None:
         return "objects"
     return job.prefixes[key_range.entry].source or "(whole bucket)"

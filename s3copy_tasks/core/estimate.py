@@ -164,7 +164,7 @@ def make_entry_plans(job: EffectiveJob) -> dict[EntryId, EntryPlan]:
     }
     number = entry_number(None)
     if job.keys_from is not None:
-        reads = sum(-(-file.size // READ_BYTES) for file in job.keys_from.files)
+        reads = sum(-(-file.size // READ_BYTES) for file in job.key_list.files) if job.key_list else 0
         plans[None] = EntryPlan(
             "from", str(job.keys_from), BY_KEY, number, listed=False, get_requests=_READ_TWICE * reads
         )

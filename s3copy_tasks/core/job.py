@@ -19,6 +19,7 @@ from s3copy_tasks.core.key_list import KeyList, ResultsPlace
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import DEFAULT_OPTIONS, DEFAULT_TRANSFER, ObjectOptions, TransferOptions
 from s3copy_tasks.core.places import find_clashes, find_ties, find_unsafe_deletes
+from s3copy_tasks.core.queue import Queue
 from s3copy_tasks.errors import Code, ConfigError
 
 DELETED_OBJECTS_MAX = 100_000
@@ -157,7 +158,7 @@ class EffectiveJob:
         source_behind_seconds: added to the dates of the source of a relay, whose clock is so far behind.
         abilities: what preflight found that the servers lack.
         assets: URIs of the destination folders that are the same in every run.
-        keys_from: the list that names the keys; None means that the prefixes are listed.
+        keys_from: the list or the queue that names the keys; None means that the prefixes are listed.
         results: where a row for each object is written; None means nowhere.
         mirror: what the run may delete; None means nothing.
 
@@ -187,7 +188,7 @@ class EffectiveJob:
     source_behind_seconds: int = 0
     abilities: Abilities = ALL_ABILITIES
     assets: tuple[str, ...] = ()
-    keys_from: KeyList | None = None
+    keys_from: KeyList | Queue | None = None
     results: ResultsPlace | None = None
     mirror: Mirror | None = None
 
@@ -200,7 +201,7 @@ class EffectiveJob:
             *find_written_twice(entries),
             *find_ties(self.keys_from, entries),
         ]
-        clashes = find_clashes(self.source, self.destination, entries, self.keys_from, self.results)
+        clashes = find_clashes(self.source, self.destination, entries, self.key_list, self.results)
         problems = [f"{field}[{index}].{side}: {words}" for (field, index, side), words in found]
         problems += [f"{field}: {words}" for field, _, words in clashes]
         problems += [f"mirror: {words}" for words in find_unsafe_deletes(self)]
@@ -208,9 +209,14 @@ class EffectiveJob:
             raise ConfigError("\n".join(problems), code=Code.INVALID_CONFIG)
 
     @property
+    def key_list(self) -> KeyList | None:
+        """The list that names the keys; None if there is no list."""
+        return self.keys_from if isinstance(self.keys_from, KeyList) else None
+
+    @property
     def locations(self) -> tuple[Location, ...]:
         """Every bucket that the run uses."""
-        lists = None if self.keys_from is None else self.keys_from.location
+        lists = None if self.key_list is None else self.key_list.location
         results = None if self.results is None else self.results.location
         return tuple(filter(None, (self.source, self.destination, lists, results)))
 

@@ -118,6 +118,11 @@ class KeyList:
         """Whether rows say which key a copy has."""
         return not self.inventory and Column.DESTINATION in self.columns
 
+    @property
+    def items(self) -> str:
+        """What names the keys, for messages."""
+        return "rows of a list"
+
     def __str__(self) -> str:
         return self.key if self.location is None else f"{self.location}/{self.key}"
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob, Entries, PrefixEntry, Where
     from s3copy_tasks.core.key_list import KeyList, ResultsPlace
     from s3copy_tasks.core.location import Location
+    from s3copy_tasks.core.queue import Queue
 
 
 class Clash(NamedTuple):
@@ -27,14 +28,15 @@ class Clash(NamedTuple):
     words: str
 
 
-def find_ties(keys_from: KeyList | None, entries: Entries) -> Iterator[tuple[Where, str]]:
-    """Yield the destination prefixes that are equal to or below another, where a list names the keys.
+def find_ties(keys_from: KeyList | Queue | None, entries: Entries) -> Iterator[tuple[Where, str]]:
+    """Yield the destination prefixes that are equal to or below another, where no listing names the keys.
 
-    Its rows are not sorted, so no plan finds two of them that would write the same key: rule 25. Templates
+    Its rows or events are not sorted, so no plan finds two that would write the same key: rule 25. Templates
     may be compared before they are rendered, as in `find_overlaps`.
     """
     if keys_from is None or keys_from.names_destinations:
         return
+    what = f"two {keys_from.items} that write the same key would not be found"
     prefixes = sorted((entry.destination, index) for field, index, entry in entries if field == "prefixes")
     top: tuple[str, int] | None = None
     for destination, index in prefixes:
@@ -43,9 +45,8 @@ def find_ties(keys_from: KeyList | None, entries: Entries) -> Iterator[tuple[Whe
             continue
         relation = "equal to" if destination == top[0] else "below"
         words = (
-            f"{destination!r} is {relation} the destination of prefixes[{top[1]}]: two rows of a list that "
-            "write the same key would not be found. Choose destinations that do not overlap, or a list with "
-            "the column `destination`"
+            f"{destination!r} is {relation} the destination of prefixes[{top[1]}]: {what}. Choose "
+            "destinations that do not overlap, or a list with the column `destination`"
         )
         yield ("prefixes", index, "destination"), words
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
     from s3copy_tasks.core.options import ObjectOptions
+    from s3copy_tasks.core.queue import MessageQueue
     from s3copy_tasks.core.verify import Confirmation
     from s3copy_tasks.errors import CopyError
 
@@ -279,9 +280,11 @@ class Stores:
         destination: the destination bucket with the destination's.
         lists: the bucket of the list that names the keys; None if prefixes are listed.
         results: the bucket where results are written; None if none are.
+        queue: the queue that names the keys; None if there is none.
     """
 
     source: Store
     destination: Store
     lists: Store | None = None
     results: Store | None = None
+    queue: MessageQueue | None = None

@@ -103,7 +103,7 @@ def dump_job(job: EffectiveJob) -> dict[str, Any]:
 
 def _advise_smaller(job: EffectiveJob) -> str:
     """Return what makes a job smaller."""
-    of = job.keys_from
+    of = job.key_list
     if of is None or len(of.files) < len(job.prefixes) + len(job.objects):
         return "Copy a prefix with filters instead of so many entries, or split the file"
     fewer = (

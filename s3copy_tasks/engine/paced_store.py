@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.job import EntryId
     from s3copy_tasks.core.objects import ObjectDetails, S3Object
+    from s3copy_tasks.core.queue import MessageQueue
     from s3copy_tasks.core.store import (
         CopyRequest,
         Deleted,
@@ -208,12 +209,14 @@ class PacedStores:
         destination: the destination bucket with the destination's.
         lists: the bucket of the list that names the keys; None if prefixes are listed.
         results: the bucket where results are written; None if none are.
+        queue: the queue that names the keys; None if there is none. Its requests are not paced.
     """
 
     source: PacedStore
     destination: PacedStore
     lists: PacedStore | None = None
     results: PacedStore | None = None
+    queue: MessageQueue | None = None
 
 
 def pace_stores(stores: Stores, sender: Sender, *, source_behind_seconds: int = 0) -> PacedStores:
@@ -223,6 +226,7 @@ def pace_stores(stores: Stores, sender: Sender, *, source_behind_seconds: int = 
         destination=PacedStore(stores.destination, sender),
         lists=None if stores.lists is None else PacedStore(stores.lists, sender),
         results=None if stores.results is None else PacedStore(stores.results, sender),
+        queue=stores.queue,
     )
 
 

@@ -46,6 +46,6 @@ def open_key_source(
         listing: of the job.
         retried: an earlier attempt may have copied something.
     """
-    if job.keys_from is None:
-        return ListedKeys(job, listing)
-    return RowKeys(job, job.keys_from, stores, retried=retried)
+    if job.key_list is not None:
+        return RowKeys(job, job.key_list, stores, retried=retried)
+    return ListedKeys(job, listing)

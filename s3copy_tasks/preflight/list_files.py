@@ -53,7 +53,7 @@ def find_list(
         MissingError: the bucket or the list does not exist.
         ConfigError: the inventory is too old, or is not one that the job can use.
     """
-    of, bucket = job.keys_from, ListBucket.open(job, sides, sender)
+    of, bucket = job.key_list, ListBucket.open(job, sides, sender)
     if of is None or bucket is None:
         return FoundList(job=job)
     if of.inventory:

@@ -153,11 +153,11 @@ class RowProof:
 
     def _read_rows(self) -> CopyError | None:
         job = self.found.job
-        if job.keys_from is None:
+        if job.key_list is None:
             return None
         try:
             bucket = ListBucket.open(job, self._sides, self._sender)
-            self._rows = read_first_rows(job.keys_from, bucket, job.source.bucket)
+            self._rows = read_first_rows(job.key_list, bucket, job.source.bucket)
         except CopyError as error:
             return error
         return None

@@ -46,7 +46,7 @@ def operation_started(job: EffectiveJob) -> None:
 
 def list_found(job: EffectiveJob, remarks: Sequence[str]) -> None:
     """Log which files of its list a run reads, and remarks on them, such as the age of an inventory."""
-    of = job.keys_from
+    of = job.key_list
     if of is None:
         return
     for remark in remarks:

@@ -233,7 +233,7 @@ class TestOperation:
         of = operation.job("copy", "op-1").keys_from
         lists = Location(bucket="lists", connection="reader")
         assert of == KeyList(location=lists, key="a.csv", columns=FAILED_COLUMNS)
-        named = replace(operation, manifest_columns=["key", "size"]).job("copy", "op-1").keys_from
+        named = replace(operation, manifest_columns=["key", "size"]).job("copy", "op-1").key_list
         assert named is not None
         assert named.columns == (Column.KEY, Column.SIZE)
 

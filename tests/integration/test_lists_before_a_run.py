@@ -110,7 +110,7 @@ def test_a_manifest(lists: Lists, proxy: Proxy) -> None:
         lists.sides.put(f"data/{key}", key.encode())
     proven = lists.preflight("data/a", "data/c")
     assert (proven.not_proven, proven.on_list) == ((), ())
-    of = proven.job.keys_from
+    of = proven.job.key_list
     assert of is not None
     (file,) = of.files
     assert file.etag.strip('"') == hashlib.md5(lists.rows("data/a", "data/c")).hexdigest()

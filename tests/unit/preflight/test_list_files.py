@@ -69,8 +69,8 @@ class Bucket:
 
 
 def _list_of(found: FoundList) -> KeyList:
-    assert found.job.keys_from is not None
-    return found.job.keys_from
+    assert found.job.key_list is not None
+    return found.job.key_list
 
 
 @pytest.fixture
