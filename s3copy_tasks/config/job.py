@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from s3copy_tasks.config.duration import parse_duration
-from s3copy_tasks.config.lists import build_key_list, build_results
+from s3copy_tasks.config.lists import build_keys_from, build_results
 from s3copy_tasks.config.notify import Notify
 from s3copy_tasks.core.job import (
     Approval,
@@ -25,12 +25,12 @@ from s3copy_tasks.core.job import (
 from s3copy_tasks.core.key_list import KeyList
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import ObjectOptions, TransferOptions
+from s3copy_tasks.core.queue import Queue
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from s3copy_tasks.core.key_list import ResultsPlace
-    from s3copy_tasks.core.queue import Queue
 
 _UNITS: dict[str, int] = {"B": 1} | {
     f"{letter}{infix}B": base**power
@@ -38,6 +38,7 @@ _UNITS: dict[str, int] = {"B": 1} | {
     for power, letter in enumerate("KMGT", start=1)
 }
 _LATER_SECTIONS = frozenset({"from", "mirror", "results"})
+_LATER_IN_FROM = frozenset({"queue"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +156,7 @@ class CopyJob:
             destination=destination,
             prefixes=tuple(PrefixEntry(**entry) for entry in document["prefixes"]),
             objects=tuple(ObjectEntry(**entry) for entry in document["objects"]),
-            keys_from=build_key_list(document["from"], source),
+            keys_from=build_keys_from(document["from"], source),
             filters=Filters(include=tuple(filters["include"]), exclude=tuple(filters["exclude"])),
             modified_since=filters["modified_since"],
             overwrite=Overwrite(document["overwrite"]),
@@ -181,6 +182,11 @@ class CopyJob:
         """The list that names the keys; None if there is no list."""
         return self.keys_from if isinstance(self.keys_from, KeyList) else None
 
+    @property
+    def queue(self) -> Queue | None:
+        """The queue whose messages name the keys; None if there is no queue."""
+        return self.keys_from if isinstance(self.keys_from, Queue) else None
+
     def templates(self) -> list[tuple[str, str]]:
         """Return every template of the job with its path in the file."""
         found = [
@@ -196,10 +202,13 @@ class CopyJob:
 
 
 def _drop_later_fields(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a document without the sections that are null by default: the job had its digest before them."""
-    return {
-        name: value for name, value in document.items() if value is not None or name not in _LATER_SECTIONS
-    }
+    """Return a document without later fields that are null: the job had its digest before them."""
+    kept = _drop_nulls(document, _LATER_SECTIONS)
+    return kept | {"from": _drop_nulls(kept["from"], _LATER_IN_FROM)} if "from" in kept else kept
+
+
+def _drop_nulls(section: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in section.items() if value is not None or name not in names}
 
 
 def _build_mirror(section: dict[str, Any] | None) -> Mirror | None:

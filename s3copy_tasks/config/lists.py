@@ -1,4 +1,4 @@
-"""The list that names a job's keys, and the place of its results: from the file, and for one run."""
+"""What names a job's keys, and the place of its results: from the file, and for one run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from s3copy_tasks.config.duration import parse_duration
 from s3copy_tasks.core.bucket_names import find_address_problem, split_address
 from s3copy_tasks.core.key_list import Column, KeyList, ListFile, ResultsPlace
+from s3copy_tasks.core.queue import Queue
 
 if TYPE_CHECKING:
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.core.location import Location
 
 
-def build_key_list(section: dict[str, Any] | None, source: Location) -> KeyList | None:
-    """Return the list of the section `from`, with its key as a template; None without a section.
+def build_keys_from(section: dict[str, Any] | None, source: Location) -> KeyList | Queue | None:
+    """Return what the section `from` names, the key of a list as a template; None without a section.
 
     Args:
         section: of a valid document with its defaults.
@@ -23,6 +24,8 @@ def build_key_list(section: dict[str, Any] | None, source: Location) -> KeyList 
     """
     if section is None:
         return None
+    if section["queue"] is not None:
+        return Queue(url=section["queue"], location=source.reach(source.bucket, section["connection"]))
     bucket, key = split_address(section["manifest"] or section["inventory"])
     age = parse_duration(section["max_age"])
     return KeyList(
@@ -45,7 +48,12 @@ def build_results(section: dict[str, Any] | None, destination: Location) -> Resu
 
 
 def accepts_manifest(job: CopyJob) -> bool:
-    """Return whether a run of a job may be started with another list."""
+    """Return whether a run of a job may be started with another list.
+
+    Not that of a job with a queue, which keeps the messages of objects that failed.
+    """
+    if job.queue is not None:
+        return False
     return job.results is not None or (job.key_list is not None and not job.key_list.inventory)
 
 

@@ -42,7 +42,7 @@ def render_job(
     """Return the job of one run.
 
     Args:
-        job: from its file.
+        job: from its file. The whole of one with a queue runs: a part would take the messages of the rest.
         names: values of the names that templates may use; dates only if the run has a logical date.
         run_id: names the run.
         prefixes: only these source prefixes are copied, written as in the file; empty means everything.
@@ -55,6 +55,8 @@ def render_job(
     Raises:
         ConfigError: a template has no valid value in this run; the job has no such prefix; the list is wrong.
     """
+    if job.queue is not None:
+        _refuse_parts(job, prefixes=bool(prefixes), manifest=manifest is not None, folder=folder is not None)
     rendered = _rendered(job, names, leave_out=None if manifest is None else _MANIFEST)
     keys_from = _choose_key_list(job, rendered, manifest, prefixes)
     chosen = _chosen(job, prefixes)
@@ -86,6 +88,18 @@ def render_job(
         )
     except ConfigError as error:
         raise _refused(job, error.message.splitlines()) from None
+
+
+def _refuse_parts(job: CopyJob, **given: bool) -> None:
+    """Refuse the parameters that limit a run, which a job with a queue does not have.
+
+    Raises:
+        ConfigError: names them.
+    """
+    words = "can't be used with `from.queue`: such a job copies what the queue's messages name, and all of it"
+    problems = [f"{job.file}: {name}: {words}" for name, is_given in given.items() if is_given]
+    if problems:
+        raise ConfigError("\n".join(problems), code=Code.INVALID_PARAMETERS)
 
 
 def _filters(job: CopyJob, rendered: Mapping[str, str]) -> Filters:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from s3copy_tasks.core.queue import Queue
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from s3copy_tasks.core.job import EffectiveJob, Entries, PrefixEntry, Where
     from s3copy_tasks.core.key_list import KeyList, ResultsPlace
     from s3copy_tasks.core.location import Location
-    from s3copy_tasks.core.queue import Queue
 
 
 class Clash(NamedTuple):
@@ -37,6 +38,7 @@ def find_ties(keys_from: KeyList | Queue | None, entries: Entries) -> Iterator[t
     if keys_from is None or keys_from.names_destinations:
         return
     what = f"two {keys_from.items} that write the same key would not be found"
+    or_columns = "" if isinstance(keys_from, Queue) else ", or a list with the column `destination`"
     prefixes = sorted((entry.destination, index) for field, index, entry in entries if field == "prefixes")
     top: tuple[str, int] | None = None
     for destination, index in prefixes:
@@ -46,7 +48,7 @@ def find_ties(keys_from: KeyList | Queue | None, entries: Entries) -> Iterator[t
         relation = "equal to" if destination == top[0] else "below"
         words = (
             f"{destination!r} is {relation} the destination of prefixes[{top[1]}]: {what}. Choose "
-            "destinations that do not overlap, or a list with the column `destination`"
+            f"destinations that do not overlap{or_columns}"
         )
         yield ("prefixes", index, "destination"), words
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+_HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 _PATH = re.compile(r"/(?P<account>[0-9]{12})/(?P<name>[A-Za-z0-9_-]{1,80}(?:\.fifo)?)")
 _AWS_HOST = re.compile(
     r"(?:sqs\.(?P<region>[a-z0-9-]+)|(?P<older>[a-z0-9-]+)\.queue)\.amazonaws\.com(?:\.cn)?"
@@ -80,10 +81,11 @@ class Queue:
 
 def find_queue_problem(url: str) -> str | None:
     """Return why a text is not the URL of a queue that a job can read; None if it is."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.username or parts.query:
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    if scheme not in {"http", "https"} or not _HOST.fullmatch(host):
         return "not the URL of a queue, such as https://sqs.us-west-2.amazonaws.com/111122223333/name"
-    found = _PATH.fullmatch(parts.path)
+    found = _PATH.fullmatch(slash + path)
     if found is None:
         return "the URL of a queue ends with an account's twelve digits and a name: /111122223333/name"
     if found["name"].endswith(_FIFO):

@@ -46,7 +46,7 @@ def declare_parameters(job: CopyJob) -> dict[str, Param]:
         ),
     }
     sources = [entry.source for entry in job.prefixes]
-    if sources:
+    if sources and job.queue is None:
         parameters["prefixes"] = Param(
             default=[],
             type="array",

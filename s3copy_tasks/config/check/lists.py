@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.config.check.document import find_list, find_section, find_text
 from s3copy_tasks.config.check.keys import fill_expressions, find_odd_form
+from s3copy_tasks.config.check.queue import QUEUE, check_queue, find_queue
 from s3copy_tasks.config.check.schema import schema
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.core.bucket_names import find_address_problem, split_address
@@ -31,7 +32,7 @@ _OF_MANIFESTS = ("columns", "keys", "header")
 def check_lists(
     document: dict[str, Any], entries: Entries, buckets: dict[str, str | None]
 ) -> Iterator[Finding]:
-    """Yield what is wrong with the list of a job, and with the place of its results.
+    """Yield what is wrong with the list or the queue of a job, and with the place of its results.
 
     Args:
         document: of the job.
@@ -46,8 +47,11 @@ def check_lists(
     if section is not None:
         yield from _check_fields(section)
         yield from _check_columns(section)
+        yield from check_queue(section)
         if find_list(document, "objects"):
-            words = "with `from`, a list names the objects. Write `prefixes`: where its keys are copied to"
+            words = "with `from`, {} the objects. Write `prefixes`: where their keys are copied to".format(
+                "a list names" if find_text(document, QUEUE) is None else "messages name"
+            )
             yield Finding(parts=("objects",), code=Code.EXCLUSIVE_FIELDS, message=words, at_name=True)
     yield from _check_places(document, entries, buckets)
 
@@ -111,7 +115,7 @@ def _check_places(
     document: dict[str, Any], entries: Entries, buckets: dict[str, str | None]
 ) -> Iterator[Finding]:
     keys_from, results = _find_key_list(document), _find_results(document)
-    for where, words in find_ties(keys_from, entries):
+    for where, words in find_ties(keys_from or find_queue(document), entries):
         yield Finding(parts=where, code=Code.WRITTEN_TWICE, message=words)
     source, destination = buckets["source"], buckets["destination"]
     if not source or not destination:

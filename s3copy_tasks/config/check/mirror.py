@@ -36,7 +36,7 @@ def check_mirror(document: dict[str, Any], entries: Entries) -> Iterator[Finding
         return
     if find_section(document, "from") is not None:
         words = (
-            "can't be used with `from`: a list does not say what the source no longer has. "
+            "can't be used with `from`: no list or queue says what the source no longer has. "
             f"Remove one of them. {_ELSEWHERE}"
         )
         yield Finding(parts=_SECTION, code=Code.EXCLUSIVE_FIELDS, message=words, at_name=True)

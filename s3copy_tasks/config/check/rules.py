@@ -16,6 +16,7 @@ from s3copy_tasks.config.check.filters import check_filters
 from s3copy_tasks.config.check.keys import check_keys
 from s3copy_tasks.config.check.lists import MANIFEST, check_lists
 from s3copy_tasks.config.check.mirror import check_mirror
+from s3copy_tasks.config.check.queue import QUEUE
 from s3copy_tasks.config.check.schedule import check_asset, resolve_cron
 from s3copy_tasks.config.check.template import DATE_NAMES, UnknownNameError, names_in
 from s3copy_tasks.config.problem import Code, Finding
@@ -134,11 +135,19 @@ def _is_day(text: str) -> bool:
 
 def _of_templates(document: dict[str, Any]) -> Iterator[Finding]:
     by_assets = isinstance(document.get("schedule"), dict)
+    has_queue = find_text(document, QUEUE) is not None
     for parts, template in _templates(document):
         try:
             names = names_in(template)
         except UnknownNameError as error:
             yield Finding(parts=parts, code=Code.BAD_TEMPLATE, message=str(error))
+            continue
+        if has_queue and names:
+            words = (
+                f"{', '.join(sorted(names))}: can't be used with `from.queue`, whose messages name objects "
+                "of all days. Write what is the same in every run"
+            )
+            yield Finding(parts=parts, code=Code.BAD_TEMPLATE, message=words)
             continue
         dates = sorted(names & DATE_NAMES)
         if by_assets and dates:

@@ -16,6 +16,7 @@ from s3copy_tasks.core.job import Filters, Mirror, ObjectEntry, Overwrite, Prefi
 from s3copy_tasks.core.key_list import FAILED_COLUMNS, Column, KeyList, ResultsPlace
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import ObjectOptions, TransferOptions
+from s3copy_tasks.core.queue import Queue
 from tests.support.builders.documents import MINIMAL, document, job_of, write
 
 POINT = "arn:aws:s3:eu-central-1:011122223333:accesspoint/lists"
@@ -206,6 +207,31 @@ def test_a_list_is_reached_as_the_source_unless_a_connection_is_named(
     assert job.keys_from == expected
 
 
+QUEUE = "https://sqs.us-west-2.amazonaws.com/011122223333/created"
+WAYS: dict[str, tuple[dict[str, Any], Location]] = {
+    "by the source's way": ({}, Location(**SOURCE)),
+    "by a connection": (
+        {"connection": "aws_queue"},
+        Location(
+            bucket="ops-granules",
+            account="011122223333",
+            connection="aws_queue",
+            region="us-west-2",
+            requester_pays=True,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("section", "location"), WAYS.values(), ids=WAYS)
+def test_a_queue_is_reached_as_the_source_unless_a_connection_is_named(
+    tmp_path: Path, section: dict[str, Any], location: Location
+) -> None:
+    """A job has one thing that names its keys: with a queue it has no list."""
+    job = job_of(write(tmp_path, document(**{"source": SOURCE, "from": {"queue": QUEUE} | section})))
+    assert (job.keys_from, job.key_list) == (Queue(url=QUEUE, location=location), None)
+
+
 def test_results_are_written_as_the_destination_is(tmp_path: Path) -> None:
     """Without a connection of their own, results are reached as the destination, and may be in its bucket."""
     side: dict[str, Any] = {
@@ -233,6 +259,8 @@ def test_a_job_without_later_sections_keeps_its_digest(tmp_path: Path) -> None:
     assert not {"from", "mirror", "results"} & set(json.loads(plain.config))
     with_results = job_of(write(tmp_path, document(results={"to": "s3://ops-results/"})))
     assert json.loads(with_results.config)["results"] == {"to": "s3://ops-results/", "connection": None}
+    with_list = job_of(write(tmp_path, document(**{"from": {"manifest": "s3://ops-lists/a.csv"}})))
+    assert "queue" not in json.loads(with_list.config)["from"]
 
 
 def test_assets_are_not_cron(tmp_path: Path) -> None:

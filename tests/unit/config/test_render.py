@@ -440,3 +440,13 @@ def test_a_list_and_picked_prefixes_exclude_each_other(two: CopyJob) -> None:
     assert refusal(two, code=Code.INVALID_PARAMETERS, prefixes=["static/"], manifest="s3://others/a.csv") == [
         "manifest: can't be used with prefixes: the list says what is copied"
     ]
+
+
+def test_a_part_of_a_job_with_a_queue_is_refused(tmp_path: Path) -> None:
+    """A run that left some prefixes out would delete the messages about their objects."""
+    url = "https://sqs.us-west-2.amazonaws.com/011122223333/created"
+    job = job_of(write(tmp_path, document(**{"from": {"queue": url}})))
+    assert rendered(job, {}, force=True, dry_run=True).keys_from == job.queue
+    given: dict[str, Any] = {"prefixes": ["daily/"], "manifest": "s3://others/a.csv", "folder": "2026/"}
+    lines = refusal(job, {}, code=Code.INVALID_PARAMETERS, **given)
+    assert [line.partition(": can't be used with `from.queue`")[0] for line in lines] == [*given]

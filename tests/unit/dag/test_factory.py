@@ -281,6 +281,16 @@ def test_a_run_may_have_a_list_of_its_own_where_lists_are_known(
         assert (manifest.value, manifest.schema["type"]) == (None, ["null", "string"])
 
 
+def test_a_run_by_a_queue_is_always_whole(tmp_path: Path) -> None:
+    """Its form offers nothing that would limit the run, with or without results."""
+    config = {name: value for name, value in CONFIG.items() if name != "objects"}
+    config["prefixes"] = [{"source": "daily/", "destination": "backup/"}]
+    config["from"] = {"queue": "https://sqs.us-west-2.amazonaws.com/111122223333/created"}
+    config["results"] = {"to": "s3://results/"}
+    (tmp_path / "daily.yaml").write_text(yaml.safe_dump(config))
+    assert set(job_dags(tmp_path)["s3copy__daily"].params) == {"force", "dry_run"}
+
+
 @pytest.mark.parametrize("site", ["True", "False"])
 def test_cron_means_data_intervals_whatever_the_site_says(tmp_path: Path, site: str) -> None:
     """The 02:00 run covers yesterday 02:00 to today 02:00, with either value of the site's option."""
