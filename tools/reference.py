@@ -86,7 +86,7 @@ _HEAD = """\
 
 One YAML file is one copy job, and one job is one Dag in Airflow. This page explains how a file is read, and
 lists [every field](#every-field). [The examples](../copy_configs) are jobs to start from; `every_field.yaml`,
-`from_manifest.yaml` and `from_inventory.yaml` show every field.
+`from_manifest.yaml`, `from_inventory.yaml` and `changes.yaml` show every field.
 
 ## A file
 
@@ -147,6 +147,8 @@ available: [why](design/who-renders.md).
 A run started by assets has no logical date, and a run started by hand may have none. Then the only date is
 `dag_run.run_after`: when the run became due. A job that is started by assets and uses another date is
 refused. If a run started by hand has no logical date but the job needs one, `preflight` fails and says so.
+
+A job with `from.queue` uses no names at all: a message may be about an object of any day.
 
 ## Dates and cron
 
@@ -236,6 +238,9 @@ With the quotes, all the rest is reported at once:
 
 - Two jobs that write to the same place, and jobs that copy in a circle, are problems. Templates are compared
   unrendered; if that can't decide, no problem is reported.
+- One pair may write to the same place, or one below the other: a job with `from.queue` and a job that lists,
+  if both copy it from the same keys of the same bucket. What one has copied, the other finds unchanged. So
+  [a daily listing](queue.md#the-daily-comparison) copies what events have missed.
 - Such jobs are still Dags, and run. But `validate` fails, and Airflow shows the problem among its import
   errors.
 - A mirror has a stricter rule: it is refused where another job copies to the same place, above or below it,
@@ -275,12 +280,13 @@ _TYPES = {
 }
 _REQUIRED = "*required*"
 _ALTERNATIVES = {
-    ("prefixes",): "objects",
-    ("objects",): "prefixes",
-    ("from", "manifest"): "inventory",
-    ("from", "inventory"): "manifest",
+    ("prefixes",): "`objects`",
+    ("objects",): "`prefixes`",
+    ("from", "manifest"): "`inventory` or `queue`",
+    ("from", "inventory"): "`manifest` or `queue`",
+    ("from", "queue"): "`manifest` or `inventory`",
 }
-"""One of the two is required, by the schema's `anyOf`."""
+"""One of these is required, by the schema's `anyOf`."""
 _GOES_WITH = {"external_id": "role_arn", "max_age": "inventory"}
 """Fields whose example is valid only with another field, by the schema's `not`."""
 
@@ -318,7 +324,7 @@ class Field:
     def default(self) -> str:
         """The value of a field that is not written, as Markdown."""
         if self.path in _ALTERNATIVES:
-            return f"{_REQUIRED}, or `{_ALTERNATIVES[self.path]}`"
+            return f"{_REQUIRED}, or {_ALTERNATIVES[self.path]}"
         if self.is_required:
             return _REQUIRED
         if self.is_choice:

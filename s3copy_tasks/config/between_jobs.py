@@ -2,7 +2,7 @@
 
 Only what is certain in every run is a problem: templates are compared unrendered. That one job writes below
 another is certain, that it writes the same keys is not: that is a warning. Mirrors have a stricter rule, in
-place of that: `other_writers`.
+place of that: `other_writers`. One pair of jobs may write the same keys: `pairs`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from s3copy_tasks.config.check.template import literal_parts
 from s3copy_tasks.config.other_writers import find_other_writers
+from s3copy_tasks.config.pairs import is_pair
 from s3copy_tasks.config.problem import Code, Finding
 from s3copy_tasks.config.read.hints import written
 from s3copy_tasks.core.globs import can_pass
@@ -65,10 +66,14 @@ def _server(place: Location) -> tuple[str, str | None]:
 
 
 def _written_by_two(jobs: Sequence[CopyJob], layers: dict[str, Layers]) -> Iterator[tuple[str, Finding]]:
-    first: dict[tuple[str, tuple[str, str | None], str], _Target] = {}
+    written_by: dict[tuple[str, tuple[str, str | None], str], dict[str, list[_Target]]] = {}
     for target in _targets(jobs):
-        earlier = first.setdefault((str(target.parts[0]), target.bucket, target.key), target)
-        if earlier.job is not target.job:
+        by_job = written_by.setdefault((str(target.parts[0]), target.bucket, target.key), {})
+        others = (one for name, targets in by_job.items() if name != target.job.name for one in targets)
+        earlier = next((one for one in others if not _is_pair(one, target)), None)
+        if earlier is None:
+            by_job.setdefault(target.job.name, []).append(target)
+        else:
             words = (
                 f"the job {earlier.job.name!r} also writes {target.job.destination}/{target.key} "
                 f"({_where(earlier, layers)}). Give each job its own destination, or merge the jobs"
@@ -112,13 +117,17 @@ def _written_below(
     for target in _targets([job for job in jobs if job.mirror is None]):
         above = (one for key in _prefixes_of(target.key) for one in prefixes.get((target.bucket, key), ()))
         others = (one for one in above if one.job is not target.job and one.job.mirror is None)
-        outer = next((one for one in others if _reaches(one, target)), None)
+        outer = next((one for one in others if _reaches(one, target) and not _is_pair(one, target)), None)
         if outer is not None:
             words = (
                 f"the job {outer.job.name!r} writes to {outer.job.destination}/{outer.key} "
                 f"({_where(outer, layers)}), and may write the same keys. {_explain_nested(outer, target)}"
             )
             yield target.job.name, Finding(parts=target.parts, code=Code.JOBS_WRITE_NESTED, message=words)
+
+
+def _is_pair(one: _Target, other: _Target) -> bool:
+    return is_pair(one.job, one.entry, other.job, other.entry)
 
 
 def _targets(jobs: Sequence[CopyJob]) -> Iterator[_Target]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from s3copy_tasks.config.check.overlap import Overlap, PrefixIndex
+from s3copy_tasks.config.pairs import is_pair
 from s3copy_tasks.config.problem import Code, Finding, json_path
 from s3copy_tasks.core.bucket_names import is_access_point, is_alias
 from s3copy_tasks.core.globs import can_pass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.config.job import CopyJob
     from s3copy_tasks.config.read.place import Parts
+    from s3copy_tasks.core.job import ObjectEntry
     from s3copy_tasks.core.location import Location
 
 _ALL = Filters()
@@ -38,6 +40,7 @@ class _Kept:
         is_prefix: whether it is a prefix.
         filters: what of the keys below it is written.
         recursive: whether keys below it may contain "/".
+        entry: what copies are made by; None for what is not copied.
     """
 
     job: CopyJob
@@ -48,6 +51,7 @@ class _Kept:
     is_prefix: bool
     filters: Filters = _ALL
     recursive: bool = True
+    entry: PrefixEntry | ObjectEntry | None = None
 
 
 def find_other_writers(mirror: CopyJob, jobs: Iterable[CopyJob]) -> Iterator[Finding]:
@@ -85,6 +89,7 @@ def _find_kept(job: CopyJob) -> Iterator[_Kept]:
             is_prefix=is_prefix,
             filters=job.filters if is_prefix else _ALL,
             recursive=entry.recursive if isinstance(entry, PrefixEntry) else True,
+            entry=entry,
         )
     yield from _find_results(job)
     source = job.key_list
@@ -134,7 +139,9 @@ def _find_server(place: Location) -> str | None:
 
 
 def _reaches(mirror: CopyJob, entry: PrefixEntry, kept: _Kept, found: Overlap) -> bool:
-    """Return whether the filters of the outer one let keys of the inner one pass."""
+    """Return whether the filters of the outer one let keys of the inner one pass, and they are not a pair."""
+    if kept.entry is not None and is_pair(mirror, entry, kept.job, kept.entry):
+        return False
     filters = kept.filters if found.is_around else mirror.filters
     recursive = kept.recursive if found.is_around else entry.recursive
     return found.within is None or can_pass(

@@ -161,6 +161,73 @@ def test_direct_children_do_not_reach_a_prefix_below(tmp_path: Path) -> None:
     assert (below.warnings, len(beside.warnings)) == ((), 1)
 
 
+QUEUE = {"from": {"queue": "https://sqs.us-west-2.amazonaws.com/111122223333/created"}}
+LIST = {"from": {"manifest": "s3://lists/a.csv"}}
+IN, OUT, BELOW = "bucket-a/in/", "bucket-b/out/", "bucket-b/out/deep/"
+OLD = [{"source": "in/deep", "destination": "out/deep", "version_id": "v1"}]
+# Two jobs -> which problem or warning the second of them by name has.
+PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], Code | None]] = {
+    "a queue and a listing": (job(IN, OUT, **QUEUE), job(IN, OUT), None),
+    "a listing and a queue": (job(IN, OUT), job(IN, OUT, **QUEUE), None),
+    "a queue and a mirror": (job(IN, OUT, **QUEUE), job(IN, OUT, mirror={"max_deleted_objects": 5}), None),
+    "two queues": (job(IN, OUT, **QUEUE), job(IN, OUT, **QUEUE), Code.JOBS_WRITE_SAME),
+    "two listings": (job(IN, OUT), job(IN, OUT), Code.JOBS_WRITE_SAME),
+    "a queue and a list": (job(IN, OUT, **QUEUE), job(IN, OUT, **LIST), Code.JOBS_WRITE_SAME),
+    "another source": (job(IN, OUT, **QUEUE), job("bucket-a/other/", OUT), Code.JOBS_WRITE_SAME),
+    "another bucket": (job(IN, OUT, **QUEUE), job("bucket-c/in/", OUT), Code.JOBS_WRITE_SAME),
+    "another server": (
+        job(IN, OUT, **QUEUE),
+        job(IN, OUT) | {"source": {"bucket": "bucket-a", "endpoint_url": "https://s3.example.org"}},
+        Code.JOBS_WRITE_SAME,
+    ),
+    "a listing below": (job(IN, OUT, **QUEUE), job("bucket-a/in/deep/", BELOW), None),
+    "a listing of a day below": (
+        job(IN, OUT, **QUEUE),
+        job("bucket-a/in/{{ ds }}/", "bucket-b/out/{{ ds }}/"),
+        None,
+    ),
+    "a listing above": (job("bucket-a/in/deep/", BELOW, **QUEUE), job(IN, OUT), None),
+    "an object below": (job(IN, OUT, **QUEUE), job("bucket-a/in/deep", "bucket-b/out/deep"), None),
+    "a version below": (
+        job(IN, OUT, **QUEUE),
+        job("bucket-a/in/deep", "bucket-b/out/deep", objects=OLD),
+        Code.JOBS_WRITE_NESTED,
+    ),
+    "below, from elsewhere": (
+        job(IN, OUT, **QUEUE),
+        job("bucket-a/deep/", BELOW),
+        Code.JOBS_WRITE_NESTED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("one", "two", "code"), PAIRS.values(), ids=PAIRS)
+def test_only_a_queue_and_a_listing_may_write_the_same_keys(
+    tmp_path: Path, one: dict[str, Any], two: dict[str, Any], code: Code | None
+) -> None:
+    """They are a pair if both copy each key from the same source key; all other writers are reported."""
+    catalog = catalog_of(tmp_path, a=one, b=two)
+    found = [(Path(problem.file).stem, problem.code) for problem in (*catalog.problems, *catalog.warnings)]
+    assert found == ([("b", code)] if code else [])
+
+
+@pytest.mark.parametrize("queue", ["a", "b", "c"])
+def test_a_pair_hides_no_third_writer(tmp_path: Path, queue: str) -> None:
+    """Each of two listings is a pair with the queue, and they are none with each other."""
+    jobs = {name: job(IN, OUT, **(QUEUE if name == queue else {})) for name in "abc"}
+    first, second = sorted({*jobs} - {queue})
+    (problem,) = find_problems(tmp_path, **jobs)
+    assert (Path(problem.file).stem, problem.code) == (second, Code.JOBS_WRITE_SAME)
+    assert f"the job {first!r} also writes" in problem.message
+
+
+def test_a_listing_of_two_sources_is_not_a_pair(tmp_path: Path) -> None:
+    """A listing that writes the place from a second source could overwrite what the queue's job copied."""
+    two = [{"source": name, "destination": "out/"} for name in ("in/", "more/")]
+    (problem,) = find_problems(tmp_path, a=job(IN, OUT, prefixes=two), b=job(IN, OUT, **QUEUE))
+    assert (Path(problem.file).stem, problem.code) == ("b", Code.JOBS_WRITE_SAME)
+
+
 RESULTS: dict[str, tuple[str, str, dict[str, Any], bool]] = {
     "below": ("bucket-b/out/", "s3://bucket-b/out/results/", {}, True),
     "in the same place": ("bucket-b/out/", "s3://bucket-b/out/", {}, True),

@@ -39,6 +39,10 @@ def listed(**section: str) -> Document:
     return job("other/out/", **{"from": section})
 
 
+def queued(place: str) -> Document:
+    return job(place, **{"from": {"queue": "https://sqs.us-west-2.amazonaws.com/111122223333/created"}})
+
+
 def at(endpoint: str, place: str) -> Document:
     content = job(place)
     content["destination"]["endpoint_url"] = endpoint
@@ -65,6 +69,7 @@ APART: dict[str, tuple[Document, Document]] = {
         ),
         at("https://s3.example.org", "bkt/out/"),
     ),
+    "the queue that it completes": (mirror("bkt/out/"), queued("bkt/out/")),
     "no mirror": (job("bkt/out/", mirror=None), job("bkt/out/in/")),
 }
 OVERLAPS: dict[str, tuple[Document, Document]] = {
@@ -79,6 +84,7 @@ OVERLAPS: dict[str, tuple[Document, Document]] = {
     "a text that a template may be": (mirror("bkt/latest/"), job("bkt/{{ ds }}/")),
     "two templates": (mirror("bkt/{{ ds }}/"), job("bkt/{{ ts }}/")),
     "excluded in part": (mirror("bkt/out/", filters={"exclude": ["in/a*"]}), job("bkt/out/in/")),
+    "a queue whose copies have another source": (mirror("bkt/out/"), queued("bkt/out/in/")),
     "results below": (mirror("bkt/out/"), job("other/", **to("s3://bkt/out/results/"))),
     "results whose folder is the prefix": (mirror("bkt/z/"), job("other/", **to("s3://bkt/"))),
     "a list below": (mirror("bkt/out/"), listed(manifest="s3://bkt/out/{{ ds }}.csv")),
