@@ -179,12 +179,12 @@ class CopyJob:
 
     @property
     def key_list(self) -> KeyList | None:
-        """The list that names the keys; None if there is no list."""
+        """The list that names the keys; None without a list."""
         return self.keys_from if isinstance(self.keys_from, KeyList) else None
 
     @property
     def queue(self) -> Queue | None:
-        """The queue whose messages name the keys; None if there is no queue."""
+        """The queue whose messages name the keys; None without a queue."""
         return self.keys_from if isinstance(self.keys_from, Queue) else None
 
     def templates(self) -> list[tuple[str, str]]:

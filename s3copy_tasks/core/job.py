@@ -210,7 +210,7 @@ class EffectiveJob:
 
     @property
     def key_list(self) -> KeyList | None:
-        """The list that names the keys; None if there is no list."""
+        """The list that names the keys; None without a list."""
         return self.keys_from if isinstance(self.keys_from, KeyList) else None
 
     @property
