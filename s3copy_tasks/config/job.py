@@ -75,8 +75,9 @@ class CopyJob:
     Attributes:
         name: the file's stem.
         file: where it was read from.
-        schedule: cron or a preset; None if it is started manually or by assets.
+        schedule: cron or a preset; None if it is started manually, by assets or by its queue.
         schedule_assets: asset URIs whose updates start it.
+        schedule_queue: messages that wait in its queue start it.
         start_date: midnight in the job's time zone.
         prefixes: templates.
         objects: templates.
@@ -102,6 +103,7 @@ class CopyJob:
     tags: tuple[str, ...]
     schedule: str | None
     schedule_assets: tuple[str, ...]
+    schedule_queue: bool
     timezone: ZoneInfo
     start_date: datetime
     source: Location
@@ -132,7 +134,7 @@ class CopyJob:
     def of(cls, name: str, file: Path, document: dict[str, Any]) -> CopyJob:
         """Build the job of a valid document with its defaults."""
         schedule = document["schedule"]
-        by_assets = isinstance(schedule, dict)
+        events: dict[str, Any] = schedule if isinstance(schedule, dict) else {}
         transfer = document["transfer"] | {"batch_bytes": parse_bytes(document["transfer"]["batch_bytes"])}
         former_pool = transfer.pop("pool", None)  # deprecated: the same job has the same digest
         airflow = document["airflow"] | {"pool": document["airflow"]["pool"] or former_pool}
@@ -146,8 +148,9 @@ class CopyJob:
             description=document["description"],
             owner=document["owner"],
             tags=tuple(document["tags"]),
-            schedule=None if by_assets else schedule,
-            schedule_assets=tuple(schedule["assets"]) if by_assets else (),
+            schedule=None if events else schedule,
+            schedule_assets=tuple(events.get("assets", ())),
+            schedule_queue=events.get("queue", False),
             timezone=zone,
             start_date=datetime.combine(
                 date.fromisoformat(document["start_date"]), datetime.min.time(), tzinfo=zone

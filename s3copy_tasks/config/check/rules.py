@@ -44,6 +44,7 @@ def check_rules(document: dict[str, Any]) -> Iterator[Finding]:
     """Yield what is wrong; values of a wrong type are skipped."""
     yield from _check_dates(document)
     yield from _check_assets(document)
+    yield from _check_waking(document)
     yield from _of_templates(document)
     entries = find_entries(document)
     buckets = {side: find_text(document, (side, "bucket")) for side in ("source", "destination")}
@@ -115,6 +116,15 @@ def _check_assets(document: dict[str, Any]) -> Iterator[Finding]:
             check_asset(str(uri))
         except ValueError as error:
             yield Finding(parts=("schedule", "assets", index), code=Code.WRONG_FORM, message=str(error))
+
+
+def _check_waking(document: dict[str, Any]) -> Iterator[Finding]:
+    """Yield that a queue starts the job, and there is none."""
+    schedule = document.get("schedule")
+    by_queue = isinstance(schedule, dict) and schedule.get("queue") is True
+    if by_queue and find_text(document, ("from", "queue")) is None:
+        words = "needs `from.queue`, the queue whose messages start the job. Add it or write another schedule"
+        yield Finding(parts=("schedule", "queue"), code=Code.MISSING_FIELD, message=words, at_name=True)
 
 
 def _is_zone(name: str) -> bool:

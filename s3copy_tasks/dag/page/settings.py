@@ -76,6 +76,8 @@ def describe_schedule(config: dict[str, Any]) -> str:
     """Return a short description of when a job runs."""
     schedule, zone = config.get("schedule"), config.get("timezone") or "UTC"
     if isinstance(schedule, dict):
+        if schedule.get("queue"):
+            return "when messages wait in its queue"
         assets = items(schedule.get("assets"))
         return f"after {', '.join(map(str, assets[:2]))}" + (" ..." if len(assets) > 2 else "")  # noqa: PLR2004
     if not schedule:

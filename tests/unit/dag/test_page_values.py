@@ -254,6 +254,7 @@ def test_config_descriptions() -> None:
     assert describe_schedule(config | {"timezone": "UTC"}) == "0 2 * * *"
     assert describe_schedule({"schedule": None}) == "by hand"
     assert describe_schedule({"schedule": {"assets": ["s3://a/x"]}}) == "after s3://a/x"
+    assert describe_schedule({"schedule": {"queue": True}}) == "when messages wait in its queue"
     assert ("prefixes[0].source", "x/") in [(one.path, one.value) for one in list_settings(config)]
 
 
