@@ -37,7 +37,7 @@ CASES = {
     "one comes soon after: its event is held back": (waiting(1, 0, 1) + waiting(1) * 11, [0, 60]),
     "what was held back is settled meanwhile": (waiting(1, 0, 1) + waiting(0) * 30, [0]),
     "one stays": (waiting(1) * 721, [0, 60, 180, 420, 900, 1800, 2700, 3600]),
-    "another one comes to it": (waiting(1) * 100 + waiting(2) * 40, [0, 60, 180, 420, 500, 560, 680]),
+    "another one arrives": (waiting(1) * 100 + waiting(2) * 40, [0, 60, 180, 420, 500, 560, 680]),
     "one of two goes": (waiting(2) * 50 + waiting(1) * 2, [0, 60, 180, 250]),
     "a run receives one and puts it back": (
         (waiting(1) * 2 + [HELD] * 2) * 100,
