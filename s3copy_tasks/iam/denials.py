@@ -22,7 +22,8 @@ _KINDS = "|".join(_POLICIES)
 _DENY = re.compile(rf"explicit deny(?: in (?:an?|the) ({_KINDS}))?", re.IGNORECASE)
 _NO_ALLOW = re.compile(rf"because no ({_KINDS}) allows", re.IGNORECASE)
 _ONLY_WITH_OTHERS = frozenset({"identity-based policy", "resource-based policy"})
-_KMS = "kms:"
+_OWNERS = {"kms:": "key", "sqs:": "queue"}
+"""What has the policy in place of a bucket, by the service of the refused action."""
 _WRITE = "s3:PutObject"
 _DEMANDS = (
     " A Deny that demands encryption is met by object.encryption (AES256, aws:kms or aws:kms:dsse), one that "
@@ -50,4 +51,5 @@ def find_limiting_policy(message: str) -> str | None:
 
 def _place(kind: str, message: str) -> str | None:
     where = _BY_NAME.get(kind.lower())
-    return where.replace("bucket", "key") if where and _KMS in message else where
+    owner = next((owner for service, owner in _OWNERS.items() if service in message), None)
+    return where.replace("bucket", owner) if where and owner else where

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from botocore.config import Config
 
 from s3copy_tasks.core.abilities import NO_DEMANDS, Demands
+from s3copy_tasks.core.queue import Queue
 from s3copy_tasks.core.store import Stores
-from s3copy_tasks.errors import CopyError
-from s3copy_tasks.iam.statements import find_partition, normalize_principal
-from s3copy_tasks.s3.airflow_connection import read_connection
 from s3copy_tasks.s3.boto3_client import Boto3Client, check_copies_are_conditional
 from s3copy_tasks.s3.bucket import BucketStore
 from s3copy_tasks.s3.fast.client import CurlClient
 from s3copy_tasks.s3.negotiation import NegotiatingClient
-from s3copy_tasks.s3.regions import (
-    endpoint_of_environment,
-    find_partition_of_region,
-    region_of_environment,
-)
+from s3copy_tasks.s3.queue_client import SqsQueue
+from s3copy_tasks.s3.regions import endpoint_of_environment
 from s3copy_tasks.s3.session_errors import explain_no_client
-from s3copy_tasks.s3.sessions import CONNECT_TIMEOUT_SECONDS, make_sts_client, open_session
+from s3copy_tasks.s3.sessions import CONNECT_TIMEOUT_SECONDS
+from s3copy_tasks.s3.side_session import SideSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +31,6 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.location import Location
     from s3copy_tasks.core.options import TransferOptions
     from s3copy_tasks.s3.client import Client
-    from s3copy_tasks.s3.identity import Identity
     from s3copy_tasks.s3.side_connection import SideConnection, SideName
 
 COPY_READ_TIMEOUT_SECONDS = 300
@@ -45,13 +39,7 @@ _BOTO3_THREADS_MAX = 32
 """808 copies a second with 32 threads on one core, 598 with 128: docs/design/engine.md."""
 
 
-class _Opened(NamedTuple):
-    connection: SideConnection
-    session: Session
-    client: S3Client
-
-
-class AwsConnectionManager:
+class AwsConnectionManager(SideSession["S3Client"]):
     """Makes the client and the store of one side of a job; one session, one store.
 
     Args:
@@ -71,12 +59,8 @@ class AwsConnectionManager:
         demands: Demands = NO_DEMANDS,
         lacks: Iterable[str] = (),
     ) -> None:
-        self.location = location
-        self._side: SideName = side
+        super().__init__(location, side)
         self._transfer = transfer
-        self._lock = Lock()
-        self._read: SideConnection | None = None
-        self._opened: _Opened | None = None
         self.client: Client = (
             CurlClient(self.connect, connections=2 * transfer.in_flight_most)
             if transfer.client == "fast"
@@ -91,79 +75,9 @@ class AwsConnectionManager:
             partition=self.partition,
         )
 
-    def connect(self, *, renew: bool = False) -> S3Client:
-        """Return a client; a role's credentials refresh themselves.
-
-        Args:
-            renew: with a new session, because the credentials were refused as expired.
-
-        Raises:
-            AccessError: the connection does not exist, or the role can't be assumed.
-            ConfigError: the connection has a value that can't work, or the installed boto3 is too old.
-            TransientError: STS is down.
-        """
-        try:
-            return self._open(renew=renew).client
-        except CopyError as error:
-            error.may_be_done = False  # no request was sent to S3
-            raise
-
     def endpoint_url(self) -> str | None:
         """Return the S3 endpoint of this side, None for AWS."""
         return _endpoint_url(self._connection())
-
-    def principal(self) -> str:
-        """Return the ARN of the principal that signs requests; a description if STS does not answer."""
-        connection, session, client = self._open()
-        try:
-            sts = make_sts_client(session, connection.settings, region=client.meta.region_name)
-            return sts.get_caller_identity()["Arn"]
-        except Exception:  # noqa: BLE001 - a server may lack STS, and the name is only for messages
-            return self.identity().role or f"the {self._side} principal ({connection})"
-
-    def signer(self) -> str | None:
-        """Return the principal as listings of uploads name their initiator; None if it is unknown."""
-        return normalize_principal(self.principal())
-
-    def identity(self) -> Identity:
-        """Return the role of this side, and how it is assumed, without assuming it.
-
-        Raises:
-            AccessError: the connection does not exist.
-            ConfigError: the connection has a value that can't work.
-        """
-        return self._connection().identity
-
-    def partition(self, principal: str | None = None) -> str:
-        """Return the partition of AWS that this side is in, such as aws-cn, without a request.
-
-        Args:
-            principal: who signs, if that is known.
-        """
-        partition = find_partition(principal or "")
-        return partition or find_partition_of_region(self._region()) or "aws"
-
-    def _region(self) -> str | None:
-        """Return the region of the bucket as far as it is configured."""
-        if self.location.region:
-            return self.location.region
-        try:
-            return self._connection().settings.region or region_of_environment()
-        except CopyError:
-            return region_of_environment()
-
-    def _connection(self, *, renew: bool = False) -> SideConnection:
-        if self._read is None or renew:
-            self._read = read_connection(self.location, self._side)
-        return self._read
-
-    def _open(self, *, renew: bool = False) -> _Opened:
-        with self._lock:
-            if self._opened is None or renew:
-                connection = self._connection(renew=renew)
-                session = open_session(connection)
-                self._opened = _Opened(connection, session, self._make_client(connection, session))
-            return self._opened
 
     def _make_client(self, connection: SideConnection, session: Session) -> S3Client:
         try:
@@ -189,12 +103,14 @@ class Sides:
         destination: lists the destination, and signs the copies.
         lists: reads the list that names the keys; None if prefixes are listed.
         results: writes results; None if none are written.
+        queue: the queue that names the keys; None if there is none.
     """
 
     source: AwsConnectionManager
     destination: AwsConnectionManager
     lists: AwsConnectionManager | None = None
     results: AwsConnectionManager | None = None
+    queue: SqsQueue | None = None
 
     @classmethod
     def from_job(cls, job: EffectiveJob) -> Self:
@@ -206,10 +122,9 @@ class Sides:
             destination=connect(
                 job.destination, "destination", demands=demands, lacks=job.abilities.destination_lacks
             ),
-            lists=connect(job.keys_from.location, "from")
-            if job.keys_from and job.keys_from.location
-            else None,
+            lists=connect(job.key_list.location, "from") if job.key_list and job.key_list.location else None,
             results=connect(job.results.location, "results") if job.results else None,
+            queue=SqsQueue(job.keys_from) if isinstance(job.keys_from, Queue) else None,
         )
 
     @property
@@ -220,6 +135,7 @@ class Sides:
             destination=self.destination.store,
             lists=None if self.lists is None else self.lists.store,
             results=None if self.results is None else self.results.store,
+            queue=self.queue,
         )
 
 

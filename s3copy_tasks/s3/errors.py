@@ -1,4 +1,4 @@
-"""S3's error codes, and those of its transport, as this package's errors: one table.
+"""The error codes of S3 and SQS, and those of their transport, as this package's errors: one table.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 """Codes after which one more attempt with new credentials makes sense."""
 
+_NO_QUEUE = "AWS.SimpleQueueService.NonExistentQueue"
 _CLASSES: dict[type[CopyError], frozenset[str]] = {
     AccessError: frozenset(
         {
@@ -52,12 +53,15 @@ _CLASSES: dict[type[CopyError], frozenset[str]] = {
     ),
     RequestError: frozenset({"InvalidObjectState", "NoSuchUpload"}),  # else the status would decide
     UnsupportedError: frozenset({"NotImplemented", "501"}),
-    MissingError: frozenset({"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "404"}),
+    MissingError: frozenset({_NO_QUEUE, "NoSuchBucket", "NoSuchKey", "NoSuchVersion", "404"}),
     ConditionError: frozenset({"PreconditionFailed", "412"}),
     ThrottledError: frozenset(
         {
-            "SlowDown",
+            "KMS.ThrottlingException",
+            "OverLimit",  # of messages of a queue that are received and not deleted
             "RequestLimitExceeded",
+            "RequestThrottled",
+            "SlowDown",
             "Throttling",
             "ThrottlingException",
             "TooManyRequests",

@@ -165,8 +165,13 @@ def _set_credentials(session: Session, credentials: Any) -> None:
 
 
 def _sts_config(settings: Settings) -> Config:
+    return add_proxies(_STS_CONFIG, settings)
+
+
+def add_proxies(config: Config, settings: Settings) -> Config:
+    """Add to the options of a client what a connection says of all services: its proxies."""
     own = settings.config
     if own is None:
-        return _STS_CONFIG
+        return config
     proxies = {name: getattr(own, name) for name in ("proxies", "proxies_config")}
-    return _STS_CONFIG.merge(Config(**proxies))
+    return config.merge(Config(**proxies))

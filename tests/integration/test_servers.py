@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.support.s3.queues import EventQueue
 from tests.support.s3.servers import DESTINATION_ACCOUNT, ceph, localstack, moto
 from tests.support.s3.servers.abilities import ABILITIES
 from tests.support.s3.servers.endpoint import WORKER, Keys, allow
@@ -232,6 +233,10 @@ def line_breaks(probe: Probe) -> bool:
     )
 
 
+def queues(probe: Probe) -> bool:
+    return not is_refused(EventQueue, server=probe.sides.server)
+
+
 PROBES = {
     probe.__name__: probe
     for probe in (
@@ -262,6 +267,7 @@ PROBES = {
         archive,
         encryption,
         line_breaks,
+        queues,
     )
 }
 

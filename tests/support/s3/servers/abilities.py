@@ -33,5 +33,6 @@ ABILITIES = {
     "storage_classes": "an object keeps its class",
     "archive": "an archived object can't be copied before it is restored",
     "encryption": "an object may be encrypted with a key of KMS",
+    "queues": "it has queues, of SQS",
     "line_breaks": "a key may hold a line break",
 }

@@ -81,10 +81,10 @@ def running() -> Iterator[Endpoint]:
 
 
 def _environment(scratch: str, port: int) -> dict[str, str]:
-    """Return its settings: S3 and STS only, files only in the scratch folder, no outgoing requests."""
+    """Return its settings: S3, SQS and STS only, files only in the scratch folder, no outgoing requests."""
     folders = dict.fromkeys(["HOME", "XDG_CACHE_HOME", "FILESYSTEM_ROOT", "LOCALSTACK_VOLUME_DIR"], scratch)
     return folders | {
-        "SERVICES": "s3,sts",
+        "SERVICES": "s3,sqs,sts",
         "EAGER_SERVICE_LOADING": "1",
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
         "DNS_ADDRESS": "0",
