@@ -75,6 +75,11 @@ class Queue:
         """Its name."""
         return urlsplit(self.url).path.split("/")[2]
 
+    @property
+    def asset(self) -> str:
+        """Name and URI of its asset in Airflow; a scheme without `x-` would import boto3 at every parse."""
+        return f"x-sqs://{self.url.partition('://')[2]}"
+
     def __str__(self) -> str:
         return self.url
 

@@ -10,6 +10,7 @@ from airflow.sdk import (
     DAG,
     Asset,
     AssetAlias,
+    AssetWatcher,
     get_current_context,
     get_parsing_context,
     task,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.config.job import AirflowOptions, CopyJob
     from s3copy_tasks.config.problem import Problem
     from s3copy_tasks.core.job import ObjectEntry, PrefixEntry
+    from s3copy_tasks.core.queue import Queue
 
 DAG_PREFIX = "s3copy__"
 DEFAULT_POOL = "default_pool"
@@ -245,9 +247,21 @@ def _schedule(job: CopyJob) -> Any:
     if job.schedule_assets:
         uris = [asset_uri(text) for text in job.schedule_assets]
         return [Asset(name=uri, uri=uri) for uri in uris]
+    if job.schedule_queue and job.queue:
+        return [_watch_queue(job.queue)]
     if job.schedule is None:
         return None
     return CronDataIntervalTimetable(resolve_cron(job.schedule), timezone=str(job.timezone))
+
+
+def _watch_queue(queue: Queue) -> Asset:
+    """Return the asset of a queue, which Airflow's triggerer updates while messages wait."""
+    uri = queue.asset
+    if get_parsing_context().dag_id is not None:  # a worker watches nothing, and may have no triggers
+        return Asset(name=uri, uri=uri)
+    from s3copy_tasks.dag.queue_trigger import QueueTrigger  # noqa: PLC0415 - as above
+
+    return Asset(name=uri, uri=uri, watchers=[AssetWatcher(name=uri, trigger=QueueTrigger.of(queue))])
 
 
 def _doc(job: CopyJob) -> str:

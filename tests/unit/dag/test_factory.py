@@ -24,6 +24,7 @@ from s3copy_tasks.config.read.hints import written
 from s3copy_tasks.core.job import compute_digest
 from s3copy_tasks.dag.factory import build_dag, job_dags, raise_problems
 from s3copy_tasks.dag.page.settings import read_config
+from s3copy_tasks.dag.queue_trigger import QueueTrigger
 from s3copy_tasks.errors import ConfigError
 from tests.support.airflow.dag_store import serialization
 from tests.support.airflow.stack import DAGS, ROOT
@@ -50,6 +51,7 @@ CONFIG: dict[str, Any] = {
         "deadline": "2h",
     },
 }
+QUEUE = "https://sqs.us-west-2.amazonaws.com/111122223333/created"
 PARSE_CONTEXT = "_AIRFLOW_PARSING_CONTEXT_DAG_ID"
 SERIALIZE = """
 import json, sys
@@ -80,6 +82,22 @@ def write(folder: Path, name: str = "daily", **changes: Any) -> Path:
     file = folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump(CONFIG | changes))
     return file
+
+
+def write_changes(folder: Path) -> None:
+    """Write a job that its queue starts."""
+    config = {name: CONFIG[name] for name in ("version", "source", "destination")} | {
+        "schedule": {"queue": True},
+        "from": {"queue": QUEUE, "connection": "aws_queue"},
+        "prefixes": [{"source": "daily/", "destination": "backup/"}],
+    }
+    (folder / "changes.yaml").write_text(yaml.safe_dump(config))
+
+
+def assets_of(dag: DAG) -> list[Any]:
+    """Return the assets that start a Dag."""
+    condition: Any = dag.timetable.asset_condition
+    return list(condition.objects)
 
 
 def load_dag(folder: Path, **changes: Any) -> DAG:
@@ -285,7 +303,7 @@ def test_a_run_by_a_queue_is_always_whole(tmp_path: Path) -> None:
     """Its form offers nothing that would limit the run, with or without results."""
     config = {name: value for name, value in CONFIG.items() if name != "objects"}
     config["prefixes"] = [{"source": "daily/", "destination": "backup/"}]
-    config["from"] = {"queue": "https://sqs.us-west-2.amazonaws.com/111122223333/created"}
+    config["from"] = {"queue": QUEUE}
     config["results"] = {"to": "s3://results/"}
     (tmp_path / "daily.yaml").write_text(yaml.safe_dump(config))
     assert set(job_dags(tmp_path)["s3copy__daily"].params) == {"force", "dry_run"}
@@ -302,10 +320,13 @@ def test_cron_means_data_intervals_whatever_the_site_says(tmp_path: Path, site: 
 
 
 def test_the_hash_is_equal_across_processes(tmp_path: Path) -> None:
-    """Two processes give a Dag the same version."""
+    """Two processes give a Dag the same version, one that its queue starts, too."""
     write(tmp_path)
+    write_changes(tmp_path)
     one, two = (fresh(SERIALIZE, tmp_path, PYTHONHASHSEED=seed) for seed in "12")
-    assert one == two == {"s3copy__daily": dag_hash(tmp_path)}
+    assert one == two
+    assert one["s3copy__daily"] == dag_hash(tmp_path)
+    assert set(one) == {"s3copy__daily", "s3copy__changes"}
 
 
 def test_the_hash_is_stable_for_one_effective_config(tmp_path: Path) -> None:
@@ -348,6 +369,7 @@ def test_the_serialized_dag_has_the_effective_config(tmp_path: Path) -> None:
 def test_parsing_touches_neither_boto3_nor_the_network(tmp_path: Path) -> None:
     """The Dag file imports no AWS library: the hook alone would take seconds at every parse."""
     write(tmp_path)
+    write_changes(tmp_path)
     code = f"""
 import json, runpy, sys
 names = runpy.run_path({str(DAGS / "s3copy_jobs.py")!r})
@@ -510,6 +532,22 @@ def test_asset_schedules_become_assets(tmp_path: Path) -> None:
         prefixes=[{"source": "daily/", "destination": "backup/"}],
     )
     assert "s3://ops-granules/daily" in repr(dag.schedule)
+
+
+def test_a_queue_becomes_an_asset_with_a_watcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The asset is named as the queue; a worker, where nothing is watched, has the asset alone."""
+    write_changes(tmp_path)
+    dag = job_dags(tmp_path)["s3copy__changes"]
+    (asset,) = assets_of(dag)
+    (watcher,) = asset.watchers
+    uri = "x-sqs://sqs.us-west-2.amazonaws.com/111122223333/created"
+    assert (asset.name, asset.uri, watcher.name) == (uri, uri, uri)
+    assert isinstance(watcher.trigger, QueueTrigger)
+    assert watcher.trigger.serialize()[1]["connection"] == "aws_queue"
+    assert dag.max_active_runs == 1
+    monkeypatch.setenv(PARSE_CONTEXT, "s3copy__changes")
+    (asset,) = assets_of(job_dags(tmp_path)["s3copy__changes"])
+    assert (asset.uri, asset.watchers) == (uri, [])
 
 
 def test_every_config_of_the_repository_is_a_dag() -> None:
