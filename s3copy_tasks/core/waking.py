@@ -22,7 +22,7 @@ class WakeRule:
     then. Each later one follows after twice the time, up to `MOST_SECONDS`, as long as the queue has the same
     number of messages: no run settles them.
 
-    Messages in flight count, too: a run that receives messages and puts them back is no change.
+    Messages in flight count, too: a run that receives messages and puts them back changes nothing.
     """
 
     _number: int = 0
