@@ -18,6 +18,7 @@ from s3copy_tasks.core.job import list_entries
 from s3copy_tasks.core.key_list import Column
 from s3copy_tasks.errors import AccessError
 from s3copy_tasks.iam.least_privileges import Side, least_privileges
+from s3copy_tasks.iam.queues import NOTIFICATIONS_MAX, QueueReader, find_outer_prefixes
 from s3copy_tasks.iam.sizes import fit_policies
 from s3copy_tasks.s3.connections import AwsConnectionManager
 from s3copy_tasks.s3.identity import UNKNOWN
@@ -43,19 +44,23 @@ def policy(options: argparse.Namespace) -> int:
     with quiet():
         job = valid_job(options)
         source, destination = _side(job, "source"), _side(job, "destination")
-        key_list, results = _key_list_side(job, source, destination), _results_side(job, source, destination)
+        keys_from = _queue_reader(job, source, destination) or _key_list_side(job, source, destination)
+        results = _results_side(job, source, destination)
     found = least_privileges(
         source,
         destination,
         job.options,
         lists_uploads=lists_uploads(version("apache-airflow-core")),
-        key_list=key_list,
+        keys_from=keys_from,
         results=results,
         deletes=_delete_patterns(job),
         reads_versioning=_may_delete(job.mirror) and not job.mirror.allows_unversioned,
     )
     fitted, remarks = fit_policies(found)
-    remarks += _remark_unknown_owners(source, destination, {"from": key_list, "results": results})
+    others = {"from": None if isinstance(keys_from, QueueReader) else keys_from, "results": results}
+    remarks += _remark_unknown_owners(source, destination, others)
+    if isinstance(keys_from, QueueReader):
+        remarks += _remark_notification(keys_from, source)
     sys.stderr.write("".join(f"{remark}\n" for remark in remarks))
     sys.stdout.write(json.dumps(fitted, indent=2) + "\n")
     return DONE
@@ -104,6 +109,13 @@ def _key_list_side(job: CopyJob, *known: Side) -> Side | None:
     return _other_side(job, "from", of.location, pattern, known)
 
 
+def _queue_reader(job: CopyJob, *known: Side) -> QueueReader | None:
+    if job.queue is None:
+        return None
+    role, trust = _find_other_role(job, "from", job.queue.location, known)
+    return QueueReader(queue=job.queue, role=role, trust=trust)
+
+
 def _results_side(job: CopyJob, *known: Side) -> Side | None:
     place = job.results
     if place is None:
@@ -114,12 +126,19 @@ def _results_side(job: CopyJob, *known: Side) -> Side | None:
 def _other_side(
     job: CopyJob, name: SideName, location: Location, pattern: Pattern, known: Sequence[Side]
 ) -> Side:
-    """Return what is used beside both sides; by the role of one of them if it is reached in the same way."""
+    """Return what is used beside both sides."""
+    role, trust = _find_other_role(job, name, location, known)
+    return Side(location=location, role=role, trust=trust, patterns=[pattern])
+
+
+def _find_other_role(
+    job: CopyJob, name: SideName, location: Location, known: Sequence[Side]
+) -> tuple[str, Trust]:
+    """Return the role of what is used beside both sides: that of a side which is reached in the same way."""
     for side in known:
         if (side.location.connection, side.location.role_arn) == (location.connection, location.role_arn):
-            return Side(location=location, role=side.role, trust=side.trust, patterns=[pattern])
-    role, trust = _find_role(location, name, job)
-    return Side(location=location, role=role, trust=trust, patterns=[pattern])
+            return side.role, side.trust
+    return _find_role(location, name, job)
 
 
 def _find_role(location: Location, name: SideName, job: CopyJob) -> tuple[str, Trust]:
@@ -152,3 +171,21 @@ def _remark_unknown_owners(
                 f"{name}: the account of {side.location} is not known. If it is not that of {side.role}, the "
                 "bucket's policy also needs the statements about it, with this role as Principal"
             )
+
+
+def _remark_notification(reader: QueueReader, source: Side) -> Iterator[str]:
+    """Yield what to know of the configuration with which S3 sends events."""
+    yield (
+        "source_bucket_notification: S3 replaces the whole configuration of the bucket. Add what "
+        f"`aws s3api get-bucket-notification-configuration --bucket {source.location.bucket}` shows"
+    )
+    count = len(find_outer_prefixes(source.patterns))
+    if count > NOTIFICATIONS_MAX:
+        yield (
+            f"source_bucket_notification: has {count} filters, and S3 takes {NOTIFICATIONS_MAX}. Write "
+            "prefixes that contain several of them, or let EventBridge send the events"
+        )
+    if source.location.account is None:
+        yield "queue_policy: write `source.account`, so that it names the account whose bucket may send"
+    if reader.arn.split(":")[3] == "*":
+        yield "from: unknown region of the queue: replace `sqs:*` with it"

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from s3copy_tasks.core.bucket_names import is_access_point
 from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.options import ObjectOptions
+from s3copy_tasks.iam.documents import add_principal, allow, build_policy
+from s3copy_tasks.iam.queues import QueueReader, queue_policies
 from s3copy_tasks.iam.sizes import drop_covered
 from s3copy_tasks.iam.statements import (
     LIST_UPLOADS,
     bucket_arn,
     escape_wildcards,
     find_partition,
+    own_bucket_arn,
     read_actions,
     write_actions,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from s3copy_tasks.iam.trust import Trust
 
-_VERSION = "2012-10-17"
 ABORT_AFTER_DAYS = 7
 """Days after which S3 drops an incomplete upload, such as one that a killed worker left behind."""
 
@@ -71,7 +71,7 @@ def least_privileges(
     options: ObjectOptions,
     *,
     lists_uploads: bool = False,
-    key_list: Side | None = None,
+    keys_from: Side | QueueReader | None = None,
     results: Side | None = None,
     deletes: Sequence[Pattern] = (),
     reads_versioning: bool = False,
@@ -90,7 +90,7 @@ def least_privileges(
         destination: compares and copies.
         options: of the copies.
         lists_uploads: a retry lists open uploads to find those that earlier attempts left behind.
-        key_list: reads the list that names the keys; None if prefixes are listed.
+        keys_from: reads the list or the queue that names the keys; None if prefixes are listed.
         results: writes results, and reads lists of failed objects among them; None if none are written.
         deletes: patterns of the destination's keys that the job may delete.
         reads_versioning: such deletes need a versioned bucket.
@@ -100,10 +100,14 @@ def least_privileges(
     writes += _delete_statements(destination, deletes, reads_versioning=reads_versioning)
     keys = _kms_statements(options, destination)
     readers, writers = [source.role, destination.role], [destination.role]
-    more = {} if key_list is None else {"from": (key_list, _key_list_statements(key_list))}
+    more = {"from": (keys_from, _key_list_statements(keys_from))} if isinstance(keys_from, Side) else {}
     more |= {} if results is None else {"results": (results, _results_statements(results))}
-    users = {"source": (source, [lists, *reads]), "destination": (destination, [*reads, *writes, *keys])}
-    found = _role_policies(users | more)
+    users: Users = {
+        "source": (source, [lists, *reads]),
+        "destination": (destination, [*reads, *writes, *keys]),
+    }
+    queue = {"from": (keys_from, keys_from.statements())} if isinstance(keys_from, QueueReader) else {}
+    found = _role_policies({**users, **queue, **more})
     needs = {
         "source": [(lists, [source.role]), *((statement, readers) for statement in reads)],
         "destination": [(statement, writers) for statement in writes],
@@ -113,12 +117,18 @@ def least_privileges(
         own = [(statement, [other.role]) for other, statements in there for statement in statements]
         found |= _bucket_policy(name, side, [*needs[name], *own])
     if options.kms_key_id:
-        found["kms_key_policy_statements"] = [_add_principal(statement, writers) for statement in keys]
+        found["kms_key_policy_statements"] = [add_principal(statement, writers) for statement in keys]
     found["destination_lifecycle"] = _lifecycle()
+    if isinstance(keys_from, QueueReader):
+        found |= queue_policies(keys_from, source.location, source.patterns)
     return found
 
 
-def _role_policies(users: Mapping[str, tuple[Side, list[dict[str, Any]]]]) -> dict[str, Any]:
+Users: TypeAlias = Mapping[str, tuple[Side | QueueReader, list[dict[str, Any]]]]
+"""Who uses a role, and the statements that it needs, by the name of a part of the job."""
+
+
+def _role_policies(users: Users) -> dict[str, Any]:
     """Return the policies of each role, named after its first user; without a name if both sides use it."""
     by_role: dict[str, list[str]] = {}
     for name, (side, _) in users.items():
@@ -128,8 +138,8 @@ def _role_policies(users: Mapping[str, tuple[Side, list[dict[str, Any]]]]) -> di
         prefix = "" if {"source", "destination"} <= set(names) else f"{names[0]}_"
         statements = [statement for name in names for statement in users[name][1]]
         unique = [statement for i, statement in enumerate(statements) if statement not in statements[:i]]
-        found[f"{prefix}role_policy"] = _policy(unique)
-        found[f"{prefix}trust_policy"] = _policy([users[names[0]][0].trust.statement()])
+        found[f"{prefix}role_policy"] = build_policy(unique)
+        found[f"{prefix}trust_policy"] = build_policy([users[names[0]][0].trust.statement()])
     return found
 
 
@@ -145,10 +155,10 @@ def _lifecycle() -> dict[str, Any]:
 
 def _read_statements(source: Side, options: ObjectOptions) -> list[dict[str, Any]]:
     """Return what reading the source requires; versions have their own actions."""
-    statements = [_allow("ReadSource", read_actions(options), source.arns(source.patterns))]
+    statements = [allow("ReadSource", read_actions(options), source.arns(source.patterns))]
     if source.versions:
         actions = read_actions(options, version=True)
-        statements.append(_allow("ReadSourceVersions", actions, source.arns(source.versions)))
+        statements.append(allow("ReadSourceVersions", actions, source.arns(source.versions)))
     return statements
 
 
@@ -160,8 +170,8 @@ def _write_statements(
     keys = destination.arns(destination.patterns)
     statements = [
         _list_statement("ListDestination", destination),
-        _allow("WriteDestination", write_actions(options), keys),
-        _allow("HeadDestination", head_actions, keys),
+        allow("WriteDestination", write_actions(options), keys),
+        allow("HeadDestination", head_actions, keys),
     ]
     if lists_uploads:
         statements.append(_list_uploads_statement(destination))
@@ -174,10 +184,10 @@ def _delete_statements(
     """Return what deleting requires, beside `HeadDestination`: S3 needs that for the condition on an ETag."""
     statements = []
     if deletes:
-        statements.append(_allow("DeleteDestination", ["s3:DeleteObject"], destination.arns(deletes)))
+        statements.append(allow("DeleteDestination", ["s3:DeleteObject"], destination.arns(deletes)))
     if reads_versioning:
         bucket = bucket_arn(destination.partition, destination.location.bucket)
-        statements.append(_allow("ReadDestinationVersioning", ["s3:GetBucketVersioning"], [bucket]))
+        statements.append(allow("ReadDestinationVersioning", ["s3:GetBucketVersioning"], [bucket]))
     return statements
 
 
@@ -185,7 +195,7 @@ def _key_list_statements(side: Side) -> list[dict[str, Any]]:
     """Return what finding and reading a list requires; without listing, S3 hides that it does not exist."""
     return [
         _list_statement("ListKeyList", side),
-        _allow("ReadKeyList", ["s3:GetObject"], side.arns(side.patterns)),
+        allow("ReadKeyList", ["s3:GetObject"], side.arns(side.patterns)),
     ]
 
 
@@ -193,14 +203,14 @@ def _results_statements(side: Side) -> list[dict[str, Any]]:
     """Return what writing results requires, and reading the lists of failed objects among them."""
     keys = side.arns(side.patterns)
     return [
-        _allow("WriteResults", ["s3:PutObject", "s3:AbortMultipartUpload"], keys),
+        allow("WriteResults", ["s3:PutObject", "s3:AbortMultipartUpload"], keys),
         _list_statement("ListResults", side),
-        _allow("ReadResults", ["s3:GetObject"], keys),
+        allow("ReadResults", ["s3:GetObject"], keys),
     ]
 
 
 def _list_statement(sid: str, side: Side) -> dict[str, Any]:
-    statement = _allow(sid, ["s3:ListBucket"], [bucket_arn(side.partition, side.location.bucket)])
+    statement = allow(sid, ["s3:ListBucket"], [bucket_arn(side.partition, side.location.bucket)])
     if "*" not in side.key_patterns():
         statement["Condition"] = {"StringLike": {"s3:prefix": side.key_patterns()}}
     return statement
@@ -209,7 +219,7 @@ def _list_statement(sid: str, side: Side) -> dict[str, Any]:
 def _list_uploads_statement(destination: Side) -> dict[str, Any]:
     """Return what listing open uploads requires; S3 has no condition for a prefix there."""
     bucket = bucket_arn(destination.partition, destination.location.bucket)
-    return _allow("ListDestinationUploads", [LIST_UPLOADS], [bucket])
+    return allow("ListDestinationUploads", [LIST_UPLOADS], [bucket])
 
 
 def _kms_statements(options: ObjectOptions, destination: Side) -> list[dict[str, Any]]:
@@ -223,34 +233,22 @@ def _kms_statements(options: ObjectOptions, destination: Side) -> list[dict[str,
     if alias and key.startswith("arn:"):
         place = key.rpartition(":")[0]
     arn = key if key.startswith("arn:") and not alias else f"{place}:key/{'*' if alias else key}"
-    statement = _allow("EncryptDestination", ["kms:GenerateDataKey", "kms:Decrypt"], [arn])
+    statement = allow("EncryptDestination", ["kms:GenerateDataKey", "kms:Decrypt"], [arn])
     if alias:
         statement["Condition"] = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}}
     return [statement]
 
 
-def _allow(sid: str, actions: list[str], resources: list[str]) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
-
-
-def _add_principal(statement: dict[str, Any], roles: Sequence[str]) -> dict[str, Any]:
-    """Return a statement with its principals, as the policy of a bucket or a key has it."""
-    unique = list(dict.fromkeys(roles))
-    principals = unique[0] if len(unique) == 1 else unique
-    named = {"Sid": statement["Sid"], "Effect": "Allow", "Principal": {"AWS": principals}}
-    return named | {name: value for name, value in statement.items() if name not in named}
-
-
 def _bucket_policy(name: str, side: Side, needs: list[tuple[dict[str, Any], list[str]]]) -> dict[str, Any]:
     """Return the policy of a bucket; {} if all roles are in its account: their own policies are enough."""
     statements = [
-        _add_principal(statement, foreign)
+        add_principal(statement, foreign)
         for statement, roles in needs
         if (foreign := [role for role in roles if role.split(":")[4] != side.location.account])
     ]
     if is_access_point(side.location.bucket):
         return _access_point_policies(name, side, statements, [statement for statement, _ in needs])
-    return {f"{name}_bucket_policy": _policy(statements)} if statements else {}
+    return {f"{name}_bucket_policy": build_policy(statements)} if statements else {}
 
 
 def _access_point_policies(
@@ -261,19 +259,15 @@ def _access_point_policies(
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-policies.html
     """
     point = bucket_arn(side.partition, side.location.bucket)
-    bucket = f"arn:{point.split(':')[1]}:s3:::THE-BUCKET-OF-{point.rpartition('/')[2]}"
-    delegated = _allow(
+    bucket = own_bucket_arn(point.split(":")[1], side.location.bucket)
+    delegated = allow(
         "DelegateToAccessPoint",
         sorted({action for need in needs for action in need["Action"]}),
         [bucket, f"{bucket}/*"],
     )
     delegated["Condition"] = {"StringEquals": {"s3:DataAccessPointArn": point}}
-    own = {f"{name}_access_point_policy": _policy(statements)} if statements else {}
-    return own | {f"{name}_bucket_policy": _policy([_add_principal(delegated, ["*"])])}
-
-
-def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"Version": _VERSION, "Statement": statements}
+    own = {f"{name}_access_point_policy": build_policy(statements)} if statements else {}
+    return own | {f"{name}_bucket_policy": build_policy([add_principal(delegated, ["*"])])}
 
 
 def _to_iam_patterns(patterns: Sequence[Pattern]) -> list[str]:

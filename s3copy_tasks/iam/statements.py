@@ -60,6 +60,14 @@ def bucket_arn(partition: str, bucket: str, keys: str | None = None) -> str:
     return f"arn:{partition}:s3:::{bucket}" + ("" if keys is None else f"/{keys}")
 
 
+def own_bucket_arn(partition: str, bucket: str) -> str:
+    """Return the ARN of a bucket, with a placeholder for the unknown name of an access point's bucket."""
+    if is_access_point(bucket):
+        name = bucket_arn(partition, bucket).rpartition("/")[2]
+        return f"arn:{partition}:s3:::THE-BUCKET-OF-{name}"
+    return bucket_arn(partition, bucket)
+
+
 def read_actions(options: ObjectOptions, *, version: bool = False) -> list[str]:
     """Return what the reading principal needs on source objects, or on named versions of them."""
     of = "Version" if version else ""

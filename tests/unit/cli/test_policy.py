@@ -163,3 +163,40 @@ def test_a_mirror_may_delete_below_its_prefixes(
     assert set(DELETES["DeleteDestination"]) < set(before["HeadDestination"])
     del plain["destination_role_policy"], found["destination_role_policy"]
     assert (found, err) == (plain, "")
+
+
+QUEUE = "https://sqs.us-west-2.amazonaws.com/111122223333/created"
+QUEUE_ARN = "arn:aws:sqs:us-west-2:111122223333:created"
+
+
+def test_a_queue_is_read_and_sent_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its role may read it, S3 may send from the source bucket, and no two filters take one key."""
+    names = ["b c/deep/", "a/", "b c/", "a+/"]
+    prefixes = [{"source": name, "destination": f"{index}/"} for index, name in enumerate(names)]
+    found, err = print_policies(tmp_path, capsys, **{"from": {"queue": QUEUE}}, prefixes=prefixes)
+    assert resources(found["source_role_policy"])["ReadQueue"] == [QUEUE_ARN]
+    (send,) = found["queue_policy"]["Statement"]
+    assert (send["Principal"], send["Action"], send["Resource"]) == (
+        {"Service": "s3.amazonaws.com"},
+        ["sqs:SendMessage"],
+        [QUEUE_ARN],
+    )
+    assert send["Condition"] == {
+        "ArnLike": {"aws:SourceArn": "arn:aws:s3:::ops"},
+        "StringEquals": {"aws:SourceAccount": "111122223333"},
+    }
+    sends = found["source_bucket_notification"]["QueueConfigurations"]
+    assert [one["Filter"]["Key"]["FilterRules"][0]["Value"] for one in sends] == ["a%2B/", "a/", "b+c/"]
+    assert {(one["QueueArn"], *one["Events"]) for one in sends} == {(QUEUE_ARN, "s3:ObjectCreated:*")}
+    assert "S3 replaces the whole configuration of the bucket" in err
+
+
+def test_a_queue_of_another_account_lets_its_reader_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The policy of the role is not enough there; a whole bucket needs no filter."""
+    url = QUEUE.replace("111122223333", "777777777777")
+    prefixes = [{"source": "", "destination": "all/"}]
+    found, _ = print_policies(tmp_path, capsys, **{"from": {"queue": url}}, prefixes=prefixes)
+    assert found["queue_policy"]["Statement"][1]["Principal"] == {"AWS": READER}
+    assert "Filter" not in found["source_bucket_notification"]["QueueConfigurations"][0]

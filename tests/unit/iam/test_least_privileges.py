@@ -249,7 +249,7 @@ OF_RESULTS = [
 def test_lists_and_results_join_the_role_that_uses_them() -> None:
     """Their statements are added to its policy; all else is the same. Their buckets' owners are not known."""
     plain = least_privileges(SOURCE, DESTINATION, PLAIN)
-    found = least_privileges(SOURCE, DESTINATION, PLAIN, key_list=KEY_LIST, results=RESULTS)
+    found = least_privileges(SOURCE, DESTINATION, PLAIN, keys_from=KEY_LIST, results=RESULTS)
     plain["source_role_policy"]["Statement"] += OF_KEY_LIST
     plain["destination_role_policy"]["Statement"] += OF_RESULTS
     assert found == plain
@@ -260,7 +260,7 @@ def test_lists_and_results_of_one_role_for_both_sides() -> None:
     """It has one policy with all statements."""
     one = replace(DESTINATION, role=READER)
     plain = least_privileges(SOURCE, one, PLAIN)
-    found = least_privileges(SOURCE, one, PLAIN, key_list=KEY_LIST, results=replace(RESULTS, role=READER))
+    found = least_privileges(SOURCE, one, PLAIN, keys_from=KEY_LIST, results=replace(RESULTS, role=READER))
     plain["role_policy"]["Statement"] += [*OF_KEY_LIST, *OF_RESULTS]
     assert found == plain
 
@@ -271,7 +271,7 @@ def test_roles_of_their_own() -> None:
     key_list = replace(KEY_LIST, role=LISTER, trust=trust)
     writer = LISTER.replace("lister", "results")
     results = replace(RESULTS, role=writer)
-    found = least_privileges(SOURCE, DESTINATION, PLAIN, key_list=key_list, results=results)
+    found = least_privileges(SOURCE, DESTINATION, PLAIN, keys_from=key_list, results=results)
     assert found["from_role_policy"]["Statement"] == OF_KEY_LIST
     assert found["from_trust_policy"]["Statement"] == [trust.statement()]
     assert found["results_role_policy"]["Statement"] == OF_RESULTS
@@ -284,7 +284,7 @@ def test_lists_and_results_in_the_buckets_of_the_job() -> None:
     """There the owner is known: a role of another account needs the policy of that bucket, too."""
     key_list = replace(KEY_LIST, location=SOURCE.location, role=WRITER)
     results = replace(RESULTS, location=DESTINATION.location)
-    found = least_privileges(SOURCE, DESTINATION, PLAIN, key_list=key_list, results=results)
+    found = least_privileges(SOURCE, DESTINATION, PLAIN, keys_from=key_list, results=results)
     shared = statements(found["source_bucket_policy"])
     assert set(shared) == {"ReadSource", "ListKeyList", "ReadKeyList"}
     assert shared["ReadKeyList"]["Principal"] == {"AWS": WRITER}
