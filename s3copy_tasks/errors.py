@@ -25,6 +25,7 @@ class Code(StrEnum):
     ENDPOINT_UNREACHABLE = "EndpointUnreachable"
     INVALID_CONFIG = "InvalidConfig"
     INVALID_LIST = "InvalidList"
+    INVALID_MESSAGE = "InvalidMessage"
     INVALID_PARAMETERS = "InvalidParameters"
     KEY_TOO_LONG = "KeyTooLong"
     LIST_CHANGED = "ListChanged"

@@ -15,7 +15,7 @@ from s3copy_tasks.core.result_rows import (
     describe_vanished,
 )
 from s3copy_tasks.core.results_folder import find_results_folder
-from s3copy_tasks.errors import CopyError, is_worth_a_retry
+from s3copy_tasks.errors import Code, CopyError, is_worth_a_retry
 from s3copy_tasks.plan.results_writer import CSV, GZIP, ResultsWriter
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class BatchResults:
     def add_failed(self, failed: Settled, error: CopyError) -> None:
         """Add an object that could not be copied, or whose copy differs from it."""
         self._rows.add(describe_failed(failed, error))
+        if error.code == Code.INVALID_MESSAGE:  # it names no object, and stays in its queue
+            return
         self._to_retry.append(describe_to_retry(self._bucket, failed))
 
     def add_vanished(self, found: Found) -> None:

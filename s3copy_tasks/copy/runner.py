@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
+from s3copy_tasks.copy.batch_work import BatchWork
 from s3copy_tasks.copy.copier import Copier
 from s3copy_tasks.copy.counting import Outcomes
+from s3copy_tasks.copy.keeper import Keeper
+from s3copy_tasks.copy.message_results import MessageResults
 from s3copy_tasks.copy.results import open_results
 from s3copy_tasks.copy.transfer import Transfer
 from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.copy.verifier import Verifier
-from s3copy_tasks.core.decide import Decided, Unseen
+from s3copy_tasks.core.decide import Unseen
+from s3copy_tasks.core.held_messages import HELD_MAX, HeldMessages
 from s3copy_tasks.core.metrics import Failure
 from s3copy_tasks.core.multipart import LIMITS
-from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.engine.garbage import collect_garbage_rarely
 from s3copy_tasks.engine.paced_store import pace_stores
 from s3copy_tasks.engine.sender import Sender
-from s3copy_tasks.engine.workers import Workers
-from s3copy_tasks.errors import AccessError, Code, CopyError, ExpiredError, UnsupportedError, is_worth_a_retry
+from s3copy_tasks.errors import CopyError, is_worth_a_retry
 from s3copy_tasks.plan.key_source import open_key_source
 from s3copy_tasks.plan.listing import Listing, begin_ahead
+from s3copy_tasks.plan.queue_keys import QueueKeys
 from s3copy_tasks.report import events
 
 if TYPE_CHECKING:
@@ -33,19 +37,15 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.batch import Batch, KeyRange
     from s3copy_tasks.core.collector import MetricsCollector
-    from s3copy_tasks.core.decide import Found, Named
+    from s3copy_tasks.core.decide import Found
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.store import Stores
-    from s3copy_tasks.core.verify import Copied
     from s3copy_tasks.plan.kept import KeptDecisions
     from s3copy_tasks.plan.key_source import FoundRange, KeySource
 
 log = structlog.get_logger(__name__)
-
-ACCESS_ERRORS_MAX = 100
-"""Access errors in a row that end a batch: a revoked grant must not cost millions of requests (rule 19)."""
 
 
 @contextmanager
@@ -119,19 +119,27 @@ def copy_batch(
     sender = sender or Sender(job.transfer.in_flight)
     attempt = attempt or Attempt()
     metrics.record_earlier_requests(attempt.requests or Requests(at_least=attempt.retried))
-    retried = attempt.retried
     sides = pace_stores(stores, sender, source_behind_seconds=job.source_behind_seconds)
+    held = None if sides.queue is None else HeldMessages()
+    retried = attempt.retried and held is None  # an earlier attempt had other messages
     copier = Copier(job, sides, Transfer(job, sides, attempt.uploads, limits), retried=retried)
     listing = Listing(job, sides, retried=retried)
-    source = open_key_source(job, sides, listing, retried=retried)
-    results = open_results(job, batch, sides, retried=retried)
-    outcomes = Outcomes(metrics, results)
-    verifier = Verifier(listing, outcomes, limits or LIMITS)
-    work = _BatchWork(job, copier, outcomes, verifier, sender, on_counted)
+    results = open_results(job, batch, sides, retried=attempt.retried)
+    outcomes = Outcomes(metrics, results if held is None else MessageResults(results, held))
+    verifier = Verifier(listing, outcomes, _limit_unproven(limits or LIMITS, held))
+    work = BatchWork(job, copier, outcomes, verifier, sender, on_counted)
+    find_range: Callable[[KeyRange], FoundRange]
+    keeping: AbstractContextManager[object] = nullcontext()
+    if sides.queue is None or held is None:
+        source = open_key_source(job, sides, listing, retried=retried)
+        find_range = partial(_find_range, attempt.kept, source)
+    else:
+        find_range = QueueKeys(job, sides.queue, held, work).find_range
+        keeping = Keeper(sides.queue, held, metrics, retried=attempt.retried)
     try:
-        with _abandon_on_error(work, sender):
+        with keeping, _abandon_on_error(work, sender):
             attempt.abort_left(sides.destination, batch)
-            _copy_ranges(batch, partial(_find_range, attempt.kept, source), verifier, work, outcomes)
+            _copy_ranges(batch, find_range, verifier, work, outcomes)
     finally:
         outcomes.settle()
         results.write(metrics)
@@ -139,13 +147,18 @@ def copy_batch(
 
 
 @contextmanager
-def _abandon_on_error(work: _BatchWork, sender: Sender) -> Iterator[None]:
+def _abandon_on_error(work: BatchWork, sender: Sender) -> Iterator[None]:
     try:
         yield
     except BaseException:
         sender.stop()
         work.abandon()
         raise
+
+
+def _limit_unproven(limits: Limits, held: HeldMessages | None) -> Limits:
+    """Let fewer copies wait for their verification than messages are held: they wait for it, too."""
+    return limits if held is None else replace(limits, unproven=min(limits.unproven, HELD_MAX // 2))
 
 
 def _find_range(kept: KeptDecisions, source: KeySource, key_range: KeyRange) -> FoundRange:
@@ -156,7 +169,7 @@ def _copy_ranges(
     batch: Batch,
     find_range: Callable[[KeyRange], FoundRange],
     verifier: Verifier,
-    work: _BatchWork,
+    work: BatchWork,
     outcomes: Outcomes,
 ) -> None:
     with closing(begin_ahead(map(find_range, batch.ranges))) as ranges:
@@ -170,7 +183,7 @@ def _copy_ranges(
 def _copy_range(
     key_range: KeyRange,
     all_found: Iterable[Found],
-    work: _BatchWork,
+    work: BatchWork,
     outcomes: Outcomes,
 ) -> None:
     """Copy one range; if its listing fails, the rest of the planned objects are unknown.
@@ -207,91 +220,3 @@ def _copy_range(
         metrics.record_unknown(rest, failure, transient=is_worth_a_retry(error))
     else:
         metrics.expect(min(seen - key_range.found, 0), key_range.entry)
-
-
-class _BatchWork:
-    """Passes objects to the copier, and stops when access is gone."""
-
-    def __init__(
-        self,
-        job: EffectiveJob,
-        copier: Copier,
-        outcomes: Outcomes,
-        verifier: Verifier,
-        sender: Sender,
-        on_counted: Callable[[int], None] | None,
-    ) -> None:
-        self._job = job
-        self._sender = sender
-        self._copier = copier
-        self._outcomes = outcomes
-        self._verifier = verifier
-        self._workers = self._new_workers()
-        self._on_counted = on_counted
-        self._access_errors = 0
-
-    def add(self, found: Decided | Named) -> None:
-        """Add an object; waits while there is enough to do. Skipped objects take no request."""
-        if isinstance(found.decision, SkipReason):
-            self._outcomes.count(found, found.decision)
-            self._report_counted()
-        elif self._access_errors >= ACCESS_ERRORS_MAX:
-            self._count_not_attempted(found)
-        else:
-            self._workers.add(found)
-        if self._verifier.is_due:
-            self._workers.finish()
-            self._verifier.verify_through(found.position)
-            self._workers = self._new_workers()
-
-    def finish(self) -> None:
-        """Wait until all objects are done.
-
-        Raises:
-            BaseException: the first error that did not come from S3, if any.
-        """
-        self._workers.finish()
-
-    def abandon(self) -> None:
-        """Wait for the objects in progress and drop the rest."""
-        self._workers.abandon()
-
-    def _new_workers(self) -> Workers[Decided | Named]:
-        sender = self._sender
-        return Workers(
-            self._carry_out,
-            lambda: sender.in_flight_limit,
-            watch=sender.watch_bottlenecks(),
-            on_last=sender.last_begun.set,
-        )
-
-    async def _carry_out(self, found: Decided | Named) -> None:
-        if self._access_errors >= ACCESS_ERRORS_MAX:
-            self._count_not_attempted(found)
-            return
-        outcome = await self._copier.carry_out(found)
-        unproven = self._outcomes.count(found, outcome)
-        if unproven is not None:
-            await self._verify(unproven)
-        denied = isinstance(outcome, (AccessError, ExpiredError, UnsupportedError))
-        self._access_errors = self._access_errors + 1 if denied else 0
-        self._report_counted()
-
-    async def _verify(self, copied: Copied) -> None:
-        """Compare checksums if the job asks for it, else leave it to a listing (rule 13)."""
-        if copied.confirmed.etag is None or self._job.verify != "checksum":
-            self._verifier.expect(copied)
-            return
-        agree = await self._copier.checksums_agree(copied)
-        self._outcomes.count_checksums(copied, same=agree)
-
-    def _count_not_attempted(self, found: Decided | Named) -> None:
-        msg = f"{ACCESS_ERRORS_MAX} objects in a row were denied; the rest of the batch was not attempted"
-        error = AccessError(msg, code=Code.ACCESS_BREAKER)
-        error.attempts = 0
-        self._outcomes.count(found, error)
-        self._report_counted()
-
-    def _report_counted(self) -> None:
-        if self._on_counted is not None:
-            self._on_counted(self._outcomes.metrics.found)

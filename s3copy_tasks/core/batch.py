@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from s3copy_tasks.core.job import EffectiveJob, EntryId
+from s3copy_tasks.core.queue import Queue
 from s3copy_tasks.errors import Code, ConfigError
 
 _LABEL_PREFIX_CHARACTERS_MAX = 100
@@ -102,7 +103,7 @@ def make_plan_id(job: EffectiveJob, batches: Sequence[Sequence[KeyRange]]) -> st
 
 
 def make_label(number: int, of: int, ranges: tuple[KeyRange, ...], job: EffectiveJob) -> str:
-    """Name a batch by its number, from 1, and its first entry or file; "+n" means n others."""
+    """Name a batch by its number, from 1, and its first entry or file, or its queue; "+n" means n others."""
     entries = list(dict.fromkeys((r.entry, r.file) for r in ranges))
     first = _name_range(ranges[0], job)
     if len(first) > _LABEL_PREFIX_CHARACTERS_MAX:
@@ -114,6 +115,8 @@ def make_label(number: int, of: int, ranges: tuple[KeyRange, ...], job: Effectiv
 def _name_range(key_range: KeyRange, job: EffectiveJob) -> str:
     if key_range.file is not None and job.key_list is not None:
         return job.key_list.files[key_range.file].key
+    if isinstance(job.keys_from, Queue):
+        return job.keys_from.name
     if key_range.entry is None:
         return "objects"
     return job.prefixes[key_range.entry].source or "(whole bucket)"

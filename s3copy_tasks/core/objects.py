@@ -139,6 +139,8 @@ class SkipReason(StrEnum):
     ARCHIVED = "archived"
     OUT_OF_SCOPE = "out_of_scope"
     """A list names it, and it is below no prefix of the job."""
+    REMOVAL_EVENT = "removal_event"
+    """A message of a queue says that the object was removed: nothing is copied."""
     FOLDER_MARKER = "folder_marker"
     """The object whose key equals the source prefix, if its copy would have an empty key."""
     DRY_RUN = "dry_run"
@@ -151,6 +153,7 @@ LEFT_OUT = frozenset(
         SkipReason.NOT_INCLUDED,
         SkipReason.NOT_MODIFIED_SINCE,
         SkipReason.OUT_OF_SCOPE,
+        SkipReason.REMOVAL_EVENT,
     }
 )
 """Reasons that exclude an object from a job, whatever the destination has."""

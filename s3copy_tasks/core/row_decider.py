@@ -62,6 +62,20 @@ class RowDecider:
             return self._decide(row, file, entry, key, reason)
         return self._name(row, file, entry, suffix, key)
 
+    def skip(
+        self, row: Row, file: int, reason: SkipReason, entry: EntryId = None, key: str = _NOWHERE
+    ) -> Decided:
+        """Return a row's object as one that needs no copy, whatever it is.
+
+        Args:
+            row: names the object.
+            file: its index in the list.
+            reason: why.
+            entry: that the object belongs to, as `decide` says, like the next one.
+            key: of the destination.
+        """
+        return self._decide(row, file, entry, key, reason)
+
     def _find_entry(self, row: Row) -> tuple[int, str, str] | None:
         """Return the entry of a row, its key below that prefix, and the key of the copy: the longest wins."""
         key = row.key

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from s3copy_tasks.core.decide import build_filter
 from s3copy_tasks.core.job import list_entries
+from s3copy_tasks.core.queue import Queue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,7 +127,8 @@ class EarlierUploads:
 
         `THIS_RUN` also requires that one of `find_sources` exists: another job may write there, too. An
         upload from the second of the run's start may be older, so it is not taken as this run's. If entries
-        share a destination, another batch may be writing the key now, so the owner is unknown.
+        share a destination, another batch may be writing the key now, so the owner is unknown. With a queue
+        that is always so: any batch may have received the event.
         """
         started = self._job.run_started
         if started is None or _second(upload.initiated) <= _second(started):
@@ -134,6 +136,8 @@ class EarlierUploads:
         is_named = self._initiator is not None and upload.initiator is not None
         if is_named and upload.initiator != self._initiator:
             return UploadOwner.OTHERS
+        if isinstance(self._job.keys_from, Queue):
+            return UploadOwner.UNKNOWN if self._writers(upload.key) else UploadOwner.OTHERS
         writing = self._find_writing(upload.key)
         if not writing:
             return UploadOwner.OTHERS

@@ -14,6 +14,7 @@ from s3copy_tasks.plan.kept import KeptDecisions
 from s3copy_tasks.plan.key_source import open_key_source
 from s3copy_tasks.plan.listing import WHOLE, Listing
 from s3copy_tasks.plan.plan_results import PlanResults
+from s3copy_tasks.plan.queue_planning import plan_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,8 @@ def plan_job(
         ConfigError: two sources would be written to one destination key, or a list has invalid rows.
         CopyError: a listing failed, a list can't be read, or results can't be written.
     """
+    if stores.queue is not None:
+        return plan_messages(job, stores.queue, batches_max=batches_max)
     sender = sender or Sender(job.transfer.in_flight)
     sides = pace_stores(stores, sender, source_behind_seconds=job.source_behind_seconds)
     source = _open_source(job, sides, ahead, retried=retried)
