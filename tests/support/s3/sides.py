@@ -85,7 +85,7 @@ class Sides:
 
     def connected(self, job: EffectiveJob) -> connections.Sides:
         """Return both sides; jobs to the same places share them, because a session takes half a second."""
-        places = (job.source, job.destination, job.keys_from and job.keys_from.location, job.results)
+        places = (job.source, job.destination, job.keys_from, job.results)
         if places not in self._connected:
             self._connected[places] = connections.Sides.from_job(job)
         return self._connected[places]
@@ -101,7 +101,10 @@ class Sides:
 
     def run(self, job: EffectiveJob, *, limits: Limits | None = None) -> TransferMetrics:
         """Check, plan and copy, as a Dag does."""
-        job = self.preflight(job).job
+        return self.copy_all(self.preflight(job).job, limits=limits)
+
+    def copy_all(self, job: EffectiveJob, *, limits: Limits | None = None) -> TransferMetrics:
+        """Plan and copy."""
         plan, start = self.plan(job), now()
         metrics_by_batch = {}
         for batch in plan.batches:
