@@ -34,6 +34,7 @@ class Code(StrEnum):
     NOT_S3 = "ListingNotS3"
     NOT_SORTED = "ListingNotSorted"
     NOTHING_FOUND = "NothingFound"
+    NOTHING_IN_SCOPE = "NothingInScope"
     NOT_DELETED = "NotDeleted"
     NOT_PROVEN = "DeleteNotProven"
     PLAN_FAILED = "PlanFailed"

@@ -89,11 +89,28 @@ class DeletionsReport(DeletionCounts):
     results: str | None
 
 
+class QueueReport(TypedDict):
+    """What became of the messages of the queue that names the keys of a run.
+
+    `waiting` is approximate: how many could be received when the run was planned. Received = deleted + left;
+    what is left comes again. `oldest_seconds` is the age of the oldest one when it was received; None if none
+    was. `at_least` says that an attempt was lost, and with it its counts, of messages and of objects.
+    """
+
+    waiting: int
+    received: int
+    deleted: int
+    left: int
+    oldest_seconds: float | None
+    at_least: bool
+
+
 class RunReport(OperationMetrics):
     """The metrics of a run, and what ran; job and digest are None if they are not known.
 
     `results` is the address of the folder with a row for each object; None if none were written.
-    `deletions` is None for a job that is not a mirror, and if the plan failed.
+    `deletions` is None for a job that is not a mirror, `queue` for a job whose keys no queue names, and both
+    if the plan failed.
     """
 
     job: str | None
@@ -101,6 +118,7 @@ class RunReport(OperationMetrics):
     dry_run: bool
     results: str | None
     deletions: DeletionsReport | None
+    queue: QueueReport | None
 
 
 class EntryReport(Counts):

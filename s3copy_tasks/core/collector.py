@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from s3copy_tasks.core.entry_counts import EntryCounts
 from s3copy_tasks.core.job import entry_number
-from s3copy_tasks.core.metrics import COUNTS, FAILURES_KEPT, Errors, Failure, TransferMetrics, sum_metrics
+from s3copy_tasks.core.metrics import FAILURES_KEPT, Failure, TransferMetrics, sum_metrics
+from s3copy_tasks.core.queue import MessageCounts, add_messages
 from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.errors import Code
 
@@ -44,35 +46,6 @@ class SoFar:
     failed: int
     bytes: int
     seconds: float
-
-
-_FATES = ("files_copied_successfully", "files_failed", "files_vanished", "files_unknown")
-
-
-@dataclass(slots=True)
-class _Part:
-    """What was counted for one entry."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    skipped: Counter[SkipReason] = field(default_factory=Counter)
-    by_code: Counter[str] = field(default_factory=Counter)
-    transient: int = 0
-    unplanned: int = 0
-    requests: Requests = field(default_factory=Requests)
-
-    @property
-    def found(self) -> int:
-        return self.skipped.total() + sum(self.counts[fate] for fate in _FATES)
-
-    def metrics(self) -> TransferMetrics:
-        counts: dict[str, Any] = {name: self.counts[name] for name in COUNTS if name != "total_files_found"}
-        return TransferMetrics(
-            total_files_found=self.found,
-            files_skipped=dict(sorted(self.skipped.items())),
-            errors_encountered=Errors(by_code=dict(sorted(self.by_code.items())), transient=self.transient),
-            requests=self.requests,
-            **counts,
-        )
 
 
 class MetricsCollector:
@@ -110,10 +83,11 @@ class MetricsCollector:
         with self._lock:
             self._operation_id = operation_id
             self._start = self._clock()
-            self._parts: defaultdict[int, _Part] = defaultdict(_Part)
+            self._parts: defaultdict[int, EntryCounts] = defaultdict(EntryCounts)
             self._found = 0
             self._first: list[Failure] = []
             self._requests = Requests()
+            self._messages: MessageCounts | None = None
 
     def record_file_success(
         self,
@@ -206,6 +180,12 @@ class MetricsCollector:
             self._started()
             self._requests += sent
 
+    def record_messages(self, counts: MessageCounts) -> None:
+        """Add what became of messages of the queue that names the keys."""
+        with self._lock:
+            self._started()
+            self._messages = add_messages(self._messages, counts)
+
     def record_skip(self, reason: SkipReason, entry: EntryId = None) -> None:
         """Count an object that needs no copy."""
         with self._lock:
@@ -260,6 +240,7 @@ class MetricsCollector:
                     whole.errors_encountered, first=tuple(sorted(self._first)[:FAILURES_KEPT])
                 ),
                 requests=self._requests,
+                messages=self._messages,
                 entries=entries,
             )
 
@@ -274,7 +255,7 @@ class MetricsCollector:
             counts = dict(planned)
             for number in self._parts:
                 counts.setdefault(None if number < 0 else number, 0)
-            parts = {entry: self._parts.get(entry_number(entry), _Part()) for entry in counts}
+            parts = {entry: self._parts.get(entry_number(entry), EntryCounts()) for entry in counts}
             return {entry: max(counts[entry] + one.unplanned - one.found, 0) for entry, one in parts.items()}
 
     def finish_operation(self) -> OperationMetrics:
@@ -287,7 +268,7 @@ class MetricsCollector:
             raise RuntimeError(msg)
         return self._start
 
-    def _part(self, number: int) -> _Part:
+    def _part(self, number: int) -> EntryCounts:
         self._started()
         return self._parts[number]
 

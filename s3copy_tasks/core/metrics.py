@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from s3copy_tasks.core.job import entry_number
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.queue import MessageCounts, add_messages
 from s3copy_tasks.core.request_counts import Requests, add_counts
 from s3copy_tasks.core.text import printable
 
@@ -111,6 +112,7 @@ class TransferMetrics:
         total_bytes_transferred: bytes of the copied objects.
         errors_encountered: why objects failed or are unknown.
         requests: sent by the plan and the batches.
+        messages: of the queue that names the keys; None for a job that has none.
         entries: the part of each entry by its number, -1 for the job's `objects`. A part names no failures,
             and has no latencies and no entries.
 
@@ -141,6 +143,7 @@ class TransferMetrics:
     total_bytes_transferred: int = 0
     errors_encountered: Errors = field(default_factory=Errors)
     requests: Requests = field(default_factory=Requests)
+    messages: MessageCounts | None = None
     entries: Mapping[int, TransferMetrics] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -187,6 +190,7 @@ class TransferMetrics:
             files_skipped=add_counts(self.files_skipped, other.files_skipped),
             errors_encountered=self.errors_encountered + other.errors_encountered,
             requests=self.requests + other.requests,
+            messages=add_messages(self.messages, other.messages),
             entries=_merge(self.entries, other.entries),
             **counts,
         )

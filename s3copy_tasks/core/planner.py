@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.job import EffectiveJob, EntryId
     from s3copy_tasks.core.objects import Decision
+    from s3copy_tasks.core.queue import QueueState
 
 T = TypeVar("T")
 BATCHES_MAX = 500
@@ -34,10 +35,12 @@ class Plan:
     Attributes:
         batches: at most 500.
         entries: the totals of each entry, in the job's order.
+        queue: what the queue had that names the keys, of which nothing was received; None if there is none.
     """
 
     batches: tuple[Batch, ...]
     entries: tuple[EntryPlan, ...]
+    queue: QueueState | None = None
 
     @property
     def outside(self) -> Counter[SkipReason]:

@@ -136,6 +136,48 @@ class Received:
     sent: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageCounts:
+    """What became of the messages of a queue in a run, or in a part of it. `a + b` adds up.
+
+    Attributes:
+        waiting: could be received when the run was planned; SQS counts them approximately.
+        received: were received; one that comes again in the same batch counts once.
+        deleted: of these, the ones whose objects were all settled.
+        oldest_seconds: age of the oldest one when it was received; None if none was received.
+        outside: first key that is below no prefix of the job; empty if there was none.
+        at_least: an attempt was lost, and with it the counts of what it received and deleted.
+    """
+
+    waiting: int = 0
+    received: int = 0
+    deleted: int = 0
+    oldest_seconds: float | None = None
+    outside: str = ""
+    at_least: bool = False
+
+    def __add__(self, other: MessageCounts) -> MessageCounts:
+        ages = [one for one in (self.oldest_seconds, other.oldest_seconds) if one is not None]
+        return MessageCounts(
+            waiting=self.waiting + other.waiting,
+            received=self.received + other.received,
+            deleted=self.deleted + other.deleted,
+            oldest_seconds=max(ages, default=None),
+            outside=min(filter(None, (self.outside, other.outside)), default=""),
+            at_least=self.at_least or other.at_least,
+        )
+
+    @property
+    def left(self) -> int:
+        """Were received, and come again: something of them failed, or is not known."""
+        return self.received - self.deleted
+
+
+def add_messages(left: MessageCounts | None, right: MessageCounts | None) -> MessageCounts | None:
+    """Return the sum of what parts of a run have counted; None if neither has a queue."""
+    return left + right if left and right else left or right
+
+
 class MessageQueue(Protocol):
     """A queue; safe to use from many threads. Each method makes one request, or one for each ten handles."""
 

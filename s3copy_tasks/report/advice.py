@@ -42,6 +42,10 @@ _NOTHING = (
     "Check the prefixes in the config, and that the data has arrived; if they may be empty, set "
     f"`on_empty: succeed`. Then {_FROM_PREFLIGHT}."
 )
+_SCOPE = (
+    "Check the prefixes in the config, or let the bucket notify the queue of these prefixes only. The "
+    "messages are still in the queue: the next run receives them."
+)
 _LIST = f"Fix the list, or `from` in the config, as the error says. Then {_FROM_PREFLIGHT}."
 _LIST_CHANGED = (
     f"The run reads the list as it was at the start. When the list is complete, {_FROM_PREFLIGHT}."
@@ -108,6 +112,7 @@ _ADVICE = {
     Code.LIST_CHANGED: _LIST_CHANGED,
     Code.LIST_TOO_OLD: _LIST_OLD,
     Code.NOTHING_FOUND: _NOTHING,
+    Code.NOTHING_IN_SCOPE: _SCOPE,
     Code.NOT_DELETED: _NOT_DELETED,
     Code.NOT_PROVEN: _NOT_PROVEN,
     Code.PLAN_MISMATCH: _MISMATCH,

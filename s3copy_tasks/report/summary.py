@@ -10,10 +10,12 @@ from s3copy_tasks.core.estimate import EntryPlan, make_entry_plans
 from s3copy_tasks.core.job import entry_number
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, sum_metrics
 from s3copy_tasks.core.objects import LEFT_OUT, SkipReason
+from s3copy_tasks.core.queue import MessageCounts, Queue
 from s3copy_tasks.core.request_counts import Requests, Tally
 from s3copy_tasks.core.results_folder import find_results_folder
 from s3copy_tasks.errors import Code, CopyError
 from s3copy_tasks.report.deletions import judge_deletions
+from s3copy_tasks.report.messages import find_nothing_in_scope, report_messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.planner import Plan
     from s3copy_tasks.interfaces import BatchReport, DeletionsReport, EntryReport, RunDetails, RunReport
+
+_RUN_AGAIN = "run again to copy what is missing"
+_COMES_AGAIN = "what it received and did not delete comes again, in the next run"
 
 
 def outside_metrics(
@@ -45,9 +50,11 @@ def outside_metrics(
     parts = {
         number: replace(part, requests=shares.get(number, Requests())) for number, part in entries.items()
     }
+    queue = plan.queue
     return replace(
         sum_metrics(parts.values()),
         operation_id=job.run_id,
+        messages=None if queue is None else MessageCounts(waiting=queue.waiting),
         start_time=start,
         end_time=max(start, end),  # a clock may be set back
         requests=sent.requests(),
@@ -78,21 +85,18 @@ def run_metrics(
         metrics_by_batch: by batch id; if one is missing, its objects are unknown, never copied.
     """
     whole = sum_metrics([outside, *(batch_metrics(job, batch, metrics_by_batch) for batch in batches)])
-    return replace(whole, errors_encountered=whole.errors_encountered + _find_no_object(job, whole))
+    missing = _find_no_object(job, whole) + find_nothing_in_scope(job, whole)
+    return replace(whole, errors_encountered=whole.errors_encountered + missing)
 
 
 def _find_no_object(job: EffectiveJob, metrics: TransferMetrics) -> Errors:
     """Return the error of a list none of whose objects exists: most likely it is read in a wrong way."""
     left_out = sum(metrics.files_skipped.get(reason, 0) for reason in LEFT_OUT)
     gone = metrics.files_vanished
-    if (
-        job.keys_from is None
-        or job.on_empty != "fail"
-        or not 0 < gone == metrics.total_files_found - left_out
-    ):
+    if job.key_list is None or job.on_empty != "fail" or not 0 < gone == metrics.total_files_found - left_out:
         return Errors()
     msg = (
-        f"{job.source} has none of the {gone} objects that {job.keys_from} names. Check `from.keys` and "
+        f"{job.source} has none of the {gone} objects that {job.key_list} names. Check `from.keys` and "
         "`from.columns`, and that the data has arrived"
     )
     failure = Failure.of(entry=None, key="(list)", code=Code.NOTHING_FOUND, message=msg, attempts=0)
@@ -114,19 +118,22 @@ def batch_metrics(
 
 
 def _lost(job: EffectiveJob, batch: Batch) -> TransferMetrics:
+    """Return the metrics of a batch that reported nothing; which objects a queue gave it nobody knows."""
+    has_queue = isinstance(job.keys_from, Queue)
     failure = Failure.of(
         entry=batch.ranges[0].entry,
         key=f"(batch {batch.label})",
         code=Code.BATCH_LOST,
-        message="its task ended and reported nothing; run again to copy what is missing",
+        message=f"its task ended and reported nothing; {_COMES_AGAIN if has_queue else _RUN_AGAIN}",
         attempts=0,
     )
     return TransferMetrics(
         operation_id=job.run_id,
         total_files_found=batch.found,
         files_unknown=batch.found,
-        errors_encountered=Errors(by_code={Code.BATCH_LOST: batch.found}, first=(failure,)),
+        errors_encountered=Errors(by_code={Code.BATCH_LOST: max(batch.found, 1)}, first=(failure,)),
         requests=Requests(at_least=True),
+        messages=MessageCounts(at_least=True) if has_queue else None,
         entries={entry_number(entry): _unknown(objects) for entry, objects in batch.found_by_entry.items()},
     )
 
@@ -197,6 +204,7 @@ def report(
         "dry_run": dry_run,
         "results": results,
         "deletions": deletions,
+        "queue": None if metrics.messages is None else report_messages(metrics.messages),
     }
 
 

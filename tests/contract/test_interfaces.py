@@ -18,7 +18,14 @@ from s3copy_tasks import (
     S3CopyOperatorInterface,
     S3CrossAccountCopyOperator,
 )
-from s3copy_tasks.interfaces import CopyResult, DeletionsReport, GroupDeletions, ListedObject, RunReport
+from s3copy_tasks.interfaces import (
+    CopyResult,
+    DeletionsReport,
+    GroupDeletions,
+    ListedObject,
+    QueueReport,
+    RunReport,
+)
 
 REQUIRED = inspect.Parameter.empty
 OPERATOR_METHODS: dict[str, list[str]] = {
@@ -178,6 +185,19 @@ def test_what_a_mirror_reports() -> None:
     assert get_type_hints(RunReport)["deletions"] == DeletionsReport | None
     assert get_type_hints(GroupDeletions) == {**counts, "destination": str}
     assert get_type_hints(DeletionsReport) == counts | more
+
+
+def test_what_a_queue_reports() -> None:
+    """The keys are promised; None for a run whose keys no queue names."""
+    assert get_type_hints(RunReport)["queue"] == QueueReport | None
+    assert get_type_hints(QueueReport) == {
+        "waiting": int,
+        "received": int,
+        "deleted": int,
+        "left": int,
+        "oldest_seconds": float | None,
+        "at_least": bool,
+    }
 
 
 @pytest.mark.parametrize("name", s3copy_tasks.__all__)

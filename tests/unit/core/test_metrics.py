@@ -17,6 +17,7 @@ from s3copy_tasks.core.bottleneck import Bottleneck
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.metrics import Errors, Failure, TransferMetrics, sum_metrics
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.queue import MessageCounts
 from s3copy_tasks.core.request_counts import Kind, Requests, Tally
 from s3copy_tasks.core.text import printable
 from tests.support.s3.memory import DAY_ONE, Clock
@@ -46,6 +47,17 @@ REQUESTS = st.builds(
 )
 
 
+MESSAGES = st.builds(
+    MessageCounts,
+    waiting=COUNTS,
+    received=COUNTS,
+    deleted=COUNTS,
+    oldest_seconds=st.none() | st.integers(0, 10**6).map(float),
+    outside=st.sampled_from(["", "in/a", "in/b"]),
+    at_least=st.booleans(),
+)
+
+
 @st.composite
 def metrics(draw: st.DrawFn, *, depth: int = 1) -> TransferMetrics:
     """Any valid metrics of the operation "op", or the zero."""
@@ -65,6 +77,7 @@ def metrics(draw: st.DrawFn, *, depth: int = 1) -> TransferMetrics:
         files_verified=draw(st.integers(0, fates["files_copied_successfully"])),
         files_mismatched=draw(st.integers(0, fates["files_failed"])),
         requests=draw(REQUESTS),
+        messages=draw(st.none() | MESSAGES),
         files_ambiguous=draw(st.integers(0, fates["files_copied_successfully"])),
         total_bytes_transferred=draw(COUNTS),
         files_skipped=dict(sorted(skipped.items())),

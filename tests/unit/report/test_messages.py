@@ -1,0 +1,91 @@
+"""What a run reports of the queue that names its keys."""
+
+from __future__ import annotations
+
+from s3copy_tasks.core.batch import Batch, KeyRange
+from s3copy_tasks.core.job import PrefixEntry
+from s3copy_tasks.core.location import Location
+from s3copy_tasks.core.metrics import TransferMetrics
+from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.planner import Plan
+from s3copy_tasks.core.queue import MessageCounts, Queue, QueueState
+from s3copy_tasks.report.summary import details, outside_metrics, run_metrics, verdict
+from tests.support.builders.bench import SOURCE, make_job
+from tests.support.s3.memory import DAY_ONE
+
+QUEUE = Queue(
+    url="https://sqs.us-west-2.amazonaws.com/111122223333/created", location=Location(bucket=SOURCE)
+)
+JOB = make_job(keys_from=QUEUE)
+ONE = KeyRange(entry=None, after=None, through=0, found=0, objects=0, bytes=0)
+FIRST, SECOND = (Batch(id=n, of=2, plan_id="p", label=f"{n + 1}/2 created", ranges=(ONE,)) for n in range(2))
+PLAN = Plan(batches=(FIRST, SECOND), entries=(), queue=QueueState(waiting=412))
+OUTSIDE = outside_metrics(JOB, PLAN, DAY_ONE, DAY_ONE)
+
+
+def copied(count: int, messages: MessageCounts, **skipped: int) -> TransferMetrics:
+    skips = {SkipReason(reason): number for reason, number in skipped.items()}
+    found = count + sum(skips.values())
+    return TransferMetrics(
+        total_files_found=found, files_copied_successfully=count, files_skipped=skips, messages=messages
+    )
+
+
+def test_messages_add_up() -> None:
+    """A run reports what waited at its plan, and what its batches received and deleted; the rest is left."""
+    by_batch = {
+        0: copied(3, MessageCounts(received=3, deleted=3, oldest_seconds=60.0)),
+        1: copied(1, MessageCounts(received=2, deleted=1, oldest_seconds=10_800.0004)),
+    }
+    metrics = run_metrics(JOB, OUTSIDE, PLAN.batches, by_batch)
+    assert details(JOB, metrics, PLAN.batches, by_batch)["queue"] == {
+        "waiting": 412,
+        "received": 5,
+        "deleted": 4,
+        "left": 1,
+        "oldest_seconds": 10_800.0,
+        "at_least": False,
+    }
+
+
+def test_no_queue() -> None:
+    """A job whose keys no queue names reports no messages."""
+    job, plan = make_job(), Plan(batches=(), entries=())
+    metrics = run_metrics(job, outside_metrics(job, plan, DAY_ONE, DAY_ONE), (), {})
+    assert details(job, metrics, (), {})["queue"] is None
+
+
+def test_lost_batch() -> None:
+    """A batch that reported nothing fails the run and is named, with no object: its numbers are not known."""
+    by_batch = {0: copied(3, MessageCounts(received=3, deleted=3))}
+    metrics = run_metrics(JOB, OUTSIDE, PLAN.batches, by_batch)
+    assert (metrics.total_files_found, metrics.files_unknown) == (3, 0)
+    assert metrics.errors_encountered.by_code == {"BatchLost": 1}
+    assert "2/2 created" in metrics.errors_encountered.first[0].key
+    assert metrics.messages is not None
+    assert metrics.messages.at_least
+    assert verdict(metrics, max_failed_objects=1_000) is not None
+
+
+def test_nothing_in_scope() -> None:
+    """A run whose objects were all out of scope fails, and names the first key and the prefixes."""
+    job = make_job(keys_from=QUEUE, prefixes=(PrefixEntry(source="typo/", destination="out/"),))
+    by_batch = {
+        0: copied(0, MessageCounts(received=2, outside="in/b"), out_of_scope=2),
+        1: copied(0, MessageCounts(received=1, outside="in/a"), out_of_scope=1),
+    }
+    metrics = run_metrics(job, OUTSIDE, PLAN.batches, by_batch)
+    assert metrics.errors_encountered.by_code == {"NothingInScope": 1}
+    message = metrics.errors_encountered.first[0].message
+    assert "none of the 3 objects" in message
+    assert "'typo/'" in message
+    assert "'in/a'" in message
+    assert verdict(metrics, max_failed_objects=1_000) is not None
+
+
+def test_something_in_scope() -> None:
+    """One object in scope is enough, and so are no messages at all."""
+    one = {0: copied(1, MessageCounts(received=2, deleted=2, outside="x"), out_of_scope=1)}
+    for by_batch in (one, {0: copied(0, MessageCounts())}):
+        metrics = run_metrics(JOB, OUTSIDE, (FIRST,), by_batch)
+        assert verdict(metrics, max_failed_objects=0) is None
