@@ -16,6 +16,7 @@ from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.plan.delete_planning import plan_deletes
 from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.preflight.apart import explain_two_servers
+from s3copy_tasks.report.messages import describe_waiting
 from s3copy_tasks.report.tables import plan_as_dict, plan_table, title
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def plan(options: argparse.Namespace) -> int:
         return FAILED if is_bad else DONE
     console = make_console()
     console.print(title(plain))
-    if not (deletions and deletions["delete_folder"]):
+    if plain["queue"] is not None:
+        console.print(f"{describe_waiting(plain['queue'])}; none was received")
+    elif not (deletions and deletions["delete_folder"]):
         console.print(plan_table(plain, console.width))
         if not plain["to_copy"] + plain["to_compare"] + plain["failing"]:
             console.print("nothing to copy")

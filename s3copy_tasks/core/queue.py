@@ -191,6 +191,9 @@ class MessageQueue(Protocol):
     def receive(self, *, wait_seconds: int, hidden_seconds: int) -> Sequence[Received]:
         """Return up to ten messages, which no one else receives for `hidden_seconds`."""
 
+    def try_receive(self) -> None:
+        """Ask for no message at all, which needs the same permission as to receive one."""
+
     def delete(self, handles: Sequence[str]) -> Sequence[str]:
         """Delete messages; return the handles of those that were not deleted."""
 

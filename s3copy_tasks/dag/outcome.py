@@ -15,7 +15,7 @@ from s3copy_tasks.report import events
 from s3copy_tasks.report.summary import verdict, without_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from airflow.sdk import Context
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.engine.sender import Sender
     from s3copy_tasks.interfaces import RunDetails, RunReport
+
+_NOT_RETRIED = (
+    "This batch is not retried, because it has deleted messages; what is left comes again by the queue"
+)
 
 
 @contextmanager
@@ -41,6 +45,29 @@ def airflow_errors() -> Iterator[None]:
         raise
     except CopyError as error:
         raise AirflowFailException(str(error)) from None
+
+
+@contextmanager
+def no_retry_once_settled(metrics: Callable[[], TransferMetrics]) -> Iterator[None]:
+    """Let Airflow not retry a batch that has deleted messages of a queue: no other attempt can count them.
+
+    What it has not settled comes again by the queue, in another batch or another run.
+
+    Args:
+        metrics: returns those of the batch.
+
+    Raises:
+        AirflowFailException: in place of an error that Airflow would retry.
+    """
+    try:
+        yield
+    except AirflowFailException:
+        raise
+    except Exception as error:
+        messages = metrics().messages
+        if messages is None or not messages.deleted:
+            raise
+        raise AirflowFailException(f"{type(error).__name__}: {error}. {_NOT_RETRIED}") from None
 
 
 def will_retry(error: BaseException, context: Context) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.key_list import KeyList
     from s3copy_tasks.core.objects import S3Object
+    from s3copy_tasks.core.queue import QueueState
     from s3copy_tasks.engine.sender import Sender
     from s3copy_tasks.s3.connections import Sides
 
@@ -26,15 +27,17 @@ _CHECK = "Check its address, and that it has been written"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundList:
-    """The result of a search for the files of a list.
+    """The result of a search for the files of a list, or for the queue that a job has instead.
 
     Attributes:
         job: with the files of its list.
-        remarks: on the list, in words; not errors.
+        remarks: on the list or the queue, in words; not errors.
+        queue: what the queue has, of which nothing was received; None if there is none.
     """
 
     job: EffectiveJob
     remarks: tuple[str, ...] = ()
+    queue: QueueState | None = None
 
 
 def find_list(

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from s3copy_tasks.core.abilities import Abilities
 from s3copy_tasks.core.job import Overwrite
 from s3copy_tasks.core.mirror_group import find_deleted
+from s3copy_tasks.core.queue import Queue
 from s3copy_tasks.engine.sender import make_sender
 from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError
 from s3copy_tasks.preflight.apart import explain_two_servers, is_aws
 from s3copy_tasks.preflight.checks import SIDES, Checks
 from s3copy_tasks.preflight.mirror_checks import MirrorChecks, may_delete
+from s3copy_tasks.preflight.queue_proof import QueueProof
 from s3copy_tasks.preflight.read_proofs import ListedProof, Readable, ReadProof, RowProof
 from s3copy_tasks.preflight.write_checks import WriteChecks, name_unused_key
 from s3copy_tasks.s3.negotiation import guessing
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from s3copy_tasks.core.job import EffectiveJob, ObjectEntry, PrefixEntry
     from s3copy_tasks.core.pages import FirstPages
+    from s3copy_tasks.core.queue import QueueState
+    from s3copy_tasks.engine.sender import Sender
     from s3copy_tasks.s3.connections import Sides
 
 _CLOCKS = (
@@ -41,13 +45,15 @@ class Preflight:
             what its mirror needs to know of the destination.
         not_proven: what could not be checked, or is not as on S3, in words; not an error.
         relay: why the bytes go through this worker, and what would avoid it; None if S3 copies.
-        on_list: remarks on the list, in words; not errors.
+        on_list: remarks on the list or the queue, in words; not errors.
+        queue: what the queue has, of which nothing was received; None if there is none.
     """
 
     job: EffectiveJob
     not_proven: tuple[str, ...]
     relay: str | None = None
     on_list: tuple[str, ...] = ()
+    queue: QueueState | None = None
 
 
 class _OtherChecks(NamedTuple):
@@ -83,7 +89,7 @@ def preflight(
     sender = make_sender(job.transfer)
     checks = Checks(job, sides, sender)
     others = _OtherChecks(WriteChecks(job, sides, sender), MirrorChecks(job, sides, sender))
-    proof: ReadProof = ListedProof(job, checks) if job.keys_from is None else RowProof(job, sides, sender)
+    proof = _open_proof(job, sides, sender, checks)
     clients = sides.source.negotiator, sides.destination.negotiator
     more = [manager.negotiator for manager in (sides.lists, sides.results) if manager is not None]
     with guessing(*clients, *more), ThreadPoolExecutor(job.transfer.in_flight) as pool:
@@ -109,7 +115,16 @@ def preflight(
         proven = replace(proven, source_behind_seconds=checks.source_behind_seconds)
         relay += f"\n{_CLOCKS.format(seconds=checks.source_behind_seconds)}"
     not_proven = tuple(dict.fromkeys([*unproven, *checks.not_proven, *others.mirroring.not_proven]))
-    return Preflight(job=proven, not_proven=not_proven, relay=relay, on_list=proof.found.remarks)
+    found = proof.found
+    return Preflight(job=proven, not_proven=not_proven, relay=relay, on_list=found.remarks, queue=found.queue)
+
+
+def _open_proof(job: EffectiveJob, sides: Sides, sender: Sender, checks: Checks) -> ReadProof:
+    """Return what proves that the job may read what it copies."""
+    queue = sides.stores.queue
+    if isinstance(job.keys_from, Queue) and queue is not None:
+        return QueueProof(job, job.keys_from, queue, checks)
+    return ListedProof(job, checks) if job.keys_from is None else RowProof(job, sides, sender)
 
 
 def _check_rest(

@@ -1,4 +1,7 @@
-"""Which reads prove that a job may read what it copies: of keys that are listed, or that a list names."""
+"""Which reads prove that a job may read what it copies: of keys that are listed, or that a list names.
+
+`queue_proof.py` has those of a job whose keys a queue names.
+"""
 
 from __future__ import annotations
 
@@ -58,13 +61,13 @@ class ReadProof(Protocol):
     """Finds what proves that a job may read. Each check returns the error that it found.
 
     Attributes:
-        found: the job with the files of its list, once `find` has passed.
+        found: the job with the files of its list, and what its queue has, once `find` has passed.
     """
 
     found: FoundList
 
     def find(self) -> CopyError | None:
-        """Find the list of the job, if it has one; beside the first listings of both sides."""
+        """Find the list or the queue of the job, if it has one; beside the first listings of both sides."""
 
     def begin(self, pool: Executor) -> list[Future[CopyError | None]]:
         """Begin the checks of what names single keys, once both sides were listed."""

@@ -44,7 +44,7 @@ _NOTHING = (
 )
 _SCOPE = (
     "Check the prefixes in the config, or let the bucket notify the queue of these prefixes only. The "
-    "messages are still in the queue: the next run receives them."
+    f"messages are still in the queue. Then {_FROM_PREFLIGHT}, or wait for the next run."
 )
 _LIST = f"Fix the list, or `from` in the config, as the error says. Then {_FROM_PREFLIGHT}."
 _LIST_CHANGED = (

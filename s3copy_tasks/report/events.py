@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import Failure, TransferMetrics
     from s3copy_tasks.core.planner import Plan
+    from s3copy_tasks.core.queue import QueueState
     from s3copy_tasks.errors import CopyError
     from s3copy_tasks.interfaces import OperationMetrics
 
@@ -61,6 +62,23 @@ def list_found(job: EffectiveJob, remarks: Sequence[str]) -> None:
     )
 
 
+def queue_found(job: EffectiveJob, state: QueueState | None, remarks: Sequence[str]) -> None:
+    """Log how many messages the queue has that names the keys of a run, and remarks on it."""
+    if state is None:
+        return
+    for remark in remarks:
+        log.warning("queue", remark=remark)
+    log.info(
+        "queue found",
+        operation_id=job.run_id,
+        queue=str(job.keys_from),
+        waiting=state.waiting,
+        in_flight=state.in_flight,
+        delayed=state.delayed,
+        has_redrive=state.has_redrive,
+    )
+
+
 def preflight_passed(job: EffectiveJob, not_proven: Sequence[str], relay: str | None) -> None:
     """Log what could not be proven, why the bytes are relayed if they are, and that preflight passed."""
     for remark in not_proven:
@@ -71,7 +89,19 @@ def preflight_passed(job: EffectiveJob, not_proven: Sequence[str], relay: str | 
 
 
 def objects_discovered(job: EffectiveJob, plan: Plan) -> None:
-    """Log the result of the listings: one line for each entry of the job, and one for all."""
+    """Log the result of the listings: one line for each entry of the job, and one for all.
+
+    Where a queue names the keys, nothing is known of them yet: the line has the messages instead.
+    """
+    if plan.queue is not None:
+        log.info(
+            "messages waiting",
+            operation_id=job.run_id,
+            waiting=plan.queue.waiting,
+            in_flight=plan.queue.in_flight,
+            batches=len(plan.batches),
+        )
+        return
     for entry in plan.entries:
         log.info(
             "entry planned",

@@ -19,6 +19,7 @@ from s3copy_tasks.report.deletion_words import (
     explain_failed_deletes,
     summarize_deletes,
 )
+from s3copy_tasks.report.messages import count_messages, count_waiting, describe_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,7 +91,9 @@ def describe_success(run: Run, metrics: Mapping[str, Any] | None) -> Message:
     """Return the message about a run that succeeded."""
     copied = metrics["files_copied_successfully"] if metrics else 0
     words = f"{copied:,} of {_objects(metrics)} copied" if metrics and copied else "nothing to copy"
-    if metrics and metrics.get("dry_run"):
+    if metrics and metrics.get("dry_run") and metrics.get("queue"):
+        words = "dry run"  # it receives nothing
+    elif metrics and metrics.get("dry_run"):
         words = f"dry run, {metrics['files_skipped'].get('dry_run', 0):,} of {_objects(metrics)} to copy"
     deletions = metrics and metrics.get("deletions")
     deleted = summarize_deletes(deletions) if deletions else ""
@@ -122,7 +125,7 @@ def _message(
         if metrics.get("deletions"):
             facts["metrics"]["deletions"] = _shorten(metrics["deletions"])
     return Message(
-        subject=printable(f"s3copy {run.job[:_NAME_CHARACTERS_MAX]} {words}"),
+        subject=printable(f"s3copy {run.job[:_NAME_CHARACTERS_MAX]} {words}{_waiting(metrics)}"),
         text="".join(f"{printable(line)}\n" for line in lines),
         facts=facts,
     )
@@ -153,6 +156,8 @@ def _counts(metrics: Mapping[str, Any]) -> Iterator[str]:
         yield f"Results: {metrics['results']}"
     if metrics.get("deletions"):
         yield from count_deletes(metrics["deletions"])
+    if metrics.get("queue"):
+        yield from count_messages(metrics["queue"])
 
 
 def _errors(metrics: Mapping[str, Any]) -> Iterator[str]:
@@ -181,6 +186,12 @@ def _reason(metrics: Mapping[str, Any] | None) -> str:
         return deletes
     codes = ", ".join(list(metrics["errors_by_code"])[:_CODES_SHOWN])
     return f"{codes}, nothing was copied" if not metrics["files_copied_successfully"] else codes
+
+
+def _waiting(metrics: Mapping[str, Any] | None) -> str:
+    """Return how many messages of a queue wait; empty if none do, or no queue names the keys."""
+    queue = metrics.get("queue") if metrics else None
+    return f"; {describe_waiting(queue)}" if queue and count_waiting(queue) else ""
 
 
 def _objects(metrics: Mapping[str, Any]) -> str:

@@ -1,8 +1,8 @@
-"""The promised report of a queue's messages, and the error of a run that had no object in scope."""
+"""What a run reports of a queue's messages, and the error of one that had no object in scope."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.metrics import Errors, Failure
 from s3copy_tasks.core.objects import SkipReason
@@ -10,12 +10,15 @@ from s3copy_tasks.core.queue import Queue
 from s3copy_tasks.errors import Code
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.core.metrics import TransferMetrics
-    from s3copy_tasks.core.queue import MessageCounts
+    from s3copy_tasks.core.queue import MessageCounts, QueueState
     from s3copy_tasks.interfaces import QueueReport
 
 _PREFIXES_SHOWN = 3
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
 def report_messages(counts: MessageCounts) -> QueueReport:
@@ -29,6 +32,43 @@ def report_messages(counts: MessageCounts) -> QueueReport:
         "oldest_seconds": None if age is None else round(age, 3),
         "at_least": counts.at_least,
     }
+
+
+def describe_state(state: QueueState) -> dict[str, int]:
+    """Return how many messages a queue has, as plain JSON types."""
+    return {"waiting": state.waiting, "in_flight": state.in_flight, "delayed": state.delayed}
+
+
+def count_waiting(queue: Mapping[str, Any]) -> int:
+    """Return about how many messages wait, from `describe_state`; or, from a run's report, at its end.
+
+    What has come since its plan is not known then.
+    """
+    return int(max(queue["waiting"] - queue.get("deleted", 0), queue.get("left", 0)))
+
+
+def describe_waiting(queue: Mapping[str, Any]) -> str:
+    """Return the same in words, with the age of the oldest message that the run has received."""
+    waiting, age = count_waiting(queue), queue.get("oldest_seconds")
+    words = "1 message waits" if waiting == 1 else f"{waiting:,} messages wait"
+    return words if age is None or not waiting else f"{words}, the oldest for {show_age(age)}"
+
+
+def count_messages(queue: Mapping[str, Any]) -> Iterator[str]:
+    """Yield lines with the numbers of a run's messages, from `report_messages`."""
+    least, age = "at least " if queue["at_least"] else "", queue["oldest_seconds"]
+    oldest = "" if age is None else f", the oldest after {show_age(age)}"
+    yield f"Messages: {queue['waiting']:,} waited at the plan"
+    yield f"Received: {least}{queue['received']:,}{oldest}"
+    yield f"Deleted: {least}{queue['deleted']:,}; {queue['left']:,} left"
+
+
+def show_age(seconds: float) -> str:
+    """Return an age in its largest unit: `3 h`, `40 s`."""
+    for unit, length in _UNITS:
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(seconds)} s"
 
 
 def find_nothing_in_scope(job: EffectiveJob, metrics: TransferMetrics) -> Errors:

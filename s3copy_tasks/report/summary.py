@@ -118,7 +118,7 @@ def batch_metrics(
 
 
 def _lost(job: EffectiveJob, batch: Batch) -> TransferMetrics:
-    """Return the metrics of a batch that reported nothing; which objects a queue gave it nobody knows."""
+    """Return the metrics of a batch that reported nothing; the objects that a queue gave it are not known."""
     has_queue = isinstance(job.keys_from, Queue)
     failure = Failure.of(
         entry=batch.ranges[0].entry,

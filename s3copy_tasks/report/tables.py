@@ -12,6 +12,7 @@ from rich.text import Text
 
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.report.advice import make_rerun_command
+from s3copy_tasks.report.messages import describe_state, show_age
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ _ENOUGH = 10_000
 
 
 def plan_as_dict(plan: Plan, job: str) -> dict[str, Any]:
-    """Return a plan as JSON types: entries, batches and totals."""
+    """Return a plan as JSON types: entries, batches and totals; `queue` is None if none names the keys."""
     entries = [
         {
             "entry": entry.path,
@@ -58,6 +59,7 @@ def plan_as_dict(plan: Plan, job: str) -> dict[str, Any]:
         "batches": len(plan.batches),
         "cost_usd": round(sum(entry.cost_usd for entry in plan.entries), 6),
         "entries": entries,
+        "queue": None if plan.queue is None else describe_state(plan.queue),
     }
 
 
@@ -126,8 +128,8 @@ def metrics_table(report: Mapping[str, Any]) -> Table:
     for name in ("failed", "vanished", "unknown"):
         count = report[f"files_{name}"]
         table.add_row(name, Text(f"{count:,}", style="red" if count and name != "vanished" else ""))
-    if report["deletions"] is not None:
-        _add_deletions(table, report["deletions"])
+    _add_deletions(table, report["deletions"])
+    _add_messages(table, report["queue"])
     table.add_row("bytes", decimal(report["total_bytes_transferred"]))
     table.add_row("seconds", f"{seconds:,.1f}")
     if seconds:
@@ -142,8 +144,10 @@ def metrics_table(report: Mapping[str, Any]) -> Table:
     return table
 
 
-def _add_deletions(table: Table, deletions: Mapping[str, Any]) -> None:
-    """Add the rows of what a mirror deleted, and kept."""
+def _add_deletions(table: Table, deletions: Mapping[str, Any] | None) -> None:
+    """Add the rows of what a mirror deleted, and kept; none for a job that is not a mirror."""
+    if deletions is None:
+        return
     table.add_row("extraneous", f"{deletions['extraneous']:,}")
     least = "at least " if deletions["at_least"] else ""
     table.add_row("deleted", f"{least}{deletions['deleted']:,}")
@@ -156,6 +160,17 @@ def _add_deletions(table: Table, deletions: Mapping[str, Any]) -> None:
             table.add_row(f"deletes {name}", Text(f"{deletions[name]:,}", style="red"))
     for code, count in deletions["errors_by_code"].items():
         table.add_row(Text(f"error of deletes: {printable(code)}"), f"{count:,}")
+
+
+def _add_messages(table: Table, queue: Mapping[str, Any] | None) -> None:
+    """Add the rows of what became of a queue's messages; none for a job without a queue."""
+    if queue is None:
+        return
+    for name in ("waiting", "received", "deleted", "left"):
+        least = "at least " if queue["at_least"] and name != "waiting" else ""
+        table.add_row(f"messages {name}", f"{least}{queue[name]:,}")
+    if queue["oldest_seconds"] is not None:
+        table.add_row("oldest message", show_age(queue["oldest_seconds"]))
 
 
 def title(report: Mapping[str, Any]) -> Text:

@@ -15,6 +15,7 @@ from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.page.deletions import add_up_deletions
 from s3copy_tasks.dag.page.figures import Figures, parse_figures, parse_progress
+from s3copy_tasks.dag.page.messages import add_up_messages
 from s3copy_tasks.dag.page.reading import ERRORS_SHOWN, add_up, read_count, read_whole
 from s3copy_tasks.dag.page.shapes import mapping, mappings
 from s3copy_tasks.dag.xcom import METRICS, OUTSIDE, PROGRESS, REASON, VERDICT
@@ -201,6 +202,7 @@ def sum_figures(parts: Sequence[Figures]) -> Figures:
         limited_milliseconds=add_up(part.limited_milliseconds for part in parts),
         errors_by_code=add_up(part.errors_by_code for part in parts),
         errors=tuple(error for part in parts for error in part.errors)[:ERRORS_SHOWN],
+        messages=add_up_messages([part.messages for part in parts]),
         under_way=any(part.under_way for part in parts),
         reported=sum(part.reported for part in parts),
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from s3copy_tasks.dag.page.deletions import Deletions, parse_deletions
+from s3copy_tasks.dag.page.messages import Messages, parse_messages
 from s3copy_tasks.dag.page.reading import (
     read_address,
     read_count,
@@ -52,6 +53,7 @@ class Figures:
         errors: the first failures as text, with keys; a reason may have several lines.
         results: address of the folder with a row for each object; empty if there is none.
         deletions: what a mirror deleted; None for any other job, or if that is not known yet.
+        messages: of the queue that names the keys; None for any other job, or if that is not known yet.
         dry_run: whether the run only planned.
         under_way: whether these are figures so far; what a batch skips and verifies is added at its end.
         batches: of a run without a summary: how many batches it has; None if it has a summary.
@@ -85,6 +87,7 @@ class Figures:
     errors: tuple[str, ...] = ()
     results: str = ""
     deletions: Deletions | None = None
+    messages: Messages | None = None
     dry_run: bool = False
     under_way: bool = False
     batches: int | None = None
@@ -151,6 +154,7 @@ def parse_figures(value: Any) -> Figures | None:
         errors=read_texts(value.get("errors")) or read_failures(errors),
         results=read_address(value.get("results")),
         deletions=parse_deletions(value.get("deletions")),
+        messages=parse_messages(value.get("queue") or value.get("messages")),
         dry_run=value.get("dry_run") is True,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from s3copy_tasks.dag.page.reading import read_address
 from s3copy_tasks.dag.page.shapes import items, mapping, mappings, plain
 
 SCHEMA_DEFAULT = "schema default"
@@ -20,11 +21,13 @@ class Route:
         source: URI of the first entry's source.
         destination: URI of the first entry's destination.
         more: how many further entries there are.
+        queue: URL of the queue that names the keys; empty if there is none.
     """
 
     source: str
     destination: str
     more: int
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,10 @@ def find_route(config: dict[str, Any]) -> Route | None:
         f"s3://{mapping(config.get(side)).get('bucket', '')}/{first.get(side, '')}"
         for side in ("source", "destination")
     )
-    return Route(source=source, destination=destination, more=max(0, len(entries) - 1))
+    queue = mapping(config.get("from")).get("queue")
+    return Route(
+        source=source, destination=destination, more=max(0, len(entries) - 1), queue=read_address(queue)
+    )
 
 
 def find_pool(config: dict[str, Any]) -> str | None:

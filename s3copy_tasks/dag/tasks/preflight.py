@@ -58,6 +58,7 @@ def preflight(job: CopyJob, context: Context) -> dict[str, Any]:
         refuse_other_writers(job, effective)
         proven = check(effective, Sides.from_job(effective))
         events.list_found(proven.job, proven.on_list)
+        events.queue_found(proven.job, proven.queue, proven.on_list)
         events.preflight_passed(effective, proven.not_proven, proven.relay)
         return dump_job(proven.job)
 

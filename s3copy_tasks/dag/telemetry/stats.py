@@ -36,6 +36,7 @@ _COUNTED_BY = {
 }
 _DELETES = ("extraneous", "deleted", "gone", "failed", "unknown")
 _DELETES_BY = {"kept": ("kept", "reason"), "errors": ("errors_by_code", "code")}
+_MESSAGES = ("received", "deleted", "left")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
 _MEASURED = ("objects_per_second", "bytes_per_second", "cost_usd", "peak_in_flight")
 
@@ -82,6 +83,9 @@ def _counts(report: RunReport) -> Iterator[tuple[str, dict[str, str], int]]:
             yield name, {tag: _safe(value)}, count
     if report["deletions"] is not None:
         yield from _delete_counts(plain["deletions"])
+    if report["queue"] is not None:
+        for name in _MESSAGES:
+            yield f"messages.{name}", {}, plain["queue"][name]
 
 
 def _delete_counts(deletions: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str], int]]:
@@ -98,6 +102,10 @@ def _gauges(report: RunReport) -> Iterator[tuple[str, float]]:
     plain: Mapping[str, Any] = report
     for name in _MEASURED:
         yield name, plain[name]
+    if report["queue"] is not None:
+        yield "messages.waiting", report["queue"]["waiting"]
+        if report["queue"]["oldest_seconds"] is not None:
+            yield "messages.oldest_seconds", report["queue"]["oldest_seconds"]
     for name, seconds in report["latency_seconds"].items():
         if seconds is not None:
             yield f"latency_seconds.{name}", seconds

@@ -425,3 +425,11 @@ def test_lost_requests_make_the_figure_a_lower_bound(value: dict[str, Any], *, k
     figures = parse_figures({"operation_id": "op", "total_files_found": 1, **value})
     assert figures is not None
     assert figures.has_all_requests is known
+
+
+def test_the_queue_of_a_job() -> None:
+    """The page names the queue of a config that has one."""
+    url = "https://sqs.us-west-2.amazonaws.com/111122223333/created"
+    configs: list[dict[str, Any]] = [{"from": {"queue": url}}, {"source": {}}]
+    routes = map(find_route, configs)
+    assert [route.queue for route in routes if route] == [url, ""]

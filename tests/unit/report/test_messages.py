@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
 from s3copy_tasks.core.batch import Batch, KeyRange
 from s3copy_tasks.core.job import PrefixEntry
 from s3copy_tasks.core.location import Location
@@ -9,8 +15,12 @@ from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.planner import Plan
 from s3copy_tasks.core.queue import MessageCounts, Queue, QueueState
-from s3copy_tasks.report.summary import details, outside_metrics, run_metrics, verdict
+from s3copy_tasks.report import events
+from s3copy_tasks.report.message import Message, Run, describe_failure, describe_success
+from s3copy_tasks.report.summary import details, outside_metrics, report, run_metrics, verdict
+from s3copy_tasks.report.tables import metrics_table, plan_as_dict
 from tests.support.builders.bench import SOURCE, make_job
+from tests.support.builders.logs import log_lines
 from tests.support.s3.memory import DAY_ONE
 
 QUEUE = Queue(
@@ -21,6 +31,13 @@ ONE = KeyRange(entry=None, after=None, through=0, found=0, objects=0, bytes=0)
 FIRST, SECOND = (Batch(id=n, of=2, plan_id="p", label=f"{n + 1}/2 created", ranges=(ONE,)) for n in range(2))
 PLAN = Plan(batches=(FIRST, SECOND), entries=(), queue=QueueState(waiting=412))
 OUTSIDE = outside_metrics(JOB, PLAN, DAY_ONE, DAY_ONE)
+
+
+def described(**counts: Any) -> Any:
+    """Return the report of a run, with what became of its messages."""
+    return report(
+        TransferMetrics(messages=MessageCounts(**counts)), job="demo", config_digest=None, dry_run=False
+    )
 
 
 def copied(count: int, messages: MessageCounts, **skipped: int) -> TransferMetrics:
@@ -84,8 +101,74 @@ def test_nothing_in_scope() -> None:
 
 
 def test_something_in_scope() -> None:
-    """One object in scope is enough, and so are no messages at all."""
+    """One object in scope is enough, and a run without messages passes, too."""
     one = {0: copied(1, MessageCounts(received=2, deleted=2, outside="x"), out_of_scope=1)}
     for by_batch in (one, {0: copied(0, MessageCounts())}):
         metrics = run_metrics(JOB, OUTSIDE, (FIRST,), by_batch)
         assert verdict(metrics, max_failed_objects=0) is None
+
+
+RUN = Run(job="demo", run_id="manual__1", places=())
+WAITED = described(waiting=412, oldest_seconds=10_900.0, received=3, deleted=1)
+NOTHING = described()
+MESSAGES: dict[str, tuple[Message, str]] = {
+    "failed": (
+        describe_failure(RUN, WAITED | {"files_failed": 2, "total_files_found": 3}),
+        "failed: 2 of 3 objects; 411 messages wait, the oldest for 3 h",
+    ),
+    "left": (
+        describe_success(RUN, described(waiting=1, received=2, deleted=1, oldest_seconds=9.0)),
+        "succeeded: nothing to copy; 1 message waits, the oldest for 9 s",
+    ),
+    "none": (describe_success(RUN, NOTHING), "succeeded: nothing to copy"),
+    "dry run": (
+        describe_success(RUN, described(waiting=412) | {"dry_run": True}),
+        "succeeded: dry run; 412 messages wait",
+    ),
+}
+
+
+@pytest.mark.parametrize(("message", "words"), MESSAGES.values(), ids=MESSAGES)
+def test_the_subject_of_a_message(message: Message, words: str) -> None:
+    """It says how many messages wait, and how old the oldest was that the run has received."""
+    assert message.subject == f"s3copy demo {words}"
+
+
+def test_the_numbers_of_messages() -> None:
+    """The text and the table have them all; after a lost attempt they are lower bounds."""
+    run = described(waiting=412, received=300, deleted=299, oldest_seconds=120.0, at_least=True)
+    text = describe_success(RUN, run).text
+    assert "Messages: 412 waited at the plan\n" in text
+    assert "Received: at least 300, the oldest after 2 min\n" in text
+    assert "Deleted: at least 299; 1 left\n" in text
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(metrics_table(run))
+    rows = [" ".join(line.split()) for line in shown.getvalue().splitlines()]
+    first = rows.index("messages waiting 412")
+    assert rows[first + 1 : first + 5] == [
+        "messages received at least 300",
+        "messages deleted at least 299",
+        "messages left at least 1",
+        "oldest message 2 min",
+    ]
+
+
+def test_a_plan_says_how_many_messages_wait() -> None:
+    """The plan of a queue has no objects: nothing is received. A plan without a queue says so."""
+    plan = plan_as_dict(PLAN, "demo")
+    assert (plan["found"], plan["batches"]) == (0, 2)
+    assert plan["queue"] == {"waiting": 412, "in_flight": 0, "delayed": 0}
+    assert plan_as_dict(Plan(batches=(), entries=()), "demo")["queue"] is None
+
+
+def test_the_log_has_the_messages() -> None:
+    """What the queue has is logged by preflight and by the plan; the plan has no line about objects."""
+    with log_lines() as lines:
+        events.queue_found(JOB, QueueState(waiting=412, in_flight=3), ("no redrive",))
+        events.queue_found(make_job(), None, ())
+        events.objects_discovered(JOB, PLAN)
+    assert [(line["event"], line.get("waiting"), line.get("in_flight")) for line in lines] == [
+        ("queue", None, None),
+        ("queue found", 412, 3),
+        ("messages waiting", 412, 0),
+    ]
