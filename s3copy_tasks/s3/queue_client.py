@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from s3copy_tasks.errors import (
     CopyError,
     ExpiredError,
     MissingError,
+    RequestError,
     TransientError,
 )
 from s3copy_tasks.iam.denials import explain_deny, find_limiting_policy
@@ -96,6 +98,14 @@ class SqsQueue(SideSession[Any]):
             MessageSystemAttributeNames=[_RECEIVES, _SENT],
         )
         return [_read_message(message) for message in reply.get("Messages", ())]
+
+    def try_receive(self) -> None:
+        """Ask for no message at all, which needs the same permission as to receive one.
+
+        SQS refuses that for its number, once it has found that the request is allowed.
+        """
+        with suppress(RequestError):
+            self._send("receive_message", MaxNumberOfMessages=0, VisibilityTimeout=0)
 
     def delete(self, handles: Sequence[str]) -> Sequence[str]:
         """Delete messages; return the handles of those that were not deleted."""

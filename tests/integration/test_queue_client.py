@@ -50,6 +50,17 @@ def _answer(proxy: Proxy, action: str, *replies: Reply | None) -> None:
     proxy.answer = answer
 
 
+def test_what_preflight_asks_for_touches_no_message(made: EventQueue, queue: SqsQueue) -> None:
+    """A request for no message, and handles that no message has: nothing is received, hidden or deleted."""
+    made.send(["one"])
+    queue.try_receive()
+    assert queue.delete(["s3copy-preflight"]) == ["s3copy-preflight"]
+    assert queue.hide(["s3copy-preflight"], 0) == ["s3copy-preflight"]
+    assert made.state() == (1, 0)
+    (message,) = queue.receive(wait_seconds=0, hidden_seconds=60)
+    assert message.receives == 1
+
+
 def test_messages_are_received_hidden_and_deleted(made: EventQueue, queue: SqsQueue) -> None:
     """What is received is hidden from others, until it is deleted or its time is over."""
     made.send(["one", "two"])

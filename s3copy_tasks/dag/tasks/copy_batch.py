@@ -10,7 +10,6 @@ from s3copy_tasks.copy.uploads import Attempt
 from s3copy_tasks.core.batch import Batch
 from s3copy_tasks.core.collector import MetricsCollector
 from s3copy_tasks.core.job import EffectiveJob
-from s3copy_tasks.core.queue import MessageCounts, Queue
 from s3copy_tasks.dag.memory import recall_attempts
 from s3copy_tasks.dag.outcome import (
     airflow_errors,
@@ -64,9 +63,6 @@ def copy_batch(job: dict[str, Any], batch: dict[str, Any], context: Context) -> 
         uploads = earlier.uploads(effective, sides, sender)
         sent = earlier.requests(loaded.plan_id)
         attempt = Attempt(retried=is_retried(context), uploads=uploads, requests=sent)
-        if isinstance(effective.keys_from, Queue):
-            was_lost = attempt.retried and (sent is None or sent.at_least)
-            collector.record_messages(MessageCounts(at_least=was_lost))
         run_batch(effective, loaded, sides.stores, metrics=collector, attempt=attempt, sender=sender)
     with no_retry_once_settled(collector.metrics):
         judge(collector.metrics(), effective.max_failed_objects)

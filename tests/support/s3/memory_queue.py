@@ -98,6 +98,9 @@ class MemoryQueue:
                 found = self._receive(hidden_seconds)
             return found
 
+    def try_receive(self) -> None:
+        self._request("receive")
+
     def _receive(self, hidden_seconds: int) -> list[Received]:
         found: list[Received] = []
         for name, stored in list(self.messages.items()):
