@@ -56,6 +56,9 @@ class Script:
     def receive(self, **_: int) -> Sequence[Received]:
         raise AssertionError
 
+    def try_receive(self) -> None:
+        raise AssertionError
+
     def delete(self, _: Sequence[str]) -> Sequence[str]:
         raise AssertionError
 
