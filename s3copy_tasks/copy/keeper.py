@@ -40,7 +40,7 @@ class Keeper:
     Args:
         queue: of the job.
         held: by the batch.
-        metrics: are told what became of the messages.
+        metrics: gets the counts of the messages.
         retried: an earlier attempt of the batch was lost, and with it what it counted.
         clock: seconds, from any point.
         pause: waits for the given seconds.

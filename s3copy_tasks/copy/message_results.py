@@ -1,4 +1,4 @@
-"""Tells the messages of a queue what became of their objects."""
+"""Settles the messages of a queue by what became of their objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A queue in memory, with time that passes only while someone waits; faults are hooks."""
+"""A queue in memory, whose time passes only while a caller waits; faults are hooks."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ def test_a_denial_stops_receiving(bench: QueueBench) -> None:
     assert len(bench.queue.bodies) == 500
 
 
-def test_an_outage_of_a_delete_is_no_loss(bench: QueueBench) -> None:
+def test_an_outage_of_a_delete_loses_nothing(bench: QueueBench) -> None:
     """A message whose delete failed comes again, and is found unchanged."""
     bench.queue.send(bench.event("in/a"))
     failures = [TransientError("down", code="InternalError")]
