@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from s3copy_tasks.core.headers import decode_words
 from s3copy_tasks.core.objects import LEFT_OUT
+from s3copy_tasks.core.queue import Queue
 from s3copy_tasks.core.verify import has_same_content
 from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.paced_store import pace_stores
@@ -93,7 +94,7 @@ def audit(job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally) -> It
     """Yield every object that is not proven to be the same, in the order of the listings.
 
     Args:
-        job: the run; `overwrite` and dates are ignored.
+        job: the run; `overwrite` and dates are ignored. If a queue names its keys, both sides are listed.
         stores: both sides.
         sender: the budget of requests.
         tally: counts all objects; complete when the last one was yielded.
@@ -101,6 +102,8 @@ def audit(job: EffectiveJob, stores: Stores, sender: Sender, tally: Tally) -> It
     Raises:
         CopyError: a listing failed.
     """
+    if isinstance(job.keys_from, Queue):
+        job = replace(job, keys_from=None)
     sides = pace_stores(stores, sender)
     comparison = _Comparison(job, sides)
     with ThreadPoolExecutor(job.transfer.in_flight) as pool:

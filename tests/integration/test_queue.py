@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 import pytest
 
+from s3copy_tasks.audit import Tally, audit
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.options import TransferOptions
+from s3copy_tasks.engine.sender import Sender
 from tests.support.s3.queues import TEST_EVENT, EventQueue, by_eventbridge, by_sns, notify, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from s3copy_tasks.core.job import EffectiveJob
     from tests.support.s3.proxy import Proxy, Reply, Request
     from tests.support.s3.servers import Endpoint
     from tests.support.s3.sides import Sides
@@ -100,3 +104,12 @@ def test_every_event_is_handled(server: Endpoint, sides: Sides, proxy: Proxy) ->
     assert metrics.messages is not None
     assert (metrics.messages.received, metrics.messages.deleted) == (300, 299)
     assert queue.state() == (0, 1)
+    _check_by_listing(sides, job)
+
+
+def _check_by_listing(sides: Sides, job: EffectiveJob) -> None:
+    """An audit of the job lists both sides and finds them equal; a listing job has nothing to copy."""
+    tally = Tally()
+    assert list(audit(job, sides.stores(job), Sender(8), tally)) == []
+    assert (tally.compared, tally.same) == (OBJECTS, OBJECTS)
+    assert sides.plan(replace(job, keys_from=None)).batches == ()
