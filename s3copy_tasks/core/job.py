@@ -215,10 +215,10 @@ class EffectiveJob:
 
     @property
     def locations(self) -> tuple[Location, ...]:
-        """Every bucket that the run uses."""
-        lists = None if self.key_list is None else self.key_list.location
+        """Every bucket that the run uses, and how its queue is read."""
+        keys = None if self.keys_from is None else self.keys_from.location
         results = None if self.results is None else self.results.location
-        return tuple(filter(None, (self.source, self.destination, lists, results)))
+        return tuple(filter(None, (self.source, self.destination, keys, results)))
 
 
 def canonical(document: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from s3copy_tasks.core.job import EffectiveJob, Mirror, ObjectEntry, PrefixEntry
 from s3copy_tasks.core.key_list import KeyList, ResultsPlace
 from s3copy_tasks.core.location import Location
+from s3copy_tasks.core.queue import Queue
 from s3copy_tasks.errors import ConfigError
 from tests.support.builders.bench import make_job
 
@@ -206,3 +207,10 @@ def test_limits_of_deletes(objects: int, percent: float) -> None:
     """There are at most 100,000 deletes in a run, and never more than all objects."""
     with pytest.raises(ConfigError, match="limits out of range"):
         Mirror(max_deleted_objects=objects, max_deleted_percent=percent)
+
+
+def test_a_queue_has_a_connection_of_its_own() -> None:
+    """How a queue is read is among what a run needs, as a list's bucket is."""
+    reached = Location(bucket="source-bucket", connection="aws_queue")
+    queue = Queue(url="https://sqs.us-west-2.amazonaws.com/111122223333/created", location=reached)
+    assert reached in make_job(keys_from=queue).locations
