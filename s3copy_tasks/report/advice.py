@@ -12,6 +12,10 @@ from s3copy_tasks.errors import Code
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+COMES_AGAIN = (
+    "Their messages are still in the queue, and come again in a later run: "
+    "nothing has to be run again by hand."
+)
 _CODES_SHOWN = 3
 _FAILED = "clear the failed tasks of this run: only what is missing is copied"
 _FROM_PREFLIGHT = "clear this run from `preflight` onward"
@@ -45,6 +49,10 @@ _NOTHING = (
 _SCOPE = (
     "Check the prefixes in the config, or let the bucket notify the queue of these prefixes only. The "
     f"messages are still in the queue. Then {_FROM_PREFLIGHT}, or wait for the next run."
+)
+_MESSAGE = (
+    "Find out what else than S3 sends to the queue, which keeps such a message until its redrive policy "
+    f"moves it. Then {_FROM_PREFLIGHT}, or wait for the next run."
 )
 _LIST = f"Fix the list, or `from` in the config, as the error says. Then {_FROM_PREFLIGHT}."
 _LIST_CHANGED = (
@@ -107,6 +115,7 @@ _ADVICE = {
     Code.ENDPOINT_UNREACHABLE: _FAULT,
     Code.INVALID_CONFIG: _CONFIG,
     Code.INVALID_LIST: _LIST,
+    Code.INVALID_MESSAGE: _MESSAGE,
     Code.INVALID_PARAMETERS: _PARAMETERS,
     Code.KEY_TOO_LONG: _CONFIG,
     Code.LIST_CHANGED: _LIST_CHANGED,
@@ -152,15 +161,20 @@ def advice(code: str, job: str) -> str:
     return _ADVICE.get(code, _OTHERWISE).format(job=job)
 
 
-def advise_rerun(failed: int, results: str | None, job: str) -> str | None:
-    """Return how to copy only the failed objects of a run again; None if no list has them.
+def advise_rerun(failed: int, results: str | None, job: str, *, has_queue: bool) -> str | None:
+    """Return how to copy only the failed objects of a run again; None if nothing failed, or no list has them.
 
     Args:
         failed: how many failed.
         results: address of the folder with the run's results; None if it has none.
         job: the job's name.
+        has_queue: a queue names the keys of the job, and still has the messages of what failed.
     """
-    if not failed or not results:
+    if not failed:
+        return None
+    if has_queue:
+        return f"{failed:,} failed. {COMES_AGAIN}"
+    if not results:
         return None
     return (
         f"{failed:,} failed. To run only these again: `{make_rerun_command(results, job)}`; "

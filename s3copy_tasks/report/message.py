@@ -209,5 +209,8 @@ def _advise(run: Run, metrics: Mapping[str, Any] | None) -> list[str]:
 
 def _advise_rerun(run: Run, metrics: Mapping[str, Any] | None) -> list[str]:
     """Return how to copy only the failed objects again, if there is a list of them."""
-    rerun = advise_rerun(metrics["files_failed"], metrics.get("results"), run.job) if metrics else None
+    if metrics is None:
+        return []
+    failed, has_queue = metrics["files_failed"], bool(metrics.get("queue"))
+    rerun = advise_rerun(failed, metrics.get("results"), run.job, has_queue=has_queue)
     return [] if rerun is None else [rerun]

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from s3copy_tasks.core.text import printable
-from s3copy_tasks.report.advice import make_rerun_command
+from s3copy_tasks.report.advice import COMES_AGAIN, make_rerun_command
 from s3copy_tasks.report.messages import describe_state, show_age
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def title(report: Mapping[str, Any]) -> Text:
 
 
 def results_lines(report: Mapping[str, Any], job: str, options: Sequence[str] = ()) -> list[Text]:
-    """Return where the results of a run are, and the command that copies only its failed objects again.
+    """Return where the results of a run are, and how its failed objects are copied again.
 
     Args:
         report: of the run, from `summary.report`.
@@ -187,10 +187,10 @@ def results_lines(report: Mapping[str, Any], job: str, options: Sequence[str] = 
         options: of the run that render the same prefixes.
     """
     results, failed = report["results"], report["files_failed"]
-    if results is None:
-        return []
-    lines = [Text(f"results: {printable(results)}")]
-    if failed:
+    lines = [] if results is None else [Text(f"results: {printable(results)}")]
+    if failed and report["queue"] is not None:
+        lines.append(Text(f"{failed:,} failed. {COMES_AGAIN}"))
+    elif failed and results is not None:
         lines.append(Text(f"{failed:,} failed; to run only these again:"))
         lines.append(Text(f"  {printable(make_rerun_command(results, job, options))}"))
     return lines

@@ -218,10 +218,12 @@ def run_view(
 
 def _advise(row: RunRow) -> tuple[str, ...]:
     """Return what to do about failures: about the most frequent codes, and how to run only these objects."""
-    if row.figures is None:
+    figures = row.figures
+    if figures is None:
         return ()
-    rerun = advise_rerun(row.figures.failed, row.figures.results, row.run.job)
-    return (*advise(row.figures.errors_by_code, row.run.job), *([] if rerun is None else [rerun]))
+    has_queue = figures.messages is not None
+    rerun = advise_rerun(figures.failed, figures.results, row.run.job, has_queue=has_queue)
+    return (*advise(figures.errors_by_code, row.run.job), *([] if rerun is None else [rerun]))
 
 
 def _advise_deletes(row: RunRow) -> tuple[str, ...]:

@@ -35,11 +35,14 @@ def test_messages_of_a_run(show: Callable[..., str]) -> None:
     from tests.support.airflow.page_rows import metrics  # noqa: PLC0415 - imports Airflow's models
 
     counts = MessageCounts(waiting=412, received=400, deleted=398, oldest_seconds=10_900.0, at_least=True)
-    text = show("queue-1", state="failed", summarize__metrics=metrics(5, queue=report_messages(counts)))
+    pushed = metrics(5, failed=2, queue=report_messages(counts), results="s3://ops-results/copies/")
+    text = show("queue-1", state="failed", summarize__metrics=pushed)
     assert (
         "412 waited when the run was planned. At least 400 were received, the oldest after 3 h 01 min" in text
     )
     assert "and 398 deleted; 2 left , which come again." in text
+    assert "2 failed. Their messages are still in the queue, and come again" in text
+    assert "--manifest" not in text
 
 
 def test_messages_of_a_dry_run(show: Callable[..., str]) -> None:

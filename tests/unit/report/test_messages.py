@@ -18,7 +18,7 @@ from s3copy_tasks.core.queue import MessageCounts, Queue, QueueState
 from s3copy_tasks.report import events
 from s3copy_tasks.report.message import Message, Run, describe_failure, describe_success
 from s3copy_tasks.report.summary import details, outside_metrics, report, run_metrics, verdict
-from s3copy_tasks.report.tables import metrics_table, plan_as_dict
+from s3copy_tasks.report.tables import metrics_table, plan_as_dict, results_lines
 from tests.support.builders.bench import SOURCE, make_job
 from tests.support.builders.logs import log_lines
 from tests.support.s3.memory import DAY_ONE
@@ -151,6 +151,15 @@ def test_the_numbers_of_messages() -> None:
         "messages left at least 1",
         "oldest message 2 min",
     ]
+
+
+@pytest.mark.parametrize("results", ["s3://ops-results/copies/", None])
+def test_failed_objects_come_again(results: str | None) -> None:
+    """Their messages are still in the queue: no list is offered to run them again by hand."""
+    run = described(waiting=3, received=3, deleted=1) | {"files_failed": 2, "results": results}
+    said = [describe_failure(RUN, run).text, *(line.plain for line in results_lines(run, "demo"))]
+    assert sum("2 failed. Their messages are still in the queue" in text for text in said) == 2
+    assert "--manifest" not in "".join(said)
 
 
 def test_a_plan_says_how_many_messages_wait() -> None:

@@ -72,7 +72,7 @@ LINES: dict[str, tuple[str | None, int, list[str]]] = {
 @pytest.mark.parametrize(("results", "failed", "lines"), LINES.values(), ids=LINES)
 def test_where_results_are(results: str | None, failed: int, lines: list[str]) -> None:
     """Their folder is below the table, and the command for the failed objects, in a line of its own."""
-    found = results_lines({"results": results, "files_failed": failed}, "jobs/demo.yaml")
+    found = results_lines({"results": results, "files_failed": failed, "queue": None}, "jobs/demo.yaml")
     assert [line.plain for line in found] == lines
 
 
