@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from s3copy_tasks.core.bucket_names import is_access_point, is_alias
 from s3copy_tasks.errors import AccessError, Code, ConfigError, CopyError
 from s3copy_tasks.preflight.list_files import FoundList
 from s3copy_tasks.preflight.read_proofs import Proof, Readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor, Future
 
     from s3copy_tasks.core.job import EffectiveJob
@@ -26,6 +27,10 @@ _NO_MESSAGE = "s3copy-preflight"
 _NO_REDRIVE = (
     "{queue} has no redrive policy: a message that can never be settled comes again in every run, until the "
     "queue drops it. Give the queue a dead-letter queue"
+)
+_ANY_BUCKET = (
+    "{queue}: events have the name of the bucket behind the access point {bucket}, which is not known. So "
+    "events of any bucket count: let no other one send to this queue"
 )
 _ARN_PARTS = 6
 
@@ -54,9 +59,15 @@ class QueueProof:
             _check_owner(self._of, state)
         except CopyError as error:
             return error
-        remarks = () if state.has_redrive else (_NO_REDRIVE.format(queue=self._of),)
-        self.found = FoundList(job=self._job, remarks=remarks, queue=state)
+        self.found = FoundList(job=self._job, remarks=tuple(self._remark(state)), queue=state)
         return None
+
+    def _remark(self, state: QueueState) -> Iterator[str]:
+        bucket = self._job.source.bucket
+        if not state.has_redrive:
+            yield _NO_REDRIVE.format(queue=self._of)
+        if is_access_point(bucket) or is_alias(bucket):
+            yield _ANY_BUCKET.format(queue=self._of, bucket=bucket)
 
     def begin(self, pool: Executor) -> list[Future[CopyError | None]]:
         """Begin to delete and to hide a message that does not exist, and to ask for none."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from s3copy_tasks.core.job import Filters, Overwrite, PrefixEntry
+from s3copy_tasks.core.location import Location
 from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.options import TransferOptions
@@ -144,6 +145,14 @@ def test_nothing_in_scope_deletes_nothing(bench: QueueBench) -> None:
     assert bench.queue.hidden_seconds() == [0, 0, 0]
     assert metrics.messages is not None
     assert metrics.messages.outside == f"s3://{SOURCE}/in/a"
+
+
+def test_events_of_an_access_point_name_its_bucket(bench: QueueBench) -> None:
+    """The name of the bucket behind an access point is not known: an event of any bucket is in scope."""
+    point = Location(bucket="arn:aws:s3:us-west-2:111122223333:accesspoint/ops")
+    bench.queue.send(notify(record("the-bucket-behind", "in/a")))
+    metrics = bench.run_job(source=point, keys_from=queue_of(point.bucket))
+    assert (metrics.files_copied_successfully, bench.queue.bodies) == (1, [])
 
 
 def test_what_fails_stays_hidden_for_longer_each_time(bench: QueueBench) -> None:

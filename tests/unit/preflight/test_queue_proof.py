@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -18,6 +19,7 @@ from tests.support.builders.bench import SOURCE, make_job
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from s3copy_tasks.core.job import EffectiveJob
     from s3copy_tasks.preflight.checks import Checks
 
 QUEUE = Queue(
@@ -70,9 +72,9 @@ class FirstKeys:
         return "in/a" if entry.source == "in/" else None
 
 
-def prove(queue: Refusing) -> tuple[QueueProof, CopyError | None]:
+def prove(queue: Refusing, job: EffectiveJob = JOB) -> tuple[QueueProof, CopyError | None]:
     """Return the proof, and the first error that it found."""
-    proof = QueueProof(JOB, QUEUE, queue, cast("Checks", FirstKeys()))
+    proof = QueueProof(job, QUEUE, queue, cast("Checks", FirstKeys()))
     found = proof.find()
     with ThreadPoolExecutor(1) as pool:
         errors = [found, *(each.result() for each in proof.begin(pool))]
@@ -114,3 +116,13 @@ def test_what_a_passed_proof_says(has_redrive: bool) -> None:  # noqa: FBT001
         first = Readable("in/*", "in/a")
         unproven = "read access not proven under s3://the-source/new/: no object there"
         assert proof.choose(pool) == Proof([first], [first], [unproven])
+
+
+@pytest.mark.parametrize("bucket", ["arn:aws:s3:us-west-2:111122223333:accesspoint/ops", "ops-x1y2-s3alias"])
+def test_an_access_point_does_not_say_its_bucket(bucket: str) -> None:
+    """Events name the bucket behind it: a remark says that those of any bucket count."""
+    job = replace(JOB, source=Location(bucket=bucket))
+    proof, error = prove(Refusing(QueueState(waiting=7, arn=ARN, has_redrive=True)), job)
+    assert error is None
+    (remark,) = proof.found.remarks
+    assert bucket in remark
