@@ -47,7 +47,7 @@ def check_lists(
     if section is not None:
         yield from _check_fields(section)
         yield from _check_columns(section)
-        yield from check_queue(section)
+        yield from check_queue(document, section)
         if find_list(document, "objects"):
             words = "with `from`, {} the objects. Write `prefixes`: where their keys are copied to".format(
                 "a list names" if find_text(document, QUEUE) is None else "messages name"

@@ -20,11 +20,22 @@ _OF_LISTS = {"columns": "manifest", "keys": "manifest", "header": "manifest", "m
 """Fields that say how a list is read, and what each of them needs."""
 
 
-def check_queue(section: dict[str, Any]) -> Iterator[Finding]:
-    """Yield what is wrong with the section `from` of a job with a queue; defaults may be written."""
+def check_queue(document: dict[str, Any], section: dict[str, Any]) -> Iterator[Finding]:
+    """Yield what is wrong with a job that has a queue; defaults may be written.
+
+    Args:
+        document: of the job.
+        section: its `from`.
+    """
     url = section.get("queue")
     if not isinstance(url, str):
         return
+    if find_text(document, ("on_empty",)) == "succeed":
+        words = (
+            "can't be used with `from.queue`: a run without messages always succeeds. Remove it. "
+            "If it comes from _defaults.yaml, write `on_empty: fail` here"
+        )
+        yield Finding(parts=("on_empty",), code=Code.EXCLUSIVE_FIELDS, message=words, at_name=True)
     problem = find_queue_problem(url)
     if problem is not None and url.startswith(("http://", "https://")):  # if not, the schema says so
         yield Finding(parts=QUEUE, code=Code.WRONG_FORM, message=problem)
