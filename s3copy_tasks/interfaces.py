@@ -95,6 +95,7 @@ class QueueReport(TypedDict):
     `waiting` is approximate: how many could be received when the run was planned. Received = deleted + left;
     what is left comes again. `oldest_seconds` is the age of the oldest one when it was received; None if none
     was. `at_least` says that an attempt was lost, and with it its counts, of messages and of objects.
+    `may_wait` says that a batch was full, or its time was over, before the queue was empty.
     """
 
     waiting: int
@@ -103,6 +104,7 @@ class QueueReport(TypedDict):
     left: int
     oldest_seconds: float | None
     at_least: bool
+    may_wait: bool
 
 
 class RunReport(OperationMetrics):

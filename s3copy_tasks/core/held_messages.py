@@ -105,6 +105,7 @@ class HeldMessages:
         self._deleted: set[str] = set()
         self._oldest_seconds: float | None = None
         self._first_outside = ""
+        self._may_wait = False
 
     def take(self, received: Iterable[Incoming]) -> Taken:
         """Hold the messages of one receive; what they say of one object is joined."""
@@ -266,6 +267,11 @@ class HeldMessages:
                 known.clear()
             return given
 
+    def expect_more(self) -> None:
+        """Note that the batch ends before the queue is empty."""
+        with self._changed:
+            self._may_wait = True
+
     def counts(self, *, at_least: bool) -> MessageCounts:
         """Return what became of all messages so far.
 
@@ -279,6 +285,7 @@ class HeldMessages:
                 oldest_seconds=self._oldest_seconds,
                 outside=self._first_outside,
                 at_least=at_least,
+                may_wait=self._may_wait,
             )
 
 

@@ -147,6 +147,7 @@ class MessageCounts:
         oldest_seconds: age of the oldest one when it was received; None if none was received.
         outside: first key that is below no prefix of the job; empty if there was none.
         at_least: an attempt was lost, and with it the counts of what it received and deleted.
+        may_wait: a batch was full, or its time was over, before the queue was empty.
     """
 
     waiting: int = 0
@@ -155,6 +156,7 @@ class MessageCounts:
     oldest_seconds: float | None = None
     outside: str = ""
     at_least: bool = False
+    may_wait: bool = False
 
     def __add__(self, other: MessageCounts) -> MessageCounts:
         ages = [one for one in (self.oldest_seconds, other.oldest_seconds) if one is not None]
@@ -165,6 +167,7 @@ class MessageCounts:
             oldest_seconds=max(ages, default=None),
             outside=min(filter(None, (self.outside, other.outside)), default=""),
             at_least=self.at_least or other.at_least,
+            may_wait=self.may_wait or other.may_wait,
         )
 
     @property

@@ -132,6 +132,7 @@ def build_dag(job: CopyJob) -> DAG:
     # Not of `summarize`: however a run ends, it has a summary.
     limits = _given(execution_timeout=job.airflow.execution_timeout)
     copied = AssetAlias(DAG_PREFIX + job.name)  # an Asset with an s3:// URI would import boto3 at every parse
+    waiting = AssetAlias(f"{DAG_PREFIX}{job.name}:waiting") if job.schedule_queue else None
     with _new_dag(job) as dag:
 
         @task(multiple_outputs=False, doc_json=job.config, **limits)  # the page shows the config
@@ -163,11 +164,11 @@ def build_dag(job: CopyJob) -> DAG:
 
             return escape(summarize(get_current_context()))
 
-        @task(outlets=[copied], **publish_callbacks(job))
+        @task(outlets=[copied, waiting] if waiting else [copied], **publish_callbacks(job))
         def publish() -> None:
             from s3copy_tasks.dag.tasks.publish import publish  # noqa: PLC0415
 
-            publish(get_current_context(), copied)
+            publish(get_current_context(), copied, waiting)
 
         effective = preflight()
         batches = plan(effective)

@@ -110,6 +110,8 @@ class QueueKeys:
                 if not received:
                     self._work.settle()
             yield from self._find_again()
+        if empty < EMPTY_POLLS_MAX and self._is_over(started):
+            self._held.expect_more()
         while self._held.waits:
             self._work.settle()
             yield from self._find_again()
@@ -122,11 +124,11 @@ class QueueKeys:
             self._pause(_ROOM_SECONDS)
 
     def _goes_on(self, started: float) -> bool:
-        return (
-            self._work.goes_on
-            and self._found < self._job.transfer.batch_objects
-            and self._clock() - started < BATCH_SECONDS
-        )
+        return self._work.goes_on and not self._is_over(started)
+
+    def _is_over(self, started: float) -> bool:
+        is_full = self._found >= self._job.transfer.batch_objects
+        return is_full or self._clock() - started >= BATCH_SECONDS
 
     def _receive(self) -> Sequence[Received]:
         """Receive once; an outage of the queue is waited out for some time."""

@@ -31,6 +31,7 @@ def report_messages(counts: MessageCounts) -> QueueReport:
         "left": counts.left,
         "oldest_seconds": None if age is None else round(age, 3),
         "at_least": counts.at_least,
+        "may_wait": counts.may_wait,
     }
 
 

@@ -197,6 +197,7 @@ def test_what_a_queue_reports() -> None:
         "left": int,
         "oldest_seconds": float | None,
         "at_least": bool,
+        "may_wait": bool,
     }
 
 

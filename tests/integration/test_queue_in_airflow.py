@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from s3copy_tasks.config.job import CopyJob
-    from tests.integration.conftest import RunDag
+    from tests.integration.conftest import DagResult, RunDag
     from tests.support.s3.proxy import Proxy
     from tests.support.s3.servers import Endpoint
     from tests.support.s3.sides import Sides
@@ -38,9 +38,13 @@ class Changed:
     def __post_init__(self) -> None:
         for key in ("a", "b", "c"):
             self.sides.put(f"data/{key}", b"x")
+        self.send_events()
+
+    def send_events(self) -> None:
+        """Send an event for each object."""
         self.queue.send(notify(record(self.sides.source_bucket, f"data/{key}")) for key in "abc")
 
-    def job(self, source: str = "data/") -> CopyJob:
+    def job(self, source: str = "data/", *, schedule_queue: bool = False) -> CopyJob:
         """Return the job, whose batch is full once it has found three objects."""
         content = document(
             failure={"retries": 0},
@@ -53,6 +57,7 @@ class Changed:
             source=sides.source,
             destination=sides.destination,
             keys_from=self.queue.at(self.proxy.url, sides.source),
+            schedule_queue=schedule_queue,
         )
 
     def receives(self) -> int:
@@ -93,6 +98,32 @@ def test_events_become_copies(changed: Changed, run_dag: RunDag, log_events: lis
     logged = {line["event"]: line for line in log_events}
     assert (logged["queue found"]["waiting"], logged["messages waiting"]["batches"]) == (3, 1)
     assert "no redrive policy" in logged["queue"]["remark"]
+
+
+def events_of(done: DagResult) -> list[str]:
+    """Return the URIs of the assets that a run has updated."""
+    from airflow.models.asset import AssetEvent  # noqa: PLC0415 - slow
+    from airflow.utils.session import create_session  # noqa: PLC0415
+
+    with create_session() as session:
+        events = session.query(AssetEvent).filter(AssetEvent.source_run_id == done.run_id)
+        return sorted(event.asset.uri for event in events)
+
+
+@pytest.mark.one_server
+def test_a_full_run_starts_the_next(changed: Changed, run_dag: RunDag) -> None:
+    """It is an event of the queue's asset if the queue starts the job: also if nothing was copied."""
+    job = changed.job(schedule_queue=True)
+    assert job.queue
+    queue, copied = job.queue.asset, f"s3://{changed.sides.destination_bucket}/copy"
+    assert events_of(run_dag(build_dag(job))) == [copied, queue]
+
+    changed.send_events()
+    unchanged = run_dag(build_dag(job))
+    assert (events_of(unchanged), unchanged.states["publish", -1]) == ([queue], "success")
+
+    changed.send_events()
+    assert events_of(run_dag(build_dag(changed.job()))) == []
 
 
 def test_a_typo_in_the_prefix(changed: Changed, run_dag: RunDag) -> None:

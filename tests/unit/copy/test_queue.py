@@ -239,6 +239,15 @@ def test_a_second_run_finds_nothing_to_do(bench: QueueBench) -> None:
         assert bench.run_job(overwrite=Overwrite.CHANGED).files_skipped == expected
 
 
+@pytest.mark.parametrize("events", [2, 3])
+def test_a_full_batch_says_that_more_may_wait(bench: QueueBench, events: int) -> None:
+    """A batch that ends because it is full may leave messages; one that finds the queue empty does not."""
+    bench.queue.send(*(bench.event(key) for key in ("in/a", "in/b", "in/c d+e")[:events]))
+    messages = bench.run_job(transfer=TransferOptions(batch_objects=3)).messages
+    assert messages is not None
+    assert messages.may_wait == (events == 3)
+
+
 @pytest.mark.parametrize(("waiting", "batches"), [(0, 1), (5, 1), (6, 2), (500, 3)])
 def test_a_plan_receives_nothing(bench: QueueBench, waiting: int, batches: int) -> None:
     """A plan has as many batches as the messages fill, at least one, at most those that run at a time."""

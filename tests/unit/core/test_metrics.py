@@ -55,6 +55,7 @@ MESSAGES = st.builds(
     oldest_seconds=st.none() | st.integers(0, 10**6).map(float),
     outside=st.sampled_from(["", "in/a", "in/b"]),
     at_least=st.booleans(),
+    may_wait=st.booleans(),
 )
 
 

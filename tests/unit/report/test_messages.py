@@ -62,6 +62,7 @@ def test_messages_add_up() -> None:
         "left": 1,
         "oldest_seconds": 10_800.0,
         "at_least": False,
+        "may_wait": False,
     }
 
 
