@@ -12,7 +12,7 @@ from urllib.parse import quote_plus, urlsplit
 import boto3
 
 from s3copy_tasks.core.queue import Queue
-from tests.support.s3.servers.endpoint import REGION, WORKER, Endpoint
+from tests.support.s3.servers.endpoint import READER, REGION, WORKER, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,6 +61,15 @@ class EventQueue:
             entries = [{"Id": str(n), "MessageBody": body} for n, body in ten]
             reply = self.client.send_message_batch(QueueUrl=self._url, Entries=entries)
             assert len(reply["Successful"]) == len(entries)
+
+    def follow(self, bucket: str) -> None:
+        """Let the server send an event for each object that is written to a bucket of its account."""
+        reply = self.client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+        events: Any = {"QueueArn": reply["Attributes"]["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
+        self.server.client(READER).put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [events]}
+        )
+        self.client.purge_queue(QueueUrl=self._url)  # S3 sends a test event first
 
     def state(self) -> tuple[int, int]:
         """Return how many messages may be received now, and how many are hidden."""
