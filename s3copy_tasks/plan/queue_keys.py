@@ -177,7 +177,7 @@ class QueueKeys:
             events = parse_message(message.body)
         except MessageError as error:
             name = f"(message {message.id})"
-            wrong = RequestError(f"{name}: {error}", code=Code.INVALID_MESSAGE)
+            wrong = RequestError(str(error), code=Code.INVALID_MESSAGE)
             return _Read(Incoming(message, (name,), in_scope=False, outside=""), (), wrong)
         keys: dict[str, None] = {}
         others: list[Decided] = []

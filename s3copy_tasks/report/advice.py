@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 COMES_AGAIN = (
-    "Their messages are still in the queue, and come again in a later run: "
-    "nothing has to be run again by hand."
+    "What failed is still in the queue, and comes again in a later run: nothing has to be run again by hand."
 )
 _CODES_SHOWN = 3
 _FAILED = "clear the failed tasks of this run: only what is missing is copied"
@@ -144,11 +143,20 @@ _FASTER: Mapping[str, str] = {
     Bottleneck.CPU: "The worker used all of a core. Raise `transfer.max_active_batches`, with a core for "
     "each batch.",
 }
+_BY_MESSAGES = (
+    "Nothing was left to copy until more messages were received, as in the last 15 seconds of each batch. "
+    "Smaller batches receive in parallel: lower `transfer.batch_objects`."
+)
 
 
-def advise_faster(bottleneck: str) -> str:
-    """Return what makes a copy faster that was mostly limited by this; empty for an unknown bottleneck."""
-    return _FASTER.get(bottleneck, "")
+def advise_faster(bottleneck: str, *, has_queue: bool = False) -> str:
+    """Return what makes a copy faster that was mostly limited by this; empty for an unknown bottleneck.
+
+    Args:
+        bottleneck: one of `Bottleneck`.
+        has_queue: a queue names the keys of the job.
+    """
+    return _BY_MESSAGES if has_queue and bottleneck == Bottleneck.LISTING else _FASTER.get(bottleneck, "")
 
 
 def advice(code: str, job: str) -> str:

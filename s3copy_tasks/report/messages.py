@@ -49,9 +49,10 @@ def count_waiting(queue: Mapping[str, Any]) -> int:
 
 
 def describe_waiting(queue: Mapping[str, Any]) -> str:
-    """Return the same in words, with the age of the oldest message that the run has received."""
-    waiting, age = count_waiting(queue), queue.get("oldest_seconds")
+    """Return the same in words, with what is in flight, or the age of the oldest one that was received."""
+    waiting, age, hidden = count_waiting(queue), queue.get("oldest_seconds"), queue.get("in_flight", 0)
     words = "1 message waits" if waiting == 1 else f"{waiting:,} messages wait"
+    words += f", {hidden:,} in flight" if hidden else ""
     return words if age is None or not waiting else f"{words}, the oldest for {show_age(age)}"
 
 
@@ -81,8 +82,9 @@ def find_nothing_in_scope(job: EffectiveJob, metrics: TransferMetrics) -> Errors
     more = len(job.prefixes) - _PREFIXES_SHOWN
     prefixes = ", ".join(repr(entry.source) for entry in job.prefixes[:_PREFIXES_SHOWN])
     prefixes += f" and {more:,} more" if more > 0 else ""
+    which = "the only object" if outside == 1 else f"each of the {outside:,} objects"
     msg = (
-        f"none of the {outside:,} objects of {job.keys_from} is below a prefix of the job in {job.source} "
+        f"{which} of {job.keys_from} is below no prefix of the job in {job.source} "
         f"({prefixes}): the first is {messages.outside!r}. No message was deleted"
     )
     failure = Failure.of(entry=None, key="(queue)", code=Code.NOTHING_IN_SCOPE, message=msg, attempts=0)

@@ -211,9 +211,14 @@ def run_view(
         advice=_advise(row) if row.run.end else (),
         delete_advice=_advise_deletes(row) if row.run.end else (),
         errors=find_whole_errors(row.figures.errors, pushed) if row.figures else (),
-        faster=advise_faster(next(iter(row.figures.limited_milliseconds), "")) if row.figures else "",
+        faster=_advise_faster(row.figures) if row.figures else "",
         settings=tuple(list_explained_settings(summarized.get(CONFIG))),
     )
+
+
+def _advise_faster(figures: Figures) -> str:
+    limited_by = next(iter(figures.limited_milliseconds), "")
+    return advise_faster(limited_by, has_queue=figures.messages is not None)
 
 
 def _advise(row: RunRow) -> tuple[str, ...]:

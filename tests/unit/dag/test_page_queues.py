@@ -41,7 +41,7 @@ def test_messages_of_a_run(show: Callable[..., str]) -> None:
         "412 waited when the run was planned. At least 400 were received, the oldest after 3 h 01 min" in text
     )
     assert "and 398 deleted; 2 left , which come again." in text
-    assert "2 failed. Their messages are still in the queue, and come again" in text
+    assert "2 failed. What failed is still in the queue, and comes again" in text
     assert "--manifest" not in text
 
 

@@ -265,6 +265,7 @@ def test_every_code_has_advice(code: str) -> None:
 def test_every_bottleneck_has_advice() -> None:
     """What limits a copy comes with what to change; a bottleneck of a later version has none."""
     assert all(advise_faster(str(bottleneck)).endswith(".") for bottleneck in Bottleneck)
+    assert "more messages were received" in advise_faster("listing", has_queue=True)
     assert advise_faster("a bottleneck that nothing knows") == ""
 
 

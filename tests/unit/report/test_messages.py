@@ -17,6 +17,7 @@ from s3copy_tasks.core.planner import Plan
 from s3copy_tasks.core.queue import MessageCounts, Queue, QueueState
 from s3copy_tasks.report import events
 from s3copy_tasks.report.message import Message, Run, describe_failure, describe_success
+from s3copy_tasks.report.messages import describe_waiting
 from s3copy_tasks.report.summary import details, outside_metrics, report, run_metrics, verdict
 from s3copy_tasks.report.tables import metrics_table, plan_as_dict, results_lines
 from tests.support.builders.bench import SOURCE, make_job
@@ -95,7 +96,7 @@ def test_nothing_in_scope() -> None:
     metrics = run_metrics(job, OUTSIDE, PLAN.batches, by_batch)
     assert metrics.errors_encountered.by_code == {"NothingInScope": 1}
     message = metrics.errors_encountered.first[0].message
-    assert "none of the 3 objects" in message
+    assert "each of the 3 objects" in message
     assert "'typo/'" in message
     assert "'in/a'" in message
     assert verdict(metrics, max_failed_objects=1_000) is not None
@@ -156,10 +157,10 @@ def test_the_numbers_of_messages() -> None:
 
 @pytest.mark.parametrize("results", ["s3://ops-results/copies/", None])
 def test_failed_objects_come_again(results: str | None) -> None:
-    """Their messages are still in the queue: no list is offered to run them again by hand."""
+    """What failed is still in the queue: no list is offered to run them again by hand."""
     run = described(waiting=3, received=3, deleted=1) | {"files_failed": 2, "results": results}
     said = [describe_failure(RUN, run).text, *(line.plain for line in results_lines(run, "demo"))]
-    assert sum("2 failed. Their messages are still in the queue" in text for text in said) == 2
+    assert sum("2 failed. What failed is still in the queue" in text for text in said) == 2
     assert "--manifest" not in "".join(said)
 
 
@@ -168,6 +169,8 @@ def test_a_plan_says_how_many_messages_wait() -> None:
     plan = plan_as_dict(PLAN, "demo")
     assert (plan["found"], plan["batches"]) == (0, 2)
     assert plan["queue"] == {"waiting": 412, "in_flight": 0, "delayed": 0}
+    assert describe_waiting(plan["queue"]) == "412 messages wait"
+    assert describe_waiting(plan["queue"] | {"in_flight": 1}) == "412 messages wait, 1 in flight"
     assert plan_as_dict(Plan(batches=(), entries=()), "demo")["queue"] is None
 
 
