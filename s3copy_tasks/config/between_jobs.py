@@ -1,4 +1,4 @@
-"""Rules across jobs: jobs that write the same place, or one below the other, and jobs that copy in a loop.
+"""Rules across jobs: two that write the same place, or one below the other, or read one queue; and loops.
 
 Only what is certain in every run is a problem: templates are compared unrendered. That one job writes below
 another is certain, that it writes the same keys is not: that is a warning. Mirrors have a stricter rule, in
@@ -55,6 +55,7 @@ def problems_across(loaded: Sequence[tuple[CopyJob, Layers]]) -> Iterator[Proble
         *_written_by_two(jobs, layers),
         *_written_below(jobs, layers, prefixes),
         *_results_below(jobs, layers, prefixes),
+        *_received_by_two(jobs),
         *_loops(jobs),
         *((job.name, finding) for job in jobs for finding in find_other_writers(job, jobs)),
     ]:
@@ -79,6 +80,21 @@ def _written_by_two(jobs: Sequence[CopyJob], layers: dict[str, Layers]) -> Itera
                 f"({_where(earlier, layers)}). Give each job its own destination, or merge the jobs"
             )
             yield target.job.name, Finding(parts=target.parts, code=Code.JOBS_WRITE_SAME, message=words)
+
+
+def _received_by_two(jobs: Sequence[CopyJob]) -> Iterator[tuple[str, Finding]]:
+    """Yield each queue that an earlier job receives from, too."""
+    first: dict[str, CopyJob] = {}
+    for job in jobs:
+        if job.queue is None:
+            continue
+        earlier = first.setdefault(job.queue.url, job)
+        if earlier is not job:
+            words = (
+                f"the job {earlier.name!r} also receives from this queue: each would delete messages that "
+                "the other one needs. Give each job its own queue, or merge the jobs"
+            )
+            yield job.name, Finding(parts=("from", "queue"), code=Code.JOBS_SHARE_QUEUE, message=words)
 
 
 def _find_written_prefixes(jobs: Sequence[CopyJob]) -> _Prefixes:

@@ -68,6 +68,7 @@ class Code(StrEnum):
     # Between entries, and between jobs.
     FEEDS_ITSELF = "feeds-itself"
     JOBS_LOOP = "jobs-loop"
+    JOBS_SHARE_QUEUE = "jobs-share-queue"
     JOBS_WRITE_SAME = "jobs-write-same"
     KEY_TOO_LONG = "key-too-long"
     MIRROR_OTHER_RUNS = "mirror-other-runs"
@@ -87,7 +88,9 @@ _WARNINGS = frozenset(
 """Codes of what should be changed, but leaves the job valid."""
 
 
-BETWEEN_JOBS = frozenset({Code.JOBS_LOOP, Code.JOBS_WRITE_SAME, Code.MIRROR_OTHER_WRITER})
+BETWEEN_JOBS = frozenset(
+    {Code.JOBS_LOOP, Code.JOBS_SHARE_QUEUE, Code.JOBS_WRITE_SAME, Code.MIRROR_OTHER_WRITER}
+)
 """Codes of problems between valid jobs: each of these jobs stays a Dag, and runs."""
 
 

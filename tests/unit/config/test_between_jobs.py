@@ -162,6 +162,7 @@ def test_direct_children_do_not_reach_a_prefix_below(tmp_path: Path) -> None:
 
 
 QUEUE = {"from": {"queue": "https://sqs.us-west-2.amazonaws.com/111122223333/created"}}
+SECOND = {"from": {"queue": "https://sqs.us-west-2.amazonaws.com/111122223333/second"}}
 LIST = {"from": {"manifest": "s3://lists/a.csv"}}
 IN, OUT, BELOW = "bucket-a/in/", "bucket-b/out/", "bucket-b/out/deep/"
 OLD = [{"source": "in/deep", "destination": "out/deep", "version_id": "v1"}]
@@ -170,7 +171,8 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], Code | None]] = {
     "a queue and a listing": (job(IN, OUT, **QUEUE), job(IN, OUT), None),
     "a listing and a queue": (job(IN, OUT), job(IN, OUT, **QUEUE), None),
     "a queue and a mirror": (job(IN, OUT, **QUEUE), job(IN, OUT, mirror={"max_deleted_objects": 5}), None),
-    "two queues": (job(IN, OUT, **QUEUE), job(IN, OUT, **QUEUE), Code.JOBS_WRITE_SAME),
+    "two queues": (job(IN, OUT, **QUEUE), job(IN, OUT, **SECOND), Code.JOBS_WRITE_SAME),
+    "one queue": (job(IN, OUT, **QUEUE), job("bucket-a/2/", "bucket-b/2/", **QUEUE), Code.JOBS_SHARE_QUEUE),
     "two listings": (job(IN, OUT), job(IN, OUT), Code.JOBS_WRITE_SAME),
     "a queue and a list": (job(IN, OUT, **QUEUE), job(IN, OUT, **LIST), Code.JOBS_WRITE_SAME),
     "another source": (job(IN, OUT, **QUEUE), job("bucket-a/other/", OUT), Code.JOBS_WRITE_SAME),
@@ -205,7 +207,7 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], Code | None]] = {
 def test_only_a_queue_and_a_listing_may_write_the_same_keys(
     tmp_path: Path, one: dict[str, Any], two: dict[str, Any], code: Code | None
 ) -> None:
-    """They are a pair if both copy each key from the same source key; all other writers are reported."""
+    """They are a pair if both copy each key from the same source key; no other two jobs are."""
     catalog = catalog_of(tmp_path, a=one, b=two)
     found = [(Path(problem.file).stem, problem.code) for problem in (*catalog.problems, *catalog.warnings)]
     assert found == ([("b", code)] if code else [])

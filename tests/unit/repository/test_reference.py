@@ -132,6 +132,7 @@ def job(source: str, destination: str, key: str = "data/") -> dict[str, Any]:
     )
 
 
+QUEUE = "https://sqs.us-west-2.amazonaws.com/111122223333/created"
 IN_WORDS: dict[str, Callable[[Path], object]] = {
     Code.FILE_NAME: lambda folder: write(folder, MINIMAL, "daily copy.yaml"),
     Code.FILE_UNREADABLE: Path.rmdir,
@@ -143,6 +144,12 @@ IN_WORDS: dict[str, Callable[[Path], object]] = {
     Code.JOBS_LOOP: lambda folder: [
         write(folder, job("bucket-a", "bucket-b"), "there.yaml"),
         write(folder, job("bucket-b", "bucket-a"), "back.yaml"),
+    ],
+    Code.JOBS_SHARE_QUEUE: lambda folder: [
+        write(
+            folder, document(**prefix(f"{name}/", f"{name}/"), **{"from": {"queue": QUEUE}}), f"{name}.yaml"
+        )
+        for name in "ab"
     ],
     Code.JOBS_WRITE_SAME: lambda folder: [
         write(folder, job("bucket-a", "bucket-c"), "a.yaml"),
