@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE :=  # Airflow takes 7 s to import without bytecode, and 2 s with it
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test test-servers test-airflow lint types docs bench dist lock clean
+.PHONY: help setup demo demo-changes ui test test-servers test-airflow lint types docs bench dist lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14 | sed 's/^/  make /'
@@ -24,6 +24,9 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml s3copy_tasks/_
 
 demo: $(READY) ## copy a real tree between two accounts on an embedded S3 server, with Airflow
 	@$(BIN)/python -m tools.demo
+
+demo-changes: $(READY) ## copy objects as they are written, by a queue of S3's events, with Airflow
+	@$(BIN)/python -m tools.demo_changes
 
 ui: $(READY) ## run a live Airflow with three jobs and some runs, until Ctrl-C
 	@$(BIN)/python -m tools.ui

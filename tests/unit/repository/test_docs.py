@@ -140,8 +140,9 @@ class TestContributing:
         assert [name for name in in_tree if not any((base / name).exists() for base in bases)] == []
 
 
-def test_the_demo_page_shows_the_steps_of_the_demo() -> None:
-    """The program prints each step that docs/demo.md shows."""
-    program = (ROOT / "tools" / "demo.py").read_text().replace("{CHANGED}", "python/json/decoder.py")
+def test_the_demo_page_shows_the_steps_of_the_demos() -> None:
+    """The programs print each step that docs/demo.md shows."""
+    programs = "".join((ROOT / "tools" / name).read_text() for name in ("demo.py", "demo_changes.py"))
+    program = programs.replace("{CHANGED}", "python/json/decoder.py")
     steps = re.findall(r"^==> (.+)$", (DOCS / "demo.md").read_text(), re.MULTILINE)
     assert steps == re.findall(r'\bstep\(f?"(.+)"\)$', program, re.MULTILINE)
