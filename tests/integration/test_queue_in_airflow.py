@@ -44,10 +44,10 @@ class Changed:
         """Send an event for each object."""
         self.queue.send(notify(record(self.sides.source_bucket, f"data/{key}")) for key in "abc")
 
-    def job(self, source: str = "data/", *, schedule_queue: bool = False) -> CopyJob:
+    def job(self, source: str = "data/", *, schedule_queue: bool = False, **failure: int) -> CopyJob:
         """Return the job, whose batch is full once it has found three objects."""
         content = document(
-            failure={"retries": 0},
+            failure={"retries": 0, **failure},
             prefixes=[{"source": source, "destination": "copy/"}],
             transfer={"batch_objects": 3},
         )
@@ -112,7 +112,7 @@ def events_of(done: DagResult) -> list[str]:
 
 @pytest.mark.one_server
 def test_a_full_run_starts_the_next(changed: Changed, run_dag: RunDag) -> None:
-    """It is an event of the queue's asset if the queue starts the job: also if nothing was copied."""
+    """It is an event of the queue's asset, also if nothing was copied."""
     job = changed.job(schedule_queue=True)
     assert job.queue
     queue, copied = job.queue.asset, f"s3://{changed.sides.destination_bucket}/copy"
@@ -122,8 +122,18 @@ def test_a_full_run_starts_the_next(changed: Changed, run_dag: RunDag) -> None:
     unchanged = run_dag(build_dag(job))
     assert (events_of(unchanged), unchanged.states["publish", -1]) == ([queue], "success")
 
-    changed.send_events()
-    assert events_of(run_dag(build_dag(changed.job()))) == []
+
+@pytest.mark.one_server
+def test_a_full_run_that_deletes_nothing_starts_none(
+    changed: Changed, run_dag: RunDag, server: Endpoint
+) -> None:
+    """Else messages that can't be read would start run after run, if the job tolerates failures."""
+    changed.queue = EventQueue(server)
+    changed.queue.send(["not JSON"] * 3)
+    done = run_dag(build_dag(changed.job(schedule_queue=True, max_failed_objects=3)))
+    queue = done.xcom("summarize", "metrics")["queue"]
+    assert (done.state, queue["may_wait"], queue["deleted"]) == ("success", True, 0)
+    assert (events_of(done), done.states["publish", -1]) == ([], "skipped")
 
 
 def test_a_typo_in_the_prefix(changed: Changed, run_dag: RunDag) -> None:

@@ -136,6 +136,7 @@ def test_the_job_is_five_tasks_in_order(tmp_path: Path) -> None:
     assert dag.task_dict["copy_batch"].is_mapped
     assert dag.task_dict["summarize"].trigger_rule == "all_done"
     assert dag.task_dict["summarize"].retries == 0
+    assert [alias.name for alias in dag.task_dict["publish"].outlets] == ["s3copy__daily"]
 
 
 def test_a_mirror_has_two_tasks_more(tmp_path: Path) -> None:
@@ -545,6 +546,8 @@ def test_a_queue_becomes_an_asset_with_a_watcher(tmp_path: Path, monkeypatch: py
     assert isinstance(watcher.trigger, QueueTrigger)
     assert watcher.trigger.serialize()[1]["connection"] == "aws_queue"
     assert dag.max_active_runs == 1
+    aliases = [alias.name for alias in dag.task_dict["publish"].outlets]
+    assert aliases == ["s3copy__changes", "s3copy__changes:waiting"], "it may update the queue's asset, too"
     monkeypatch.setenv(PARSE_CONTEXT, "s3copy__changes")
     (asset,) = assets_of(job_dags(tmp_path)["s3copy__changes"])
     assert (asset.uri, asset.watchers) == (uri, [])
