@@ -55,9 +55,9 @@ def test_a_written_object_starts_a_run_and_a_full_run_the_next(
     source = server.client(READER)
     for number in range(OBJECTS):
         source.put_object(Bucket=job.source, Key=f"data/{number}", Body=b"x")
-    airflow.until(lambda: len(job.copied()) == OBJECTS, 60, "copies of all objects")
+    airflow.until(lambda: len(job.copied()) == OBJECTS, 120, "copies of all objects")
     airflow.until(lambda: runs(airflow, job)[-1]["state"] == "success", 60, "end of the last run")
-    first, second = runs(airflow, job)
+    first, second, *_ = runs(airflow, job)  # after a minute the triggerer may start one more
     assert starters(airflow, job, first) == [None]
     assert starters(airflow, job, second) == [job.dag_id]
     assert job.copied() == job.expected()
