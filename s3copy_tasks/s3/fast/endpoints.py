@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.httpsession import get_cert_path
 
 from s3copy_tasks.errors import Code, CopyError, RequestError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from botocore.awsrequest import AWSPreparedRequest
+    from botocore.client import BaseClient
     from mypy_boto3_s3.client import S3Client
 
 _KEY = "k"
@@ -78,7 +79,7 @@ def find_target(client: S3Client, bucket: str, region: str | None = None) -> Tar
         raise RequestError("listings of a directory bucket are not sorted", code=Code.DIRECTORY_BUCKET)
     request = _intercept_head(client, bucket, region)
     url = urlsplit(request.url)
-    host = _host_header(url)
+    host = host_header(url)
     scope = _signed_scope(request)
     s3_options: dict[str, Any] = getattr(client.meta.config, "s3", None) or {}
     return Target(
@@ -91,7 +92,7 @@ def find_target(client: S3Client, bucket: str, region: str | None = None) -> Tar
     )
 
 
-def read_transport(client: S3Client) -> Transport:
+def read_transport(client: BaseClient) -> Transport:
     """Return how botocore would connect for a client."""
     session: Any = client._endpoint.http_session  # type: ignore[attr-defined]  # noqa: SLF001
     config: Any = client.meta.config
@@ -114,7 +115,7 @@ class CredentialSource:
         client: of boto3.
     """
 
-    def __init__(self, client: S3Client) -> None:
+    def __init__(self, client: BaseClient) -> None:
         self._source: Any = client._request_signer._credentials  # type: ignore[attr-defined]  # noqa: SLF001
 
     def is_stale(self) -> bool:
@@ -129,6 +130,8 @@ class CredentialSource:
             CopyError: there are none, or the role can't be assumed.
         """
         try:
+            if self._source is None:
+                raise NoCredentialsError
             frozen = self._source.get_frozen_credentials()
         except (BotoCoreError, ClientError) as error:
             raise _refused(error) from None
@@ -204,7 +207,7 @@ def _signed_scope(request: AWSPreparedRequest) -> _Scope | None:
     return _Scope(*match.groups())
 
 
-def _host_header(url: SplitResult) -> str:
+def host_header(url: SplitResult) -> str:
     """Return host and port for the Host header: IPv6 in brackets, no port if it is the scheme's default."""
     hostname = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
     has_port = url.port not in {None, _DEFAULT_PORTS[url.scheme]}

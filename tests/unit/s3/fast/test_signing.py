@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials as BotoCredentials
@@ -81,3 +81,18 @@ def test_the_key_follows_the_day_and_the_credentials() -> None:
 def test_credentials_are_not_shown() -> None:
     """A text that may be logged does not contain the secret."""
     assert "very" not in repr(Credentials("key", "very-secret", "very-token"))
+
+
+def test_a_request_to_sqs() -> None:
+    """A body of JSON for another service is signed as botocore signs it, but for the hash of its body."""
+    host, body, credentials = "sqs.eu-west-1.amazonaws.com", b'{"QueueUrl": "u"}', Credentials("a", "b", "t")
+    headers = {"content-type": "application/x-amz-json-1.0", "x-amz-content-sha256": hash_body(body)}
+    request = AWSRequest(method="POST", url=f"https://{host}/", headers=headers, data=body)
+    auth: Any = SigV4Auth(BotoCredentials(*credentials), "sqs", "eu-west-1")
+    auth.add_auth(request)
+    expected = {name.lower(): value for name, value in request.headers.items()}
+    now = datetime.strptime(expected["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    named = {"content-type": "application/x-amz-json-1.0", "host": host}
+    signer = Signer("eu-west-1", "sqs")
+    lines = signer.sign(credentials, "POST", "/", "", named, hash_body(body), now=now)
+    assert dict(line.split(":", 1) for line in lines) == {**expected, "host": host}
