@@ -10,7 +10,7 @@ import structlog
 
 from s3copy_tasks.core.held_messages import HIDDEN_SECONDS
 from s3copy_tasks.core.metrics import Failure
-from s3copy_tasks.errors import Code, CopyError, TransientError
+from s3copy_tasks.errors import Code, CopyError, TransientError, is_worth_a_retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ class Keeper:
         metrics: gets the counts of the messages.
         retried: an earlier attempt of the batch was lost, and with it what it counted.
         clock: seconds, from any point.
-        pause: waits for the given seconds.
+        pause: waits for the given seconds; returns whether to stop.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Keeper:
         """Hide what was not renewed for half of its time, and delete what is settled."""
         if self._clock() >= self._hide_from:
             self._hide_due()
-        while self._clock() >= self._delete_from and self._delete_ten():
+        while self._clock() >= self._delete_from and not self._held.is_refused and self._delete_ten():
             pass
 
     def _hide_due(self) -> None:
@@ -118,6 +118,8 @@ class Keeper:
             left = set(self._queue.delete([message.handle for message in messages]))
         except CopyError as error:
             self._last_error, left = error, {message.handle for message in messages}
+            if not isinstance(error, TransientError):
+                self._held.refuse_deletes()
         else:
             self._last_error = _make_refused(len(left)) if left else self._last_error
         self._held.confirm_deleted(message for message in messages if message.handle not in left)
@@ -133,8 +135,7 @@ class Keeper:
             aborted: the batch ends by an error: nothing is tried twice.
         """
         until = self._clock() + (0 if aborted else _ENDING_SECONDS)
-        while self._delete_rest() and self._clock() < until:
-            self._pause(_RETRY_SECONDS)
+        while self._delete_rest() and self._clock() < until and not self._pause(_RETRY_SECONDS):
             self._hide_due()
         self._count_rest()
         for seconds, messages in self._held.give_back().items():
@@ -142,10 +143,12 @@ class Keeper:
         self._metrics.record_messages(self._held.counts(at_least=self._retried))
 
     def _delete_rest(self) -> bool:
-        """Try to delete each settled message once; return whether some are left."""
+        """Try to delete each settled message once; return whether another attempt makes sense."""
         for _ in range(self._held.deletes_due):
+            if self._held.is_refused:
+                return False
             self._delete_ten()
-        return self._held.deletes_due > 0
+        return self._held.deletes_due > 0 and not self._held.is_refused
 
     def _count_rest(self) -> None:
         """Count messages that could not be deleted as an error of no object: they come again."""
@@ -154,7 +157,7 @@ class Keeper:
         error = self._last_error
         log.error("messages not deleted", code=error.code, error=error.message)
         failure = Failure.of_error(error, entry=None, key="(messages that were not deleted)")
-        self._metrics.record_unknown(0, failure, transient=True)
+        self._metrics.record_unknown(0, failure, transient=is_worth_a_retry(error))
 
 
 def _make_refused(count: int) -> TransientError:

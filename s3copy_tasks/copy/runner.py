@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.metrics import TransferMetrics
     from s3copy_tasks.core.multipart import Limits
     from s3copy_tasks.core.store import Stores
+    from s3copy_tasks.engine.paced_store import PacedStores
     from s3copy_tasks.plan.kept import KeptDecisions
     from s3copy_tasks.plan.key_source import FoundRange, KeySource
 
@@ -128,14 +129,9 @@ def copy_batch(
     outcomes = Outcomes(metrics, results if held is None else MessageResults(results, held))
     verifier = Verifier(listing, outcomes, _limit_unproven(limits or LIMITS, held))
     work = BatchWork(job, copier, outcomes, verifier, sender, on_counted)
-    find_range: Callable[[KeyRange], FoundRange]
-    keeping: AbstractContextManager[object] = nullcontext()
-    if sides.queue is None or held is None:
-        source = open_key_source(job, sides, listing, retried=retried)
-        find_range = partial(_find_range, attempt.kept, source)
-    else:
-        find_range = QueueKeys(job, sides.queue, held, work).find_range
-        keeping = Keeper(sides.queue, held, metrics, retried=attempt.retried)
+    find_range, keeping = _open_keys(
+        job, sides, listing, work, held=held, metrics=metrics, attempt=attempt, sender=sender
+    )
     try:
         with keeping, _abandon_on_error(work, sender):
             attempt.abort_left(sides.destination, batch)
@@ -144,6 +140,26 @@ def copy_batch(
         outcomes.settle()
         results.write(metrics)
         metrics.record_requests(sender.counted())
+
+
+def _open_keys(
+    job: EffectiveJob,
+    sides: PacedStores,
+    listing: Listing,
+    work: BatchWork,
+    *,
+    held: HeldMessages | None,
+    metrics: MetricsCollector,
+    attempt: Attempt,
+    sender: Sender,
+) -> tuple[Callable[[KeyRange], FoundRange], AbstractContextManager[object]]:
+    """Return what finds the objects of a range, and what has to run meanwhile."""
+    if sides.queue is None or held is None:
+        source = open_key_source(job, sides, listing, retried=attempt.retried)
+        return partial(_find_range, attempt.kept, source), nullcontext()
+    clock, pause = sender.clock, sender.pause
+    keeper = Keeper(sides.queue, held, metrics, retried=attempt.retried, clock=clock, pause=pause)
+    return QueueKeys(job, sides.queue, held, work, clock=clock, pause=pause).find_range, keeper
 
 
 @contextmanager

@@ -101,6 +101,7 @@ class HeldMessages:
         self._settled: deque[_Held] = deque()
         self._in_scope = False
         self._ends = False
+        self._refused = False
         self._received: set[str] = set()
         self._deleted: set[str] = set()
         self._oldest_seconds: float | None = None
@@ -194,6 +195,15 @@ class HeldMessages:
         """Number of requests that delete what is settled."""
         with self._changed:
             return -(-len(self._settled) // RECEIVED_TOGETHER)
+
+    def refuse_deletes(self) -> None:
+        """Note that the queue deletes nothing for this batch: what it would receive would come again."""
+        self._refused = True
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether `refuse_deletes` was called."""
+        return self._refused
 
     @property
     def waits(self) -> bool:

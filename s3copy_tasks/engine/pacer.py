@@ -169,6 +169,10 @@ class Pacer:
         finally:
             self._pausing -= 1
 
+    async def rest(self, seconds: float) -> bool:
+        """Wait for something else than S3; return whether to stop."""
+        return await self._wait(seconds)
+
     def end(self) -> None:
         """Give the slot back."""
         self.in_flight -= 1

@@ -17,6 +17,7 @@ from s3copy_tasks.core.request_counts import Tally
 from s3copy_tasks.core.retry import delay_seconds, may_be_done
 from s3copy_tasks.engine.bottleneck_watch import BottleneckWatch
 from s3copy_tasks.engine.capacity import most_connections
+from s3copy_tasks.engine.loop import wait_for
 from s3copy_tasks.engine.pacer import Pacer
 from s3copy_tasks.errors import CopyError, ThrottledError
 
@@ -94,6 +95,15 @@ class Sender:
         """
         if self.is_stopped:
             raise InterruptedError(_STOPPED)
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Returns seconds, from any point."""
+        return self._pacer.clock
+
+    def pause(self, seconds: float) -> bool:
+        """Let another thread than the loop's wait, until `stop` is called at most; return whether it was."""
+        return wait_for(self._pacer.rest(seconds))
 
     def share(self) -> Sender:
         """Return a sender with the same budget that counts its own requests."""

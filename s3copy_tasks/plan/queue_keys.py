@@ -92,6 +92,8 @@ class QueueKeys:
     def find_all(self) -> Iterator[Found]:
         """Receive until the batch is full or the queue is empty, and yield what the messages name.
 
+        Nothing more is received once the queue has refused to delete.
+
         An object is found again if an event came while it was in progress.
 
         Raises:
@@ -124,7 +126,7 @@ class QueueKeys:
             self._pause(_ROOM_SECONDS)
 
     def _goes_on(self, started: float) -> bool:
-        return self._work.goes_on and not self._is_over(started)
+        return self._work.goes_on and not self._held.is_refused and not self._is_over(started)
 
     def _is_over(self, started: float) -> bool:
         is_full = self._found >= self._job.transfer.batch_objects

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import pytest
@@ -216,6 +217,32 @@ def test_an_outage_of_a_delete_loses_nothing(bench: QueueBench) -> None:
     bench.queue.before = fail_once
     assert bench.run_job().errors_encountered.total == 0
     assert bench.queue.bodies == []
+
+
+def test_a_refused_delete_is_not_tried_again(bench: QueueBench) -> None:
+    """Without permission to delete, a batch receives no more and ends at once, by an error that says so."""
+    bodies = [bench.event(f"in/{number}") for number in range(30)]
+    bench.queue.send(*bodies)
+    bench.put(*(f"in/{number}" for number in range(30)))
+    denied = AccessError("not allowed to perform sqs:DeleteMessage", code="AccessDenied")
+    refused = Event()
+
+    def refuse(operation: str) -> None:
+        if operation == "delete":
+            refused.set()
+            raise denied
+        if operation == "receive" and bench.queue.requests["receive"] == 2:
+            assert refused.wait(60)
+
+    bench.queue.before = refuse
+    metrics = bench.run_job()
+    assert bench.queue.requests["delete"] == 1
+    assert bench.queue.requests["receive"] <= 3  # a batch that goes on polls an empty queue three times
+    (failure,) = metrics.errors_encountered.first
+    assert (failure.code, failure.message) == ("AccessDenied", denied.message)
+    assert metrics.files_copied_successfully == metrics.total_files_found
+    assert bench.queue.bodies == bodies
+    assert bench.queue.hidden_seconds() == [0] * 30
 
 
 def test_a_queue_that_is_refused_ends_the_batch(bench: QueueBench) -> None:
