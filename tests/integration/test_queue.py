@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,55 +11,17 @@ from s3copy_tasks.audit import Tally, audit
 from s3copy_tasks.core.objects import SkipReason
 from s3copy_tasks.core.options import TransferOptions
 from s3copy_tasks.engine.sender import Sender
+from tests.support.s3.queue_wire import QueueWire
 from tests.support.s3.queues import TEST_EVENT, EventQueue, by_eventbridge, by_sns, notify, record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from s3copy_tasks.core.job import EffectiveJob
-    from tests.support.s3.proxy import Proxy, Reply, Request
+    from tests.support.s3.proxy import Proxy
     from tests.support.s3.servers import Endpoint
     from tests.support.s3.sides import Sides
 
 pytestmark = pytest.mark.needs("queues")
 OBJECTS = 200
-DELETE = "AmazonSQS.DeleteMessageBatch"
-
-
-class Wire:
-    """What passed the proxy: when each copy was answered, and when each message was deleted."""
-
-    def __init__(self, proxy: Proxy) -> None:
-        self.copied: set[str] = set()
-        self.keys: dict[str, list[str]] = {}
-        self.early: list[str] = []
-        self._forward = proxy.forward
-        proxy.forward = self.forward  # type: ignore[method-assign]
-
-    def forward(self, request: Request) -> Reply:
-        action = request.headers.get("x-amz-target", "")
-        if action == DELETE:
-            for entry in json.loads(request.body)["Entries"]:
-                waits_for = self.keys[entry["ReceiptHandle"]]
-                self.early += [key for key in waits_for if key not in self.copied]
-        reply = self._forward(request)
-        if request.kind == "CopyObject" and reply.status == 200:
-            self.copied.add(request.key.removeprefix("copy/"))
-        elif action == "AmazonSQS.ReceiveMessage":
-            for message in json.loads(reply.body).get("Messages", ()):
-                self.keys[message["ReceiptHandle"]] = [
-                    key for key in self.named(message["Body"]) if key.startswith("n-")
-                ]
-        return reply
-
-    def named(self, body: str) -> Iterator[str]:
-        """Yield the keys of a message in S3's own form, below the prefix."""
-        try:
-            document: Any = json.loads(body)
-        except ValueError:
-            return
-        for one in document.get("Records", ()):
-            yield unquote_plus(one["s3"]["object"]["key"]).removeprefix("data/")
 
 
 def _in_turn(bucket: str, number: int, key: str) -> str:
@@ -72,7 +32,7 @@ def _in_turn(bucket: str, number: int, key: str) -> str:
 
 def test_every_event_is_handled(server: Endpoint, sides: Sides, proxy: Proxy) -> None:
     """300 events, doubled, gone, removed, out of scope and unreadable: none is lost."""
-    wire, queue, bucket = Wire(proxy), EventQueue(server), sides.source_bucket
+    wire, queue, bucket = QueueWire(proxy, sides), EventQueue(server), sides.source_bucket
     keys = [f"data/n-{number:03} +ü" for number in range(OBJECTS)]
     for key in keys:
         sides.put(key, key.encode())

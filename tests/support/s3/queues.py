@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,10 @@ from s3copy_tasks.core.queue import Queue
 from tests.support.s3.servers.endpoint import READER, REGION, WORKER, Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from s3copy_tasks.core.location import Location
+    from s3copy_tasks.core.queue import MessageQueue, Received
 
 _numbers = itertools.count(1)
 _TOGETHER = 10
@@ -71,11 +73,32 @@ class EventQueue:
         )
         self.client.purge_queue(QueueUrl=self._url)  # S3 sends a test event first
 
+    def show(self, handles: Iterable[str]) -> None:
+        """Let messages be received again now, as SQS does in the end; ignores deleted ones."""
+        for handle in handles:
+            with suppress(self.client.exceptions.ReceiptHandleIsInvalid):
+                self.client.change_message_visibility(
+                    QueueUrl=self._url, ReceiptHandle=handle, VisibilityTimeout=0
+                )
+
     def state(self) -> tuple[int, int]:
         """Return how many messages may be received now, and how many are hidden."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = self.client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
         return int(found[names[0]]), int(found[names[1]])
+
+
+class ImpatientQueue:
+    """A queue whose receives do not wait; see `MessageQueue`."""
+
+    def __init__(self, queue: MessageQueue) -> None:
+        self._queue = queue
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+    def receive(self, *, wait_seconds: int, hidden_seconds: int) -> Sequence[Received]:
+        return self._queue.receive(wait_seconds=0, hidden_seconds=hidden_seconds)
 
 
 def record(bucket: str, key: str, event: str = "ObjectCreated:Put") -> dict[str, Any]:

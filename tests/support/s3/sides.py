@@ -19,6 +19,7 @@ from s3copy_tasks.plan.planning import plan_job
 from s3copy_tasks.preflight.preflight import Preflight, preflight
 from s3copy_tasks.report.summary import outside_metrics, run_metrics
 from s3copy_tasks.s3 import connections
+from tests.support.s3.queues import ImpatientQueue
 from tests.support.s3.servers import DESTINATION_ACCOUNT, SOURCE_ACCOUNT, Endpoint
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class Sides:
         return self._connected[places]
 
     def stores(self, job: EffectiveJob) -> Stores:
-        return self.connected(job).stores
+        stores = self.connected(job).stores
+        return stores if stores.queue is None else replace(stores, queue=ImpatientQueue(stores.queue))
 
     def preflight(self, job: EffectiveJob) -> Preflight:
         return preflight(job, self.connected(job))
