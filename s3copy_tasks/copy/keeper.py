@@ -88,7 +88,7 @@ class Keeper:
         """Hide what was not renewed for half of its time, and delete what is settled."""
         if self._clock() >= self._hide_from:
             self._hide_due()
-        while self._clock() >= self._delete_from and not self._held.is_refused and self._delete_ten():
+        while self._clock() >= self._delete_from and not self._held.deletes_refused and self._delete_ten():
             pass
 
     def _hide_due(self) -> None:
@@ -119,7 +119,7 @@ class Keeper:
         except CopyError as error:
             self._last_error, left = error, {message.handle for message in messages}
             if not isinstance(error, TransientError):
-                self._held.refuse_deletes()
+                self._held.deletes_refused = True
         else:
             self._last_error = _make_refused(len(left)) if left else self._last_error
         self._held.confirm_deleted(message for message in messages if message.handle not in left)
@@ -145,10 +145,10 @@ class Keeper:
     def _delete_rest(self) -> bool:
         """Try to delete each settled message once; return whether another attempt makes sense."""
         for _ in range(self._held.deletes_due):
-            if self._held.is_refused:
+            if self._held.deletes_refused:
                 return False
             self._delete_ten()
-        return self._held.deletes_due > 0 and not self._held.is_refused
+        return self._held.deletes_due > 0 and not self._held.deletes_refused
 
     def _count_rest(self) -> None:
         """Count messages that could not be deleted as an error of no object: they come again."""

@@ -85,6 +85,10 @@ class HeldMessages:
     Args:
         clock: seconds, from any point.
         now: the time, with its zone.
+
+    Attributes:
+        deletes_refused: the queue deletes nothing for this batch: what it would receive would come again.
+        may_wait: the batch ended before the queue was empty.
     """
 
     def __init__(
@@ -101,12 +105,11 @@ class HeldMessages:
         self._settled: deque[_Held] = deque()
         self._in_scope = False
         self._ends = False
-        self._refused = False
         self._received: set[str] = set()
         self._deleted: set[str] = set()
         self._oldest_seconds: float | None = None
         self._first_outside = ""
-        self._may_wait = False
+        self.deletes_refused = self.may_wait = False
 
     def take(self, received: Iterable[Incoming]) -> Taken:
         """Hold the messages of one receive; what they say of one object is joined."""
@@ -196,15 +199,6 @@ class HeldMessages:
         with self._changed:
             return -(-len(self._settled) // RECEIVED_TOGETHER)
 
-    def refuse_deletes(self) -> None:
-        """Note that the queue deletes nothing for this batch: what it would receive would come again."""
-        self._refused = True
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether `refuse_deletes` was called."""
-        return self._refused
-
     @property
     def waits(self) -> bool:
         """Whether an object is to be found again once it is settled."""
@@ -277,11 +271,6 @@ class HeldMessages:
                 known.clear()
             return given
 
-    def expect_more(self) -> None:
-        """Note that the batch ends before the queue is empty."""
-        with self._changed:
-            self._may_wait = True
-
     def counts(self, *, at_least: bool) -> MessageCounts:
         """Return what became of all messages so far.
 
@@ -295,7 +284,7 @@ class HeldMessages:
                 oldest_seconds=self._oldest_seconds,
                 outside=self._first_outside,
                 at_least=at_least,
-                may_wait=self._may_wait,
+                may_wait=self.may_wait,
             )
 
 

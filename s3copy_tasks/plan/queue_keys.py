@@ -113,7 +113,7 @@ class QueueKeys:
                     self._work.settle()
             yield from self._find_again()
         if empty < EMPTY_POLLS_MAX and self._is_over(started):
-            self._held.expect_more()
+            self._held.may_wait = True
         while self._held.waits:
             self._work.settle()
             yield from self._find_again()
@@ -126,7 +126,7 @@ class QueueKeys:
             self._pause(_ROOM_SECONDS)
 
     def _goes_on(self, started: float) -> bool:
-        return self._work.goes_on and not self._held.is_refused and not self._is_over(started)
+        return self._work.goes_on and not self._held.deletes_refused and not self._is_over(started)
 
     def _is_over(self, started: float) -> bool:
         is_full = self._found >= self._job.transfer.batch_objects

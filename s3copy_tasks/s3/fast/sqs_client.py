@@ -1,4 +1,4 @@
-"""SQS over libcurl, for threads: a request takes a thirtieth of boto3's CPU time.
+"""SQS over libcurl, for threads that wait for their reply.
 
 botocore finds the credentials and how to connect, as for S3.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-json.html
