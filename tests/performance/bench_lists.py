@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,18 @@ def _measure_runs(report: Report) -> None:
         )
 
 
+def measure_keys(server: NullS3) -> float:
+    """Return CPU seconds of copying `OBJECTS` whose keys a list has, without those of the start.
+
+    Both sides are asked for each object, and the destination has none.
+    """
+
+    def copy(asked: peers.Asked) -> Spent:
+        return _copy_list(1, "changed", replace(asked, destination=(bucket_of(1), "out/")))
+
+    return _run(server, OBJECTS, copy).cpu_seconds - _run(server, 1, copy).cpu_seconds
+
+
 def _run(server: NullS3, objects: int, copy: Callable[[peers.Asked], Spent]) -> Spent:
     with peers.asked_of(server, PLACE, objects) as asked:
         return copy(asked)
@@ -103,7 +116,7 @@ def _copy_list(columns: int, overwrite: str, asked: peers.Asked) -> Spent:
     file = asked.home / "list.csv"
     cells = (ETAG, SIZE, "STANDARD", "2026-11-01T12:34:56Z")[: columns - 1]
     count = next(n for n in (1, OBJECTS) if bucket_of(n) == asked.source[0])
-    _write(file, ([f"{PREFIX}part-{number:08}", *cells] for number in range(count)))
+    _write(file, ([f"{PREFIX}part-{number:08}.parquet", *cells] for number in range(count)))
     listed = {"manifest": "s3://lists/list.csv", "columns": list(COLUMNS[:columns])}
     return peers.s3copy(asked, overwrite=overwrite, listed=listed, manifest=file, **UNLIMITED)
 
