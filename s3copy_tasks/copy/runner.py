@@ -121,7 +121,7 @@ def copy_batch(
     attempt = attempt or Attempt()
     metrics.record_earlier_requests(attempt.requests or Requests(at_least=attempt.retried))
     sides = pace_stores(stores, sender, source_behind_seconds=job.source_behind_seconds)
-    held = None if sides.queue is None else HeldMessages()
+    held = None if sides.queue is None else HeldMessages(sender.clock)
     retried = attempt.retried and held is None  # an earlier attempt had other messages
     copier = Copier(job, sides, Transfer(job, sides, attempt.uploads, limits), retried=retried)
     listing = Listing(job, sides, retried=retried)
