@@ -51,7 +51,9 @@ class Request:
 
     @property
     def kind(self) -> str:
-        """S3's name of the operation."""
+        """S3's name of the operation, or SQS's."""
+        if "x-amz-target" in self.headers:
+            return self.headers["x-amz-target"].partition(".")[2]
         query, copies = self.query, "x-amz-copy-source" in self.headers
         if self.method == "GET" and not self.key:
             return next((kind for name, kind in _OF_BUCKETS.items() if name in query), self.method)
@@ -61,9 +63,8 @@ class Request:
             return "DeleteObjects" if "delete" in query else "CreateMultipartUpload"
         if "tagging" in query:
             return {"GET": "GetObjectTagging"}.get(self.method, self.method)
-        if "uploadId" in query:
-            return _ON_UPLOADS.get(self.method, self.method)
-        return _ON_OBJECTS.get(self.method, self.method) if self.key else self.method
+        by_method = _ON_UPLOADS if "uploadId" in query else _ON_OBJECTS if self.key else {}
+        return by_method.get(self.method, self.method)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.support.s3.proxy import Proxy, Request
     from tests.support.s3.sides import Sides
 
-_RECEIVE, _DELETE = "AmazonSQS.ReceiveMessage", "AmazonSQS.DeleteMessageBatch"
+_RECEIVE, _DELETE = "ReceiveMessage", "DeleteMessageBatch"
 
 
 class _Head(NamedTuple):
@@ -63,23 +63,23 @@ class QueueWire:
             self._lock.wait_for(lambda: self.copies.total() >= number, timeout=120)
 
     def _watch(self, request: Request) -> Reply:
-        action = request.headers.get("x-amz-target", "")
-        if action != _DELETE and request.kind not in ("CopyObject", "HeadObject"):
+        kind = request.kind
+        if kind not in (_DELETE, "CopyObject", "HeadObject"):
             reply = self._forward(request)
-            if action == _RECEIVE:
+            if kind == _RECEIVE:
                 with self._lock:
                     self._note_messages(json.loads(reply.body).get("Messages", ()))
             return reply
         with self._lock:
             sent = next(self._times)
-            if action == _DELETE:
+            if kind == _DELETE:
                 self._note_deletes(json.loads(request.body)["Entries"])
             reply = self._refuse(request) or self._forward(request)
-            if request.kind == "CopyObject" and reply.status == 200 and b"<Error>" not in reply.body:
+            if kind == "CopyObject" and reply.status == 200 and b"<Error>" not in reply.body:
                 etag = request.headers["x-amz-copy-source-if-match"]
                 self.copies[request.key.removeprefix("copy/"), etag.strip('"')] += 1
                 self._lock.notify_all()
-            elif request.kind == "HeadObject" and request.target.startswith(f"/{self._sides.source_bucket}/"):
+            elif kind == "HeadObject" and request.target.startswith(f"/{self._sides.source_bucket}/"):
                 self._note_head(request.key.removeprefix("data/"), sent, reply)
         return reply
 

@@ -52,6 +52,11 @@ class EventQueue:
         self.path = urlsplit(made["QueueUrl"]).path
         self._url = self.server.url + self.path
 
+    @property
+    def arn(self) -> str:
+        found = self.client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+        return str(found["Attributes"]["QueueArn"])
+
     def at(self, url: str, location: Location) -> Queue:
         """Return the queue as a job names it."""
         return Queue(url=url + self.path, location=location)
@@ -66,8 +71,7 @@ class EventQueue:
 
     def follow(self, bucket: str) -> None:
         """Let the server send an event for each object that is written to a bucket of its account."""
-        reply = self.client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
-        events: Any = {"QueueArn": reply["Attributes"]["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
+        events: Any = {"QueueArn": self.arn, "Events": ["s3:ObjectCreated:*"]}
         self.server.client(READER).put_bucket_notification_configuration(
             Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [events]}
         )
