@@ -41,6 +41,7 @@ _AIRFLOW = (
     "tests/integration/test_operator_lists.py",
     "tests/integration/test_options_in_airflow.py",
     "tests/integration/test_parameters.py",
+    "tests/integration/test_queue_in_airflow.py",
 )
 _DEMO = "the demo"
 _KILLED_BATCH = "tests/e2e/live/test_airflow.py::test_thousands_of_objects_survive_a_killed_batch"
@@ -99,7 +100,7 @@ TRIALS = (
         ),
     ),
     Trial(Environment("3.3.1-py3.12")),
-    Trial(Environment("3.3.2-py3.11")),
+    Trial(Environment("3.3.2-py3.11"), live=("tests/e2e/live/test_waking.py",)),
     Trial(Environment("prerelease-py3.12"), database=POSTGRESQL, live=(_DEMO, "tests/e2e/test_importer.py")),
     Trial(Environment("lowest-py3.12"), tests=_UNIT),
     Trial(Environment("newest-py3.13"), tests=_UNIT),
