@@ -110,6 +110,13 @@ def server(pytestconfig: pytest.Config) -> Iterator[Endpoint]:
 
 
 @pytest.fixture
+def own_server() -> Iterator[Endpoint]:
+    """A server of the test's own, for pages that name their buckets: other tests use the same names."""
+    with running(DEFAULT) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
 def proxy(server: Endpoint) -> Iterator[Proxy]:
     """A proxy in front of the server that remembers the requests."""
     with Proxy(server.url) as proxy:
