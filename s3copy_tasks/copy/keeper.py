@@ -81,8 +81,15 @@ class Keeper:
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            self._held.wait_for_ten(_LINGER_SECONDS)
+            self._wait()
             self.send_due()
+
+    def _wait(self) -> None:
+        """Wait until ten messages can be deleted, or a second; if the queue deletes none, a second."""
+        if self._held.deletes_refused or self._clock() < self._delete_from:
+            self._ending.wait(_LINGER_SECONDS)
+        else:
+            self._held.wait_for_ten(_LINGER_SECONDS)
 
     def send_due(self) -> None:
         """Hide what was not renewed for half of its time, and delete what is settled."""
