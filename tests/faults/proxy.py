@@ -143,8 +143,6 @@ class FaultProxy(Proxy):
         proxy, base = self, super()._handler()
 
         class Handler(base):  # type: ignore[misc,valid-type]
-            disable_nagle_algorithm = True
-
             def _serve(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}

@@ -146,6 +146,7 @@ class Proxy(Listener):
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # a reply's body follows its headers: 40 ms later, with it
 
             def handle_one_request(self) -> None:
                 try:
