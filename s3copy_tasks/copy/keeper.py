@@ -10,6 +10,7 @@ import structlog
 
 from s3copy_tasks.core.held_messages import HIDDEN_SECONDS
 from s3copy_tasks.core.metrics import Failure
+from s3copy_tasks.core.queue import RECEIVED_TOGETHER
 from s3copy_tasks.errors import Code, CopyError, TransientError, is_worth_a_retry
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Keeper:
         self._ending = Event()
         self._delete_from = self._hide_from = clock()
         self._last_error: CopyError | None = None
+        self._died: Exception | None = None
         self._thread = Thread(target=self._run, name="s3copy-keeper", daemon=True)
 
     def __enter__(self) -> Self:
@@ -77,12 +79,18 @@ class Keeper:
         self._ending.set()
         self._held.end_waiting()
         self._thread.join(None if error is None else _JOIN_SECONDS)
-        self.end(aborted=error is not None)
+        self.end(aborted=error is not None or self._died is not None)
+        if error is None and self._died is not None:
+            raise self._died
 
     def _run(self) -> None:
-        while not self._ending.is_set():
-            self._wait()
-            self.send_due()
+        try:
+            while not self._ending.is_set():
+                self._wait()
+                self.send_due()
+        except Exception as error:  # noqa: BLE001 - the thread of the batch raises it
+            self._died = error
+            self._held.deletes_refused = True
 
     def _wait(self) -> None:
         """Wait until ten messages can be deleted, or a second; if the queue deletes none, a second."""
@@ -139,14 +147,16 @@ class Keeper:
         """Delete what is settled, give back what is not, and count the messages.
 
         Args:
-            aborted: the batch ends by an error: nothing is tried twice.
+            aborted: the batch ends by an error: nothing is tried twice, and nothing more after a failure.
         """
         until = self._clock() + (0 if aborted else _ENDING_SECONDS)
         while self._delete_rest() and self._clock() < until and not self._pause(_RETRY_SECONDS):
             self._hide_due()
         self._count_rest()
         for seconds, messages in self._held.give_back().items():
-            self._hide(messages, seconds)
+            together = len(messages) if aborted else RECEIVED_TOGETHER
+            for first in range(0, len(messages), together):
+                self._hide(messages[first : first + together], seconds)
         self._metrics.record_messages(self._held.counts(at_least=self._retried))
 
     def _delete_rest(self) -> bool:
