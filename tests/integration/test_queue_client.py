@@ -64,6 +64,7 @@ def _answer(proxy: Proxy, action: str, *replies: Reply | None) -> None:
     proxy.answer = answer
 
 
+@pytest.mark.needs("refused_receives")
 def test_what_preflight_asks_for_touches_no_message(made: EventQueue, queue: SqsQueue) -> None:
     """A request for no message, and handles that no message has: nothing is received, hidden or deleted."""
     made.send(["one"])

@@ -237,6 +237,10 @@ def queues(probe: Probe) -> bool:
     return not is_refused(EventQueue, server=probe.sides.server)
 
 
+def refused_receives(probe: Probe) -> bool:
+    return queues(probe) and EventQueue(probe.sides.server).refuses_to_receive_none()
+
+
 PROBES = {
     probe.__name__: probe
     for probe in (
@@ -268,6 +272,7 @@ PROBES = {
         encryption,
         line_breaks,
         queues,
+        refused_receives,
     )
 }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlsplit
 
 import boto3
+from botocore.exceptions import ClientError
 
 from s3copy_tasks.core.queue import Queue
 from tests.support.s3.servers.endpoint import READER, REGION, WORKER, Endpoint
@@ -79,11 +80,18 @@ class EventQueue:
 
     def show(self, handles: Iterable[str]) -> None:
         """Let messages be received again now, as SQS does in the end; ignores deleted ones."""
+        hides = self.client.change_message_visibility
         for handle in handles:
-            with suppress(self.client.exceptions.ReceiptHandleIsInvalid):
-                self.client.change_message_visibility(
-                    QueueUrl=self._url, ReceiptHandle=handle, VisibilityTimeout=0
-                )
+            with suppress(ClientError):
+                hides(QueueUrl=self._url, ReceiptHandle=handle, VisibilityTimeout=0)
+
+    def refuses_to_receive_none(self) -> bool:
+        """Return whether a receive of zero messages is refused, as by SQS."""
+        try:
+            self.client.receive_message(QueueUrl=self._url, MaxNumberOfMessages=0)
+        except ClientError:
+            return True
+        return False
 
     def state(self) -> tuple[int, int]:
         """Return how many messages may be received now, and how many are hidden."""

@@ -34,5 +34,6 @@ ABILITIES = {
     "archive": "an archived object can't be copied before it is restored",
     "encryption": "an object may be encrypted with a key of KMS",
     "queues": "it has queues, of SQS",
+    "refused_receives": "a receive of no message is refused",
     "line_breaks": "a key may hold a line break",
 }

@@ -59,6 +59,7 @@ LACKS: Mapping[str, str] = {
     "storage_classes": "a class that the administrator did not set up is refused with InvalidArgument",
     "archive": "it lacks archive classes",
     "queues": "405 for CreateQueue: it sends events to brokers of other kinds",
+    "refused_receives": "it lacks queues",
     "encryption": "no KMS is set up: refused with InvalidRequest",
 }
 """Measured with 16.2.15."""

@@ -43,6 +43,7 @@ LACKS: Mapping[str, str] = {
     "delete_if_match": "501, even if the ETag is right",
     "delete_objects_if_match": "the ETags are ignored",
     "tag_counts": "HEAD does not have it",
+    "refused_receives": "it receives one message",
 }
 """Measured with 4.6.0."""
 
