@@ -110,10 +110,21 @@ def server(pytestconfig: pytest.Config) -> Iterator[Endpoint]:
 
 
 @pytest.fixture
-def own_server() -> Iterator[Endpoint]:
-    """A server of the test's own, for pages that name their buckets: other tests use the same names."""
-    with running(DEFAULT) as endpoint:
-        yield endpoint
+def clean_server(server: Endpoint) -> Iterator[Endpoint]:
+    """The server without buckets that pages name: other tests use the same names, and leave them there."""
+    _delete_named_buckets(server)
+    yield server
+    _delete_named_buckets(server)
+
+
+def _delete_named_buckets(server: Endpoint) -> None:
+    for client in server.owner_clients():
+        for name in (row["Name"] for row in client.list_buckets()["Buckets"]):
+            if name.startswith(("ops-", "partner-")):
+                found = client.list_object_versions(Bucket=name)
+                for row in [*found.get("Versions", ()), *found.get("DeleteMarkers", ())]:
+                    client.delete_object(Bucket=name, Key=row["Key"], VersionId=row["VersionId"])
+                client.delete_bucket(Bucket=name)
 
 
 @pytest.fixture

@@ -50,9 +50,9 @@ def test_the_requests(config: Path) -> None:
     assert named == {*declare_parameters(job)} - {"force", "dry_run", "manifest"}
 
 
-def test_the_commands(own_server: Endpoint, config: Path) -> None:
+def test_the_commands(clean_server: Endpoint, config: Path) -> None:
     """Sync, copy only, one folder, delete a folder, undo: in that order, on buckets with some old objects."""
-    source, destination = own_server.client(READER), own_server.client(WRITER)
+    source, destination = clean_server.client(READER), clean_server.client(WRITER)
     source.create_bucket(Bucket="ops-granules")
     for bucket in ("partner-granules", "partner-results"):
         destination.create_bucket(Bucket=bucket)
@@ -67,7 +67,7 @@ def test_the_commands(own_server: Endpoint, config: Path) -> None:
             destination.put_object(Bucket="partner-granules", Key=key, Body=b"old")
 
     def run(commands: str, **variables: str) -> list[str]:
-        env = {**os.environ, **own_server.connections(), "PATH": f"{BIN}:{os.environ['PATH']}", **variables}
+        env = {**os.environ, **clean_server.connections(), "PATH": f"{BIN}:{os.environ['PATH']}", **variables}
         done = subprocess.run(
             ["bash", "-euc", commands],
             cwd=config.parents[1],

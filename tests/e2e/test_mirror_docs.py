@@ -58,9 +58,9 @@ class Reader:
 
 
 @pytest.fixture
-def reader(own_server: Endpoint, tmp_path: Path) -> Reader:
+def reader(clean_server: Endpoint, tmp_path: Path) -> Reader:
     """The reader's buckets: 40 objects at the source, two others at the destination, and the config."""
-    source, destination = own_server.client(READER), own_server.client(WRITER)
+    source, destination = clean_server.client(READER), clean_server.client(WRITER)
     source.create_bucket(Bucket="ops-granules")
     destination.create_bucket(Bucket="partner-mirror")
     for number in range(40):
@@ -75,7 +75,10 @@ def reader(own_server: Endpoint, tmp_path: Path) -> Reader:
         "\n".join(
             (
                 "#!/bin/sh",
-                *(f"export {name}={shlex.quote(value)}" for name, value in assume_writer(own_server).items()),
+                *(
+                    f"export {name}={shlex.quote(value)}"
+                    for name, value in assume_writer(clean_server).items()
+                ),
                 f"export PYTHONPATH={shlex.quote(str(ROOT))}",
                 f'exec {shlex.quote(sys.executable)} -m tests.support.s3.aws_cli "$@"',
             )
@@ -84,7 +87,7 @@ def reader(own_server: Endpoint, tmp_path: Path) -> Reader:
     (tools / "aws").chmod(0o755)
     env = {
         **os.environ,
-        **own_server.connections(),
+        **clean_server.connections(),
         "PATH": f"{tools}:{BIN}:{os.environ['PATH']}",
     }
     return Reader(tmp_path, env)

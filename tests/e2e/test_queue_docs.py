@@ -92,13 +92,13 @@ class Person:
 
 
 @pytest.fixture
-def person(own_server: Endpoint, tmp_path: Path) -> Person:
+def person(clean_server: Endpoint, tmp_path: Path) -> Person:
     """What the page takes for granted: two buckets, connections, a role, and the programs."""
-    source = as_source(own_server)
+    source = as_source(clean_server)
     for role, bucket in ((READER, "ops-granules"), (WRITER, "partner-granules")):
         place: Any = {"LocationConstraint": AWS_REGION}
-        own_server.client(role).create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
-    iam: Any = boto3.client("iam", endpoint_url=own_server.url, region_name=AWS_REGION, **source)
+        clean_server.client(role).create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    iam: Any = boto3.client("iam", endpoint_url=clean_server.url, region_name=AWS_REGION, **source)
     iam.create_role(RoleName="reader", AssumeRolePolicyDocument="{}")
     (tmp_path / "bin").mkdir()
     tools = {
@@ -110,14 +110,14 @@ def person(own_server: Endpoint, tmp_path: Path) -> Person:
         (tmp_path / "bin" / name).chmod(0o755)
     env = {
         **os.environ,
-        **{name: value.replace(REGION, AWS_REGION) for name, value in own_server.connections().items()},
+        **{name: value.replace(REGION, AWS_REGION) for name, value in clean_server.connections().items()},
         **{name.upper(): value for name, value in source.items()},
         "AWS_DEFAULT_REGION": AWS_REGION,
-        "AWS_ENDPOINT_URL": own_server.url,
+        "AWS_ENDPOINT_URL": clean_server.url,
         "PATH": f"{tmp_path / 'bin'}:{BIN}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
     }
-    return Person(tmp_path, env, own_server.url)
+    return Person(tmp_path, env, clean_server.url)
 
 
 def test_the_steps_of_the_page(person: Person) -> None:
