@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, TypeAlias
 
 from s3copy_tasks.core.objects import SkipReason
+from s3copy_tasks.core.queue import add_messages
 from s3copy_tasks.core.request_counts import Requests
 from s3copy_tasks.core.text import printable
 from s3copy_tasks.dag.page.deletions import add_up_deletions
 from s3copy_tasks.dag.page.figures import Figures, parse_figures, parse_progress
-from s3copy_tasks.dag.page.messages import add_up_messages
 from s3copy_tasks.dag.page.reading import ERRORS_SHOWN, add_up, read_count, read_whole
 from s3copy_tasks.dag.page.shapes import mapping, mappings
 from s3copy_tasks.dag.xcom import METRICS, OUTSIDE, PROGRESS, REASON, VERDICT
@@ -202,7 +203,7 @@ def sum_figures(parts: Sequence[Figures]) -> Figures:
         limited_milliseconds=add_up(part.limited_milliseconds for part in parts),
         errors_by_code=add_up(part.errors_by_code for part in parts),
         errors=tuple(error for part in parts for error in part.errors)[:ERRORS_SHOWN],
-        messages=add_up_messages([part.messages for part in parts]),
+        messages=reduce(add_messages, (part.messages for part in parts), None),
         under_way=any(part.under_way for part in parts),
         reported=sum(part.reported for part in parts),
     )

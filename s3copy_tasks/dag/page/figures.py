@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from s3copy_tasks.core.queue import MessageCounts
 from s3copy_tasks.dag.page.deletions import Deletions, parse_deletions
-from s3copy_tasks.dag.page.messages import Messages, parse_messages
+from s3copy_tasks.dag.page.messages import parse_messages
 from s3copy_tasks.dag.page.reading import (
     read_address,
     read_count,
@@ -87,7 +88,7 @@ class Figures:
     errors: tuple[str, ...] = ()
     results: str = ""
     deletions: Deletions | None = None
-    messages: Messages | None = None
+    messages: MessageCounts | None = None
     dry_run: bool = False
     under_way: bool = False
     batches: int | None = None
