@@ -11,7 +11,7 @@ from s3copy_tasks.core.deletions import DeleteCounts, DeleteMetrics, DeletePlan,
 from s3copy_tasks.core.metrics import Errors, Failure
 from s3copy_tasks.dag.xcom import dump
 from s3copy_tasks.report.deletions import report_deletions
-from tests.support.airflow.page_server import HOSTILE, JOB, JOBS, Page, rows, words
+from tests.support.airflow.page_server import HOSTILE, JOBS, Page, words
 from tests.support.builders.mirror import make_mirror
 
 if TYPE_CHECKING:
@@ -31,18 +31,6 @@ DELETED = DeleteMetrics(
     errors=Errors(by_code={"AccessDenied": 3}, first=(FAILURE,)),
 )
 REFUSED = "would delete 12,345 of 20,005, limit 1,000; deletes nothing: more than 1,000 are extraneous"
-
-
-@pytest.fixture
-def show(page: Page) -> Callable[..., str]:
-    """Return a function that shows a new run of a job, with what its tasks pushed."""
-
-    def show(run_id: str, **values: Any) -> str:
-        with rows() as written:
-            written.run("s3copy__page_mine", run_id, **values)
-        return words(page.get(JOB, run_id=run_id))
-
-    return show
 
 
 def summary(deleted: DeleteMetrics, refused: str | None = None, **more: Any) -> dict[str, Any]:

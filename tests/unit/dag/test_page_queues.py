@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,24 +10,11 @@ from s3copy_tasks.core.metrics import TransferMetrics
 from s3copy_tasks.core.queue import MessageCounts
 from s3copy_tasks.dag.xcom import dump
 from s3copy_tasks.report.messages import report_messages
-from tests.support.airflow.page_server import JOB, Page, rows, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True, scope="module")
-
-
-@pytest.fixture
-def show(page: Page) -> Callable[..., str]:
-    """Return a function that shows a new run of a job, with what its tasks pushed."""
-
-    def show(run_id: str, **values: Any) -> str:
-        with rows() as written:
-            written.run("s3copy__page_mine", run_id, **values)
-        return words(page.get(JOB, run_id=run_id))
-
-    return show
 
 
 def test_messages_of_a_run(show: Callable[..., str]) -> None:
