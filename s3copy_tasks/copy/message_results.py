@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from s3copy_tasks.core.collector import MetricsCollector
     from s3copy_tasks.core.decide import Found
     from s3copy_tasks.core.held_messages import HeldMessages
-    from s3copy_tasks.core.objects import SkipReason
     from s3copy_tasks.core.result_rows import Settled
     from s3copy_tasks.core.verify import Copied
     from s3copy_tasks.errors import CopyError

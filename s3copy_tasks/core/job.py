@@ -216,9 +216,8 @@ class EffectiveJob:
     @property
     def locations(self) -> tuple[Location, ...]:
         """Every bucket that the run uses, and how its queue is read."""
-        keys = None if self.keys_from is None else self.keys_from.location
-        results = None if self.results is None else self.results.location
-        return tuple(filter(None, (self.source, self.destination, keys, results)))
+        others = (each.location for each in (self.keys_from, self.results) if each is not None)
+        return tuple(filter(None, (self.source, self.destination, *others)))
 
 
 def canonical(document: dict[str, Any]) -> str:

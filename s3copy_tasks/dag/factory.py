@@ -129,8 +129,7 @@ def format_import_error(problems: Iterable[Problem]) -> str:
 
 def build_dag(job: CopyJob) -> DAG:
     """Return a job's Dag: preflight, plan, mapped copies, for a mirror the deletes, summarize, publish."""
-    # Not of `summarize`: however a run ends, it has a summary.
-    limits = _given(execution_timeout=job.airflow.execution_timeout)
+    limits = _limit_time(job)
     copied = AssetAlias(DAG_PREFIX + job.name)  # an Asset with an s3:// URI would import boto3 at every parse
     waiting = AssetAlias(f"{DAG_PREFIX}{job.name}:waiting") if job.schedule_queue else None
     with _new_dag(job) as dag:
@@ -182,7 +181,7 @@ def build_dag(job: CopyJob) -> DAG:
 
 def _add_deletes(job: CopyJob, effective: Any, copies: Any) -> list[Any]:
     """Add the tasks that delete, downstream of the copies, and return them."""
-    limits = _given(execution_timeout=job.airflow.execution_timeout)
+    limits = _limit_time(job)
 
     # However the copies end, and if there are none, it says whether the run deletes.
     @task(trigger_rule="all_done", multiple_outputs=False, **limits)
@@ -236,6 +235,11 @@ def _arguments_of_all(options: AirflowOptions) -> dict[str, Any]:
         priority_weight=options.priority_weight,
         retry_delay=options.retry_delay,
     )
+
+
+def _limit_time(job: CopyJob) -> dict[str, Any]:
+    """Return the time limit of every task but `summarize`: however a run ends, it has a summary."""
+    return _given(execution_timeout=job.airflow.execution_timeout)
 
 
 def _given(**arguments: Any) -> dict[str, Any]:

@@ -67,12 +67,11 @@ def plan_job(
     kept = KeptDecisions(0) if kept is None else kept
     seen = 0
     with closing(source.find_all()) as all_found, PlanResults(job, sides.results) as results:
-        for found in all_found:
+        for seen, found in enumerate(all_found, 1):
             _add(planner, found)
             results.add(found)
             if not isinstance(found, Unseen):  # its batch checks again
                 kept.add(found)
-            seen += 1
             if on_listed is not None and seen % 1_000 == 0:
                 on_listed(seen)
         if on_listed is not None:
